@@ -1,0 +1,1 @@
+"""Deploys an Open-Xchange cluster with pyinfra: balancer, groupware nodes, replicated database, filestore."""

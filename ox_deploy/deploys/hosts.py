@@ -1,0 +1,98 @@
+"""What the guide takes for granted or says once for all hosts: names, package sources, packages, the user."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pyinfra import config, host, inventory
+from pyinfra.api import deploy
+
+from ox_deploy import secrets
+from ox_deploy.cluster import Cluster, Node, cluster_of
+from ox_deploy.operations import hosts
+from ox_deploy.operations.service import ManagedFile
+from ox_deploy.templates import render
+
+USER = "open-xchange"
+SOURCES = "/etc/apt/sources.list.d/open-xchange.sources"
+KEY = "/etc/apt/keyrings/open-xchange.asc"
+CREDENTIALS = "/etc/apt/auth.conf.d/open-xchange.conf"
+
+NFS_SERVER_PACKAGES = {
+    "kernel": ["nfs-kernel-server", "nfs-common"],
+    "ganesha": ["nfs-ganesha", "nfs-ganesha-vfs"],
+}
+
+
+@deploy("Hosts")
+def prepare_hosts() -> None:
+    """Check everything that can be checked before a change, then bring all hosts to where the guide begins."""
+    cluster = cluster_of(inventory)
+    node = cluster.node_of(host)
+    settings = cluster.settings
+    _end_run_on_failure()
+    _check_secrets(cluster)
+    user = USER if needs_user(cluster, node) else ""
+    packages = packages_of(cluster, node)
+    ids = {"user": user, "uid": settings.filestore_uid, "gid": settings.filestore_gid}
+    hosts.check(name="Look for what stands in the way", address=node.address, packages=packages, **ids)
+    hosts.prepare(
+        name="Names, user, package sources, packages", files=_files(cluster, node), packages=packages, **ids
+    )
+
+
+def _end_run_on_failure() -> None:
+    """Let a host that fails end the run after that operation: nothing is built on what is not there."""
+    config.FAIL_PERCENT = 0
+    # pyinfra forgets what a deploy file sets before it runs the operations, unless it is locked in.
+    config.lock_current_state()
+
+
+def needs_user(cluster: Cluster, node: Node) -> bool:
+    """Tell whether the host works with the filestore."""
+    return "groupware" in node.groups or node == cluster.filestore
+
+
+def packages_of(cluster: Cluster, node: Node) -> list[str]:
+    """Return all packages of a host, so that one installation brings them."""
+    packages = ["python3"]
+    if node in cluster.databases:
+        packages += ["mariadb-server", "python3-pymysql"]
+    if node == cluster.filestore:
+        packages += NFS_SERVER_PACKAGES[cluster.settings.nfs_server]
+    if "groupware" in node.groups:
+        packages += ["nfs-common", "python3-pymysql", *cluster.product.groupware_packages]
+    if "web" in node.groups:
+        packages += ["apache2", *cluster.product.gui_packages]
+    return list(dict.fromkeys(packages))
+
+
+def _check_secrets(cluster: Cluster) -> None:
+    """Have every password looked at before anything is changed."""
+    passwords = secrets.load(cluster.settings.secrets_file)
+    for name in secrets.names_needed(context.model_dump() for context in cluster.settings.contexts):
+        passwords.get(name)
+
+
+def _files(cluster: Cluster, node: Node) -> list[ManagedFile]:
+    names = "".join(f"{other.address} {other.name}\n" for other in cluster.nodes)
+    files = [ManagedFile("/etc/hosts", names, block="cluster")]
+    if node.groups & {"web", "groupware"}:
+        files += _repository_files(cluster)
+    return files
+
+
+def _repository_files(cluster: Cluster) -> list[ManagedFile]:
+    settings = cluster.settings
+    passwords = secrets.load(settings.secrets_file)
+    user, password = passwords.find(secrets.REPOSITORY_USER), passwords.find(secrets.REPOSITORY_PASSWORD)
+    credentials = None
+    if user and password:
+        credentials = (
+            f"machine {settings.ox_repository_url} login {user.reveal()} password {password.reveal()}\n"
+        )
+    return [
+        ManagedFile(SOURCES, render(SOURCES, url=settings.ox_repository_url, key_path=KEY)),
+        ManagedFile(KEY, Path(settings.ox_repository_key).expanduser().read_text()),
+        ManagedFile(CREDENTIALS, credentials, mode="0600"),
+    ]

@@ -1,0 +1,80 @@
+"""What a host is like before anything of ours is on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pyinfra.api import FactBase, StringCommand
+
+from ox_deploy.remote import shell_question
+
+
+@dataclass(frozen=True)
+class Account:
+    """A line of the user database."""
+
+    name: str
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True)
+class GroupEntry:
+    """A line of the group database."""
+
+    name: str
+    gid: int
+
+
+@dataclass
+class HostStatus:
+    """One host: system, addresses, packages installed (name -> version), and who has the wanted ids."""
+
+    system: str = ""
+    init: str = ""
+    has_python: bool = False
+    start_block: bool = False
+    broken_packages: bool = False
+    addresses: list[str] = field(default_factory=list)
+    packages: dict[str, str] = field(default_factory=dict)
+    user_by_name: Account | None = None
+    user_by_id: Account | None = None
+    group_by_name: GroupEntry | None = None
+    group_by_id: GroupEntry | None = None
+
+
+class HostState(FactBase[HostStatus]):
+    """All that the preparation of a host depends on, in one command that needs no Python there."""
+
+    def command(self, user: str, uid: int, gid: int, packages: list[str]) -> StringCommand:
+        """Ask for the user and group with this name or these ids, and for `packages`."""
+        return shell_question("host_state", user, str(uid), str(gid), *packages)
+
+    def process(self, output: list[str]) -> HostStatus:
+        """Return the typed form of the program's lines."""
+        status = HostStatus()
+        for line in output:
+            key, _, value = line.partition(" ")
+            _note(status, key, value)
+        return status
+
+
+def _note(status: HostStatus, key: str, value: str) -> None:
+    if key == "address":
+        status.addresses.append(value)
+    elif key == "package":
+        name, state, version = (*value.split(" "), "", "")[:3]
+        if state == "installed":
+            status.packages[name] = version
+    elif key == "python":
+        status.has_python = True
+    elif key in ("start_block", "broken_packages"):
+        setattr(status, key, True)
+    elif key in ("system", "init"):
+        setattr(status, key, value)
+    elif key in ("user_by_name", "user_by_id") and value:
+        name, _, uid, gid, *_ = value.split(":")
+        setattr(status, key, Account(name, int(uid), int(gid)))
+    elif key in ("group_by_name", "group_by_id") and value:
+        name, _, gid, *_ = value.split(":")
+        setattr(status, key, GroupEntry(name, int(gid)))

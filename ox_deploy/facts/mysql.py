@@ -1,0 +1,95 @@
+"""What a MySQL or MariaDB server is like: one pymysql session on its host answers everything."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from pyinfra.api import StringCommand
+
+from ox_deploy.facts.base import JsonFact
+from ox_deploy.facts.secret import Fingerprint
+from ox_deploy.remote import question
+
+
+class ServerState(Enum):
+    """Whether a server could be asked; anything but RUNNING means that nothing is known of its data."""
+
+    RUNNING = "running"
+    NOT_INSTALLED = "not installed"
+    NO_DRIVER = "no driver"
+    NOT_RUNNING = "not running"
+    NO_RIGHTS = "no rights"
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Grant(_Answer):
+    """The rights on one object; `on` is `*.*`, `db.*` or `db.table`."""
+
+    on: str
+    privileges: frozenset[str]
+    grant_option: bool
+
+
+class Account(_Answer):
+    """An account as the server knows it; `password` is a fingerprint of the stored hash."""
+
+    user: str
+    host: str
+    plugin: str
+    password: Fingerprint
+    grants: list[Grant]
+
+
+class BinaryLog(_Answer):
+    """Where the binary log stands; `complete` if it holds all that was ever written to this server."""
+
+    file: str
+    position: int
+    first_file: str
+    complete: bool
+
+
+class Replica(_Answer):
+    """Where a server replicates from and how it goes."""
+
+    host: str
+    port: int
+    user: str
+    io_running: str
+    sql_running: str
+    io_error: str
+    sql_error: str
+    file: str
+    position: int
+    master_server_id: int
+    password: Fingerprint | None
+
+
+class MysqlStatus(_Answer):
+    """One server. Everything but `state` and `error` is empty unless the state is RUNNING."""
+
+    state: ServerState = ServerState.NOT_INSTALLED
+    error: str = ""
+    version: str = ""
+    variables: dict[str, str] = {}
+    databases: list[str] = []
+    accounts: list[Account] = []
+    binary_log: BinaryLog | None = None
+    replica: Replica | None = None
+
+
+class Mysql(JsonFact[MysqlStatus]):
+    """The server of this host, with the accounts of `users`."""
+
+    def command(self, users: list[str], option_file: str | None = None) -> StringCommand:
+        """Ask the server over its own socket as root, or as `option_file` says."""
+        return question("mysql_state", {"users": users, "option_file": option_file})
+
+    def parse(self, document: dict[str, Any]) -> MysqlStatus:
+        """Return the typed form."""
+        return MysqlStatus.model_validate(document)

@@ -1,0 +1,139 @@
+"""What every host needs first: names, the users' ids, the package repository, all packages."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+
+from pyinfra import host
+from pyinfra.api import StringCommand, operation
+
+from ox_deploy.facts.hosts import HostState, HostStatus
+from ox_deploy.facts.service import Service
+from ox_deploy.operations.service import ManagedFile, changes, order_configure
+from ox_deploy.operations.stop import stop
+
+# Lets apt wait for another apt, and keeps daemons from being started before they are configured. The mark
+# in policy-rc.d tells it from one that the administrator laid down.
+_INSTALL = r"""
+set -e
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ] || grep -q ox-deploy $policy; then
+    printf '#!/bin/sh\n# ox-deploy: no daemon starts before it is configured\nexit 101\n' > $policy
+    chmod 755 $policy
+    trap 'rm -f $policy' EXIT
+    trap 'exit 1' HUP INT TERM
+fi
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
+apt="apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold"
+dpkg --configure -a
+$apt update
+[ $# -eq 0 ] || $apt install -y --no-install-recommends "$@"
+"""
+
+
+def find_conflicts(status: HostStatus, address: str, user: str, uid: int, gid: int) -> list[str]:
+    """Return a sentence for each thing that makes it unsafe to go on with this host."""
+    problems = []
+    if address not in status.addresses:
+        has = ", ".join(status.addresses) or "none"
+        problems.append(
+            f"inventory: `address` is {address}, but the host has {has}; correct the address, "
+            "or the way the host is reached."
+        )
+    if status.init != "systemd":
+        problems.append(f"process 1 is {status.init}, it should be systemd; use a host that boots with systemd.")
+    return problems + (find_id_conflicts(status, user, uid, gid) if user else [])
+
+
+def find_id_conflicts(status: HostStatus, user: str, uid: int, gid: int) -> list[str]:
+    """Return a sentence for each user or group that stands in the way of the wanted ids."""
+    problems = []
+    if status.user_by_name and (status.user_by_name.uid, status.user_by_name.gid) != (uid, gid):
+        found = status.user_by_name
+        problems.append(
+            f"user {user} has uid {found.uid} and gid {found.gid}, it should have {uid} and {gid} as on all hosts; "
+            f"set `filestore_uid` and `filestore_gid` to what all hosts can have, or stop its processes, run "
+            f"`groupmod -g {gid} {user}; usermod -u {uid} -g {gid} {user}` and give it its files again with "
+            f"`find / -xdev -uid {found.uid} -exec chown -h {uid}:{gid} {{}} +`."
+        )
+    if status.user_by_id and status.user_by_id.name != user:
+        problems.append(
+            f"uid {uid} belongs to user {status.user_by_id.name}, it should be free for {user}; "
+            "set `filestore_uid` to a number that is free on all hosts."
+        )
+    if status.group_by_name and status.group_by_name.gid != gid and status.user_by_name is None:
+        problems.append(
+            f"group {user} has gid {status.group_by_name.gid}, it should have {gid} as on all hosts; "
+            f"set `filestore_gid` to it if that is free everywhere, or run `groupmod -g {gid} {user}`."
+        )
+    if status.group_by_id and status.group_by_id.name != user:
+        problems.append(
+            f"gid {gid} belongs to group {status.group_by_id.name}, it should be free for {user}; "
+            "set `filestore_gid` to a number that is free on all hosts."
+        )
+    return problems
+
+
+@operation()
+def check(
+    address: str, user: str, uid: int, gid: int, packages: Sequence[str]
+) -> Generator[StringCommand, None, None]:
+    """
+    Look for what would make it unsafe to go on, on all hosts, before any of them is changed.
+
+    + address: the address at which the other hosts reach this one
+    + user: user and group that own the filestore, "" on hosts that do not need them
+    + uid, gid: the ids they should have on all hosts
+    + packages: as for `prepare`
+
+    Changes nothing; fails with one sentence for each problem.
+    """
+    status = host.get_fact(HostState, user=user, uid=uid, gid=gid, packages=list(packages))
+    problems = find_conflicts(status, address, user, uid, gid)
+    if problems:
+        yield stop("\n".join(problems))
+    else:
+        host.noop("nothing stands in the way")
+
+
+@operation()
+def prepare(
+    user: str,
+    uid: int,
+    gid: int,
+    files: Sequence[ManagedFile],
+    packages: Sequence[str],
+) -> Generator[StringCommand, None, None]:
+    """
+    Write the host's names and package sources, make the user, install all packages.
+
+    + user: user and group to make with these ids before a package can do so with others; "" for none
+    + uid, gid: their ids
+    + files: names of the other hosts, package sources, keys and credentials
+    + packages: all packages of the host; no daemon is started by their installation
+
+    Idempotent. An installation that was interrupted is completed.
+    """
+    status = host.get_fact(HostState, user=user, uid=uid, gid=gid, packages=list(packages))
+    files_status = host.get_fact(
+        Service, service="host", files={file.path: file.block for file in files}, units=[]
+    )
+    changed = changes(files, files_status)
+    missing = [name for name in packages if name not in status.packages]
+    make_user = user if user and status.user_by_name is None else None
+    unfinished = status.start_block or status.broken_packages or files_status.pending
+    if not (changed or missing or make_user or unfinished):
+        host.noop("names, users and packages are there")
+        return
+    if not status.has_python:
+        yield StringCommand("apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y python3")
+    commands = [] if make_user is None else _user_commands(make_user, uid, gid, status)
+    if missing or unfinished:
+        commands.append(["sh", "-c", _INSTALL, "install", *missing])
+    yield order_configure("host", changed, commands=commands)
+
+
+def _user_commands(user: str, uid: int, gid: int, status: HostStatus) -> list[list[str]]:
+    commands = [] if status.group_by_name else [["groupadd", "--gid", str(gid), user]]
+    shell_and_home = ["--home-dir", "/opt/open-xchange", "--no-create-home", "--shell", "/bin/bash"]
+    return [*commands, ["useradd", "--uid", str(uid), "--gid", str(gid), *shell_and_home, user]]

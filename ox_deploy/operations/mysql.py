@@ -1,0 +1,326 @@
+"""Accounts and replication of MySQL and MariaDB servers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from pyinfra import host
+from pyinfra.api import StringCommand, operation
+from pyinfra.context import state
+
+from ox_deploy.facts.base import peer_fact
+from ox_deploy.facts.mysql import Account, Grant, Mysql, MysqlStatus, Replica, ServerState
+from ox_deploy.operations.stop import stop
+from ox_deploy.remote import order
+from ox_deploy.secrets import Secret
+
+# How long a new replica may take to read what its master has, in seconds.
+CATCH_UP_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class WantedAccount:
+    """An account as it should be; rights are on `*.*`."""
+
+    user: str
+    host: str
+    password: Secret
+    privileges: frozenset[str]
+    grant_option: bool = False
+
+    def stored_hash(self) -> str:
+        """Return the password as the server stores it, so that no statement holds it in clear."""
+        first = hashlib.sha1(self.password.reveal().encode(), usedforsecurity=False).digest()
+        return "*" + hashlib.sha1(first, usedforsecurity=False).hexdigest().upper()
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A statement with its values, and a label that may be shown."""
+
+    label: str
+    sql: str
+    values: tuple[str, ...]
+
+
+def account_statements(wanted: WantedAccount, found: Account | None) -> list[Statement]:
+    """Return what brings an account into the wanted state; nothing if it is.
+
+    Each statement can be repeated and replayed on a server that has the account already (no error 1396).
+    """
+    who = f"'{wanted.user}'@'{wanted.host}'"
+    name = (wanted.user, wanted.host)
+    statements = []
+    if found is None:
+        sql = "CREATE USER IF NOT EXISTS %s@%s IDENTIFIED BY PASSWORD %s"
+        statements.append(Statement(f"create {who}", sql, (*name, wanted.stored_hash())))
+    elif not found.password.matches(wanted.stored_hash()):
+        sql = "ALTER USER IF EXISTS %s@%s IDENTIFIED BY PASSWORD %s"
+        statements.append(Statement(f"set the password of {who}", sql, (*name, wanted.stored_hash())))
+    grants = found.grants if found else []
+    return statements + _missing_rights(wanted, who, grants) + _surplus_rights(wanted, who, grants)
+
+
+def _missing_rights(wanted: WantedAccount, who: str, grants: Sequence[Grant]) -> list[Statement]:
+    held = next((grant for grant in grants if grant.on == "*.*"), None)
+    missing = wanted.privileges - (held.privileges if held else frozenset())
+    lacks_option = wanted.grant_option and not (held and held.grant_option)
+    if not missing and not lacks_option:
+        return []
+    names = ", ".join(sorted(missing or wanted.privileges))
+    option = " WITH GRANT OPTION" if wanted.grant_option else ""
+    sql = f"GRANT {names} ON *.* TO %s@%s{option}"  # noqa: S608 - names from our own table
+    return [Statement(f"grant {names} to {who}", sql, (wanted.user, wanted.host))]
+
+
+def _surplus_rights(wanted: WantedAccount, who: str, grants: Sequence[Grant]) -> list[Statement]:
+    statements = []
+    for grant in grants:
+        is_global = grant.on == "*.*"
+        surplus = set(grant.privileges - (wanted.privileges if is_global else frozenset()))
+        if grant.grant_option and not (is_global and wanted.grant_option):
+            surplus.add("GRANT OPTION")
+        if not surplus:
+            continue
+        names = ", ".join(sorted(surplus))
+        sql = f"REVOKE {names} ON {_quoted(grant.on)} FROM %s@%s"
+        if "ALL PRIVILEGES" in surplus and is_global:
+            # Cannot be revoked in part: take all, then give the wanted ones.
+            statements += _replace_all(wanted, who)
+        else:
+            statements.append(Statement(f"revoke {names} on {grant.on} from {who}", sql, (wanted.user, wanted.host)))
+    return statements
+
+
+def _replace_all(wanted: WantedAccount, who: str) -> list[Statement]:
+    names = (wanted.user, wanted.host)
+    revoke = Statement(f"revoke all from {who}", "REVOKE ALL PRIVILEGES, GRANT OPTION FROM %s@%s", names)
+    return [revoke, *_missing_rights(wanted, who, [])]
+
+
+def _quoted(name: str) -> str:
+    return ".".join(part if part == "*" else f"`{part}`" for part in name.split("."))
+
+
+def stale_accounts(wanted: Sequence[WantedAccount], found: Sequence[Account]) -> list[Account]:
+    """Return the accounts of our users for addresses that are not wanted."""
+    names = {(account.user, account.host) for account in wanted}
+    return [account for account in found if (account.user, account.host) not in names]
+
+
+def not_ready(status: MysqlStatus, name: str) -> str | None:
+    """Return a sentence if a server cannot be asked, so that nothing is decided on what is not known."""
+    remedies = {
+        ServerState.NOT_INSTALLED: "run the whole deploy, or this part with the database hosts included",
+        ServerState.NO_DRIVER: "install python3-pymysql there or run the whole deploy",
+        ServerState.NOT_RUNNING: "start it and look at its log (`journalctl -u mariadb`)",
+        ServerState.NO_RIGHTS: "let root log in over the socket, or set `mysql_option_file` to a root-only option file",
+    }
+    if status.state is ServerState.RUNNING:
+        return None
+    detail = f" ({status.error})" if status.error else ""
+    return f"the database server of {name} is {status.state.value}{detail}; {remedies[status.state]}."
+
+
+@operation()
+def accounts(
+    wanted: Sequence[WantedAccount],
+    users: Sequence[str],
+    remove_stale: bool = False,
+    replicate: bool = True,
+    option_file: str | None = None,
+) -> Generator[StringCommand, None, None]:
+    """
+    Bring the accounts of some users into the wanted state: password, rights, nothing more.
+
+    + wanted: the accounts, with rights on `*.*`
+    + users: the user names that are ours; their accounts for other hosts are stale
+    + remove_stale: drop stale accounts instead of naming them
+    + replicate: write the changes to the binary log (on a master), or not (on a slave)
+    + option_file: root-only option file on the host, where root cannot log in over the socket
+
+    Idempotent. No statement holds a password, only the hash that the server stores.
+    Guide: Master/Slave database setup, the GRANT statements of both hosts.
+    """
+    status = host.get_fact(Mysql, users=list(users), option_file=option_file)
+    problem = not_ready(status, host.name)
+    if problem:
+        yield stop(problem) if state.is_executing else StringCommand("true")
+        return
+    found = {(account.user, account.host): account for account in status.accounts}
+    statements = [
+        statement
+        for account in wanted
+        for statement in account_statements(account, found.get((account.user, account.host)))
+    ]
+    stale = stale_accounts(wanted, status.accounts)
+    if remove_stale:
+        statements += [_drop(account) for account in stale]
+    elif stale:
+        names = ", ".join(f"'{account.user}'@'{account.host}'" for account in stale)
+        host.log(
+            f"{names}: of addresses no longer in the inventory; "
+            "run with `--data remove_stale_accounts=true` to drop them"
+        )
+    if statements:
+        yield _run(statements, replicate, option_file)
+    else:
+        host.noop("the accounts are right")
+
+
+def _drop(account: Account) -> Statement:
+    return Statement(
+        f"drop '{account.user}'@'{account.host}'", "DROP USER IF EXISTS %s@%s", (account.user, account.host)
+    )
+
+
+def _run(statements: Sequence[Statement], replicate: bool, option_file: str | None) -> StringCommand:
+    listed: list[dict[str, Any]] = [
+        {"label": statement.label, "sql": statement.sql, "values": statement.values} for statement in statements
+    ]
+    return order("mysql_run", {"statements": listed, "replicate": replicate, "option_file": option_file})
+
+
+class Situation(Enum):
+    """What a slave is like, seen together with its master."""
+
+    HEALTHY = "replicates"
+    FRESH = "is empty and the master's binary log holds everything"
+    FRESH_PAIR = "is empty and so is the master"
+    STOPPED = "is set up but stopped"
+    OTHER_PASSWORD = "logs in at the master with another password"  # noqa: S105 - not a password
+    NEEDS_SEED = "is empty while the master has data that its binary log no longer holds"
+    HAS_DATA = "has databases of its own but does not replicate"
+    BROKEN = "stopped with an error"
+    OTHER_MASTER = "replicates from another master"
+    SAME_SERVER_ID = "has the server id of its master"
+    NO_BINARY_LOG = "has a master that writes no binary log"
+
+
+_REMEDIES = {
+    Situation.NEEDS_SEED: "seed it from the master (dump with coordinates) and start replication by hand",
+    Situation.HAS_DATA: "drop what is on it if it is not needed, or take it out of `db_slave`",
+    Situation.BROKEN: "put right what the error names, then run `START SLAVE`",
+    Situation.OTHER_MASTER: "correct `db_master`, or run `STOP SLAVE; RESET SLAVE ALL` there",
+    Situation.SAME_SERVER_ID: "give the host a `server_id` of its own and deploy it",
+    Situation.NO_BINARY_LOG: "deploy the master first",
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """The master a replica should read from."""
+
+    name: str
+    address: str
+    port: int
+    user: str
+    password: Secret
+
+
+def recognise(slave: MysqlStatus, master: MysqlStatus, source: Source) -> Situation:
+    """Say what a slave is like. Pure: both sides are known, nothing is asked."""
+    if master.binary_log is None:
+        return Situation.NO_BINARY_LOG
+    if slave.variables["server_id"] == master.variables["server_id"]:
+        return Situation.SAME_SERVER_ID
+    if slave.replica is not None:
+        return _recognise_replica(slave.replica, source)
+    if slave.databases:
+        return Situation.HAS_DATA
+    if master.binary_log.complete:
+        return Situation.FRESH
+    return Situation.NEEDS_SEED if master.databases else Situation.FRESH_PAIR
+
+
+def _recognise_replica(replica: Replica, source: Source) -> Situation:
+    if (replica.host, replica.port) != (source.address, source.port):
+        return Situation.OTHER_MASTER
+    if replica.sql_error:
+        return Situation.BROKEN
+    known = replica.password
+    if replica.user != source.user or (known and not known.matches(source.password.reveal())):
+        return Situation.OTHER_PASSWORD
+    if replica.io_error and replica.io_running == "No":
+        return Situation.BROKEN
+    if "No" in (replica.io_running, replica.sql_running):
+        return Situation.STOPPED
+    return Situation.HEALTHY
+
+
+@operation()
+def replica(
+    source: Source,
+    master_host: str,
+    master_option_file: str | None = None,
+    option_file: str | None = None,
+) -> Generator[StringCommand, None, None]:
+    """
+    Make this server replicate from its master and wait until it has caught up.
+
+    + source: the master's address and the account to read it with
+    + master_host: the master's name in the inventory; it is asked for its binary log position, never changed
+    + master_option_file, option_file: root-only option files, where root cannot log in over the socket
+
+    Idempotent: a healthy replica is left alone. An empty server starts where the master's binary log begins
+    if that holds all the master's data, or at the position captured now if the master is empty too.
+    Anything that could lose data (a foreign, broken or filled slave) stops the operation with a remedy.
+    Guide: Slave configuration, CHANGE MASTER TO and START SLAVE.
+    """
+    slave = host.get_fact(Mysql, users=[], option_file=option_file)
+    master = peer_fact(host, master_host, Mysql, users=[], option_file=master_option_file)
+    problem = not_ready(slave, host.name) or not_ready(master, master_host)
+    if problem:
+        yield stop(problem) if state.is_executing else StringCommand("true")
+        return
+    situation = recognise(slave, master, source)
+    if situation is Situation.HEALTHY:
+        host.noop(f"it replicates from {source.name}")
+    elif situation in _REMEDIES:
+        if state.is_executing or situation is not Situation.NO_BINARY_LOG:
+            yield stop(explain(host.name, situation, slave))
+        else:
+            yield StringCommand("true")
+    else:
+        yield _replicate(situation, source, master, option_file)
+
+
+def explain(name: str, situation: Situation, slave: MysqlStatus) -> str:
+    """Return the sentence for a situation that has to be put right by a person."""
+    errors = (slave.replica.sql_error or slave.replica.io_error) if slave.replica else ""
+    detail = f" ({errors})" if errors else f" ({', '.join(slave.databases)})" if slave.databases else ""
+    return f"{name} {situation.value}{detail}; nothing was changed: {_REMEDIES[situation]}."
+
+
+def _replicate(
+    situation: Situation, source: Source, master: MysqlStatus, option_file: str | None
+) -> StringCommand:
+    assert master.binary_log is not None
+    log = master.binary_log
+    start: dict[str, Any] | None = {
+        "host": source.address,
+        "port": source.port,
+        "user": source.user,
+        "password": source.password.reveal(),
+        "file": None,
+        "position": None,
+    }
+    assert start is not None
+    if situation is Situation.FRESH:
+        start |= {"file": log.first_file, "position": 4}
+    elif situation is Situation.FRESH_PAIR:
+        start |= {"file": log.file, "position": log.position}
+    elif situation is Situation.STOPPED:
+        start = None
+    job = {
+        "source": start,
+        "target": {"file": log.file, "position": log.position},
+        "databases": master.databases,
+        "seconds": CATCH_UP_SECONDS,
+        "option_file": option_file,
+    }
+    return order("mysql_replicate", job)

@@ -1,0 +1,111 @@
+"""A service's files, written together, checked by the service itself, and in use when the operation ends."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from pyinfra import host
+from pyinfra.api import StringCommand, operation
+
+from ox_deploy.facts.service import FileState, Service, ServiceStatus
+from ox_deploy.remote import order
+
+
+@dataclass(frozen=True)
+class ManagedFile:
+    """One wanted path: a file with `content`, a link to `target`, a directory, or nothing at all.
+
+    With `block`, only the part of the file between our marks is ours; the rest is left as it is.
+    """
+
+    path: str
+    content: str | None = None
+    mode: str = "0644"
+    owner: str = "root"
+    group: str = "root"
+    target: str | None = None
+    block: str | None = None
+    directory: bool = False
+
+    def differs(self, state: FileState | None) -> bool:
+        """Tell whether the path has to be written."""
+        if self.target is not None:
+            return state is None or state.target != self.target
+        if self.content is None and not self.directory:
+            return state is not None and (self.block is None or state.digest is not None)
+        if state is None or self._digest() not in (None, state.digest):
+            return True
+        found = (state.mode, state.owner, state.group)
+        return self.block is None and found != (self.mode, self.owner, self.group)
+
+    def _digest(self) -> str | None:
+        return None if self.content is None else hashlib.sha256(self.content.encode()).hexdigest()
+
+
+def changes(files: Sequence[ManagedFile], status: ServiceStatus) -> list[ManagedFile]:
+    """Return the files that have to be written."""
+    return [file for file in files if file.differs(status.files.get(file.path))]
+
+
+def idle_units(units: Sequence[str], status: ServiceStatus) -> list[str]:
+    """Return the units that do not run or are not started at boot."""
+    return [
+        unit
+        for unit in units
+        if unit not in status.units or not (status.units[unit].active and status.units[unit].enabled)
+    ]
+
+
+def order_configure(
+    service: str,
+    files: Sequence[ManagedFile],
+    units: Sequence[str] = (),
+    on_change: str = "restart",
+    check: Sequence[str] = (),
+    commands: Sequence[Sequence[str]] = (),
+) -> StringCommand:
+    """Return the command that writes `files` and makes `units` use them."""
+    job: dict[str, Any] = {
+        "name": service,
+        "files": [asdict(file) for file in files],
+        "units": list(units),
+        "on_change": on_change,
+        "check": list(check),
+        "commands": [list(command) for command in commands],
+        "daemon_reload": any(file.path.startswith(("/etc/systemd/", "/etc/fstab")) for file in files),
+    }
+    return order("service_configure", job)
+
+
+@operation()
+def configure(
+    service: str,
+    files: Sequence[ManagedFile],
+    units: Sequence[str] = (),
+    on_change: Literal["restart", "reload"] = "restart",
+    check: Sequence[str] = (),
+    commands: Sequence[Sequence[str]] = (),
+) -> Generator[StringCommand, None, None]:
+    """
+    Write a service's files, have them checked, and make the service use them.
+
+    + service: name under which an unfinished change is remembered on the host
+    + files: all files, blocks and links of the service
+    + units: systemd units that should run now and at boot
+    + on_change: what a running unit needs to use changed files
+    + check: command that refuses a wrong configuration; the old files are put back then
+    + commands: what to run when a file changed, before the units are started, restarted or reloaded
+
+    Idempotent: nothing is done if files and units are right and no earlier run died half way.
+    If the check or the unit refuses, all files are as before and the operation fails with the service's words.
+    """
+    paths = {file.path: file.block for file in files}
+    status = host.get_fact(Service, service=service, files=paths, units=list(units))
+    changed = changes(files, status)
+    if changed or status.pending or idle_units(units, status):
+        yield order_configure(service, changed, units, on_change, check, commands)
+    else:
+        host.noop(f"{service} is configured and runs")

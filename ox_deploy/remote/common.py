@@ -1,0 +1,111 @@
+"""What the programs share; its text is put before each of them."""
+
+import base64
+import hashlib
+import json
+import os
+import subprocess
+import sys
+
+STATE_DIRECTORY = "/var/lib/ox-deploy"
+
+
+def arguments():
+    """Return the JSON document that the program was given."""
+    return json.loads(sys.argv[1] if len(sys.argv) > 1 else sys.stdin.read())
+
+
+def fail(message):
+    """Print one sentence and stop."""
+    print(message, file=sys.stderr)
+    sys.exit(1)
+
+
+def run(argv, **options):
+    """Run a command and return what came of it, with its output as text."""
+    return subprocess.run(argv, capture_output=True, text=True, check=False, **options)
+
+
+def run_or_fail(argv, **options):
+    """Run a command; on failure stop with the last lines of what it said."""
+    done = run(argv, **options)
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-15:]
+        fail("`{}` failed with exit code {}: {}".format(" ".join(argv[:3]), done.returncode, "\n".join(said)))
+    return done.stdout
+
+
+def read(path):
+    """Return a file's bytes, or None if there is no such file."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def block_lines(name):
+    """Return the lines around a part of a file that is ours while the rest belongs to others."""
+    return "# BEGIN ox-deploy {}\n".format(name), "# END ox-deploy {}\n".format(name)
+
+
+def block_in(text, name):
+    """Return our block's inner text, or None if the file has none."""
+    begin, end = block_lines(name)
+    if begin not in text or end not in text:
+        return None
+    return text.split(begin, 1)[1].split(end, 1)[0]
+
+
+def with_block(text, name, content):
+    """Return the text with our block replaced, or added at the end."""
+    begin, end = block_lines(name)
+    block = begin + content + end if content else ""
+    if block_in(text, name) is not None:
+        before, rest = text.split(begin, 1)
+        return before + block + rest.split(end, 1)[1]
+    if text and not text.endswith("\n"):
+        text += "\n"
+    return text + block
+
+
+def fingerprint(secret, salt=None):
+    """Return a salted digest of a secret, so that it can be compared without being shown."""
+    salt = salt or os.urandom(8).hex()
+    return {"salt": salt, "digest": hashlib.sha256((salt + secret).encode()).hexdigest()}
+
+
+def pending_path(name):
+    """Return the file that says: files of this service were written, but it does not use them yet."""
+    return os.path.join(STATE_DIRECTORY, name + ".pending")
+
+
+def unit_states(units):
+    """Return `ActiveState` and `UnitFileState` of systemd units by name."""
+    if not units:
+        return {}
+    properties = "--property=Id,LoadState,ActiveState,UnitFileState"
+    shown = run(["systemctl", "show", properties, *units]).stdout
+    states = {}
+    for unit, text in zip(units, shown.strip().split("\n\n")):
+        values = dict(line.split("=", 1) for line in text.splitlines())
+        states[unit] = {
+            "loaded": values.get("LoadState") == "loaded",
+            "active": values.get("ActiveState") == "active",
+            "enabled": values.get("UnitFileState") in ("enabled", "static", "alias") or starts_by_sysv(unit),
+        }
+    return states
+
+
+def starts_by_sysv(unit):
+    """Tell whether an init script is linked for the usual runlevel."""
+    name = unit.removesuffix(".service")
+    try:
+        return any(entry.startswith("S") and entry[3:] == name for entry in os.listdir("/etc/rc3.d"))
+    except FileNotFoundError:
+        return False
+
+
+def as_base64(data):
+    """Return bytes as text for JSON."""
+    return None if data is None else base64.b64encode(data).decode()

@@ -1,0 +1,19 @@
+# Print what a host is like before anything of ours is on it; needs nothing but a Debian shell.
+# Arguments: user name, uid, gid, then package names.
+user=$1 uid=$2 gid=$3
+shift 3
+line() { printf '%s %s\n' "$1" "$2"; }
+. /etc/os-release
+line system "$ID $VERSION_ID"
+line init "$(cat /proc/1/comm)"
+command -v python3 >/dev/null && line python yes
+[ -e /usr/sbin/policy-rc.d ] && grep -q ox-deploy /usr/sbin/policy-rc.d && line start_block yes
+for address in $(hostname -I); do line address "$address"; done
+line user_by_name "$(getent passwd "$user")"
+line user_by_id "$(getent passwd "$uid")"
+line group_by_name "$(getent group "$user")"
+line group_by_id "$(getent group "$gid")"
+[ $# -eq 0 ] || dpkg-query -W -f 'package ${Package} ${db:Status-Status} ${Version}\n' "$@" 2>/dev/null
+# Trouble that an earlier, interrupted installation left behind.
+[ -z "$(dpkg --audit)" ] || line broken_packages yes
+exit 0

@@ -1,0 +1,19 @@
+"""How the MySQL programs reach the server of their host; its text is put before each of them."""
+
+SOCKET = "/run/mysqld/mysqld.sock"
+
+
+def connect(option_file):
+    """Open a session as root; without an option file the socket tells the server who we are."""
+    import pymysql
+
+    options = {"read_default_file": option_file} if option_file else {"user": "root"}
+    cursor = pymysql.cursors.DictCursor
+    return pymysql.connect(unix_socket=SOCKET, cursorclass=cursor, autocommit=True, **options)
+
+
+def rows(session, statement, values=None):
+    """Return the rows of a query."""
+    with session.cursor() as cursor:
+        cursor.execute(statement, values)
+        return list(cursor.fetchall())

@@ -1,0 +1,78 @@
+"""Make this host's server replicate from its master, and wait until it has caught up."""
+
+import time
+
+# Access denied, unknown position, same server id: waiting does not help.
+HOPELESS = (1045, 1236, 1593)
+
+
+def change_master(cursor, source):
+    """Point the replica at its master; without a position it keeps the one it has."""
+    clauses = ["MASTER_USER=%s", "MASTER_PASSWORD=%s"]
+    values = [source["user"], source["password"]]
+    if source["file"]:
+        clauses += ["MASTER_HOST=%s", "MASTER_PORT=%s", "MASTER_LOG_FILE=%s", "MASTER_LOG_POS=%s"]
+        values += [source["host"], source["port"], source["file"], source["position"]]
+    cursor.execute("CHANGE MASTER TO " + ", ".join(clauses), values)
+
+
+def status_of(cursor):
+    """Return the replica's status."""
+    cursor.execute("SHOW SLAVE STATUS")
+    return cursor.fetchone()
+
+
+def wait_until_caught_up(cursor, target, seconds):
+    """Wait until all that the master had written before this run is here."""
+    deadline = time.monotonic() + seconds
+    while True:
+        status = status_of(cursor)
+        if status["Slave_SQL_Running"] != "Yes":
+            fail("the replica's SQL thread stopped: {Last_SQL_Error} (error {Last_SQL_Errno})".format(**status))
+        if status["Slave_IO_Running"] == "Yes" and reached(cursor, target):
+            return
+        if status["Last_IO_Errno"] in HOPELESS or time.monotonic() > deadline:
+            fail(why_not(status, target, seconds))
+        time.sleep(0.1)
+
+
+def reached(cursor, target):
+    """Tell whether the position of the master is reached; waits a second for it."""
+    cursor.execute("SELECT MASTER_POS_WAIT(%s, %s, 1) AS waited", [target["file"], target["position"]])
+    waited = cursor.fetchone()["waited"]
+    return waited is not None and waited >= 0
+
+
+def why_not(status, target, seconds):
+    """Say why the replica did not catch up, with the server's own error if there is one."""
+    if status["Last_IO_Error"]:
+        return "the replica cannot read from its master: {Last_IO_Error} (error {Last_IO_Errno})".format(**status)
+    return (
+        "the replica did not reach {}:{} within {} seconds, it is at {Relay_Master_Log_File}:"
+        "{Exec_Master_Log_Pos}; run again when it has caught up".format(
+            target["file"], target["position"], seconds, **status
+        )
+    )
+
+
+def check_databases(cursor, expected):
+    """A binary log that did not hold everything would have left a hole; never call that done."""
+    cursor.execute("SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA")
+    missing = sorted(set(expected) - {row["name"] for row in cursor.fetchall()})
+    if missing:
+        fail("the replica caught up but lacks the databases {}; it has to be seeded".format(", ".join(missing)))
+
+
+def replicate(job):
+    """Do all of it."""
+    with connect(job["option_file"]) as session, session.cursor() as cursor:
+        if job["source"]:
+            cursor.execute("STOP SLAVE")
+            change_master(cursor, job["source"])
+        cursor.execute("START SLAVE")
+        wait_until_caught_up(cursor, job["target"], job["seconds"])
+        check_databases(cursor, job["databases"])
+
+
+if __name__ == "__main__":
+    replicate(arguments())

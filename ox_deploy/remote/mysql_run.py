@@ -1,0 +1,18 @@
+"""Run statements on the MySQL or MariaDB server of this host, over its own socket."""
+
+
+def run_statements(job):
+    """Run all statements of a job; say which one failed by its label, since its text may hold a password."""
+    with connect(job["option_file"]) as session, session.cursor() as cursor:
+        if not job["replicate"]:
+            cursor.execute("SET sql_log_bin = 0")
+        for statement in job["statements"]:
+            try:
+                cursor.execute(statement["sql"], statement["values"])
+            except Exception as error:
+                fail("{}: {}".format(statement["label"], error))
+            print(statement["label"])
+
+
+if __name__ == "__main__":
+    run_statements(arguments())

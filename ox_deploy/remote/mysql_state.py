@@ -1,0 +1,143 @@
+"""Print what a MySQL or MariaDB server on this host is like, asked in one session over its own socket."""
+
+import re
+import shutil
+import struct
+
+SYSTEM_DATABASES = {"information_schema", "mysql", "performance_schema", "sys"}
+VARIABLES = ("server_id", "log_bin", "read_only", "datadir", "log_bin_basename", "port")
+
+
+def open_session(option_file):
+    """Return a session, or the state that explains why there is none."""
+    if not (shutil.which("mariadbd") or shutil.which("mysqld")):
+        return None, {"state": "not installed"}
+    try:
+        return connect(option_file), None
+    except ImportError:
+        return None, {"state": "no driver", "error": "the package python3-pymysql is missing"}
+    except Exception as error:
+        code = error.args[0] if error.args else 0
+        state = "no rights" if code in (1045, 1698) else "not running"
+        return None, {"state": state, "error": str(error)}
+
+
+def variables_of(session):
+    """Return the variables that the operations compare."""
+    listed = rows(session, "SHOW GLOBAL VARIABLES WHERE Variable_name IN %s", [VARIABLES])
+    return {row["Variable_name"]: row["Value"] for row in listed}
+
+
+def parse_grant(text):
+    """Return one line of SHOW GRANTS as data, without the password hash that it may hold."""
+    match = re.match(r"GRANT (?P<what>.+?) ON (?P<on>\S+) TO ", text)
+    if not match:
+        return {"on": "", "privileges": [text.split(" TO ")[0]], "grant_option": False}
+    names = re.split(r", (?![^(]*\))", match["what"])
+    return {
+        "on": match["on"].replace("`", ""),
+        "privileges": sorted(name for name in names if name != "USAGE"),
+        "grant_option": " WITH GRANT OPTION" in text[match.end() :],
+    }
+
+
+def accounts_of(session, users):
+    """Return the accounts of these users with their rights and a fingerprint of the stored hash."""
+    query = "SELECT User, Host, plugin, authentication_string FROM mysql.user WHERE User IN %s"
+    accounts = []
+    for row in rows(session, query, [users]) if users else []:
+        shown = rows(session, "SHOW GRANTS FOR %s@%s", [row["User"], row["Host"]])
+        accounts.append(
+            {
+                "user": row["User"],
+                "host": row["Host"],
+                "plugin": row["plugin"],
+                "password": fingerprint(row["authentication_string"] or ""),
+                "grants": [parse_grant(next(iter(grant.values()))) for grant in shown],
+            }
+        )
+    return accounts
+
+
+def binary_log_of(session, variables, databases):
+    """Return where the binary log stands, and where it begins if it holds all that was ever written."""
+    status = rows(session, "SHOW MASTER STATUS")
+    if not status:
+        return None
+    first = rows(session, "SHOW BINARY LOGS")[0]["Log_name"]
+    return {
+        "file": status[0]["File"],
+        "position": status[0]["Position"],
+        "first_file": first,
+        "complete": is_complete(session, variables, first, databases),
+    }
+
+
+def is_complete(session, variables, first, databases):
+    """Tell whether the log holds everything since the server was new: none purged, no database older."""
+    if not first.endswith(".000001"):
+        return False
+    events = rows(session, "SHOW BINLOG EVENTS IN %s LIMIT 3", [first])
+    if any(event["Event_type"] == "Gtid_list" and event["Info"] != "[]" for event in events):
+        return False
+    begun = log_begin(os.path.join(os.path.dirname(variables["log_bin_basename"]), first))
+    options = (os.path.join(variables["datadir"], name, "db.opt") for name in databases)
+    # Whole seconds, as in the log's header.
+    return all(int(os.path.getmtime(path)) >= begun for path in options if os.path.exists(path))
+
+
+def log_begin(path):
+    """Return when a binary log file was begun, from its first event's header, in seconds since 1970."""
+    with open(path, "rb") as file:
+        return struct.unpack("<I", file.read(8)[4:])[0]
+
+
+def replica_of(session, variables):
+    """Return where this server replicates from and how it goes, or None if it does not."""
+    listed = rows(session, "SHOW SLAVE STATUS")
+    if not listed:
+        return None
+    row = listed[0]
+    return {
+        "host": row["Master_Host"],
+        "port": int(row["Master_Port"]),
+        "user": row["Master_User"],
+        "io_running": row["Slave_IO_Running"],
+        "sql_running": row["Slave_SQL_Running"],
+        "io_error": row["Last_IO_Error"],
+        "sql_error": row["Last_SQL_Error"],
+        "file": row["Relay_Master_Log_File"],
+        "position": row["Exec_Master_Log_Pos"],
+        "master_server_id": row.get("Master_Server_Id") or 0,
+        "password": stored_password(variables["datadir"]),
+    }
+
+
+def stored_password(datadir):
+    """Return a fingerprint of the password the replica logs in with; it stands in the sixth line."""
+    lines = (read(os.path.join(datadir, "master.info")) or b"").decode().split("\n")
+    return fingerprint(lines[5]) if len(lines) > 5 else None
+
+
+def mysql_state(wanted):
+    """Return all of it."""
+    session, problem = open_session(wanted["option_file"])
+    if session is None:
+        return problem
+    with session:
+        variables = variables_of(session)
+        listed = rows(session, "SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA")
+        databases = sorted({row["name"] for row in listed} - SYSTEM_DATABASES)
+        return {
+            "state": "running",
+            "version": rows(session, "SELECT VERSION() AS version")[0]["version"],
+            "variables": variables,
+            "databases": databases,
+            "accounts": accounts_of(session, wanted["users"]),
+            "binary_log": binary_log_of(session, variables, databases),
+            "replica": replica_of(session, variables),
+        }
+
+
+if __name__ == "__main__":
+    print(json.dumps(mysql_state(arguments())))

@@ -1,0 +1,184 @@
+"""Write a service's files, have them checked, and make the service use them; put the old ones back if refused.
+
+The pending mark holds what was there before. It outlives a run that dies half way, so that the next one
+knows that files were written which the service does not use yet, and can still put the old ones back.
+"""
+
+import fcntl
+import grp
+import pwd
+import tempfile
+
+
+def remember(path, wanted):
+    """Add the old state of all wanted files to the pending mark; what an earlier run noted there is older."""
+    before = {file["path"]: old_state(file["path"]) for file in wanted}
+    before.update(json.loads(read(path) or b"{}"))
+    write_whole(path, json.dumps(before).encode(), 0o600, 0, 0)
+    return before
+
+
+def old_state(path):
+    """Return all that is needed to put a path back as it is now."""
+    try:
+        entry = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if os.path.islink(path):
+        return {"target": os.readlink(path)}
+    if os.path.isdir(path):
+        return {"mode": entry.st_mode & 0o7777, "uid": entry.st_uid, "gid": entry.st_gid}
+    return {
+        "content": as_base64(read(path)),
+        "mode": entry.st_mode & 0o7777,
+        "uid": entry.st_uid,
+        "gid": entry.st_gid,
+    }
+
+
+def restore(before):
+    """Put all files back as they were."""
+    for path, state in before.items():
+        if state is None:
+            remove(path)
+        elif "target" in state:
+            link(path, state["target"])
+        elif "content" not in state:
+            make_directory(path, state["mode"], state["uid"], state["gid"])
+        else:
+            write_whole(path, base64.b64decode(state["content"]), state["mode"], state["uid"], state["gid"])
+
+
+def write_whole(path, content, mode, uid, gid):
+    """Replace a file in one step; in place where it is a mount of its own, as /etc/hosts in containers."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".ox-deploy.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            os.fchown(file.fileno(), uid, gid)
+            os.fchmod(file.fileno(), mode)
+            file.flush()
+            os.fsync(file.fileno())
+        if os.path.ismount(path):
+            with open(path, "wb") as file:
+                file.write(content)
+            os.unlink(temporary)
+        else:
+            os.replace(temporary, path)
+    except BaseException:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise
+
+
+def remove(path):
+    """Remove a file, a link or an empty directory if it is there."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        if not os.listdir(path):
+            os.rmdir(path)
+    elif os.path.lexists(path):
+        os.unlink(path)
+
+
+def make_directory(path, mode, uid, gid):
+    """Make a directory, or give it its owner and mode."""
+    os.makedirs(path, exist_ok=True)
+    os.chown(path, uid, gid)
+    os.chmod(path, mode)
+
+
+def link(path, target):
+    """Make a symbolic link, whatever was there before."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    remove(path)
+    os.symlink(target, path)
+
+
+def place(file):
+    """Write one wanted file, block or link, or remove it."""
+    path = file["path"]
+    if file["target"] is not None:
+        return link(path, file["target"])
+    if file["content"] is None and not file["block"] and not file["directory"]:
+        return remove(path)
+    content = file["content"] or ""
+    uid, gid = pwd.getpwnam(file["owner"])[2], grp.getgrnam(file["group"])[2]
+    mode = int(file["mode"], 8)
+    if file["directory"]:
+        return make_directory(path, mode, uid, gid)
+    if file["block"]:
+        content = with_block((read(path) or b"").decode(), file["block"], content)
+        if os.path.exists(path):  # the rest of the file, and so its owner and mode, belong to somebody else
+            entry = os.stat(path)
+            uid, gid, mode = entry.st_uid, entry.st_gid, entry.st_mode & 0o7777
+    return write_whole(path, content.encode(), mode, uid, gid)
+
+
+def apply(job, changed):
+    """Bring the units into the state the files describe; return the first failure's text, or None."""
+    commands = [["systemctl", "daemon-reload"]] if job["daemon_reload"] else []
+    commands += job["commands"]
+    states = unit_states(job["units"])
+    for unit in job["units"]:
+        if not states.get(unit, {}).get("enabled"):
+            commands.append(["systemctl", "enable", unit])
+        if not states.get(unit, {}).get("active"):
+            commands.append(["systemctl", "start", unit])
+        elif changed:
+            commands.append(["systemctl", job["on_change"], unit])
+    for command in commands:
+        done = run(command)
+        if done.returncode:
+            return describe(command, done, job["units"])
+    return None
+
+
+def describe(command, done, units):
+    """Say which command failed, with its own words and the units' last log lines."""
+    lines = (done.stderr.strip() or done.stdout.strip()).splitlines()[-20:]
+    if command[0] == "systemctl" and units:
+        lines += run(["journalctl", "-q", "-n", "8", "-o", "cat", "-u", command[-1]]).stdout.splitlines()
+    shown = " ".join(word for word in command[:3] if "\n" not in word)
+    return "`{}` failed: {}".format(shown, "\n".join(lines))
+
+
+def refuse(job, mark, before, problem, apply_again):
+    """Put the old files back and stop."""
+    restore(before)
+    if apply_again:
+        apply(job, changed=True)
+    os.unlink(mark)
+    fail("{}: refused, the files are as before. {}".format(job["name"], problem))
+
+
+def only_one(name):
+    """Wait for the same work of a run that was given up on the other side but goes on here."""
+    os.makedirs(STATE_DIRECTORY, mode=0o700, exist_ok=True)
+    lock = open(os.path.join(STATE_DIRECTORY, name + ".lock"), "w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
+def configure(job):
+    """Do all of it for one service."""
+    mark = pending_path(job["name"])
+    lock = only_one(job["name"])  # noqa: F841 - held until the program ends
+    was_pending = os.path.exists(mark)
+    before = remember(mark, job["files"])
+    for file in job["files"]:
+        place(file)
+    if job["check"]:
+        checked = run(job["check"])
+        if checked.returncode:
+            refuse(job, mark, before, describe(job["check"], checked, []), apply_again=False)
+    problem = apply(job, changed=was_pending or bool(job["files"]))
+    if problem and job["files"]:
+        refuse(job, mark, before, problem, apply_again=True)
+    if problem:
+        fail("{}: {}".format(job["name"], problem))
+    os.unlink(mark)
+
+
+if __name__ == "__main__":
+    configure(arguments())

@@ -1,0 +1,170 @@
+"""Where passwords come from; the only module that sees them in clear.
+
+A password is looked up in the environment (`OX_DEPLOY_` and its name in capitals), then in the secrets file.
+`python -m ox_deploy.secrets` creates that file with strong random values for all that group_data asks for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import runpy
+import secrets as random_source
+import stat
+import string
+import tomllib
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ox_deploy.errors import InputError
+
+REPLICATION = "mysql_replication"
+OPENEXCHANGE = "mysql_openexchange"
+MASTER_ADMIN = "oxadminmaster"
+REPOSITORY_USER = "ox_repository_user"
+REPOSITORY_PASSWORD = "ox_repository_password"  # noqa: S105 - a name, not a password
+
+# oxinstaller drops, folds or chokes on other characters (see docs/guide/groupware.md).
+ALLOWED = re.compile(r"[A-Za-z0-9=:%#_.-]+")
+SHORTEST = 12
+GUIDE_EXAMPLES = {"secret", "password", "changeme", "openexchange", "open-xchange", "oxadmin", "oxadminmaster"}
+
+
+class Secret:
+    """A password that shows itself only when asked to, so that no message or log can hold it by accident."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the password in clear, to be handed to a command's standard input."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(****)"
+
+
+def user_secret(context_id: int, user: str) -> str:
+    """Return the name under which the password of a groupware user is kept."""
+    return f"context_{context_id}_{user}"
+
+
+def names_needed(contexts: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the names of all passwords a cluster with these contexts needs, repository access aside."""
+    users = [
+        user_secret(context["id"], name)
+        for context in contexts
+        for name in [context["admin"], *(user["name"] for user in context.get("users", []))]
+    ]
+    return [REPLICATION, OPENEXCHANGE, MASTER_ADMIN, *users]
+
+
+class Secrets:
+    """The passwords of one cluster."""
+
+    def __init__(self, path: Path, environment: Mapping[str, str]) -> None:
+        self._path = path
+        self._environment = environment
+        self._stored = _read(path)
+
+    def get(self, name: str) -> Secret:
+        """Return a password that has to meet the rules; raises InputError if it is missing or weak."""
+        value = self._find(name)
+        if value is None:
+            raise InputError(
+                f"{self._path}: `{name}` is missing; set {_variable(name)} or run `python -m ox_deploy.secrets`."
+            )
+        self._check(name, value)
+        return Secret(value)
+
+    def find(self, name: str) -> Secret | None:
+        """Return a value that somebody else chose (repository access), or None."""
+        value = self._find(name)
+        return None if value is None else Secret(value)
+
+    def _find(self, name: str) -> str | None:
+        value = self._environment.get(_variable(name), self._stored.get(name))
+        if value is not None and not isinstance(value, str):
+            raise InputError(f"{self._path}: `{name}` should be a text in quotes.")
+        return value
+
+    def _check(self, name: str, value: str) -> None:
+        remedy = "choose another or let `python -m ox_deploy.secrets` make one"
+        if value.lower() in GUIDE_EXAMPLES:
+            raise InputError(f"{self._path}: `{name}` is an example that everybody knows; {remedy}.")
+        if len(value) < SHORTEST or len(set(value)) < SHORTEST // 2:
+            raise InputError(
+                f"{self._path}: `{name}` is weak; it should have at least {SHORTEST} different characters; {remedy}."
+            )
+        if not ALLOWED.fullmatch(value):
+            raise InputError(
+                f"{self._path}: `{name}` has characters that Open-Xchange's installer damages; "
+                f"it should have letters, digits and =:%#_.- only; {remedy}."
+            )
+
+
+@cache
+def load(path: str) -> Secrets:
+    """Return the passwords from the environment and the file at `path` (relative to the working directory).
+
+    Raises InputError if the file can be read by others or is not TOML.
+    """
+    return Secrets(Path(path).expanduser(), os.environ)
+
+
+def _variable(name: str) -> str:
+    return "OX_DEPLOY_" + re.sub(r"\W", "_", name).upper()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        raise InputError(
+            f"{path}: its mode is {mode:04o}, so others can read it; it should be 0600: run `chmod 600 {path}`."
+        )
+    try:
+        return tomllib.loads(path.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: it is not valid TOML ({error}); correct it.") from None
+
+
+def create(path: Path, contexts: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Add a strong random value for each missing name to the secrets file; values it has are kept.
+
+    + path: the file, created with mode 0600
+    + contexts: the `contexts` of group_data/all.py
+
+    Returns the names that were added.
+    """
+    stored = _read(path)
+    missing = [name for name in names_needed(contexts) if name not in stored]
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(descriptor, "a") as file:
+        for name in missing:
+            file.write(f'"{name}" = "{_random_password()}"\n')
+    return missing
+
+
+def _random_password() -> str:
+    return "".join(random_source.choice(string.ascii_letters + string.digits) for _ in range(24))
+
+
+def main() -> None:
+    """Create or complete the secrets file."""
+    parser = argparse.ArgumentParser(prog="python -m ox_deploy.secrets", description=main.__doc__)
+    parser.add_argument("--group-data", default="group_data/all.py", help="the file that lists the contexts")
+    parser.add_argument("--file", help="the secrets file (default: `secrets_file` of group_data)")
+    arguments = parser.parse_args()
+    settings = runpy.run_path(arguments.group_data)
+    path = Path(arguments.file or settings.get("secrets_file", "secrets.toml"))
+    added = create(path, settings.get("contexts", []))
+    print(f"{path}: {len(added)} passwords added ({', '.join(added) or 'none was missing'})")
+
+
+if __name__ == "__main__":
+    main()
