@@ -81,7 +81,3 @@ multicast_network = "224.0.0.0/8"
 cache_multicast_address = "224.0.0.1"
 cache_multicast_port = 6780
 session_cache_multicast_port = 6781
-# TCP ports of the caches.
-groupware_cache_port = 57462
-admin_cache_port = 57461
-session_cache_port = 58849

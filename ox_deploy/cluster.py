@@ -17,7 +17,15 @@ from ox_deploy.errors import InputError
 from ox_deploy.products import PRODUCTS, Product
 
 GROUPS = ("web", "groupware", "db_master", "db_slave", "filestore")
-NODE_KEYS = {"hostname", "address", "route", "load_factor", "server_id", "mysql_settings", "mysql_option_file"}
+NODE_KEYS = {
+    "hostname",
+    "address",
+    "route",
+    "load_factor",
+    "server_id",
+    "mysql_settings",
+    "mysql_option_file",
+}
 # Keys that pyinfra and its connectors read from the same data.
 CONNECTOR_PREFIXES = ("_", "ssh_", "docker_", "dockerssh_", "podman_", "vagrant_", "lxd_")
 
@@ -91,9 +99,6 @@ class Settings(_Model):
     cache_multicast_address: str = "224.0.0.1"
     cache_multicast_port: Port = 6780
     session_cache_multicast_port: Port = 6781
-    groupware_cache_port: Port = 57462
-    admin_cache_port: Port = 57461
-    session_cache_port: Port = 58849
 
     @field_validator("multicast_network")
     @classmethod
@@ -243,13 +248,16 @@ def _cluster_of(inventory: Inventory) -> Cluster:
     if not any(groups.values()):
         raise InputError(f"inventory: none of the groups {', '.join(GROUPS)} has a host; add the hosts.")
     hosts = {name: inventory.get_host(name) for names in groups.values() for name in names}
-    data = {name: dict(host.data.dict()) for name, host in hosts.items()}
+    data = {name: _data_of(host) for name, host in hosts.items()}
     for name, values in data.items():
         _check_keys(name, values)
-    settings = {
-        key: value for values in data.values() for key, value in values.items() if key in Settings.model_fields
-    }
+    settings = {key: value for values in data.values() for key, value in values.items() if key in Settings.model_fields}
     return build_cluster(groups, data, settings)
+
+
+def _data_of(host: Host) -> dict[str, Any]:
+    data: dict[str, Any] = host.data.dict()  # type: ignore[no-untyped-call]
+    return data
 
 
 def _check_keys(name: str, values: Iterable[str]) -> None:
@@ -299,9 +307,7 @@ def _check_topology(nodes: Sequence[Node], settings: Settings) -> None:
             raise InputError(f"inventory: group `{group}` is empty; it should have at least one host.")
     filestores = [node.name for node in nodes if "filestore" in node.groups]
     if len(filestores) > 1:
-        raise InputError(
-            f"inventory: group `filestore` has {', '.join(filestores)}; it should have one host at most."
-        )
+        raise InputError(f"inventory: group `filestore` has {', '.join(filestores)}; it should have one host at most.")
     if filestores and settings.external_filestore:
         raise InputError(
             "group_data/all.py: `external_filestore` is set while the inventory has a group `filestore`; keep one."
@@ -331,9 +337,7 @@ def _check_contexts(contexts: Sequence[Context]) -> None:
     for key in ("id", "name"):
         for value, count in Counter(getattr(context, key) for context in contexts).items():
             if count > 1:
-                raise InputError(
-                    f"group_data/all.py: `contexts` has {key} {value} {count} times; it should be unique."
-                )
+                raise InputError(f"group_data/all.py: `contexts` has {key} {value} {count} times; it should be unique.")
     for context in contexts:
         for name, count in Counter([context.admin, *(user.name for user in context.users)]).items():
             if count > 1:

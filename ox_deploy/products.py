@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -13,6 +14,10 @@ class Product:
     groupware_packages: tuple[str, ...]
     admin_service: str
     groupware_service: str
+    # The port each service listens on when it is up.
+    ports: Mapping[str, int]
+    # TCP ports of the caches.
+    cache_ports: Mapping[str, int]
     database_privileges: frozenset[str]
     database_grant_option: bool
 
@@ -44,32 +49,80 @@ PRODUCTS = {
     "ox6": Product(
         gui_packages=tuple(
             f"open-xchange-{name}"
-            for name in (
-                "configjump-generic-gui gui gui-wizard-plugin-gui "
-                "online-help-de online-help-en online-help-fr"
-            ).split()
+            for name in [
+                "configjump-generic-gui",
+                "gui",
+                "gui-wizard-plugin-gui",
+                "online-help-de",
+                "online-help-en",
+                "online-help-fr",
+            ]
         ),
         groupware_packages=(
             "open-xchange",
             *(
                 f"open-xchange-{name}"
-                for name in (
-                    "authentication-database admin-client admin-lib admin-plugin-hosting "
-                    "admin-plugin-hosting-client admin-plugin-hosting-lib configjump-generic admin-doc "
-                    "contactcollector conversion conversion-engine conversion-servlet crypto "
-                    "data-conversion-ical4j dataretention genconf genconf-mysql imap mailfilter management "
-                    "monitoring passwordchange-database passwordchange-servlet pop3 publish publish-basic "
-                    "publish-infostore-online publish-json publish-microformats push-udp "
-                    "resource-managerequest server settings-extensions smtp spamhandler-default sql "
-                    "subscribe xerces-sun subscribe-json subscribe-microformats subscribe-crawler "
-                    "templating threadpool unifiedinbox admin-plugin-hosting-doc charset "
-                    "group-managerequest i18n jcharset sessiond calendar-printing user-json "
-                    "gui-wizard-plugin"
-                ).split()
+                for name in [
+                    "authentication-database",
+                    "admin-client",
+                    "admin-lib",
+                    "admin-plugin-hosting",
+                    "admin-plugin-hosting-client",
+                    "admin-plugin-hosting-lib",
+                    "configjump-generic",
+                    "admin-doc",
+                    "contactcollector",
+                    "conversion",
+                    "conversion-engine",
+                    "conversion-servlet",
+                    "crypto",
+                    "data-conversion-ical4j",
+                    "dataretention",
+                    "genconf",
+                    "genconf-mysql",
+                    "imap",
+                    "mailfilter",
+                    "management",
+                    "monitoring",
+                    "passwordchange-database",
+                    "passwordchange-servlet",
+                    "pop3",
+                    "publish",
+                    "publish-basic",
+                    "publish-infostore-online",
+                    "publish-json",
+                    "publish-microformats",
+                    "push-udp",
+                    "resource-managerequest",
+                    "server",
+                    "settings-extensions",
+                    "smtp",
+                    "spamhandler-default",
+                    "sql",
+                    "subscribe",
+                    "xerces-sun",
+                    "subscribe-json",
+                    "subscribe-microformats",
+                    "subscribe-crawler",
+                    "templating",
+                    "threadpool",
+                    "unifiedinbox",
+                    "admin-plugin-hosting-doc",
+                    "charset",
+                    "group-managerequest",
+                    "i18n",
+                    "jcharset",
+                    "sessiond",
+                    "calendar-printing",
+                    "user-json",
+                    "gui-wizard-plugin",
+                ]
             ),
         ),
         admin_service="open-xchange-admin",
         groupware_service="open-xchange-groupware",
+        ports={"open-xchange-admin": 1099, "open-xchange-groupware": 8009},
+        cache_ports={"groupware": 57462, "admin": 57461, "session": 58849},
         database_privileges=_OX6_PRIVILEGES,
         database_grant_option=True,
     ),

@@ -30,7 +30,15 @@ REPOSITORY_PASSWORD = "ox_repository_password"  # noqa: S105 - a name, not a pas
 # oxinstaller drops, folds or chokes on other characters (see docs/guide/groupware.md).
 ALLOWED = re.compile(r"[A-Za-z0-9=:%#_.-]+")
 SHORTEST = 12
-GUIDE_EXAMPLES = {"secret", "password", "changeme", "openexchange", "open-xchange", "oxadmin", "oxadminmaster"}
+GUIDE_EXAMPLES = {
+    "secret",
+    "password",
+    "changeme",
+    "openexchange",
+    "open-xchange",
+    "oxadmin",
+    "oxadminmaster",
+}
 
 
 class Secret:

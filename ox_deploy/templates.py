@@ -23,6 +23,6 @@ def _environment() -> Environment:
     )
 
 
-def render(path: str, **values: Any) -> str:
+def render(path: str, /, **values: Any) -> str:
     """Return the text for the file at `path` on a host; its template is `templates` + path + `.j2`."""
     return _environment().get_template(f"{path.removeprefix('/')}.j2").render(**values)

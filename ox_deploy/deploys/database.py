@@ -8,6 +8,7 @@ from pyinfra.api import deploy
 from ox_deploy import secrets
 from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.operations import mysql, service
+from ox_deploy.operations.barrier import barrier
 from ox_deploy.templates import render
 
 CONFIGURATION = "/etc/mysql/mariadb.conf.d/90-ox-deploy.cnf"
@@ -19,6 +20,7 @@ OPENEXCHANGE_USER = "openexchange"
 @deploy("Master/Slave database setup")
 def set_up_databases() -> None:
     """Configure the database servers, make the accounts, start replication."""
+    barrier(name="All hosts are prepared")
     cluster = cluster_of(inventory)
     node = cluster.node_of(host)
     if not node.groups & {"db_master", "db_slave"}:
@@ -93,9 +95,7 @@ def _replicate(cluster: Cluster, node: Node) -> None:
     password = secrets.load(cluster.settings.secrets_file).get(secrets.REPLICATION)
     mysql.replica(
         name="Replicate from the master",
-        source=mysql.Source(
-            master.name, master.address, cluster.settings.mysql_port, REPLICATION_USER, password
-        ),
+        source=mysql.Source(master.name, master.address, cluster.settings.mysql_port, REPLICATION_USER, password),
         master_host=master.inventory_name,
         master_option_file=master.mysql_option_file,
         option_file=node.mysql_option_file,

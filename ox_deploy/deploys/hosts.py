@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pyinfra import config, host, inventory
+from pyinfra import host, inventory
 from pyinfra.api import deploy
+from pyinfra.context import state
 
 from ox_deploy import secrets
 from ox_deploy.cluster import Cluster, Node, cluster_of
@@ -34,18 +35,29 @@ def prepare_hosts() -> None:
     _check_secrets(cluster)
     user = USER if needs_user(cluster, node) else ""
     packages = packages_of(cluster, node)
-    ids = {"user": user, "uid": settings.filestore_uid, "gid": settings.filestore_gid}
-    hosts.check(name="Look for what stands in the way", address=node.address, packages=packages, **ids)
+    hosts.check(
+        name="Look for what stands in the way",
+        address=node.address,
+        user=user,
+        uid=settings.filestore_uid,
+        gid=settings.filestore_gid,
+        packages=packages,
+    )
     hosts.prepare(
-        name="Names, user, package sources, packages", files=_files(cluster, node), packages=packages, **ids
+        name="Names, user, package sources, packages",
+        user=user,
+        uid=settings.filestore_uid,
+        gid=settings.filestore_gid,
+        files=_files(cluster, node),
+        packages=packages,
     )
 
 
 def _end_run_on_failure() -> None:
     """Let a host that fails end the run after that operation: nothing is built on what is not there."""
-    config.FAIL_PERCENT = 0
-    # pyinfra forgets what a deploy file sets before it runs the operations, unless it is locked in.
-    config.lock_current_state()
+    # Not `pyinfra.config`: that is a copy which is forgotten when the operations run. Locked, or it is reset.
+    state.config.FAIL_PERCENT = 0
+    state.config.lock_current_state()
 
 
 def needs_user(cluster: Cluster, node: Node) -> bool:
@@ -88,9 +100,7 @@ def _repository_files(cluster: Cluster) -> list[ManagedFile]:
     user, password = passwords.find(secrets.REPOSITORY_USER), passwords.find(secrets.REPOSITORY_PASSWORD)
     credentials = None
     if user and password:
-        credentials = (
-            f"machine {settings.ox_repository_url} login {user.reveal()} password {password.reveal()}\n"
-        )
+        credentials = f"machine {settings.ox_repository_url} login {user.reveal()} password {password.reveal()}\n"
     return [
         ManagedFile(SOURCES, render(SOURCES, url=settings.ox_repository_url, key_path=KEY)),
         ManagedFile(KEY, Path(settings.ox_repository_key).expanduser().read_text()),

@@ -33,7 +33,7 @@ def peer_fact(asking: Host, inventory_name: str, fact: type[FactBase[T]], **argu
     peer = asking.inventory.get_host(inventory_name)
     try:
         answer = peer.get_fact(fact, **arguments)
-    except Exception as error:  # noqa: BLE001 - whatever the connector raises, the remedy is the same
+    except Exception as error:
         raise OperationError(_unreachable(asking, inventory_name, str(error))) from error
     if answer is None:
         raise OperationError(_unreachable(asking, inventory_name, "it gave no answer"))

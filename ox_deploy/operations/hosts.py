@@ -9,8 +9,9 @@ from pyinfra.api import StringCommand, operation
 
 from ox_deploy.facts.hosts import HostState, HostStatus
 from ox_deploy.facts.service import Service
-from ox_deploy.operations.service import ManagedFile, changes, order_configure
+from ox_deploy.operations.service import ManagedFile, changes, configure_job
 from ox_deploy.operations.stop import stop
+from ox_deploy.remote import order
 
 # Lets apt wait for another apt, and keeps daemons from being started before they are configured. The mark
 # in policy-rc.d tells it from one that the administrator laid down.
@@ -24,7 +25,8 @@ if [ ! -e $policy ] || grep -q ox-deploy $policy; then
     trap 'exit 1' HUP INT TERM
 fi
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
-apt="apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold"
+apt="apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120"
+apt="$apt -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold"
 dpkg --configure -a
 $apt update
 [ $# -eq 0 ] || $apt install -y --no-install-recommends "$@"
@@ -75,9 +77,7 @@ def find_id_conflicts(status: HostStatus, user: str, uid: int, gid: int) -> list
 
 
 @operation()
-def check(
-    address: str, user: str, uid: int, gid: int, packages: Sequence[str]
-) -> Generator[StringCommand, None, None]:
+def check(address: str, user: str, uid: int, gid: int, packages: Sequence[str]) -> Generator[StringCommand, None, None]:
     """
     Look for what would make it unsafe to go on, on all hosts, before any of them is changed.
 
@@ -115,9 +115,7 @@ def prepare(
     Idempotent. An installation that was interrupted is completed.
     """
     status = host.get_fact(HostState, user=user, uid=uid, gid=gid, packages=list(packages))
-    files_status = host.get_fact(
-        Service, service="host", files={file.path: file.block for file in files}, units=[]
-    )
+    files_status = host.get_fact(Service, service="host", files={file.path: file.block for file in files}, units=[])
     changed = changes(files, files_status)
     missing = [name for name in packages if name not in status.packages]
     make_user = user if user and status.user_by_name is None else None
@@ -130,7 +128,7 @@ def prepare(
     commands = [] if make_user is None else _user_commands(make_user, uid, gid, status)
     if missing or unfinished:
         commands.append(["sh", "-c", _INSTALL, "install", *missing])
-    yield order_configure("host", changed, commands=commands)
+    yield order("service_configure", configure_job("host", changed, commands=commands))
 
 
 def _user_commands(user: str, uid: int, gid: int, status: HostStatus) -> list[list[str]]:

@@ -73,7 +73,7 @@ def _missing_rights(wanted: WantedAccount, who: str, grants: Sequence[Grant]) ->
         return []
     names = ", ".join(sorted(missing or wanted.privileges))
     option = " WITH GRANT OPTION" if wanted.grant_option else ""
-    sql = f"GRANT {names} ON *.* TO %s@%s{option}"  # noqa: S608 - names from our own table
+    sql = f"GRANT {names} ON *.* TO %s@%s{option}"
     return [Statement(f"grant {names} to {who}", sql, (wanted.user, wanted.host))]
 
 
@@ -296,9 +296,7 @@ def explain(name: str, situation: Situation, slave: MysqlStatus) -> str:
     return f"{name} {situation.value}{detail}; nothing was changed: {_REMEDIES[situation]}."
 
 
-def _replicate(
-    situation: Situation, source: Source, master: MysqlStatus, option_file: str | None
-) -> StringCommand:
+def _replicate(situation: Situation, source: Source, master: MysqlStatus, option_file: str | None) -> StringCommand:
     assert master.binary_log is not None
     log = master.binary_log
     start: dict[str, Any] | None = {

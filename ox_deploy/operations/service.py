@@ -59,16 +59,16 @@ def idle_units(units: Sequence[str], status: ServiceStatus) -> list[str]:
     ]
 
 
-def order_configure(
+def configure_job(
     service: str,
     files: Sequence[ManagedFile],
     units: Sequence[str] = (),
     on_change: str = "restart",
     check: Sequence[str] = (),
     commands: Sequence[Sequence[str]] = (),
-) -> StringCommand:
-    """Return the command that writes `files` and makes `units` use them."""
-    job: dict[str, Any] = {
+) -> dict[str, Any]:
+    """Return what remote/service_configure.py needs to write `files` and to make `units` use them."""
+    return {
         "name": service,
         "files": [asdict(file) for file in files],
         "units": list(units),
@@ -77,7 +77,6 @@ def order_configure(
         "commands": [list(command) for command in commands],
         "daemon_reload": any(file.path.startswith(("/etc/systemd/", "/etc/fstab")) for file in files),
     }
-    return order("service_configure", job)
 
 
 @operation()
@@ -106,6 +105,7 @@ def configure(
     status = host.get_fact(Service, service=service, files=paths, units=list(units))
     changed = changes(files, status)
     if changed or status.pending or idle_units(units, status):
-        yield order_configure(service, changed, units, on_change, check, commands)
+        job = configure_job(service, changed, units, on_change, check, commands)
+        yield order("service_configure", job)
     else:
         host.noop(f"{service} is configured and runs")

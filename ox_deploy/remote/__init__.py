@@ -14,15 +14,43 @@ from typing import Any
 
 from pyinfra.api import QuoteString, StringCommand
 
+# What a program uses of the others; their text is put before its own.
+_USES = {
+    "service_state": ["common"],
+    "service_configure": ["common"],
+    "mysql_state": ["common", "mysql_common"],
+    "mysql_run": ["common", "mysql_common"],
+    "mysql_replicate": ["common", "mysql_common"],
+    "filestore_state": ["common", "service_state"],
+    "filestore_mount": ["common", "service_configure"],
+    "openxchange_state": ["common"],
+    "openxchange_configure": ["common"],
+    "daemons_state": ["common", "sockets"],
+    "daemons_start": ["common", "sockets"],
+    "cache_peers": ["common", "sockets"],
+    "cache_wait": ["common", "sockets", "cache_peers"],
+    "configdb_state": ["common", "configdb_common"],
+    "configdb_restore": ["common", "configdb_common", "configdb_init"],
+    "openxchange_register": [
+        "common",
+        "sockets",
+        "configdb_common",
+        "configdb_init",
+        "openxchange_tools",
+        "daemons_start",
+    ],
+}
+
 
 @cache
 def _source(name: str) -> str:
     return files(__package__).joinpath(name).read_text()
 
 
-def _program(name: str) -> str:
-    shared = ["common.py", "mysql_common.py"] if name.startswith("mysql_") else ["common.py"]
-    return "\n".join(_source(file) for file in [*shared, f"{name}.py"])
+def _program(name: str, call: str) -> QuoteString:
+    """Return the program's text with the call of its main function, which has the program's name."""
+    texts = [_source(f"{part}.py") for part in [*_USES[name], name]]
+    return QuoteString("\n".join([*texts, call.format(f"{name}(arguments())")]))
 
 
 def question(name: str, arguments: Mapping[str, Any]) -> StringCommand:
@@ -32,7 +60,7 @@ def question(name: str, arguments: Mapping[str, Any]) -> StringCommand:
     """
     return StringCommand(
         "if command -v python3 >/dev/null; then python3 -c",
-        QuoteString(_program(name)),
+        _program(name, "print(json.dumps({}))"),
         QuoteString(json.dumps(arguments)),
         "; else echo '{}'; fi",
     )
@@ -40,11 +68,14 @@ def question(name: str, arguments: Mapping[str, Any]) -> StringCommand:
 
 def order(name: str, arguments: Mapping[str, Any]) -> StringCommand:
     """Return the command of an operation: runs `name`.py with `arguments` on its standard input."""
-    return StringCommand("python3", "-c", QuoteString(_program(name)), _stdin=json.dumps(arguments))
+    return StringCommand("python3", "-c", _program(name, "{}"), _stdin=json.dumps(arguments))
 
 
 def shell_question(name: str, *arguments: str) -> StringCommand:
     """Return the command of a fact for hosts that may lack Python: runs `name`.sh with `arguments`."""
     return StringCommand(
-        "sh -c", QuoteString(_source(f"{name}.sh")), "probe", *(QuoteString(argument) for argument in arguments)
+        "sh -c",
+        QuoteString(_source(f"{name}.sh")),
+        "probe",
+        *(QuoteString(argument) for argument in arguments),
     )

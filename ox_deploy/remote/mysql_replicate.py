@@ -63,7 +63,7 @@ def check_databases(cursor, expected):
         fail("the replica caught up but lacks the databases {}; it has to be seeded".format(", ".join(missing)))
 
 
-def replicate(job):
+def mysql_replicate(job):
     """Do all of it."""
     with connect(job["option_file"]) as session, session.cursor() as cursor:
         if job["source"]:
@@ -72,7 +72,3 @@ def replicate(job):
         cursor.execute("START SLAVE")
         wait_until_caught_up(cursor, job["target"], job["seconds"])
         check_databases(cursor, job["databases"])
-
-
-if __name__ == "__main__":
-    replicate(arguments())

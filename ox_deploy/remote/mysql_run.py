@@ -1,7 +1,7 @@
 """Run statements on the MySQL or MariaDB server of this host, over its own socket."""
 
 
-def run_statements(job):
+def mysql_run(job):
     """Run all statements of a job; say which one failed by its label, since its text may hold a password."""
     with connect(job["option_file"]) as session, session.cursor() as cursor:
         if not job["replicate"]:
@@ -12,7 +12,3 @@ def run_statements(job):
             except Exception as error:
                 fail("{}: {}".format(statement["label"], error))
             print(statement["label"])
-
-
-if __name__ == "__main__":
-    run_statements(arguments())

@@ -137,7 +137,3 @@ def mysql_state(wanted):
             "binary_log": binary_log_of(session, variables, databases),
             "replica": replica_of(session, variables),
         }
-
-
-if __name__ == "__main__":
-    print(json.dumps(mysql_state(arguments())))

@@ -160,7 +160,7 @@ def only_one(name):
     return lock
 
 
-def configure(job):
+def service_configure(job):
     """Do all of it for one service."""
     mark = pending_path(job["name"])
     lock = only_one(job["name"])  # noqa: F841 - held until the program ends
@@ -178,7 +178,3 @@ def configure(job):
     if problem:
         fail("{}: {}".format(job["name"], problem))
     os.unlink(mark)
-
-
-if __name__ == "__main__":
-    configure(arguments())

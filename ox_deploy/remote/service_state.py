@@ -42,7 +42,3 @@ def service_state(wanted):
         "units": unit_states(wanted["units"]),
         "pending": os.path.exists(pending_path(wanted["name"])),
     }
-
-
-if __name__ == "__main__":
-    print(json.dumps(service_state(arguments())))

@@ -1,0 +1,75 @@
+"""Guide: Distributed file storage."""
+
+from __future__ import annotations
+
+from pyinfra import host, inventory
+from pyinfra.api import deploy
+
+from ox_deploy.cluster import Cluster, cluster_of
+from ox_deploy.deploys.hosts import USER
+from ox_deploy.operations import nfs, service
+from ox_deploy.operations.barrier import barrier
+from ox_deploy.operations.service import ManagedFile
+from ox_deploy.templates import render
+
+KERNEL_EXPORTS = "/etc/exports.d/ox-deploy.exports"
+GANESHA_MAIN = "/etc/ganesha/ganesha.conf"
+GANESHA_EXPORTS = "/etc/ganesha/ox-deploy.conf"
+# Far from the numbers that people give to their own exports.
+GANESHA_EXPORT_ID = 6610
+DROP_IN = "/etc/systemd/system/open-xchange.service.d/ox-deploy.conf"
+
+
+@deploy("Distributed file storage")
+def set_up_filestore() -> None:
+    """Export the filestore to the groupware nodes, and mount it there."""
+    barrier(name="The databases are done")
+    cluster = cluster_of(inventory)
+    node = cluster.node_of(host)
+    if node == cluster.filestore:
+        _export(cluster)
+    elif "groupware" in node.groups:
+        _mount(cluster)
+
+
+def _export(cluster: Cluster) -> None:
+    settings = cluster.settings
+    values = {
+        "path": settings.filestore_path,
+        "uid": settings.filestore_uid,
+        "gid": settings.filestore_gid,
+        "clients": [node.address for node in cluster.groupware if node != cluster.filestore],
+    }
+    directory = ManagedFile(settings.filestore_path, mode="0750", owner=USER, group=USER, directory=True)
+    if settings.nfs_server == "kernel":
+        files = [directory, ManagedFile(KERNEL_EXPORTS, render(KERNEL_EXPORTS, **values))]
+        unit = "nfs-server"
+    else:
+        exports = render(GANESHA_EXPORTS, export_id=GANESHA_EXPORT_ID, **values)
+        files = [
+            directory,
+            ManagedFile(GANESHA_EXPORTS, exports),
+            ManagedFile(GANESHA_MAIN, f'%include "{GANESHA_EXPORTS}"\n', block="filestore"),
+        ]
+        unit = "nfs-ganesha"
+    service.configure(
+        name="Export the filestore to the groupware nodes",
+        service="nfs",
+        files=files,
+        units=[unit],
+        # Running clients keep their mounts over a reload, not over a restart.
+        on_change="reload",
+    )
+
+
+def _mount(cluster: Cluster) -> None:
+    settings = cluster.settings
+    text = render(DROP_IN, filestore_path=settings.filestore_path)
+    services = [cluster.product.admin_service, cluster.product.groupware_service]
+    nfs.mount(
+        name="Mount the filestore, now and at boot",
+        source=cluster.filestore_source,
+        path=settings.filestore_path,
+        options=settings.nfs_options,
+        files=[ManagedFile(DROP_IN.replace("open-xchange", service, 1), text) for service in services],
+    )

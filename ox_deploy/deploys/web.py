@@ -1,0 +1,84 @@
+"""Guide: Session load balancing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pyinfra import host, inventory
+from pyinfra.api import deploy
+
+from ox_deploy.certificate import check_pair
+from ox_deploy.cluster import Cluster, cluster_of
+from ox_deploy.operations import service
+from ox_deploy.operations.barrier import barrier
+from ox_deploy.operations.service import ManagedFile
+from ox_deploy.templates import render
+
+SITE = "/etc/apache2/sites-available/00-open-xchange.conf"
+CERTIFICATE = "/etc/ssl/certs/open-xchange.pem"
+CERTIFICATE_KEY = "/etc/ssl/private/open-xchange.key"
+
+# The guide's list, and what Apache 2.4 wants for it: the balancing method, its shared memory, HTTPS.
+MODULES = [
+    "deflate",
+    "expires",
+    "filter",
+    "headers",
+    "lbmethod_byrequests",
+    "proxy",
+    "proxy_ajp",
+    "proxy_balancer",
+    "slotmem_shm",
+    "socache_shmcb",
+    "ssl",
+]
+MODULES_WITH_SETTINGS = {"deflate", "proxy", "proxy_balancer", "ssl"}
+PATHS = ("ajax", "servlet", "axis2", "infostore", "publications", "Microsoft-Server-ActiveSync")
+
+
+@deploy("Session load balancing")
+def set_up_balancer() -> None:
+    """Configure Apache as HTTPS front end and balancer of the groupware nodes."""
+    barrier(name="The filestore is done")
+    cluster = cluster_of(inventory)
+    if "web" not in cluster.node_of(host).groups:
+        return
+    service.configure(
+        name="Balance sessions over the groupware nodes",
+        service="apache2",
+        files=[*_module_links(), *_certificate(cluster), *_site(cluster)],
+        units=["apache2"],
+        on_change="reload",
+        check=["apachectl", "configtest"],
+    )
+
+
+def _module_links() -> list[ManagedFile]:
+    """Return what `a2enmod` would link."""
+    names = [f"{module}.load" for module in MODULES]
+    names += [f"{module}.conf" for module in MODULES if module in MODULES_WITH_SETTINGS]
+    return [ManagedFile(f"/etc/apache2/mods-enabled/{name}", target=f"../mods-available/{name}") for name in names]
+
+
+def _certificate(cluster: Cluster) -> list[ManagedFile]:
+    certificate = Path(cluster.settings.web_certificate).expanduser().read_text()
+    key = Path(cluster.settings.web_certificate_key).expanduser().read_text()
+    # Apache's own test does not see that key and certificate differ, and would not start with them.
+    check_pair(certificate, key)
+    return [ManagedFile(CERTIFICATE, certificate), ManagedFile(CERTIFICATE_KEY, key, mode="0600")]
+
+
+def _site(cluster: Cluster) -> list[ManagedFile]:
+    text = render(
+        SITE,
+        web_name=cluster.settings.web_name,
+        certificate_path=CERTIFICATE,
+        key_path=CERTIFICATE_KEY,
+        members=cluster.groupware,
+        paths=PATHS,
+    )
+    enabled = SITE.replace("sites-available", "sites-enabled")
+    return [
+        ManagedFile(SITE, text),
+        ManagedFile(enabled, target="../sites-available/" + SITE.rsplit("/", 1)[1]),
+    ]

@@ -1,0 +1,61 @@
+"""Whether a host has the filestore mounted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyinfra.api import StringCommand
+
+from ox_deploy.facts.base import JsonFact
+from ox_deploy.facts.service import ServiceStatus, parse_status
+from ox_deploy.remote import question
+
+
+@dataclass(frozen=True)
+class Mount:
+    """What is mounted at the mount point."""
+
+    source: str
+    type: str
+
+
+@dataclass(frozen=True)
+class BareDirectory:
+    """What lies under the mount: whether nobody can write to it, and the first names in it."""
+
+    protected: bool
+    entries: list[str]
+
+
+@dataclass(frozen=True)
+class MountStatus:
+    """The mount point of the filestore on one host; `bare` is None where there is no such directory."""
+
+    service: ServiceStatus = field(default_factory=ServiceStatus)
+    foreign_line: str | None = None
+    mount: Mount | None = None
+    answers: bool = False
+    bare: BareDirectory | None = None
+
+
+class FilestoreMount(JsonFact[MountStatus]):
+    """The mount at `path`, and the files of ours that belong to it."""
+
+    def command(self, path: str, service: str, files: dict[str, str | None]) -> StringCommand:
+        """Ask for the mount and for `files` (path -> name of our block in it, or None)."""
+        wanted = {"name": service, "files": files, "units": []}
+        return question("filestore_state", {"path": path, "service": wanted})
+
+    def parse(self, document: dict[str, Any]) -> MountStatus:
+        """Return the typed form."""
+        if not document:
+            return MountStatus()
+        mount, bare = document["mount"], document["bare"]
+        return MountStatus(
+            service=parse_status(document["service"]),
+            foreign_line=document["foreign_line"],
+            mount=Mount(**mount) if mount else None,
+            answers=document["answers"],
+            bare=BareDirectory(**bare) if bare else None,
+        )

@@ -1,0 +1,135 @@
+"""What is configured, running, registered and connected on a groupware node."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from pyinfra.api import StringCommand
+
+from ox_deploy.facts.base import JsonFact
+from ox_deploy.facts.secret import Fingerprint
+from ox_deploy.remote import question
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Administrator(_Answer):
+    """The stored password of the cluster's administrator: the hash's salt, and a fingerprint of the hash."""
+
+    salt: str
+    hash: Fingerprint
+
+
+class Configuration(_Answer):
+    """Values by file and key; None is a key that is missing or commented out."""
+
+    installed: bool = False
+    values: dict[str, dict[str, str | None]] = {}
+    secrets: dict[str, dict[str, Fingerprint]] = {}
+    administrator: Administrator | None = None
+
+
+class OpenXchangeConfiguration(JsonFact[Configuration]):
+    """The configuration files of Open-Xchange, by the keys that matter."""
+
+    def command(
+        self,
+        keys: dict[str, list[str]],
+        secret_keys: dict[str, list[str]],
+        administrator: str,
+        administrator_file: str,
+    ) -> StringCommand:
+        """Ask for `keys` and `secret_keys` (file below /opt/open-xchange/etc -> keys)."""
+        wanted = {
+            "keys": keys,
+            "secret_keys": secret_keys,
+            "administrator": administrator,
+            "administrator_file": administrator_file,
+        }
+        return question("openxchange_state", wanted)
+
+    def parse(self, document: dict[str, Any]) -> Configuration:
+        """Return the typed form."""
+        return Configuration.model_validate(document)
+
+
+class Daemon(_Answer):
+    """A daemon: what systemd says, whether it listens, whether it has yet to use changed files."""
+
+    active: bool
+    enabled: bool
+    listening: bool
+    pending: bool
+
+
+class Daemons(JsonFact[dict[str, Daemon]]):
+    """The daemons of a groupware node by service name."""
+
+    def command(self, ports: dict[str, int]) -> StringCommand:
+        """Ask for the services in `ports` (service -> the port it listens on)."""
+        return question("daemons_state", {"ports": ports})
+
+    def parse(self, document: dict[str, Any]) -> dict[str, Daemon]:
+        """Return the typed form."""
+        return {name: Daemon.model_validate(daemon) for name, daemon in document.items()}
+
+
+class CachePeers(JsonFact[dict[str, list[int]]]):
+    """The hosts that the caches of this node are connected with: address -> cache ports involved."""
+
+    def command(self, ports: list[int]) -> StringCommand:
+        """Ask for established connections of the cache `ports`, on either side."""
+        return question("cache_peers", {"ports": ports})
+
+    def parse(self, document: dict[str, Any]) -> dict[str, list[int]]:
+        """Return the typed form."""
+        return document
+
+
+class Pool(_Answer):
+    """A registered database server."""
+
+    id: int
+    name: str
+    url: str
+    login: str
+    password: Fingerprint
+
+
+class RegisteredContext(_Answer):
+    """A context with the names of its users."""
+
+    id: int
+    users: list[str]
+
+
+class Registration(_Answer):
+    """What configdb holds, asked on the write host.
+
+    `state` is "no access" (see `error`), "absent", "incomplete" (tables are missing, but it holds no
+    registration), "damaged" (tables are missing and it holds some) or "complete".
+    """
+
+    state: str = "no access"
+    error: str = ""
+    servers: list[str] = []
+    filestores: list[str] = []
+    pools: list[Pool] = []
+    # read pool by write pool
+    clusters: dict[int, int] = {}
+    contexts: list[RegisteredContext] = []
+
+
+class Configdb(JsonFact[Registration]):
+    """The registrations in configdb, with the users of `contexts`."""
+
+    def command(self, contexts: list[int]) -> StringCommand:
+        """Ask the write host with the account that the node's own configuration names."""
+        return question("configdb_state", {"contexts": contexts})
+
+    def parse(self, document: dict[str, Any]) -> Registration:
+        """Return the typed form."""
+        return Registration.model_validate(document)

@@ -1,0 +1,72 @@
+"""The mount of the filestore. Its export is files of a service, see deploys/filestore.py."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+
+from pyinfra import host
+from pyinfra.api import StringCommand, operation
+
+from ox_deploy.facts.nfs import FilestoreMount, MountStatus
+from ox_deploy.operations.service import ManagedFile, changes, configure_job
+from ox_deploy.operations.stop import stop
+from ox_deploy.remote import order
+
+
+def find_obstacle(status: MountStatus, source: str, path: str) -> str | None:
+    """Return a sentence for what has to be put right by a person, or None."""
+    if status.foreign_line:
+        return (
+            f"/etc/fstab: {path} has the line `{status.foreign_line}`, which is not ours; "
+            "remove the line and unmount it, or choose another `filestore_path`."
+        )
+    if status.mount and status.mount.source != source and status.answers:
+        return (
+            f"{path}: {status.mount.source} is mounted there, it should be {source}; "
+            "stop Open-Xchange on this host, unmount it and run again."
+        )
+    if status.bare and status.bare.entries:
+        names = ", ".join(status.bare.entries)
+        return (
+            f"{path}: the directory under the mount is not empty ({names}), the mount would hide that; "
+            "move it into the filestore or away, and run again."
+        )
+    return None
+
+
+@operation()
+def mount(source: str, path: str, options: str, files: Sequence[ManagedFile]) -> Generator[StringCommand, None, None]:
+    """
+    Mount the filestore now and at boot, over a directory that not even root can write to.
+
+    + source: what to mount, `host:/path`
+    + path: the mount point, the same on all nodes
+    + options: mount options for fstab
+    + files: what else belongs to the mount, such as systemd drop-ins of services that need it
+
+    Idempotent. A mount that no longer answers is replaced. A line of fstab for the same mount point that is
+    not ours, another source in use, or files under the mount point stop the operation.
+    Guide: Distributed file storage, Installation of NFS clients.
+    """
+    line = f"{source} {path} nfs {options} 0 0\n"
+    wanted = [ManagedFile("/etc/fstab", line, block="filestore"), *files]
+    paths = {file.path: file.block for file in wanted}
+    status = host.get_fact(FilestoreMount, path=path, service="filestore", files=paths)
+    obstacle = find_obstacle(status, source, path)
+    if obstacle:
+        yield stop(obstacle)
+        return
+    changed = changes(wanted, status.service)
+    stale = status.mount is not None and not status.answers
+    missing = status.mount is None or stale
+    unprotected = status.bare is None or not status.bare.protected
+    if changed or missing or unprotected or status.service.pending:
+        job = {
+            "path": path,
+            "stale": stale,
+            "mount": missing,
+            "service": configure_job("filestore", changed),
+        }
+        yield order("filestore_mount", job)
+    else:
+        host.noop(f"{source} is mounted")

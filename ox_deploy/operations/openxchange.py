@@ -1,0 +1,403 @@
+"""Open-Xchange on a groupware node: its configuration, what is registered once, its daemons, its caches."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from passlib.hash import des_crypt
+from pyinfra import host
+from pyinfra.api import StringCommand, operation
+from pyinfra.context import state
+
+from ox_deploy.facts.openxchange import (
+    CachePeers,
+    Configdb,
+    Configuration,
+    Daemon,
+    Daemons,
+    OpenXchangeConfiguration,
+    Pool,
+    Registration,
+)
+from ox_deploy.operations.stop import stop
+from ox_deploy.remote import order
+from ox_deploy.secrets import Secret
+
+# How long a daemon may take to start, and the caches to find each other, in seconds.
+START_SECONDS = 120
+MESH_SECONDS = 60
+
+# Stands on oxinstaller's command line instead of the passwords, which are written to its files afterwards.
+PLACEHOLDER = "set-by-ox-deploy"
+
+
+@dataclass(frozen=True)
+class Administrator:
+    """The administrator of the whole cluster, and the file with the hash of the password."""
+
+    name: str
+    password: Secret
+    file: str
+
+    def matches(self, configuration: Configuration) -> bool:
+        """Tell whether the stored hash is that of the password."""
+        stored = configuration.administrator
+        if stored is None:
+            return False
+        return stored.hash.matches(des_crypt.using(salt=stored.salt).hash(self.password.reveal()))
+
+
+@dataclass(frozen=True)
+class WantedConfiguration:
+    """Files below /opt/open-xchange/etc as they should be.
+
+    `values` gives keys and values by file, None for a key that should be commented out; `memory` gives keys
+    whose value should contain a text. `secrets` holds (prefix, password) by file and key.
+    """
+
+    values: Mapping[str, Mapping[str, str | None]]
+    memory: Mapping[str, Mapping[str, str]]
+    secrets: Mapping[str, Mapping[str, tuple[str, Secret]]]
+    administrator: Administrator
+
+    def keys(self) -> dict[str, list[str]]:
+        """Return the keys to ask for, by file."""
+        files = dict.fromkeys([*self.values, *self.memory])
+        return {file: [*self.values.get(file, {}), *self.memory.get(file, {})] for file in files}
+
+    def secret_keys(self) -> dict[str, list[str]]:
+        """Return the keys to ask fingerprints for, by file."""
+        return {file: list(keys) for file, keys in self.secrets.items()}
+
+    def differences(self, found: Configuration) -> list[str]:
+        """Return `file: key` of all that is not as it should be."""
+        plain = [
+            f"{file}: {key}"
+            for file, keys in self.values.items()
+            for key, value in keys.items()
+            if found.values.get(file, {}).get(key) != value
+        ]
+        memory = [
+            f"{file}: {key}"
+            for file, keys in self.memory.items()
+            for key, text in keys.items()
+            if text not in (found.values.get(file, {}).get(key) or "")
+        ]
+        secret = [
+            f"{file}: {key}"
+            for file, keys in self.secrets.items()
+            for key, (prefix, password) in keys.items()
+            if key not in found.secrets.get(file, {})
+            or not found.secrets[file][key].matches(prefix + password.reveal())
+        ]
+        administrator = [] if self.administrator.matches(found) else [self.administrator.file]
+        return plain + memory + secret + administrator
+
+
+@operation()
+def configure(
+    wanted: WantedConfiguration,
+    installer: Sequence[str],
+    license_arguments: Sequence[str],
+    services: Sequence[str],
+    was_set_up: tuple[str, str],
+    keep: Sequence[str],
+) -> Generator[StringCommand, None, None]:
+    """
+    Write the node's configuration with oxinstaller where it differs from what that would write.
+
+    + wanted: what the files should say
+    + installer: arguments of oxinstaller, with a placeholder for each password
+    + license_arguments: more arguments, for versions that want to be told about a licence
+    + services: daemons that have to be restarted after a change; they are marked, not restarted here
+    + was_set_up: file and key that have their wanted value on a node that was set up before
+    + keep: files that oxinstaller resets though an administrator may have changed them; they are kept on a
+      node that was set up before
+
+    Idempotent. No password stands on a command line.
+    Guide: Configuring Open-Xchange Server, `oxinstaller` (to be performed on both nodes).
+    """
+    administrator = wanted.administrator
+    found = host.get_fact(
+        OpenXchangeConfiguration,
+        keys=wanted.keys(),
+        secret_keys=wanted.secret_keys(),
+        administrator=administrator.name,
+        administrator_file=administrator.file,
+    )
+    if not found.installed and state.is_executing:
+        yield stop(f"{host.name}: Open-Xchange is not installed; run the whole deploy for this host.")
+        return
+    differences = wanted.differences(found)
+    if not differences:
+        host.noop("the configuration is right")
+        return
+    file, key = was_set_up
+    set_up = found.values.get(file, {}).get(key) == wanted.values[file][key]
+    job = {
+        "services": list(services),
+        "installer": list(installer),
+        "license": list(license_arguments),
+        "keep": list(keep) if set_up else [],
+        "values": _values_to_write(wanted),
+        "administrator": {
+            "name": administrator.name,
+            "password": administrator.password.reveal(),
+            "file": administrator.file,
+        },
+    }
+    yield order("openxchange_configure", job)
+
+
+def _values_to_write(wanted: WantedConfiguration) -> dict[str, dict[str, str | None]]:
+    values = {file: dict(keys) for file, keys in wanted.values.items()}
+    for file, keys in wanted.secrets.items():
+        for key, (prefix, password) in keys.items():
+            values.setdefault(file, {})[key] = prefix + password.reveal()
+    return values
+
+
+@dataclass(frozen=True)
+class WantedDatabase:
+    """A database server to be registered; `master` is the name of its master, None for a master."""
+
+    name: str
+    address: str
+    port: int
+    user: str
+    password: Secret
+    master: str | None = None
+
+    @property
+    def host(self) -> str:
+        """Return what registerdatabase wants: the port only where it is not the usual one."""
+        return self.address if self.port == 3306 else f"{self.address}:{self.port}"
+
+    def is_at(self, url: str) -> bool:
+        """Tell whether a registered URL is that of this server."""
+        server = url.removeprefix("jdbc:mysql://").split("/")[0].split("?")[0]
+        return server in (self.host, f"{self.address}:{self.port}")
+
+
+@dataclass(frozen=True)
+class WantedUser:
+    """A user to be created in a context."""
+
+    name: str
+    display_name: str
+    given_name: str
+    sur_name: str
+    email: str
+    password: Secret
+
+
+@dataclass(frozen=True)
+class WantedContext:
+    """A context to be created; `quota` is in MB."""
+
+    id: int
+    name: str
+    admin: str
+    admin_display_name: str
+    admin_email: str
+    quota: int
+    access: str
+    password: Secret
+    users: tuple[WantedUser, ...]
+
+
+@dataclass(frozen=True)
+class WantedRegistration:
+    """What configdb should hold."""
+
+    server: str
+    filestore: str
+    databases: tuple[WantedDatabase, ...]
+    contexts: tuple[WantedContext, ...]
+
+    def obstacle(self, found: Registration) -> str | None:
+        """Return a sentence for what has to be put right by a person, or None."""
+        if found.state == "no access":
+            return (
+                f"configdb cannot be asked ({found.error}); deploy the database chapter, "
+                "or run with the database hosts included."
+            )
+        if found.state == "damaged":
+            return (
+                f"configdb lacks the tables {found.error} but holds registrations; nothing was changed: "
+                "restore it from a backup."
+            )
+        pools = {pool.name: pool for pool in found.pools}
+        for database in self.databases:
+            pool = pools.get(database.name)
+            if pool and not database.is_at(pool.url):
+                return (
+                    f"configdb: database {database.name} is registered at {pool.url}, it should be at "
+                    f"{database.host}; correct the inventory (the first host of `db_slave` is the one that "
+                    "Open-Xchange reads from), or change the registration with `changedatabase`."
+                )
+            if pool and database.master and not _reads_from(found, pools[database.master], pool):
+                return (
+                    f"configdb: {database.name} (id {pool.id}) is registered, but reads do not go to it; "
+                    f"correct `read_db_pool_id` of db_cluster for the master {database.master}."
+                )
+        return None
+
+    def missing(self, found: Registration) -> dict[str, Any]:
+        """Return what has to be done, as remote/openxchange_register.py wants it."""
+        pools = {pool.name: pool for pool in found.pools}
+        contexts = {context.id: context.users for context in found.contexts}
+        return {
+            "configdb": {"absent": "create", "incomplete": "recreate"}.get(found.state),
+            "servers": [self.server] if self.server not in found.servers else [],
+            "filestores": [self.filestore] if self.filestore not in found.filestores else [],
+            "databases": [_database(wanted) for wanted in self.databases if wanted.name not in pools],
+            "passwords": [
+                {"name": wanted.name, "password": wanted.password.reveal()}
+                for wanted in self.databases
+                if not _has_password(pools.get(wanted.name), wanted.password)
+            ],
+            "contexts": [_context(wanted) for wanted in self.contexts if wanted.id not in contexts],
+            "users": [
+                _user(context, user)
+                for context in self.contexts
+                for user in context.users
+                if user.name not in contexts.get(context.id, [])
+            ],
+        }
+
+
+def _reads_from(found: Registration, master: Pool, slave: Pool) -> bool:
+    return found.clusters.get(master.id) == slave.id
+
+
+def _has_password(pool: Pool | None, password: Secret) -> bool:
+    return pool is not None and pool.password.matches(password.reveal())
+
+
+def _database(wanted: WantedDatabase) -> dict[str, Any]:
+    return {"name": wanted.name, "host": wanted.host, "user": wanted.user, "master": wanted.master}
+
+
+def _context(wanted: WantedContext) -> dict[str, Any]:
+    values = asdict(wanted) | {"password": wanted.password.reveal()}
+    del values["users"]
+    return values
+
+
+def _user(context: WantedContext, user: WantedUser) -> dict[str, Any]:
+    return asdict(user) | {
+        "password": user.password.reveal(),
+        "context": context.id,
+        "administrator": {"name": context.admin, "password": context.password.reveal()},
+    }
+
+
+@operation()
+def register(
+    wanted: WantedRegistration, administrator: Administrator, admin_service: str, admin_port: int
+) -> Generator[StringCommand, None, None]:
+    """
+    Do once for the cluster what has to be done on one node: configdb, server, filestore, databases, contexts.
+
+    + wanted: what configdb should hold
+    + administrator: the administrator of the cluster
+    + admin_service, admin_port: the admin daemon, which is started if it does not run
+
+    Idempotent; asked is the write host, since a slave may lag. initconfigdb runs only if there is no configdb,
+    because its own guard may drop a live one; it gets a password that ends with it. The ids are looked up.
+    Guide: Configuring Open-Xchange Server, initconfigdb to createuser.
+    """
+    contexts = [context.id for context in wanted.contexts]
+    found = host.get_fact(Configdb, contexts=contexts)
+    if found.state == "interrupted":
+        yield order("configdb_restore", {})
+        found = host.get_fact(Configdb, contexts=contexts)
+    obstacle = wanted.obstacle(found)
+    if obstacle:
+        yield stop(obstacle) if state.is_executing else StringCommand("true")
+        return
+    job = wanted.missing(found)
+    if not any(job.values()):
+        host.noop("everything is registered")
+        return
+    job["administrator"] = {"name": administrator.name, "password": administrator.password.reveal()}
+    daemon = host.get_fact(Daemons, ports={admin_service: admin_port})[admin_service]
+    job["daemons"] = {
+        "services": [{"name": admin_service, "port": admin_port, "restart": daemon.pending and daemon.active}],
+        "seconds": START_SECONDS,
+    }
+    yield order("openxchange_register", job)
+
+
+# Nodes whose daemons run but have to be restarted, noted by `start` for `restart`, which takes its turn on
+# one node after the other: asking each of them again would take as long as there are nodes.
+_restart_needed: dict[str, list[str]] = {}
+
+
+@operation()
+def start(ports: Mapping[str, int]) -> Generator[StringCommand, None, None]:
+    """
+    Start the node's daemons, now and at boot, if they do not run.
+
+    + ports: the services, and the port each one listens on when it is up
+
+    Idempotent. A daemon that runs but has not read its changed files is left to `restart`.
+    Guide: `open-xchange-admin start`, `open-xchange-groupware start`.
+    """
+    found = host.get_fact(Daemons, ports=dict(ports))
+    _restart_needed[host.name] = [name for name, daemon in found.items() if _needs_restart(daemon)]
+    down = [name for name in ports if name not in found or _needs_start(found[name])]
+    if down:
+        yield _start(ports, down, restart=False)
+    else:
+        host.noop("the daemons run")
+
+
+def _needs_start(daemon: Daemon) -> bool:
+    return not (daemon.active and daemon.enabled and daemon.listening)
+
+
+def _needs_restart(daemon: Daemon) -> bool:
+    return daemon.pending and not _needs_start(daemon)
+
+
+@operation()
+def restart(ports: Mapping[str, int]) -> Generator[StringCommand, None, None]:
+    """
+    Restart the daemons that `start` found running with files that changed since.
+
+    + ports: as for `start`, which has to come before
+
+    Idempotent. To be called with `_serial=True`, so that one node after the other is down.
+    """
+    services = _restart_needed.get(host.name, [])
+    if services:
+        yield _start(ports, services, restart=True)
+    else:
+        host.noop("no daemon has to be restarted")
+
+
+def _start(ports: Mapping[str, int], names: Sequence[str], restart: bool) -> StringCommand:
+    services = [{"name": name, "port": ports[name], "restart": restart} for name in names]
+    return order("daemons_start", {"services": services, "seconds": START_SECONDS})
+
+
+@operation()
+def join_caches(peers: Sequence[str], ports: Sequence[int]) -> Generator[StringCommand, None, None]:
+    """
+    Wait until the caches of this node are connected with those of every other node.
+
+    + peers: addresses of the other nodes
+    + ports: TCP ports of the caches
+
+    Idempotent; fails with the names of the nodes that are missing.
+    Guide: Test the network settings, `netstat -tlpa | grep java | grep ESTABLISHED`.
+    """
+    found = host.get_fact(CachePeers, ports=list(ports))
+    if all(set(ports) <= set(found.get(peer, [])) for peer in peers):
+        host.noop("every other node is connected")
+        return
+    yield order("cache_wait", {"peers": list(peers), "ports": list(ports), "seconds": MESH_SECONDS})

@@ -1,0 +1,46 @@
+"""How a groupware node reaches configdb: with the account and the write host of its own configuration."""
+
+import re
+
+PROPERTIES = "/opt/open-xchange/etc/admindaemon/configdb.properties"
+
+
+def settings():
+    """Return host, port, database, user and password from the admin daemon's configuration."""
+    values = {}
+    for line in read(PROPERTIES).decode().splitlines():
+        key, sign, value = line.partition("=")
+        if sign and not line.startswith("#"):
+            values[key.strip()] = value.strip()
+    match = re.match(r"jdbc:mysql://([^:/]+)(?::(\d+))?/(\w+)", values["writeUrl"])
+    properties = dict(values[name].split("=", 1) for name in values if name.startswith("writeProperty."))
+    return {
+        "host": match[1],
+        "port": int(match[2] or 3306),
+        "database": match[3],
+        "user": properties["user"],
+        "password": properties["password"],
+    }
+
+
+def connect(server, database=None, password=None):
+    """Open a session on the write host."""
+    import pymysql
+
+    return pymysql.connect(
+        host=server["host"],
+        port=server["port"],
+        user=server["user"],
+        password=password or server["password"],
+        database=database,
+        autocommit=True,
+        connect_timeout=10,
+        cursorclass=pymysql.cursors.DictCursor,
+    )
+
+
+def rows(session, statement, values=None):
+    """Return the rows of a query."""
+    with session.cursor() as cursor:
+        cursor.execute(statement, values)
+        return list(cursor.fetchall())

@@ -1,0 +1,64 @@
+"""Create configdb with initconfigdb, which wants a password on its command line: it gets one that ends with it.
+
+The account's password is set to a random one, which stands in a root-only file until the real one is back,
+so that a run that dies in between can be put right by the next.
+"""
+
+import contextlib
+import secrets
+
+TEMPORARY = os.path.join(STATE_DIRECTORY, "configdb.password")
+
+
+def stored_hash(password):
+    """Return a password as the server stores it, so that no statement or log holds it in clear."""
+    return "*" + hashlib.sha1(hashlib.sha1(password.encode()).digest()).hexdigest().upper()
+
+
+def set_password(server, current, new):
+    """Change the password of the account that we are logged in with."""
+    with connect(server, password=current) as session, session.cursor() as cursor:
+        cursor.execute("SET PASSWORD = %s", [stored_hash(new)])
+
+
+def restore_password(server):
+    """Give the account its real password again if an earlier run could not."""
+    temporary = read(TEMPORARY)
+    if temporary is None:
+        return
+    try:
+        connect(server).close()
+    except Exception:
+        set_password(server, temporary.decode(), server["password"])
+    os.unlink(TEMPORARY)
+
+
+@contextlib.contextmanager
+def temporary_password(server):
+    """Let the account have a random password for a while."""
+    password = secrets.token_hex(16)
+    os.makedirs(STATE_DIRECTORY, mode=0o700, exist_ok=True)
+    with open(os.open(TEMPORARY, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(password)
+    set_password(server, server["password"], password)
+    try:
+        yield password
+    finally:
+        restore_password(server)
+
+
+def configdb_init(recreate):
+    """Create configdb; `recreate` drops one whose creation was interrupted before anything was registered."""
+    server = settings()
+    restore_password(server)
+    with temporary_password(server) as password:
+        run_or_fail(
+            [
+                "/opt/open-xchange/sbin/initconfigdb",
+                "--configdb-user=" + server["user"],
+                "--configdb-host=" + server["host"],
+                "--configdb-port=" + str(server["port"]),
+                "--configdb-pass=" + password,
+                *(["-i"] if recreate else []),
+            ]
+        )

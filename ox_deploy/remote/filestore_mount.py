@@ -1,0 +1,24 @@
+"""Mount the filestore, now and at boot, over a directory that nobody can write to."""
+
+PROTECT = """
+set -e
+mkdir -p "$1"
+while umount -l "$1" 2>/dev/null; do :; done
+chattr -i "$1" 2>/dev/null || :
+chown root:root "$1"
+chmod 000 "$1"
+chattr +i "$1" 2>/dev/null || :
+"""
+
+
+def filestore_mount(job):
+    """Do all of it; the files of the mount come first, so that systemd knows it."""
+    path = job["path"]
+    if job["stale"]:
+        run_or_fail(["umount", "-l", path])
+    os.makedirs(path, exist_ok=True)
+    # In a mount name space of its own, so that a mounted filestore stays mounted for everybody else.
+    run_or_fail(["unshare", "--mount", "sh", "-c", PROTECT, "protect", path])
+    service_configure(job["service"])
+    if job["mount"]:
+        run_or_fail(["mount", path])

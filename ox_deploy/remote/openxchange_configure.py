@@ -1,0 +1,85 @@
+"""Run oxinstaller, then write what must not stand on its command line or what it leaves as it was.
+
+A mark per daemon says that it does not use its files yet; it is removed by whoever starts the daemon.
+"""
+
+import re
+import tempfile
+
+BASE = "/opt/open-xchange/etc"
+INSTALLER = "/opt/open-xchange/sbin/oxinstaller"
+CRYPT = "chomp($password = <STDIN>); chomp($salt = <STDIN>); print crypt($password, $salt)"
+
+
+def mark_pending(services):
+    """Note that daemons have to be restarted, before anything is written."""
+    os.makedirs(STATE_DIRECTORY, mode=0o700, exist_ok=True)
+    for service in services:
+        with open(pending_path(service), "w"):
+            pass
+
+
+def run_installer(arguments, license_arguments):
+    """Run oxinstaller; it asks the environment for the user's name, and knows licences in some versions only."""
+    environment = {**os.environ, "USER": "root"}
+    if "--no-license" in run([INSTALLER, "--help"], env=environment).stdout:
+        arguments = arguments + license_arguments
+    run_or_fail([INSTALLER, *arguments], env=environment)
+
+
+def replace_file(path, text):
+    """Replace a file in one step and keep its owner and mode."""
+    entry = os.stat(path)
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path))
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+        os.fchown(file.fileno(), entry.st_uid, entry.st_gid)
+        os.fchmod(file.fileno(), entry.st_mode & 0o7777)
+    os.replace(temporary, path)
+
+
+def with_value(text, key, value):
+    """Return a properties file's text with a key set, or commented out for None."""
+    active = re.compile(r"^[ \t]*" + re.escape(key) + r"[ \t]*=.*$", re.MULTILINE)
+    if value is None:
+        return active.sub(lambda match: "# " + match.group(0), text)
+    line = key + "=" + value
+    if active.search(text):
+        return active.sub(lambda _: line, text)
+    return text + ("" if text.endswith("\n") or not text else "\n") + line + "\n"
+
+
+def set_values(values):
+    """Write all keys that differ, each file in one step."""
+    for file, keys in values.items():
+        path = os.path.join(BASE, file)
+        before = text = read(path).decode()
+        for key, value in keys.items():
+            text = with_value(text, key, value)
+        if text != before:
+            replace_file(path, text)
+
+
+def set_administrator(job):
+    """Write the administrator's password hash; the product's own tool would show the password to all users."""
+    salt = base64.b64encode(os.urandom(3), b"./").decode()[:2]
+    hashed = run_or_fail(["perl", "-e", CRYPT], input=job["password"] + "\n" + salt + "\n")
+    path = os.path.join(BASE, job["file"])
+    lines = [line for line in (read(path) or b"").decode().splitlines() if not line.startswith(job["name"] + ":")]
+    if not os.path.exists(path):
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o640))
+    run_or_fail(["chown", "root:open-xchange", path])
+    os.chmod(path, 0o640)
+    replace_file(path, "\n".join([*lines, job["name"] + ":" + hashed]) + "\n")
+
+
+def openxchange_configure(job):
+    """Do all of it."""
+    mark_pending(job["services"])
+    kept = {path: read(path) for path in job["keep"]}
+    run_installer(job["installer"], job["license"])
+    for path, content in kept.items():
+        if content is not None:
+            replace_file(path, content.decode())
+    set_values(job["values"])
+    set_administrator(job["administrator"])

@@ -1,0 +1,85 @@
+"""Do the guide's steps that are done once for the cluster: configdb, registrations, contexts and users."""
+
+import re
+import secrets
+
+
+def pool_id(session, name):
+    """Return the id of a registered database; ids are never to be assumed."""
+    return rows(session, "SELECT db_pool_id AS id FROM db_pool WHERE name = %s", [name])[0]["id"]
+
+
+def register_database(session, database, login):
+    """Register one database server with a throw-away password; the real one is written by SQL."""
+    arguments = [
+        *("--name", database["name"]),
+        *("--hostname", database["host"]),
+        *("--dbuser", database["user"]),
+        *("--dbpasswd", secrets.token_hex(12)),
+    ]
+    if database["master"] is None:
+        arguments += ["--master", "true"]
+    else:
+        master = str(pool_id(session, database["master"]))
+        arguments += ["--master", "false", "--masterid=" + master]
+    tool_or_fail("registerdatabase", arguments, login)
+    print("registered database " + database["name"])
+
+
+def set_pool_password(session, name, password):
+    """Write the password with which Open-Xchange logs in at a database server."""
+    with session.cursor() as cursor:
+        cursor.execute("UPDATE db_pool SET password = %s WHERE name = %s", [password, name])
+
+
+def create_context(context, login):
+    """Create a context with its administrator."""
+    arguments = [
+        *("-c", str(context["id"])),
+        *("-u", context["admin"]),
+        *("-d", context["admin_display_name"]),
+        *("-g", "Admin", "-s", "User"),
+        *("-L", context["name"]),
+        *("-e", context["admin_email"]),
+        *("-q", str(context["quota"])),
+        "--access-combination-name=" + context["access"],
+    ]
+    tool_or_fail("createcontext", arguments, login, context["password"])
+    print("created context {}".format(context["id"]))
+
+
+def create_user(user):
+    """Create a user as the administrator of its context."""
+    arguments = [
+        *("-c", str(user["context"])),
+        *("-u", user["name"]),
+        *("-d", user["display_name"]),
+        *("-g", user["given_name"]),
+        *("-s", user["sur_name"]),
+        *("-e", user["email"]),
+    ]
+    tool_or_fail("createuser", arguments, user["administrator"], user["password"])
+    print("created user {} in context {}".format(user["name"], user["context"]))
+
+
+def openxchange_register(job):
+    """Do what is missing, in the guide's order."""
+    if job["configdb"]:
+        configdb_init(recreate=job["configdb"] == "recreate")
+    login = job["administrator"]
+    daemons_start(job["daemons"])
+    wait_for_admin_daemon(login, job["daemons"]["seconds"])
+    for server in job["servers"]:
+        tool_or_fail("registerserver", ["-n", server], login)
+    for filestore in job["filestores"]:
+        tool_or_fail("registerfilestore", ["-t", filestore], login)
+    server = settings()
+    with connect(server, server["database"]) as session:
+        for database in job["databases"]:
+            register_database(session, database, login)
+        for pool in job["passwords"]:
+            set_pool_password(session, pool["name"], pool["password"])
+    for context in job["contexts"]:
+        create_context(context, login)
+    for user in job["users"]:
+        create_user(user)

@@ -1,0 +1,1 @@
+"""The Docker lab: bare Debian hosts under systemd, as containers."""

@@ -1,0 +1,104 @@
+"""`python -m tests.lab`: bring the lab up and down."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import click
+import docker
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tests.lab import engine, images, login
+from tests.lab.engine import LabError
+from tests.lab.images import ImageError
+from tests.lab.state import LabDown
+
+console = Console(stderr=True, highlight=False)
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    try:
+        yield
+    except (LabError, LabDown, ImageError) as error:
+        console.print(f"[red]{escape(str(error))}[/red]")
+        sys.exit(1)
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Callable[[str], None]]:
+    """Show the newest message in one line that changes; without a terminal, a line every few seconds."""
+    with console.status(title) as status:
+        last = 0.0
+
+        def show(message: str) -> None:
+            nonlocal last
+            status.update(f"{title}: {escape(message)}")
+            if not console.is_terminal and time.monotonic() - last > 3:
+                last = time.monotonic()
+                console.print(f"{title}: {escape(message)}", soft_wrap=True)
+
+        yield show
+
+
+@click.group()
+def main() -> None:
+    """The Docker lab: bare Debian hosts for the deployment, as containers."""
+
+
+@main.command()
+@click.option("--groupware", default=2, show_default=True, help="Number of groupware nodes.")
+@click.option("--slaves", default=1, show_default=True, help="Number of database slaves.")
+@click.option("--filestore", is_flag=True, help="Add a file server of its own.")
+@click.option("--stranger", is_flag=True, help="Add a host that belongs to no group.")
+def up(groupware: int, slaves: int, filestore: bool, stranger: bool) -> None:
+    """Start the lab, or add what is missing to a running one."""
+    with _clear_errors():
+        wanted = engine.wishes(groupware, slaves, filestore, stranger)
+        with _progress("lab") as progress:
+            current = engine.up(engine.connect(), wanted, progress)
+        console.print(f"The lab is up: {', '.join(current.nodes)}", soft_wrap=True)
+
+
+@main.command()
+@click.option("--images", "with_images", is_flag=True, help="Remove the images, too.")
+def down(with_images: bool) -> None:
+    """Remove containers, volumes and networks of the lab."""
+    with _clear_errors():
+        client = engine.connect()
+        with _progress("lab: removing"):
+            removed = engine.down(client)
+            if with_images:
+                removed += images.remove_images(client)
+        console.print(f"Removed: {', '.join(removed) or 'nothing, there was no lab'}", soft_wrap=True)
+
+
+@main.command()
+def status() -> None:
+    """Print the containers of the lab as a table."""
+    with _clear_errors():
+        Console().print(_status_table(engine.connect()))
+
+
+@main.command("login")
+def print_login() -> None:
+    """Print where and as whom a person can log in."""
+    with _clear_errors():
+        click.echo(login.text())
+
+
+def _status_table(client: docker.DockerClient) -> Table:
+    table = Table("host", "role", "address", "container", "state")
+    for name, container in sorted(engine.containers(client).items()):
+        node = engine.node(container)
+        table.add_row(name, node.role, node.address, node.container, engine.status_of(container))
+    return table
+
+
+if __name__ == "__main__":
+    main()

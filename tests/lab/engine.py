@@ -1,0 +1,338 @@
+"""Starts and removes the lab. Docker's labels are the truth; the folder `.lab` is written from them."""
+
+from __future__ import annotations
+
+import io
+import ipaddress
+import tarfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+
+import docker
+from docker.errors import APIError, DockerException, NotFound
+from docker.models.containers import Container
+from docker.models.networks import Network
+from docker.types import IPAMConfig, IPAMPool
+
+from tests.lab import images, keys, state
+from tests.lab.images import LABEL, Progress
+from tests.lab.state import Node, State
+
+NETWORK = "oxlab"
+PREFIX = "oxlab-"
+LABELS = {LABEL: "1"}
+FILTER = {"label": f"{LABEL}=1"}
+# Containers inherit labels of their image, so ask for one that no image has.
+CONTAINER_FILTER: dict[str, str | list[str] | bool] = {"label": [f"{LABEL}=1", "oxlab.name"]}
+BOOT_SECONDS = 90
+
+# The last number of an address. Each kind has its own range, so that added nodes never move others.
+REPO_NUMBER = 2
+NUMBERS = {"web": 10, "db_master": 20, "filestore": 30, "stranger": 31, "db_slave": 40, "groupware": 100}
+SCRATCH_NUMBER = 230
+MOST_SLAVES = 50
+MOST_GROUPWARE = 120
+
+
+class LabError(Exception):
+    """The lab cannot do what was asked, in one sentence."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A node that should be there."""
+
+    name: str
+    role: str
+    number: int
+
+
+def connect() -> docker.DockerClient:
+    try:
+        return docker.from_env(timeout=120)
+    except DockerException:
+        raise LabError("The Docker engine does not answer: run script/setup, or start it.") from None
+
+
+def wishes(
+    groupware: int = 2, slaves: int = 1, filestore: bool = False, stranger: bool = False
+) -> list[Wish]:
+    """The nodes of a lab of this size."""
+    if not (1 <= groupware <= MOST_GROUPWARE and 0 <= slaves <= MOST_SLAVES):
+        raise LabError(f"A lab has 1 to {MOST_GROUPWARE} groupware nodes and 0 to {MOST_SLAVES} slaves.")
+    names = [("web", "web", 0), ("dbmaster", "db_master", 0)]
+    names += [(f"oxgw{n:02}", "groupware", n) for n in range(1, groupware + 1)]
+    names += [("dbslave" if n == 1 else f"dbslave{n}", "db_slave", n) for n in range(1, slaves + 1)]
+    names += [
+        (role, role, 0) for role, wanted in (("filestore", filestore), ("stranger", stranger)) if wanted
+    ]
+    return [Wish(name, role, NUMBERS[role] + n) for name, role, n in names]
+
+
+def scratch(number: int) -> Wish:
+    """A node that a test makes for itself and removes again. It is in no group."""
+    return Wish(f"scratch{number}", "scratch", SCRATCH_NUMBER + number)
+
+
+def up(client: docker.DockerClient, wanted: list[Wish], progress: Progress) -> State:
+    """Bring up what is missing of these nodes, and leave the rest as it is."""
+    state.make_folder()
+    image = images.node_image(client, progress)
+    network = _ensure_network(client)
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        repo = pool.submit(_ensure_repo, client, network, progress)
+        _add(client, image, network, wanted, progress)
+        refresh(client)
+        repo.result()
+    return refresh(client)
+
+
+def add_nodes(client: docker.DockerClient, wanted: list[Wish], progress: Progress) -> None:
+    """Add nodes to a lab that is up, without telling the inventory."""
+    _add(client, images.node_image(client, progress), _ensure_network(client), wanted, progress)
+
+
+def remove_node(client: docker.DockerClient, name: str) -> None:
+    """Remove a node and its volume."""
+    container = containers(client).get(name)
+    if container:
+        _remove(container)
+    for volume in client.volumes.list(filters={"name": f"{PREFIX}{name}-opt"}):
+        volume.remove(force=True)
+
+
+def _add(
+    client: docker.DockerClient, image: str, network: Network, wanted: list[Wish], progress: Progress
+) -> None:
+    public_key = keys.ssh_public_key()
+    there = containers(client)
+    missing = [wish for wish in wanted if wish.name not in there]
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        made = pool.map(lambda wish: _create(client, image, network, wish, public_key), missing)
+        nodes = [container for name, container in there.items() if name != "repo"] + list(made)
+        list(pool.map(lambda container: start(container, progress), nodes))
+
+
+def refresh(client: docker.DockerClient) -> State:
+    """Write the folder `.lab` from what runs."""
+    network = _ensure_network(client)
+    found = containers(client)
+    repo = found.pop("repo", None)
+    found = {
+        name: container for name, container in found.items() if container.labels["oxlab.role"] != "scratch"
+    }
+    nodes = {name: node(container) for name, container in sorted(found.items())}
+    current = State(nodes, str(_subnet(network)), _address(repo) if repo else None)
+    state.save(current)
+    keys.ensure_certificate(node.address for node in current.with_role("web"))
+    _save_known_hosts(found)
+    return current
+
+
+def down(client: docker.DockerClient) -> list[str]:
+    """Remove all containers, volumes and networks of the lab, and what the folder `.lab` says about them."""
+    found = client.containers.list(all=True, filters=CONTAINER_FILTER)
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        list(pool.map(_remove, found))
+    removed = [str(container.name) for container in found]
+    for volume in client.volumes.list(filters=FILTER):
+        volume.remove(force=True)
+        removed.append(str(volume.name))
+    for network in client.networks.list(filters=FILTER):
+        network.remove()
+        removed.append(str(network.name))
+    for path in (state.STATE_FILE, state.KNOWN_HOSTS, state.REPO_KEY):
+        path.unlink(missing_ok=True)
+    return removed
+
+
+def start(container: Container, progress: Progress) -> None:
+    """Start a node and wait until systemd has started everything. A running one is left alone."""
+    container.reload()
+    if status_of(container) in ("running", "degraded", "maintenance"):
+        return
+    container.start()
+    wait_until_running(container)
+    progress(f"{container.name} is running")
+
+
+def wait_until_running(container: Container) -> None:
+    deadline = time.monotonic() + BOOT_SECONDS
+    while time.monotonic() < deadline:
+        status = _system_status(container)
+        if status == "running":
+            return
+        if status == "degraded":
+            failed = _output(container, "systemctl", "--failed", "--no-legend", "--plain")
+            raise LabError(f"{container.name} has started, but units failed: {' '.join(failed.split())}")
+        time.sleep(0.2)
+    raise LabError(f"{container.name} has not started within {BOOT_SECONDS} seconds (last: {status}).")
+
+
+def status_of(container: Container) -> str:
+    """What Docker says about a container, or systemd where a node runs."""
+    if container.status != "running" or container.labels["oxlab.role"] == "repo":
+        return str(container.status)
+    return _output(container, "systemctl", "is-system-running")
+
+
+def _output(container: Container, *command: str) -> str:
+    output = container.exec_run(list(command)).output
+    return output.decode(errors="replace").strip() if isinstance(output, bytes) else ""
+
+
+def _system_status(container: Container) -> str:
+    try:
+        return _output(container, "systemctl", "is-system-running", "--wait")
+    except APIError as error:
+        container.reload()
+        if container.status != "running":
+            log = container.logs(tail=5).decode(errors="replace").strip()
+            raise LabError(f"{container.name} stopped while starting: {log or error}") from None
+        return "not reachable"
+
+
+def containers(client: docker.DockerClient) -> dict[str, Container]:
+    """All containers of the lab by the plain name of their host."""
+    found = client.containers.list(all=True, filters=CONTAINER_FILTER)
+    return {container.labels["oxlab.name"]: container for container in found}
+
+
+def node(container: Container) -> Node:
+    labels = container.labels
+    return Node(labels["oxlab.name"], labels["oxlab.role"], _address(container), str(container.name))
+
+
+def _address(container: Container) -> str:
+    """The address that the container was made with; it is known while the container is stopped, too."""
+    return str(container.labels["oxlab.address"])
+
+
+def _ensure_network(client: docker.DockerClient) -> Network:
+    try:
+        return client.networks.get(NETWORK)
+    except NotFound:
+        # Docker gives fixed addresses only in a subnet that was asked for. So let it choose a free one first.
+        probe = client.networks.create(f"{NETWORK}-probe", labels=LABELS)
+        probe.reload()
+        subnet = str(_subnet(probe))
+        probe.remove()
+        ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=subnet)])
+        network = client.networks.create(NETWORK, driver="bridge", ipam=ipam, labels=LABELS)
+        network.reload()
+        return network
+
+
+def _subnet(network: Network) -> ipaddress.IPv4Network:
+    subnets = [ipaddress.ip_network(entry["Subnet"]) for entry in network.attrs["IPAM"]["Config"]]
+    return next(subnet for subnet in subnets if isinstance(subnet, ipaddress.IPv4Network))
+
+
+def _create(
+    client: docker.DockerClient, image: str, network: Network, wish: Wish, public_key: str
+) -> Container:
+    """Make the container of a node. It is not started yet."""
+    address = str(_subnet(network)[wish.number])
+    volume = client.volumes.create(f"{PREFIX}{wish.name}-opt", labels=LABELS)
+    container = client.containers.create(
+        image,
+        name=PREFIX + wish.name,
+        hostname=wish.name,
+        labels=_labels(wish.name, wish.role, address),
+        network=NETWORK,
+        networking_config={NETWORK: client.api.create_endpoint_config(ipv4_address=address)},
+        # systemd needs nearly all rights. SYS_RESOURCE is one that some machines cannot give, and not needed.
+        cap_add=["ALL"],
+        cap_drop=["SYS_RESOURCE"],
+        security_opt=["seccomp=unconfined", "apparmor=unconfined"],
+        cgroupns="private",
+        devices=["/dev/fuse:/dev/fuse:rwm"],
+        tmpfs={"/run": "", "/run/lock": ""},
+        # The NFS server cannot export a container's own file system (overlayfs).
+        volumes={str(volume.name): {"bind": "/var/opt", "mode": "rw"}},
+        environment={"container": "docker"},
+        stop_signal="SIGRTMIN+3",
+    )
+    _put_authorized_keys(container, public_key)
+    return container
+
+
+def _labels(name: str, role: str, address: str) -> dict[str, str]:
+    return {**LABELS, "oxlab.name": name, "oxlab.role": role, "oxlab.address": address}
+
+
+def _put_authorized_keys(container: Container, public_key: str) -> None:
+    """Let root and the user `admin` (who has sudo rights) log in with the lab's key."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for home, owner in (("root", 0), ("home/admin", 1000)):
+            entry = tarfile.TarInfo(f"{home}/.ssh/authorized_keys")
+            entry.mode, entry.uid, entry.gid, entry.size = 0o600, owner, owner, len(public_key)
+            tar.addfile(entry, io.BytesIO(public_key.encode()))
+    container.put_archive("/", archive.getvalue())
+
+
+def _save_known_hosts(found: dict[str, Container]) -> None:
+    lines = []
+    for container in found.values():
+        words = _output(container, "cat", "/etc/ssh/ssh_host_ed25519_key.pub").split()
+        if words and words[0].startswith("ssh-"):
+            lines.append(f"{_address(container)} {words[0]} {words[1]}\n")
+    state.write_private(state.KNOWN_HOSTS, "".join(sorted(lines)))
+
+
+def _remove(container: Container) -> None:
+    with suppress(NotFound):
+        container.remove(force=True, v=True)
+
+
+def _ox_packages() -> ModuleType | None:
+    """The builder of the stand-in packages and their repository."""
+    name = "tests.lab.ox6.build"
+    try:
+        return import_module(name) if find_spec(name) else None
+    except ModuleNotFoundError as error:
+        if error.name and name.startswith(error.name):
+            return None
+        raise
+
+
+def _ensure_repo(client: docker.DockerClient, network: Network, progress: Progress) -> None:
+    """Serve the stand-in packages. The container holds no state, so another image simply replaces it."""
+    packages = _ox_packages()
+    if packages is None:
+        progress("the stand-in packages are not there: no package repository")
+        return
+    build: Callable[[docker.DockerClient, str, Progress], str] = packages.build
+    image = build(client, images.base_image(client, progress), progress)
+    state.write_private(state.REPO_KEY, packages.public_key(client, image))
+    current = containers(client).get("repo")
+    if current and current.image and current.image.id == client.images.get(image).id:
+        current.start()
+        return
+    if current:
+        _remove(current)
+    _create_repo(client, network, image).start()
+    progress("the package repository is running")
+
+
+def _create_repo(client: docker.DockerClient, network: Network, image: str) -> Container:
+    credentials = keys.repo_credentials()
+    address = str(_subnet(network)[REPO_NUMBER])
+    endpoint = client.api.create_endpoint_config(ipv4_address=address, aliases=[state.REPO_NAME])
+    return client.containers.create(
+        image,
+        name=f"{PREFIX}repo",
+        hostname="repo",
+        labels=_labels("repo", "repo", address),
+        network=NETWORK,
+        networking_config={NETWORK: endpoint},
+        environment={"REPO_USER": credentials.user, "REPO_PASSWORD": credentials.password},
+        init=True,
+    )

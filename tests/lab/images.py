@@ -1,0 +1,143 @@
+"""The images of the lab: a plain Debian, and the node built on it."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.errors import APIError, BuildError, ImageNotFound
+
+Progress = Callable[[str], None]
+
+LABEL = "oxlab"
+CONTEXT = Path(__file__).parent / "image"
+REGISTRY_IMAGE = "debian:12"
+SUITE = "bookworm"
+BASE = f"oxlab-base:{SUITE}"
+PULL_SECONDS = 300
+
+
+class ImageError(Exception):
+    """An image cannot be made, in one sentence."""
+
+
+def quiet(message: str) -> None:
+    """Show no progress."""
+
+
+def base_image(client: docker.DockerClient, progress: Progress) -> str:
+    """The plain Debian image: pulled, or built from Debian's packages where no registry can be reached."""
+    if not _exists(client, BASE) and not _pull(client, progress):
+        _bootstrap(client, progress)
+    return BASE
+
+
+def node_image(client: docker.DockerClient, progress: Progress) -> str:
+    """The image of the nodes. Its tag follows the files it is made of, so a change of them builds another."""
+    base = base_image(client, progress)
+    base_id = str(client.images.get(base).id)
+    tag = f"oxlab-node:{_digest(CONTEXT, base_id)}"
+    if not _exists(client, tag):
+        build_image(client, CONTEXT, tag, progress, buildargs={"BASE": base})
+    return tag
+
+
+def build_image(
+    client: docker.DockerClient, context: Path, tag: str, progress: Progress, buildargs: dict[str, str]
+) -> None:
+    """Build a folder with a Dockerfile, and tell each step."""
+    stream = client.api.build(
+        path=str(context),
+        tag=tag,
+        buildargs=buildargs,
+        labels={LABEL: "1"},
+        rm=True,
+        forcerm=True,
+        decode=True,
+    )
+    output: list[str] = []
+    for message in _messages(stream):
+        if "error" in message:
+            raise ImageError(f"Building {tag} failed: {message['error']}\n" + "".join(output[-30:]))
+        line = str(message.get("stream", ""))
+        output.append(line)
+        if line.strip():
+            progress(f"{tag}: {line.strip().splitlines()[0]}")
+
+
+def remove_images(client: docker.DockerClient) -> list[str]:
+    """Remove every image that the lab made."""
+    removed = []
+    for image in client.images.list(filters={"label": f"{LABEL}=1"}):
+        removed += image.tags
+        client.images.remove(str(image.id), force=True)
+    if _exists(client, BASE):
+        removed.append(BASE)
+        client.images.remove(BASE, force=True)
+    return removed
+
+
+def _messages(stream: Any) -> Iterable[dict[str, Any]]:
+    try:
+        yield from stream
+    except (APIError, BuildError) as error:
+        raise ImageError(f"The Docker engine stopped the build: {error}") from None
+
+
+def _exists(client: docker.DockerClient, tag: str) -> bool:
+    try:
+        client.images.get(tag)
+    except ImageNotFound:
+        return False
+    return True
+
+
+def _pull(client: docker.DockerClient, progress: Progress) -> bool:
+    progress(f"pulling {REGISTRY_IMAGE}")
+    try:
+        image = client.images.pull(REGISTRY_IMAGE)
+    except APIError:
+        progress("no registry can be reached: building the base image from Debian's packages")
+        return False
+    image.tag(BASE)
+    return True
+
+
+def _bootstrap(client: docker.DockerClient, progress: Progress) -> None:
+    if not shutil.which("mmdebstrap"):
+        raise ImageError(
+            "No registry can be reached and mmdebstrap is not installed: run script/setup first."
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        tarball = Path(folder) / "base.tar"
+        command = ["mmdebstrap", "--variant=minbase", SUITE, str(tarball)]
+        _run(command, progress)
+        progress("importing the base image")
+        repository, tag = BASE.split(":")
+        client.api.import_image_from_file(str(tarball), repository=repository, tag=tag)
+
+
+def _run(command: list[str], progress: Progress) -> None:
+    output: list[str] = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        for line in process.stdout or ():
+            output.append(line)
+            progress(f"{command[0]}: {line.strip()}")
+    if process.returncode:
+        raise ImageError(f"{command[0]} failed:\n" + "".join(output[-30:]))
+
+
+def _digest(folder: Path, *more: str) -> str:
+    """Twelve digits that change with any file of the folder, its mode, or the other values."""
+    digest = hashlib.sha256("\0".join(more).encode())
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            digest.update(f"{path.relative_to(folder)}\0".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]

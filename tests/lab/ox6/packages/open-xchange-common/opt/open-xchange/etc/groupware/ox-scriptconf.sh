@@ -1,0 +1,2 @@
+# Options of the groupware daemon's Java machine
+JAVA_XTRAOPTS="-Xms512m -Xmx512m"
