@@ -24,9 +24,10 @@ class Administrator(_Answer):
 
 
 class Configuration(_Answer):
-    """Values by file and key; None is a key that is missing or commented out."""
+    """Values by file and key (None: missing or commented out); `exposed` are secret files others may read."""
 
     installed: bool = False
+    exposed: list[str] = []
     values: dict[str, dict[str, str | None]] = {}
     secrets: dict[str, dict[str, Fingerprint]] = {}
     administrator: Administrator | None = None

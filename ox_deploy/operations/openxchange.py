@@ -93,7 +93,7 @@ class WantedConfiguration:
             or not found.secrets[file][key].matches(prefix + password.reveal())
         ]
         administrator = [] if self.administrator.matches(found) else [self.administrator.file]
-        return plain + memory + secret + administrator
+        return plain + memory + secret + administrator + found.exposed
 
 
 @operation()
@@ -142,6 +142,7 @@ def configure(
         "license": list(license_arguments),
         "keep": list(keep) if set_up else [],
         "values": _values_to_write(wanted),
+        "secret_files": list(wanted.secrets),
         "administrator": {
             "name": administrator.name,
             "password": administrator.password.reveal(),

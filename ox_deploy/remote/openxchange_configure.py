@@ -3,6 +3,7 @@
 A mark per daemon says that it does not use its files yet; it is removed by whoever starts the daemon.
 """
 
+import grp
 import re
 import tempfile
 
@@ -27,14 +28,17 @@ def run_installer(arguments, license_arguments):
     run_or_fail([INSTALLER, *arguments], env=environment)
 
 
-def replace_file(path, text):
-    """Replace a file in one step and keep its owner and mode."""
+def replace_file(path, text, secret=False):
+    """Replace a file in one step; one with secrets is for root and the daemons, which oxinstaller forgets."""
     entry = os.stat(path)
+    mode, uid, gid = entry.st_mode & 0o7777, entry.st_uid, entry.st_gid
+    if secret:
+        mode, uid, gid = 0o640, 0, grp.getgrnam("open-xchange")[2]
     handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path))
     with os.fdopen(handle, "w") as file:
+        os.fchown(file.fileno(), uid, gid)
+        os.fchmod(file.fileno(), mode)
         file.write(text)
-        os.fchown(file.fileno(), entry.st_uid, entry.st_gid)
-        os.fchmod(file.fileno(), entry.st_mode & 0o7777)
     os.replace(temporary, path)
 
 
@@ -49,15 +53,14 @@ def with_value(text, key, value):
     return text + ("" if text.endswith("\n") or not text else "\n") + line + "\n"
 
 
-def set_values(values):
-    """Write all keys that differ, each file in one step."""
+def set_values(values, secret_files):
+    """Write all keys, each file in one step."""
     for file, keys in values.items():
         path = os.path.join(BASE, file)
-        before = text = read(path).decode()
+        text = read(path).decode()
         for key, value in keys.items():
             text = with_value(text, key, value)
-        if text != before:
-            replace_file(path, text)
+        replace_file(path, text, secret=file in secret_files)
 
 
 def set_administrator(job):
@@ -67,10 +70,8 @@ def set_administrator(job):
     path = os.path.join(BASE, job["file"])
     lines = [line for line in (read(path) or b"").decode().splitlines() if not line.startswith(job["name"] + ":")]
     if not os.path.exists(path):
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o640))
-    run_or_fail(["chown", "root:open-xchange", path])
-    os.chmod(path, 0o640)
-    replace_file(path, "\n".join([*lines, job["name"] + ":" + hashed]) + "\n")
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+    replace_file(path, "\n".join([*lines, job["name"] + ":" + hashed]) + "\n", secret=True)
 
 
 def openxchange_configure(job):
@@ -81,5 +82,5 @@ def openxchange_configure(job):
     for path, content in kept.items():
         if content is not None:
             replace_file(path, content.decode())
-    set_values(job["values"])
+    set_values(job["values"], job["secret_files"])
     set_administrator(job["administrator"])

@@ -1,5 +1,7 @@
 """Print what the configuration files of Open-Xchange on this host say. Secrets come as fingerprints only."""
 
+import grp
+
 BASE = "/opt/open-xchange/etc"
 
 
@@ -22,12 +24,22 @@ def openxchange_state(wanted):
     for file, keys in wanted["secret_keys"].items():
         values = values_in(os.path.join(BASE, file))
         secret[file] = {key: fingerprint(values[key]) for key in keys if key in values}
+    hidden = [*wanted["secret_keys"], wanted["administrator_file"]]
     return {
+        "exposed": [file for file in hidden if is_exposed(os.path.join(BASE, file))],
         "installed": os.path.exists("/opt/open-xchange/sbin/oxinstaller"),
         "values": plain,
         "secrets": secret,
         "administrator": administrator_in(os.path.join(BASE, wanted["administrator_file"]), wanted["administrator"]),
     }
+
+
+def is_exposed(path):
+    """Tell whether a file with passwords is not just for root and the daemons."""
+    if not os.path.exists(path):
+        return False
+    entry = os.stat(path)
+    return (entry.st_mode & 0o7777, entry.st_uid, grp.getgrgid(entry.st_gid)[0]) != (0o640, 0, "open-xchange")
 
 
 def administrator_in(path, name):

@@ -33,9 +33,7 @@ START_SECONDS = 20
 @pytest.fixture(scope="module")
 def host() -> Iterator[Host]:
     with trial_host(engine.connect(), print) as trial:
-        trial.must(
-            "groupadd -g 1001 open-xchange; useradd -u 1001 -g 1001 open-xchange; mkdir -p /var/opt/filestore"
-        )
+        trial.must("groupadd -g 1001 open-xchange; useradd -u 1001 -g 1001 open-xchange; mkdir -p /var/opt/filestore")
         install(
             trial,
             "mariadb-server",
@@ -195,7 +193,7 @@ def test_context(running: Host) -> None:
     assert running.sql("SELECT * FROM configdb.context_server2db_pool") == [["2", "1", "6", "4", schema]]
     mappings = running.sql("SELECT cid, login_info FROM configdb.login2context ORDER BY login_info")
     assert mappings == [["1", "1"], ["1", "defaultcontext"]]
-    user = running.sql(f"SELECT cid, id, mail, passwordMech FROM {schema}.user")
+    user = running.sql(f"SELECT cid, id, mail, passwordMech FROM {schema}.user")  # noqa: S608 - our schema
     assert user == [["1", "2", "oxadmin@example.com", "{SHA}"]]
     exists, missing = running.at_once([f"{SBIN}/existscontext {MASTER} -c {number}" for number in (1, 9)])
     assert (exists.code, exists.out) == (0, "Context 1 exists\n")
@@ -227,12 +225,10 @@ def test_user(running: Host) -> None:
 
 def test_passwords_in_the_environment(running: Host) -> None:
     create = f"{SBIN}/createuser -c 1 -A oxadmin {USER} -u second -e second@example.com"
-    assert (
-        running.must(create, ADMIN_PASSWORD="adminpw", NEW_USER_PASSWORD="other")
-        == "user 4 in context 1 created\n"
-    )
+    assert running.must(create, ADMIN_PASSWORD="adminpw", NEW_USER_PASSWORD="other") == "user 4 in context 1 created\n"
     schema = running.sql("SELECT db_schema FROM configdb.context_server2db_pool")[0][0]
-    query = f"SELECT userPassword = TO_BASE64(UNHEX(SHA1('other'))) FROM {schema}.user WHERE id = 4"
+    digest = "TO_BASE64(UNHEX(SHA1('other')))"
+    query = f"SELECT userPassword = {digest} FROM {schema}.user WHERE id = 4"  # noqa: S608 - our schema
     assert running.sql(query) == [["1"]]
     assert "ADMIN_PASSWORD=seen" in running.must(f"{SBIN}/listserver --environment", ADMIN_PASSWORD="seen")
 
@@ -260,13 +256,11 @@ def test_second_slave_replaces_the_first(running: Host) -> None:
 
 def test_spellings_that_are_taken_as_given(running: Host) -> None:
     register = f"{SBIN}/registerfilestore {MASTER} -t"
-    for uri in ("file:/var/opt/filestore", "/var/opt/filestore"):
-        running.must(f"{register} {uri}")
+    running.at_once([f"{register} {uri}" for uri in ("file:/var/opt/filestore", "/var/opt/filestore")])
     assert running.sql("SELECT COUNT(*) FROM configdb.filestore") == [["3"]]
     database = f"{SBIN}/registerdatabase {MASTER} {DATABASE} -m true"
-    running.must(f"{database} -n ported -H host:3307")
-    running.must(f"{database} -n foreign -H mysql://host:3307")
-    running.must(f"{database} -n unescaped -H 'host/x?y=1&z'")
+    hosts = ("ported -H host:3307", "foreign -H mysql://host:3307", "unescaped -H 'host/x?y=1&z'")
+    running.at_once([f"{database} -n {host}" for host in hosts])
     urls = dict(running.sql("SELECT name, url FROM configdb.db_pool"))
     assert urls["ported"].startswith(f"jdbc:mysql://host:3307{URL_SUFFIX}")
     assert urls["foreign"].startswith(f"jdbc:mysql://host3307{URL_SUFFIX}")

@@ -17,7 +17,7 @@ SBIN = "/opt/open-xchange/sbin"
 ETC = "/opt/open-xchange/etc"
 INIT = f"{SBIN}/initconfigdb --configdb-pass=right"
 NEEDED = {"servername": "oxserver", "configdb-pass": "right", "object-link-hostname": "web.example.com"}
-# The client takes TCP as soon as a port is given, so root needs a password: the socket login is of no use.
+# The client takes TCP when a port is given, so root needs a password: the socket login is of no use.
 AS_ROOT = "-a --mysql-root-user=dba --mysql-root-passwd=dba"
 FRESH = "initializing configdb from scratch... done\n"
 EXISTS = "the database configdb exists, use the -i switch if you want to automatically delete it\n"
@@ -93,8 +93,8 @@ def value(host: Host, path: str, key: str) -> str | None:
 
 
 def test_every_package_of_the_guide_can_be_installed(host: Host) -> None:
-    for names in (WEB_LIST, GROUPWARE_LIST):
-        host.must(f"apt-get install -s {' '.join(names.split())}")
+    commands = [f"apt-get install -s {' '.join(names.split())}" for names in (WEB_LIST, GROUPWARE_LIST)]
+    assert [result.code for result in host.at_once(commands)] == [0, 0]
 
 
 def test_package_scripts_make_a_system_account_when_there_is_none(host: Host) -> None:
@@ -110,9 +110,7 @@ def test_nothing_runs_after_the_installation(host: Host) -> None:
 
 def test_shipped_secrets_are_for_the_account_only(shipped: Host) -> None:
     for daemon in DAEMONS:
-        assert (
-            shipped.must(f"stat -c %a:%U:%G {ETC}/{daemon}/configdb.properties") == "640:root:open-xchange\n"
-        )
+        assert shipped.must(f"stat -c %a:%U:%G {ETC}/{daemon}/configdb.properties") == "640:root:open-xchange\n"
 
 
 @pytest.mark.parametrize("missing", NEEDED)
@@ -238,9 +236,7 @@ def test_second_run_changes_only_the_salt(shipped: Host) -> None:
 
 def test_mpasswd_is_des_and_made_with_the_umask(shipped: Host) -> None:
     shipped.must(oxinstaller())
-    assert re.fullmatch(
-        r"oxadminmaster:[A-Z]{2}[./0-9A-Za-z]{11}\n", shipped.read(f"{ETC}/admindaemon/mpasswd")
-    )
+    assert re.fullmatch(r"oxadminmaster:[A-Z]{2}[./0-9A-Za-z]{11}\n", shipped.read(f"{ETC}/admindaemon/mpasswd"))
     assert shipped.must(f"stat -c %a {ETC}/admindaemon/mpasswd") == "644\n"
 
 
@@ -259,9 +255,7 @@ def test_characters_that_a_password_may_have(shipped: Host) -> None:
 
 def test_characters_one_by_one(shipped: Host) -> None:
     shipped.write("/root/try", "key=old\n")
-    commands = [
-        f"ox_set_property key {shlex.quote(f'a{one}b')} /root/try; cat /root/try" for one in CHARACTERS
-    ]
+    commands = [f"ox_set_property key {shlex.quote(f'a{one}b')} /root/try; cat /root/try" for one in CHARACTERS]
     out = shipped.must("; ".join(["cd /root; . /opt/open-xchange/lib/oxfunctions.sh", *commands]))
     assert out.splitlines() == [f"key=a{one}b" for one in CHARACTERS]
 
@@ -275,9 +269,7 @@ def test_characters_that_are_lost_in_silence(shipped: Host, given: str, stored: 
 def test_semicolon_leaves_half_of_the_files(shipped: Host) -> None:
     result = shipped.run(oxinstaller(configdb_pass="ab;cd", jkroute="OX-7", configdb_writehost="master"))
     assert result.code == 1
-    assert (
-        'ox_set_property: FATAL: error setting property readProperty.2 to "password=ab;cd" in' in result.err
-    )
+    assert 'ox_set_property: FATAL: error setting property readProperty.2 to "password=ab;cd" in' in result.err
     assert value(shipped, "groupware/ajp.properties", "AJP_JVM_ROUTE") == "OX-7"
     assert value(shipped, "groupware/configdb.properties", "writeUrl") == "jdbc:mysql://master:3306/configdb"
     assert value(shipped, "groupware/configdb.properties", "readProperty.2") == "password=secret"
@@ -288,9 +280,7 @@ def test_semicolon_leaves_half_of_the_files(shipped: Host) -> None:
 def test_master_password_is_needed_unless_authentication_is_off(shipped: Host) -> None:
     result = shipped.run(oxinstaller(without="master-pass"))
     assert (result.code, "master password cannot be null" in result.err) == (1, True)
-    assert "*** RMI authentication is disabled" in shipped.must(
-        oxinstaller("--disableauth", without="master-pass")
-    )
+    assert "*** RMI authentication is disabled" in shipped.must(oxinstaller("--disableauth", without="master-pass"))
     for key in ("MASTER_AUTHENTICATION_DISABLED", "CONTEXT_AUTHENTICATION_DISABLED"):
         assert value(shipped, "admindaemon/AdminDaemon.properties", key) == "true"
 
@@ -443,8 +433,8 @@ def test_initconfigdb_goes_on_after_an_unknown_option(empty: Host) -> None:
 
 def test_initconfigdb_shows_its_password_in_the_process_list(empty: Host) -> None:
     """The client hides it after some milliseconds: a slow one makes the moment longer."""
-    empty.must("printf '#!/bin/sh\\nsleep 1\\n' > /usr/local/bin/mysql; chmod +x /usr/local/bin/mysql")
+    empty.must("printf '#!/bin/sh\\nsleep 0.4\\n' > /usr/local/bin/mysql; chmod +x /usr/local/bin/mysql")
     try:
-        assert "-pright" in empty.must(f"{INIT} >/dev/null & sleep 0.3; ps axww -o args; wait")
+        assert "-pright" in empty.must(f"{INIT} >/dev/null & sleep 0.2; ps axww -o args; wait")
     finally:
         empty.must("rm /usr/local/bin/mysql")

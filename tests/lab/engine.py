@@ -18,6 +18,7 @@ import docker
 from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 from docker.models.networks import Network
+from docker.models.volumes import Volume
 from docker.types import IPAMConfig, IPAMPool
 
 from tests.lab import images, keys, state
@@ -104,6 +105,22 @@ def remove_node(client: docker.DockerClient, name: str) -> None:
     if container:
         _remove(container)
     for volume in client.volumes.list(filters={"name": f"{PREFIX}{name}-opt"}):
+        _remove_volume(client, volume)
+
+
+def _remove_volume(client: docker.DockerClient, volume: Volume) -> None:
+    """Remove a volume, also one in which the deployment made a mount point immutable."""
+    try:
+        volume.remove(force=True)
+    except APIError:
+        image = client.images.list(name="oxlab-node")[0]
+        client.containers.run(
+            image,
+            ["chattr", "-R", "-f", "-i", "/volume"],
+            volumes={volume.name: {"bind": "/volume"}},
+            cap_add=["LINUX_IMMUTABLE"],
+            remove=True,
+        )
         volume.remove(force=True)
 
 
@@ -142,7 +159,7 @@ def down(client: docker.DockerClient) -> list[str]:
         list(pool.map(_remove, found))
     removed = [str(container.name) for container in found]
     for volume in client.volumes.list(filters=FILTER):
-        volume.remove(force=True)
+        _remove_volume(client, volume)
         removed.append(str(volume.name))
     for network in client.networks.list(filters=FILTER):
         network.remove()

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ def node_image(client: docker.DockerClient, progress: Progress) -> str:
     tag = f"oxlab-node:{_digest(CONTEXT, base_id)}"
     if not _exists(client, tag):
         build_image(client, CONTEXT, tag, progress, buildargs={"BASE": base})
+        _remove_older(client, tag)
     return tag
 
 
@@ -81,6 +83,14 @@ def remove_images(client: docker.DockerClient) -> list[str]:
         removed.append(BASE)
         client.images.remove(BASE, force=True)
     return removed
+
+
+def _remove_older(client: docker.DockerClient, tag: str) -> None:
+    """Remove former versions of an image that no container uses any more."""
+    for image in client.images.list(name=tag.partition(":")[0]):
+        if tag not in image.tags:
+            with suppress(APIError):
+                client.images.remove(str(image.id))
 
 
 def _messages(stream: Any) -> Iterable[dict[str, Any]]:

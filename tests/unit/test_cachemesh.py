@@ -60,9 +60,7 @@ def test_both_ways_are_possible_at_once() -> None:
 
 
 def test_another_auxiliary_is_not_mistaken() -> None:
-    text = SHIPPED + CONFIGURED.replace("LTCP", "SessionLTCP").replace("57462", "58849").replace(
-        "6780", "6781"
-    )
+    text = SHIPPED + CONFIGURED.replace("LTCP", "SessionLTCP").replace("57462", "58849").replace("6780", "6781")
     assert cachemesh.parse_ccf(text, "LTCP").discovery is None
     assert cachemesh.parse_ccf(text, "SessionLTCP") == Settings(58849, (), ("224.0.0.1", 6781))
 

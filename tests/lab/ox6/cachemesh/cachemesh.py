@@ -223,9 +223,7 @@ class Mesh(asyncio.DatagramProtocol):
         """As in a JVM, the interface is chosen once: a route that comes later needs a restart."""
         interface = multicast_interface(parse_routes(ROUTES.read_text()), group[0])
         if interface is None:
-            log.warning(
-                "%s: no multicast route to %s: Network is unreachable, staying alone", self.cache, group[0]
-            )
+            log.warning("%s: no multicast route to %s: Network is unreachable, staying alone", self.cache, group[0])
             return
         loop = asyncio.get_running_loop()
         try:
@@ -305,18 +303,18 @@ class Mesh(asyncio.DatagramProtocol):
             except (OSError, EOFError) as error:
                 if not reported:
                     reason = str(error) or "silence"
-                    log.info(
-                        "%s: no connection to %s at %s:%d: %s", self.cache, peer.name, *peer.address, reason
-                    )
+                    log.info("%s: no connection to %s at %s:%d: %s", self.cache, peer.name, *peer.address, reason)
                 reported = True
             finally:
                 peer.writer = None
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(peer.hurry.wait(), RETRY_SECONDS)
+                async with asyncio.timeout(RETRY_SECONDS):
+                    await peer.hurry.wait()
 
     async def _talk(self, peer: Peer) -> bool:
         """Hold one connection until it breaks. True when the peer turns out to be ourselves."""
-        reader, writer = await asyncio.wait_for(asyncio.open_connection(*peer.address), CONNECT_SECONDS)
+        async with asyncio.timeout(CONNECT_SECONDS):
+            reader, writer = await asyncio.open_connection(*peer.address)
         try:
             send(writer, self.introduction("hello"))
             hello = await receive(reader)
@@ -426,7 +424,8 @@ def send(writer: asyncio.StreamWriter, message: Message) -> None:
 
 async def receive(reader: asyncio.StreamReader) -> Message:
     """The next message. Silence and a closed connection are errors: heartbeats come all the time."""
-    line = await asyncio.wait_for(reader.readline(), SILENCE_SECONDS)
+    async with asyncio.timeout(SILENCE_SECONDS):
+        line = await reader.readline()
     if not line:
         raise EOFError("connection closed")
     return decode(line)
