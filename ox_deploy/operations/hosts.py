@@ -33,6 +33,10 @@ $apt update
 """
 
 
+# What `check` saw, for `prepare`, which follows at once: nothing has changed in between.
+_seen: dict[str, HostStatus] = {}
+
+
 def find_conflicts(status: HostStatus, address: str, user: str, uid: int, gid: int) -> list[str]:
     """Return a sentence for each thing that makes it unsafe to go on with this host."""
     problems = []
@@ -89,6 +93,7 @@ def check(address: str, user: str, uid: int, gid: int, packages: Sequence[str]) 
     Changes nothing; fails with one sentence for each problem.
     """
     status = host.get_fact(HostState, user=user, uid=uid, gid=gid, packages=list(packages))
+    _seen[host.name] = status
     problems = find_conflicts(status, address, user, uid, gid)
     if problems:
         yield stop("\n".join(problems))
@@ -114,7 +119,9 @@ def prepare(
 
     Idempotent. An installation that was interrupted is completed.
     """
-    status = host.get_fact(HostState, user=user, uid=uid, gid=gid, packages=list(packages))
+    status = _seen.pop(host.name, None) or host.get_fact(
+        HostState, user=user, uid=uid, gid=gid, packages=list(packages)
+    )
     files_status = host.get_fact(Service, service="host", files={file.path: file.block for file in files}, units=[])
     changed = changes(files, files_status)
     missing = [name for name in packages if name not in status.packages]

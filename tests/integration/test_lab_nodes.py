@@ -72,9 +72,7 @@ def share(scratch: list[Node]) -> Share:
     )
     run(share.server, "systemctl restart nfs-ganesha")
     nodes.wait_for(share.server, "ss -ltn | grep -q :2049 && rpcinfo -p | grep -q mountd")
-    line = (
-        f"{share.source} {MOUNTED} nfs rw,hard,vers=4,_netdev,noatime,nosuid,x-systemd.mount-timeout=60 0 0"
-    )
+    line = f"{share.source} {MOUNTED} nfs rw,hard,vers=4,_netdev,noatime,nosuid,x-systemd.mount-timeout=60 0 0"
     run(share.client, f"mkdir {MOUNTED} && cat >>/etc/fstab && systemctl daemon-reload", line + "\n")
     run(share.client, ["mount", MOUNTED])
     return share
@@ -84,10 +82,7 @@ def test_nodes_run_and_are_bare(scratch: list[Node]) -> None:
     for node in scratch:
         assert run(node, "systemctl is-system-running").strip() == "running"
         assert run(node, "hostname").strip() == node.name
-        assert (
-            exec_in(node, "ls /var/opt /var/lib/apt/lists/*Packages* 2>/dev/null").stdout.strip()
-            == "/var/opt:"
-        )
+        assert exec_in(node, "ls /var/opt /var/lib/apt/lists/*Packages* 2>/dev/null").stdout.strip() == "/var/opt:"
         for absent in ("apache2", "mariadb-server", "nfs-common", "nfs-ganesha", "gnupg", "python3-pymysql"):
             assert exec_in(node, ["dpkg", "-s", absent]).code != 0, absent
 
@@ -131,9 +126,7 @@ def test_both_inventories_name_the_same_hosts() -> None:
             "id",
             "-un",
         ]
-        result = subprocess.run(
-            [sys.executable, *command], cwd=state.ROOT, capture_output=True, text=True, check=True
-        )
+        result = subprocess.run([sys.executable, *command], cwd=state.ROOT, capture_output=True, text=True, check=True)
         assert f"[{prefix}web]" in result.stdout + result.stderr
         assert "root" in result.stdout + result.stderr
 
@@ -148,8 +141,7 @@ def test_mount_shows_source_and_options(share: Share) -> None:
 def test_files_keep_their_owner(share: Share) -> None:
     run(
         share.client,
-        f"cd {MOUNTED} && umask 027"
-        " && setpriv --reuid 1001 --regid 1002 --clear-groups sh -c 'echo hello >mine'",
+        f"cd {MOUNTED} && umask 027 && setpriv --reuid 1001 --regid 1002 --clear-groups sh -c 'echo hello >mine'",
     )
     assert run(share.server, f"stat -c '%u %g %a' {EXPORT}/mine; cat {EXPORT}/mine").split() == [
         "1001",
@@ -227,9 +219,7 @@ def test_mount_is_back_after_a_restart(share: Share) -> None:
 
 
 def test_nfs_common_leaves_the_client_in_place(share: Share) -> None:
-    run(
-        share.client, "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq nfs-common"
-    )
+    run(share.client, "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq nfs-common")
     assert (
         run(share.client, "readlink -f /sbin/mount.nfs /sbin/mount.nfs4").split()
         == ["/usr/local/lib/oxlab/nfs_mount.py"] * 2

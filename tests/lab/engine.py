@@ -61,18 +61,14 @@ def connect() -> docker.DockerClient:
         raise LabError("The Docker engine does not answer: run script/setup, or start it.") from None
 
 
-def wishes(
-    groupware: int = 2, slaves: int = 1, filestore: bool = False, stranger: bool = False
-) -> list[Wish]:
+def wishes(groupware: int = 2, slaves: int = 1, filestore: bool = False, stranger: bool = False) -> list[Wish]:
     """The nodes of a lab of this size."""
     if not (1 <= groupware <= MOST_GROUPWARE and 0 <= slaves <= MOST_SLAVES):
         raise LabError(f"A lab has 1 to {MOST_GROUPWARE} groupware nodes and 0 to {MOST_SLAVES} slaves.")
     names = [("web", "web", 0), ("dbmaster", "db_master", 0)]
     names += [(f"oxgw{n:02}", "groupware", n) for n in range(1, groupware + 1)]
     names += [("dbslave" if n == 1 else f"dbslave{n}", "db_slave", n) for n in range(1, slaves + 1)]
-    names += [
-        (role, role, 0) for role, wanted in (("filestore", filestore), ("stranger", stranger)) if wanted
-    ]
+    names += [(role, role, 0) for role, wanted in (("filestore", filestore), ("stranger", stranger)) if wanted]
     return [Wish(name, role, NUMBERS[role] + n) for name, role, n in names]
 
 
@@ -124,9 +120,7 @@ def _remove_volume(client: docker.DockerClient, volume: Volume) -> None:
         volume.remove(force=True)
 
 
-def _add(
-    client: docker.DockerClient, image: str, network: Network, wanted: list[Wish], progress: Progress
-) -> None:
+def _add(client: docker.DockerClient, image: str, network: Network, wanted: list[Wish], progress: Progress) -> None:
     public_key = keys.ssh_public_key()
     there = containers(client)
     missing = [wish for wish in wanted if wish.name not in there]
@@ -141,12 +135,11 @@ def refresh(client: docker.DockerClient) -> State:
     network = _ensure_network(client)
     found = containers(client)
     repo = found.pop("repo", None)
-    found = {
-        name: container for name, container in found.items() if container.labels["oxlab.role"] != "scratch"
-    }
+    found = {name: container for name, container in found.items() if container.labels["oxlab.role"] != "scratch"}
     nodes = {name: node(container) for name, container in sorted(found.items())}
     current = State(nodes, str(_subnet(network)), _address(repo) if repo else None)
     state.save(current)
+    keys.ensure_passwords()
     keys.ensure_certificate(node.address for node in current.with_role("web"))
     _save_known_hosts(found)
     return current
@@ -251,9 +244,7 @@ def _subnet(network: Network) -> ipaddress.IPv4Network:
     return next(subnet for subnet in subnets if isinstance(subnet, ipaddress.IPv4Network))
 
 
-def _create(
-    client: docker.DockerClient, image: str, network: Network, wish: Wish, public_key: str
-) -> Container:
+def _create(client: docker.DockerClient, image: str, network: Network, wish: Wish, public_key: str) -> Container:
     """Make the container of a node. It is not started yet."""
     address = str(_subnet(network)[wish.number])
     volume = client.volumes.create(f"{PREFIX}{wish.name}-opt", labels=LABELS)

@@ -121,9 +121,7 @@ def _pull(client: docker.DockerClient, progress: Progress) -> bool:
 
 def _bootstrap(client: docker.DockerClient, progress: Progress) -> None:
     if not shutil.which("mmdebstrap"):
-        raise ImageError(
-            "No registry can be reached and mmdebstrap is not installed: run script/setup first."
-        )
+        raise ImageError("No registry can be reached and mmdebstrap is not installed: run script/setup first.")
     with tempfile.TemporaryDirectory() as folder:
         tarball = Path(folder) / "base.tar"
         command = ["mmdebstrap", "--variant=minbase", SUITE, str(tarball)]

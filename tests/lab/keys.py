@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import json
+import runpy
 import secrets
+import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import NameOID
 
+import ox_deploy.secrets
 from tests.lab import state
 
 
@@ -29,9 +32,7 @@ def ssh_public_key() -> str:
         key = ed25519.Ed25519PrivateKey.generate()
         state.write_private(state.SSH_KEY, _pem(key, serialization.PrivateFormat.OpenSSH))
     private = serialization.load_ssh_private_key(state.SSH_KEY.read_bytes(), password=None)
-    public = private.public_key().public_bytes(
-        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
-    )
+    public = private.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
     return public.decode() + " oxlab\n"
 
 
@@ -41,6 +42,16 @@ def repo_credentials() -> Credentials:
         document = {"user": "oxlab", "password": secrets.token_urlsafe(18)}
         state.write_private(state.REPO_CREDENTIALS, json.dumps(document) + "\n")
     return Credentials(**json.loads(state.REPO_CREDENTIALS.read_text()))
+
+
+def ensure_passwords() -> None:
+    """The passwords the deployment needs, made when they are missing, and those of the package repository."""
+    settings = runpy.run_path(str(state.ROOT / "group_data" / "all.py"))
+    ox_deploy.secrets.create(state.SECRETS, settings["contexts"])
+    repository = repo_credentials()
+    stored = tomllib.loads(state.SECRETS.read_text())
+    stored |= {"ox_repository_user": repository.user, "ox_repository_password": repository.password}
+    state.write_private(state.SECRETS, "".join(f"{name} = {json.dumps(value)}\n" for name, value in stored.items()))
 
 
 def ensure_certificate(addresses: Iterable[str]) -> None:
@@ -81,7 +92,5 @@ def _self_signed(key: ec.EllipticCurvePrivateKey, names: list[x509.GeneralName])
     )
 
 
-def _pem(
-    key: ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey, form: serialization.PrivateFormat
-) -> str:
+def _pem(key: ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey, form: serialization.PrivateFormat) -> str:
     return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()

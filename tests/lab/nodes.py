@@ -104,9 +104,7 @@ def wait_for(node: str | Node, command: str, seconds: float = 30) -> str:
         if result.code == 0:
             return result.stdout
         if time.monotonic() > deadline:
-            raise CommandFailed(
-                f"{_container_name(node)}: not within {seconds} seconds: {command}\n{result.stderr}"
-            )
+            raise CommandFailed(f"{_container_name(node)}: not within {seconds} seconds: {command}\n{result.stderr}")
         time.sleep(0.2)
 
 

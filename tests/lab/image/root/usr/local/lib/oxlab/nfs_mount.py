@@ -201,11 +201,7 @@ def _set_option(options: Options, name: str, value: str) -> bool:
     if name in FLAGS:
         options.flags.append(name)
         return not value
-    return (
-        (name in IGNORED and not value)
-        or name.lower().startswith("x-")
-        or name in ("comment", "addr", "clientaddr")
-    )
+    return (name in IGNORED and not value) or name.lower().startswith("x-") or name in ("comment", "addr", "clientaddr")
 
 
 def _set_number(options: Options, name: str, number: int) -> bool:
@@ -285,9 +281,7 @@ class Session:
             try:
                 self.connect(max(1.0, deadline - time.monotonic()))
             except OSError as error:
-                raise OSError(
-                    errno.EIO if time.monotonic() > deadline else errno.EAGAIN, str(error)
-                ) from None
+                raise OSError(errno.EIO if time.monotonic() > deadline else errno.EAGAIN, str(error)) from None
 
     def _checked(self, function: Callable[[], int]) -> int:
         code = function()
@@ -481,9 +475,7 @@ class Tree:
 
     def _do(self, function: str, *arguments: Any) -> int:
         session = self._session
-        return session.call(
-            self._caller(), lambda: int(getattr(session.lib, function)(session.context, *arguments))
-        )
+        return session.call(self._caller(), lambda: int(getattr(session.lib, function)(session.context, *arguments)))
 
     def _with_file(self, info: Any, function: str, *arguments: Any) -> int:
         session, file = self._session, self._files[info.fh]
@@ -498,9 +490,7 @@ class Tree:
     def _reopen(self, file: File) -> int:
         session = self._session
         flags = file.flags & os.O_ACCMODE
-        code = int(
-            session.lib.nfs_open(session.context, encode(file.path), flags, ctypes.byref(file.pointer))
-        )
+        code = int(session.lib.nfs_open(session.context, encode(file.path), flags, ctypes.byref(file.pointer)))
         file.session = session.number
         return code
 
@@ -564,9 +554,7 @@ def describe(error: OSError, spec: str) -> str:
         return f"mount.nfs: access denied by server while mounting {spec} ({text})"
     if error.errno in TEMPORARY:
         return f"mount.nfs: {os.strerror(error.errno or 0)} for {spec}"
-    return (
-        f"mount.nfs: mounting {spec} failed, reason given by server: {os.strerror(error.errno or 0)} ({text})"
-    )
+    return f"mount.nfs: mounting {spec} failed, reason given by server: {os.strerror(error.errno or 0)} ({text})"
 
 
 def check_directory(spec: str, directory: str) -> None:
