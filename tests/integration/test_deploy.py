@@ -1,0 +1,171 @@
+"""From five bare hosts to the guide's cluster, and what a second run does: nothing."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.integration import leaks
+from tests.integration.browser import Browser
+from tests.integration.deployment import Run, command, deploy, deploy_fails, dry_run, make_bare_lab, passwords, pyinfra
+from tests.lab import state
+from tests.lab.nodes import exec_in, run
+
+pytestmark = pytest.mark.lab
+
+NODES = ("web", "oxgw01", "oxgw02", "dbmaster", "dbslave")
+OWN_FSTAB = "tmpfs /srv tmpfs noauto 0 0"
+
+
+@dataclass
+class Cold:
+    """The first deploy to bare hosts, as loud as it can be, with everything around it written down."""
+
+    run: Run
+    command_lines: str
+
+
+@pytest.fixture(scope="module")
+def cold() -> Iterator[Cold]:
+    make_bare_lab()
+    for node in ("oxgw01", "dbmaster"):
+        run(node, ["sh", "-c", f"echo '{OWN_FSTAB}' >> /etc/fstab; echo '198.51.100.7 own' >> /etc/hosts"])
+    with leaks.watched_process_list() as log:
+        done = pyinfra(command("-vvv", "--diff"))
+        yield Cold(done, log.read_text(errors="replace"))
+
+
+def test_dry_run_on_bare_hosts_shows_the_plan_and_a_conflict_changes_nothing() -> None:
+    make_bare_lab()
+    plan = pyinfra(dry_run())
+    assert plan.code == 0, plan.output
+    assert "Replicate from the master" in plan.output
+
+    run("oxgw02", "groupadd -g 1001 staff1 && useradd -u 1001 -g 1001 bob")
+    refusal = deploy_fails()
+    assert "uid 1001 belongs to user bob, it should be free for open-xchange" in refusal
+    for node in NODES:
+        assert exec_in(node, "test -e /var/lib/ox-deploy || grep -q ox-deploy /etc/hosts").code, node
+
+
+def test_cold_deploy_succeeds(cold: Cold) -> None:
+    assert cold.run.code == 0, cold.run.output[-5000:]
+
+
+def test_no_password_is_printed(cold: Cold) -> None:
+    assert len(cold.run.output) > 50_000, "-vvv should have printed all commands"
+    assert leaks.names_in(cold.run.output, passwords()) == []
+    assert "PRIVATE KEY" not in cold.run.output
+
+
+def test_no_password_is_in_a_process_list(cold: Cold) -> None:
+    assert "initconfigdb" in cold.command_lines, "the watcher should have seen the tools"
+    assert "registerdatabase" in cold.command_lines
+    assert leaks.names_in(cold.command_lines, passwords()) == []
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_no_password_can_be_read_by_others(cold: Cold, node: str) -> None:
+    assert leaks.readable_files(node, passwords()) == []
+    assert leaks.names_in(leaks.journal(node), passwords()) == []
+
+
+def test_logins_are_spread_over_the_nodes(cold: Cold) -> None:
+    routes: Counter[str] = Counter()
+    for _ in range(20):
+        browser = Browser()
+        assert browser.login()["user_id"] == 3
+        routes[browser.route] += 1
+    assert routes == {"OX-1": 10, "OX-2": 10}
+
+
+def test_session_stays_on_its_node(cold: Cold) -> None:
+    browser = Browser()
+    browser.login()
+    assert {browser.whoami()["route"] for _ in range(6)} == {browser.route}
+
+
+def test_wrong_password_is_refused(cold: Cold) -> None:
+    assert Browser().login(password="wrong")["error"]
+
+
+def test_file_stored_through_one_node_is_read_through_the_other(cold: Cold) -> None:
+    browsers = {}
+    while len(browsers) < 2:
+        browser = Browser()
+        browser.login()
+        browsers[browser.route] = browser
+    one, two = browsers["OX-1"], browsers["OX-2"]
+    new = one.ask(f"/ajax/infostore?action=new&name=note.txt&session={one.session}", b"kept in one place")
+    number = new["data"]["id"] if isinstance(new["data"], dict) else new["data"]
+    assert two.request(f"/ajax/infostore?action=get&id={number}&session={two.session}") == "kept in one place"
+    owner = run("dbmaster", "find /var/opt/filestore -type f -printf '%u:%g %U:%G\n' | sort -u").split("\n")[0]
+    assert owner == "open-xchange:open-xchange 1001:1001"
+
+
+def test_http_is_redirected_and_administration_is_local(cold: Cold) -> None:
+    code = "import http.client, sys; c = http.client.HTTPConnection(sys.argv[1]); c.request('GET', '/ox6/?a=b'); "
+    code += "r = c.getresponse(); print(r.status, r.headers['Location'])"
+    address = state.load().nodes["web"].address
+    answer = run("oxgw01", ["python3", "-c", code, address])
+    assert answer.strip() == f"301 https://{state.WEB_NAME}/ox6/?a=b"
+    with pytest.raises(OSError, match="403"):
+        Browser().request("/balancer-manager")
+
+
+def test_slave_has_what_the_master_has(cold: Cold) -> None:
+    count = "SELECT COUNT(*) FROM configdb.context; SELECT COUNT(*) FROM configdb.db_pool; SHOW DATABASES"
+    assert run("dbslave", ["mariadb", "-N", "-e", count]) == run("dbmaster", ["mariadb", "-N", "-e", count])
+    grants = "SELECT user, host, authentication_string FROM mysql.user WHERE user IN ('openexchange', 'replication')"
+    assert run("dbslave", ["mariadb", "-N", "-e", grants]) == run("dbmaster", ["mariadb", "-N", "-e", grants])
+    openexchange = passwords()["mysql_openexchange"]
+    write = "CREATE DATABASE written_on_the_slave"
+    address = state.load().nodes["dbslave"].address
+    refused = exec_in(
+        "oxgw01",
+        ["mariadb", "-h", address, "-u", "openexchange", "-e", write],
+        env={"MYSQL_PWD": openexchange},
+    )
+    assert "read-only" in refused.stderr
+
+
+def test_bare_mount_point_cannot_be_written_to(cold: Cold) -> None:
+    assert run("oxgw01", "findmnt -n -o FSTYPE /var/opt/filestore").strip() == "fuse.nfs"
+    touch = "umount -l /var/opt/filestore && touch /var/opt/filestore/lost"
+    attempt = exec_in("oxgw01", ["unshare", "--mount", "sh", "-c", touch])
+    assert attempt.code
+    assert "not permitted" in attempt.stderr or "denied" in attempt.stderr
+
+
+def test_what_was_on_the_hosts_is_still_there(cold: Cold) -> None:
+    for node in ("oxgw01", "dbmaster"):
+        assert OWN_FSTAB in run(node, "cat /etc/fstab")
+        assert "198.51.100.7 own" in run(node, "cat /etc/hosts")
+
+
+def test_second_run_changes_nothing(cold: Cold) -> None:
+    again = deploy()
+    assert again.changed() == []
+    assert len(again.hosts()) == len(NODES)
+
+
+@pytest.mark.parametrize(
+    ("limit", "hosts"),
+    [("web", 1), ("groupware", 2), ("db_master", 1), ("db_slave", 1), ("oxgw02", 1)],
+)
+def test_second_run_on_a_part_changes_nothing(cold: Cold, limit: str, hosts: int) -> None:
+    again = deploy("--limit", limit)
+    assert again.changed() == []
+    assert len(again.hosts()) == hosts
+
+
+def test_run_without_yes_flag_plans_no_change(cold: Cold) -> None:
+    plan = pyinfra(dry_run("--json"))
+    assert plan.code == 0, plan.output
+    planned = json.loads(plan.stdout)["plan"]
+    assert [operation["name"] for operation in planned if operation["hosts_with_change"]] == []
+    assert len(planned) > 10

@@ -1,0 +1,63 @@
+"""The guide's cluster, as pyinfra and as our code see it."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from ox_deploy import cluster, secrets
+from tests.unit.guide import Guide, Pair
+
+
+def make_pair(key: ec.EllipticCurvePrivateKey) -> Pair:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "groupware.example.com")])
+    start = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(start)
+        .not_valid_after(start + datetime.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return Pair(certificate.public_bytes(Encoding.PEM).decode(), private.decode())
+
+
+@pytest.fixture(scope="session")
+def pairs() -> tuple[Pair, Pair]:
+    """Two certificates for the same name, with their keys."""
+    return make_pair(ec.generate_private_key(ec.SECP256R1())), make_pair(ec.generate_private_key(ec.SECP256R1()))
+
+
+@pytest.fixture(scope="session")
+def input_files(tmp_path_factory: pytest.TempPathFactory, pairs: tuple[Pair, Pair]) -> dict[str, Any]:
+    """The settings that name files on this machine, with such files."""
+    folder = tmp_path_factory.mktemp("input")
+    texts = {
+        "ox_repository_key": "-----BEGIN PGP PUBLIC KEY BLOCK-----\n",
+        "web_certificate": pairs[0].certificate,
+        "web_certificate_key": pairs[0].key,
+    }
+    for key, text in texts.items():
+        (folder / key).write_text(text)
+    return {key: str(folder / key) for key in texts}
+
+
+@pytest.fixture
+def guide(tmp_path: Path, input_files: dict[str, Any]) -> Iterator[Guide]:
+    """The guide's five hosts, to be changed by a test before anything is built from them."""
+    yield Guide.with_files(input_files | {"secrets_file": str(tmp_path / "secrets.toml")})
+    cluster._cluster_of.cache_clear()
+    secrets.load.cache_clear()

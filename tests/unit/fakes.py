@@ -1,0 +1,139 @@
+"""A pretended host, so that operations run without one."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+from pyinfra.api import FactBase, QuoteString, StringCommand
+from pyinfra.context import ctx_host, ctx_state
+
+Facts = Mapping[type[FactBase[Any]], Any]
+
+
+class FakeHost:
+    """Answers facts from what is given to it, and says what it knows when asked for anything else.
+
+    An answer in a list is the next one each time, an exception is raised.
+    """
+
+    def __init__(self, facts: Facts | None = None, name: str = "node", **peers: FakeHost) -> None:
+        self.name = name
+        self.facts = dict(facts or {})
+        self.peers = peers
+        self.asked: list[tuple[type[FactBase[Any]], dict[str, Any]]] = []
+        self.noops: list[str] = []
+        self.logged: list[str] = []
+
+    @property
+    def inventory(self) -> SimpleNamespace:
+        return SimpleNamespace(get_host=self.peers.__getitem__)
+
+    def get_fact(self, fact: type[FactBase[Any]], **arguments: Any) -> Any:
+        if fact not in self.facts:
+            known = ", ".join(known.__name__ for known in self.facts) or "none"
+            raise KeyError(f"{self.name} was asked for {fact.__name__} {arguments}; it knows {known}")
+        inspect.signature(fact().command).bind(**arguments)
+        self.asked.append((fact, arguments))
+        answer = self.facts[fact]
+        if isinstance(answer, list):
+            answer = answer.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def noop(self, description: str) -> None:
+        self.noops.append(description)
+
+    def log(self, message: str) -> None:
+        self.logged.append(message)
+
+
+@dataclass
+class Outcome:
+    """What an operation did."""
+
+    commands: list[StringCommand] = field(default_factory=list)
+    noops: list[str] = field(default_factory=list)
+    logged: list[str] = field(default_factory=list)
+
+    @property
+    def jobs(self) -> list[tuple[str, dict[str, Any]]]:
+        """The programs that were sent, with their input."""
+        return [(program_of(command), stdin_of(command)) for command in self.commands]
+
+    def job(self, program: str) -> dict[str, Any]:
+        """The input of the only command, which has to be this program; nothing was said to be a no-op."""
+        assert [name for name, _ in self.jobs] == [program]
+        assert self.noops == []
+        return self.jobs[0][1]
+
+    @property
+    def texts(self) -> list[str]:
+        return [command.get_raw_value() for command in self.commands]
+
+    def assert_noop(self) -> None:
+        assert self.texts == []
+        assert len(self.noops) == 1
+
+
+def program_of(command: StringCommand) -> str:
+    """The name of the program, which is that of the function it calls at its end."""
+    assert command.bits[:2] == ("python3", "-c")
+    text = command.bits[2]
+    assert isinstance(text, QuoteString)
+    match = re.search(r"^(\w+)\(arguments\(\)\)$", str(text.obj).rsplit("\n", 1)[-1])
+    assert match
+    return match[1]
+
+
+def stdin_of(command: StringCommand) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(str(command.connector_arguments["_stdin"]))
+    return document
+
+
+@contextmanager
+def in_phase(host: object, executing: bool) -> Iterator[None]:
+    """Be in the middle of an operation on a host (pyinfra's own `use` does not clean up after an exception)."""
+    contexts: Any = (ctx_host, ctx_state)
+    before = [context.get() for context in contexts]
+    ctx_host.set(host)  # type: ignore[no-untyped-call]
+    ctx_state.set(SimpleNamespace(is_executing=executing))  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        for context, module in zip(contexts, before, strict=True):
+            context.set(module)
+
+
+def run(operation: Any, host: FakeHost, /, executing: bool = True, **arguments: Any) -> Outcome:
+    """Go through an operation as pyinfra does while it executes, or while it only looks for changes."""
+    noops, logged = len(host.noops), len(host.logged)
+    with in_phase(host, executing):
+        generator = operation._inner(**arguments)
+        # To find out whether there is a change pyinfra takes the first command only.
+        commands = list(generator) if executing else [command for command, _ in zip(generator, range(1), strict=False)]
+    return Outcome(commands, host.noops[noops:], host.logged[logged:])
+
+
+def both_phases(operation: Any, host: FakeHost, /, **arguments: Any) -> Outcome:
+    """Go through an operation in both phases; the first has to see as much of a change as the second."""
+    planned = run(operation, host, executing=False, **arguments)
+    done = run(operation, host, **arguments)
+    assert bool(planned.commands) == bool(done.commands)
+    return done
+
+
+def stop_sentence(operation: Any, host: FakeHost, /, **arguments: Any) -> str:
+    """The sentence with which an operation fails a host while it executes."""
+    (text,) = run(operation, host, **arguments).texts
+    echo, sentence, *rest = shlex.split(text)
+    assert (echo, rest) == ("echo", [">&2;", "exit", "1"])
+    return sentence

@@ -1,0 +1,382 @@
+"""The picture of the cluster: what it is built from, and what it refuses with one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyinfra.context import ctx_state
+from pyinfra_cli.inventory import make_inventory_from_files
+
+from ox_deploy.cluster import Settings, cluster_of
+from ox_deploy.errors import InputError
+from tests.unit.fakes import in_phase
+from tests.unit.guide import Guide, context
+
+ROOT = Path(__file__).parents[2]
+
+
+def refusal(build: Callable[[], Any]) -> str:
+    with pytest.raises(InputError) as refused:
+        build()
+    sentence = str(refused.value)
+    assert "\n" not in sentence
+    assert sentence.endswith(".")
+    return sentence
+
+
+def test_guides_hosts_have_the_guides_roles(guide: Guide) -> None:
+    cluster = guide.build()
+    assert [node.name for node in cluster.web] == ["web"]
+    assert [node.name for node in cluster.groupware] == ["oxgw01", "oxgw02"]
+    assert [node.name for node in cluster.databases] == ["dbmaster", "dbslave"]
+    assert cluster.registrar.name == "oxgw01"
+    assert cluster.read_database.name == "dbslave"
+    assert cluster.filestore == cluster.master
+    assert cluster.filestore_source == "192.0.2.21:/var/opt/filestore"
+    assert {node.load_factor for node in cluster.groupware} == {50}
+
+
+def test_any_number_of_hosts_keeps_the_order_of_the_inventory(guide: Guide) -> None:
+    guide.add("web", "web2", address="192.0.2.20")
+    for number in range(3, 21):
+        guide.add("groupware", f"oxgw{number:02}", address=f"192.0.2.{100 + number}", route=f"OX-{number}")
+    for number in (3, 4):
+        guide.add("db_slave", f"dbslave{number}", address=f"192.0.2.{20 + number}", server_id=number)
+    cluster = guide.build()
+    assert [node.name for node in cluster.web] == ["web", "web2"]
+    assert [node.route for node in cluster.groupware] == [f"OX-{number}" for number in range(1, 21)]
+    assert [node.server_id for node in cluster.databases] == [1, 2, 3, 4]
+    assert cluster.read_database.name == "dbslave"
+
+
+def test_cluster_without_slave_reads_from_the_master(guide: Guide) -> None:
+    del guide.groups["db_slave"]
+    cluster = guide.build()
+    assert cluster.slaves == ()
+    assert cluster.read_database == cluster.master
+
+
+def test_host_in_two_groups_is_one_node(guide: Guide) -> None:
+    guide.groups["web"] = ["oxgw01"]
+    cluster = guide.build()
+    assert [node.name for node in cluster.nodes] == ["oxgw01", "oxgw02", "dbmaster", "dbslave"]
+    assert cluster.web[0] == cluster.groupware[0]
+
+
+def test_group_filestore_takes_the_filestore_away_from_the_master(guide: Guide) -> None:
+    guide.add("filestore", "nas", address="192.0.2.30")
+    cluster = guide.build()
+    assert cluster.filestore is not None
+    assert cluster.filestore.name == "nas"
+    assert cluster.filestore_source == "192.0.2.30:/var/opt/filestore"
+
+
+def test_external_filestore_is_not_ours_to_set_up(guide: Guide) -> None:
+    cluster = guide.set(external_filestore="nas.example.com:/export/ox").build()
+    assert cluster.filestore is None
+    assert cluster.filestore_source == "nas.example.com:/export/ox"
+
+
+def test_hostname_is_the_name_on_the_hosts_where_pyinfra_has_another(guide: Guide) -> None:
+    guide.groups["web"] = ["@docker/lab-web"]
+    guide.hosts["@docker/lab-web"] = guide.hosts["web"] | {"hostname": "web"}
+    node = guide.build().web[0]
+    assert (node.name, node.inventory_name) == ("web", "@docker/lab-web")
+
+
+SETTINGS_REFUSED: list[tuple[str, Any, str]] = [
+    ("product", "ox7", "input should be 'ox6'"),
+    ("server_name", "a b", "string should match pattern '^[A-Za-z0-9][A-Za-z0-9._-]*$'"),
+    ("ox_repository_url", "https://repository.example.com", "string should match pattern '^https?://[^\\s@]+/$'"),
+    ("ox_repository_url", "https://me:pw@example.com/", "string should match pattern '^https?://[^\\s@]+/$'"),
+    ("ox_repository_key", "no/such.asc", "there is no such file on this machine"),
+    ("web_certificate", "no/such.pem", "there is no such file on this machine"),
+    ("web_certificate_key", "/", "there is no such file on this machine"),
+    ("mysql_port", "3306", "input should be a valid integer"),
+    ("mysql_port", 0, "input should be greater than or equal to 1"),
+    ("mysql_port", 65536, "input should be less than or equal to 65535"),
+    ("remove_stale_accounts", "no", "input should be a valid boolean"),
+    ("filestore_path", "var/filestore", "string should match pattern '^/[A-Za-z0-9._/-]+$'"),
+    ("filestore_path", "/var/file store", "string should match pattern '^/[A-Za-z0-9._/-]+$'"),
+    ("filestore_uid", 0, "input should be greater than or equal to 100"),
+    ("filestore_gid", 65534, "input should be less than or equal to 65533"),
+    ("nfs_server", "unfs3", "input should be 'kernel' or 'ganesha'"),
+    ("nfs_options", "rw, hard", "string should match pattern '^[a-z][A-Za-z0-9_,.=-]*$'"),
+    ("external_filestore", "nas.example.com", "string should match pattern '^[A-Za-z0-9.-]+:/\\S+$'"),
+    ("web_name", None, "input should be a valid string"),
+    ("server_memory", 32, "input should be greater than or equal to 64"),
+    ("server_memory", 512.5, "input should be a valid integer"),
+    ("license_key", 42, "input should be a valid string"),
+    ("contexts", {}, "input should be a valid list"),
+    ("multicast_network", "10.0.0.0/8", "should be a part of 224.0.0.0/4"),
+    ("multicast_network", "0.0.0.0/0", "should be a part of 224.0.0.0/4"),
+    ("multicast_network", "224.0.0.0/33", "'33' is not a valid netmask"),
+    ("cache_multicast_address", "192.0.2.1", "should be a multicast address such as 224.0.0.1"),
+    ("cache_multicast_address", "here", "expected 4 octets in 'here'"),
+    ("cache_multicast_port", True, "input should be a valid integer"),
+    ("session_cache_multicast_port", -1, "input should be greater than or equal to 1"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "wanted"), SETTINGS_REFUSED)
+def test_wrong_setting_is_refused_with_its_key_and_what_it_should_be(
+    guide: Guide, key: str, value: Any, wanted: str
+) -> None:
+    sentence = refusal(guide.set(**{key: value}).build)
+    assert sentence == f"group_data/all.py: `{key}` is {value!r}, which is wrong: {wanted}."
+
+
+@pytest.mark.parametrize("key", [key for key, field in Settings.model_fields.items() if field.is_required()])
+def test_missing_setting_is_named(guide: Guide, key: str) -> None:
+    del guide.settings[key]
+    assert refusal(guide.build) == f"group_data/all.py: `{key}` is missing; add it."
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("multicast_network", "239.1.0.0/16"), ("cache_multicast_address", "239.1.2.3"), ("license_key", None)],
+)
+def test_other_right_values_are_taken(guide: Guide, key: str, value: Any) -> None:
+    assert getattr(guide.set(**{key: value}).build().settings, key) == value
+
+
+HOSTS_REFUSED: list[tuple[str, str, Any, str]] = [
+    ("oxgw01", "address", "oxgw01.example.com", "expected 4 octets in 'oxgw01.example.com'"),
+    ("oxgw01", "address", "127.0.1.1", "should be an address the other hosts reach this one at"),
+    ("oxgw01", "address", "224.0.0.1", "should be an address the other hosts reach this one at"),
+    ("oxgw01", "address", "0.0.0.0", "should be an address the other hosts reach this one at"),
+    ("oxgw01", "route", "OX.1", "string should match pattern '^[A-Za-z0-9_-]+$'"),
+    ("oxgw01", "load_factor", 101, "input should be less than or equal to 100"),
+    ("oxgw01", "load_factor", "50", "input should be a valid integer"),
+    ("dbmaster", "server_id", 0, "input should be greater than or equal to 1"),
+    ("dbmaster", "server_id", 2**32, "input should be less than or equal to 4294967295"),
+    ("dbslave", "mysql_settings", ["a"], "input should be a valid dictionary"),
+    ("dbslave", "mysql_option_file", "my.cnf", "string should match pattern '^/[A-Za-z0-9._/-]+$'"),
+    ("dbslave", "hostname", "-x", "string should match pattern '^[A-Za-z0-9][A-Za-z0-9._-]*$'"),
+]
+
+
+@pytest.mark.parametrize(("host", "key", "value", "wanted"), HOSTS_REFUSED)
+def test_wrong_host_data_is_refused_with_its_key_and_what_it_should_be(
+    guide: Guide, host: str, key: str, value: Any, wanted: str
+) -> None:
+    guide.hosts[host][key] = value
+    shown = "name" if key == "hostname" else key
+    assert refusal(guide.build) == f"inventory, host {host}: `{shown}` is {value!r}, which is wrong: {wanted}."
+
+
+def test_setting_of_the_server_is_text_or_number(guide: Guide) -> None:
+    guide.hosts["dbslave"]["mysql_settings"] = {"max_connections": 1.5}
+    sentence = refusal(guide.build)
+    assert sentence.startswith("inventory, host dbslave: `mysql_settings.max_connections")
+    assert "is 1.5, which is wrong" in sentence
+
+
+def test_missing_address_is_named(guide: Guide) -> None:
+    del guide.hosts["web"]["address"]
+    assert refusal(guide.build) == "inventory, host web: `address` is missing; add it."
+
+
+def test_groupware_node_needs_a_route(guide: Guide) -> None:
+    del guide.hosts["oxgw02"]["route"]
+    assert refusal(guide.build) == "inventory, host oxgw02: `route` is missing; add one such as OX-1."
+
+
+@pytest.mark.parametrize("host", ["dbmaster", "dbslave"])
+def test_database_server_needs_a_server_id(guide: Guide, host: str) -> None:
+    del guide.hosts[host]["server_id"]
+    assert refusal(guide.build) == f"inventory, host {host}: `server_id` is missing; add a unique number."
+
+
+@pytest.mark.parametrize(
+    ("key", "host", "same_as"),
+    [
+        ("address", "oxgw02", "oxgw01"),
+        ("address", "dbslave", "web"),
+        ("route", "oxgw02", "oxgw01"),
+        ("server_id", "dbslave", "dbmaster"),
+    ],
+)
+def test_value_of_two_hosts_is_refused(guide: Guide, key: str, host: str, same_as: str) -> None:
+    value = guide.hosts[host][key] = guide.hosts[same_as][key]
+    assert refusal(guide.build) == f"inventory: `{key}` {value} is used by {same_as}, {host}; it should be unique."
+
+
+def test_name_of_two_hosts_is_refused(guide: Guide) -> None:
+    guide.hosts["oxgw02"]["hostname"] = "oxgw01"
+    assert refusal(guide.build) == "inventory: `name` oxgw01 is used by oxgw01, oxgw02; it should be unique."
+
+
+def test_slave_needs_a_master(guide: Guide) -> None:
+    del guide.groups["db_master"]
+    assert refusal(guide.build) == "inventory: group `db_master` has none; it should have exactly one host."
+
+
+def test_second_master_is_refused(guide: Guide) -> None:
+    guide.add("db_master", "dbmaster2", address="192.0.2.23", server_id=3)
+    sentence = refusal(guide.build)
+    assert sentence == "inventory: group `db_master` has dbmaster, dbmaster2; it should have exactly one host."
+
+
+def test_host_cannot_be_master_and_slave(guide: Guide) -> None:
+    guide.groups["db_slave"].append("dbmaster")
+    assert refusal(guide.build) == "inventory, host dbmaster: it is in `db_master` and `db_slave`; keep one."
+
+
+@pytest.mark.parametrize("group", ["web", "groupware"])
+def test_group_that_is_needed_must_have_a_host(guide: Guide, group: str) -> None:
+    del guide.groups[group]
+    assert refusal(guide.build) == f"inventory: group `{group}` is empty; it should have at least one host."
+
+
+def test_second_filestore_is_refused(guide: Guide) -> None:
+    guide.add("filestore", "nas", address="192.0.2.30")
+    guide.add("filestore", "web")
+    sentence = refusal(guide.build)
+    assert sentence == "inventory: group `filestore` has web, nas; it should have one host at most."
+
+
+def test_external_filestore_and_group_filestore_contradict(guide: Guide) -> None:
+    guide.add("filestore", "web")
+    assert refusal(guide.set(external_filestore="nas:/ox").build) == (
+        "group_data/all.py: `external_filestore` is set while the inventory has a group `filestore`; keep one."
+    )
+
+
+@pytest.mark.parametrize(
+    ("contexts", "found"),
+    [
+        ([context(1, "a"), context(1, "b")], "id 1 2 times"),
+        ([context(1, "a"), context(2, "a")], "name a 2 times"),
+        ([context(users=("anna", "anna"))], "user anna 2 times in context 1"),
+        ([context(users=("oxadmin",))], "user oxadmin 2 times in context 1"),
+    ],
+)
+def test_double_context_or_user_is_refused(guide: Guide, contexts: list[Any], found: str) -> None:
+    sentence = refusal(guide.set(contexts=contexts).build)
+    assert sentence == f"group_data/all.py: `contexts` has {found}; it should be unique."
+
+
+def test_same_user_in_two_contexts_is_fine(guide: Guide) -> None:
+    guide.set(contexts=[context(1, "a"), context(2, "b")]).build()
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"quota": "1 GB"}, "`contexts.0.quota` is '1 GB', which is wrong: input should be a valid integer."),
+        ({"colour": "red"}, "`contexts.0.colour` is not a setting; remove it or correct its spelling."),
+        ({"users": [{"name": "anna"}]}, "`contexts.0.users.0.display_name` is missing; add it."),
+    ],
+)
+def test_key_inside_a_context_is_named_with_its_place(guide: Guide, change: dict[str, Any], sentence: str) -> None:
+    assert refusal(guide.set(contexts=[context() | change]).build) == f"group_data/all.py: {sentence}"
+
+
+UNKNOWN = (
+    "{}: `{}` is not a setting; remove it from the inventory or from group_data, or correct its spelling "
+    "(group_data/all.py lists all of them)."
+)
+
+
+def test_misspelt_setting_is_refused(guide: Guide) -> None:
+    inventory = guide.set(mysql_prot=3307).inventory()
+    assert refusal(lambda: cluster_of(inventory)) == UNKNOWN.format("web", "mysql_prot")
+
+
+def test_misspelt_host_data_is_refused(guide: Guide) -> None:
+    guide.hosts["oxgw02"]["rout"] = "OX-2"
+    inventory = guide.inventory()
+    assert refusal(lambda: cluster_of(inventory)) == UNKNOWN.format("oxgw02", "rout")
+
+
+def test_inventory_without_our_groups_is_refused() -> None:
+    inventory = Guide({}, {}, {}).inventory()
+    assert refusal(lambda: cluster_of(inventory)) == (
+        "inventory: none of the groups web, groupware, db_master, db_slave, filestore has a host; add the hosts."
+    )
+
+
+def test_connectors_own_keys_are_left_alone(guide: Guide) -> None:
+    for host in guide.hosts.values():
+        host |= {"ssh_hostname": host["address"], "ssh_user": "admin", "_sudo": True}
+    assert len(cluster_of(guide.inventory()).nodes) == 5
+
+
+def test_cluster_of_an_inventory_is_built_once(guide: Guide) -> None:
+    inventory = guide.inventory()
+    assert cluster_of(inventory) is cluster_of(inventory)
+
+
+def test_each_pyinfra_host_has_its_node(guide: Guide) -> None:
+    inventory = guide.inventory()
+    cluster = cluster_of(inventory)
+    assert [cluster.node_of(host).name for host in inventory] == list(guide.hosts)
+
+
+def test_host_data_wins_over_group_data_for_settings_of_one_server(guide: Guide) -> None:
+    guide.set(mysql_settings={"max_connections": 100}, mysql_option_file="/root/.my.cnf")
+    guide.hosts["dbslave"] |= {"mysql_settings": {"max_connections": 50}, "mysql_option_file": None}
+    master, slave = cluster_of(guide.inventory()).databases
+    assert (master.mysql_settings, master.mysql_option_file) == ({"max_connections": 100}, "/root/.my.cnf")
+    assert (slave.mysql_settings, slave.mysql_option_file) == ({"max_connections": 50}, None)
+
+
+def test_data_on_the_command_line_wins(guide: Guide) -> None:
+    cluster = cluster_of(guide.inventory({"remove_stale_accounts": True, "mysql_port": 3307}))
+    assert cluster.settings.remove_stale_accounts
+    assert cluster.settings.mysql_port == 3307
+
+
+def shipped(guide: Guide, override: dict[str, Any]) -> Any:
+    # pyinfra notes in the state which file it reads.
+    with in_phase(None, executing=False):
+        state: Any = ctx_state.get()  # type: ignore[no-untyped-call]
+        state.current_exec_filename = None
+        return make_inventory_from_files(str(ROOT / "inventory.py"), override, cwd=str(ROOT))
+
+
+def test_shipped_files_describe_the_guides_cluster(guide: Guide, input_files: dict[str, Any]) -> None:
+    cluster = cluster_of(shipped(guide, input_files))
+    assert [(node.name, sorted(node.groups)) for node in cluster.nodes] == [
+        ("web", ["web"]),
+        ("oxgw01", ["groupware"]),
+        ("oxgw02", ["groupware"]),
+        ("dbmaster", ["db_master"]),
+        ("dbslave", ["db_slave"]),
+    ]
+    assert [node.route for node in cluster.groupware] == ["OX-1", "OX-2"]
+
+
+def test_shipped_files_ask_for_the_users_certificate_first(guide: Guide) -> None:
+    inventory = shipped(guide, {})
+    assert "there is no such file on this machine" in refusal(lambda: cluster_of(inventory))
+
+
+def test_every_setting_is_explained_in_group_data_with_its_default(input_files: dict[str, Any]) -> None:
+    shown: dict[str, Any] = {}
+    exec((ROOT / "group_data/all.py").read_text(), shown)  # noqa: S102
+    del shown["__builtins__"], shown["__annotations__"]
+    assert shown.keys() == Settings.model_fields.keys() | {"mysql_settings", "mysql_option_file"}
+    defaults = {key: field.default for key, field in Settings.model_fields.items() if not field.is_required()}
+    del defaults["contexts"]
+    assert {key: shown[key] for key in defaults} == defaults
+
+
+@pytest.mark.xfail(strict=True, reason="the last host's value silently counts for the whole cluster")
+@pytest.mark.parametrize("host", ["web", "dbslave"])
+def test_setting_of_the_cluster_that_differs_between_hosts_is_refused(guide: Guide, host: str) -> None:
+    guide.hosts[host]["server_memory"] = 1024
+    inventory = guide.inventory()
+    assert "`server_memory`" in refusal(lambda: cluster_of(inventory))
+
+
+@pytest.mark.xfail(strict=True, reason="the kernel shows mounts without it, so the mount is never found")
+def test_filestore_path_with_a_slash_at_its_end_is_refused_or_corrected(guide: Guide) -> None:
+    try:
+        assert guide.set(filestore_path="/var/opt/filestore/").build().settings.filestore_path == "/var/opt/filestore"
+    except InputError as error:
+        assert "`filestore_path`" in str(error)

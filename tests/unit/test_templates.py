@@ -1,0 +1,94 @@
+"""Every template, rendered and compared with the whole file in the folder `expected`.
+
+After a wanted change, write them anew with `python -m tests.unit.test_templates` and read the difference.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import pytest
+from jinja2 import UndefinedError
+
+from ox_deploy.deploys.web import PATHS
+from ox_deploy.templates import render
+
+TEMPLATES = Path(__file__).parents[2] / "templates"
+EXPECTED = Path(__file__).parent / "expected"
+
+
+class Case(NamedTuple):
+    expected: str
+    path: str
+    values: dict[str, Any]
+
+
+MASTER = {"address": "192.0.2.21", "port": 3306, "server_id": 1, "read_only": False, "settings": {}}
+SLAVE = MASTER | {"address": "192.0.2.22", "server_id": 2, "read_only": True}
+EXPORT = {
+    "path": "/var/opt/filestore",
+    "uid": 1001,
+    "gid": 1002,
+    "clients": ["192.0.2.11", "192.0.2.12"],
+    "export_id": 6610,
+}
+KERNEL_EXPORT = {key: value for key, value in EXPORT.items() if key != "export_id"}
+SITE = {
+    "web_name": "groupware.example.com",
+    "certificate_path": "/etc/ssl/certs/open-xchange.pem",
+    "key_path": "/etc/ssl/private/open-xchange.key",
+    "paths": PATHS,
+    "members": [
+        SimpleNamespace(address="192.0.2.11", load_factor=50, route="OX-1"),
+        SimpleNamespace(address="192.0.2.12", load_factor=25, route="OX-2"),
+    ],
+}
+ROUTE = {"network": "224.0.0.0/8", "address": "192.0.2.11"}
+SOURCES = {"url": "https://repository.example.com/OX6/6.10/", "key_path": "/etc/apt/keyrings/open-xchange.asc"}
+MYSQL = "/etc/mysql/mariadb.conf.d/90-ox-deploy.cnf"
+
+CASES = [
+    Case("mysql-master.cnf", MYSQL, MASTER),
+    Case("mysql-slave.cnf", MYSQL, SLAVE | {"settings": {"innodb_buffer_pool_size": "4G", "max_connections": 200}}),
+    Case("kernel.exports", "/etc/exports.d/ox-deploy.exports", KERNEL_EXPORT),
+    Case("ganesha.conf", "/etc/ganesha/ox-deploy.conf", EXPORT),
+    Case("apache-site.conf", "/etc/apache2/sites-available/00-open-xchange.conf", SITE),
+    Case("multicast-route.service", "/etc/systemd/system/ox-multicast-route.service", ROUTE),
+    Case(
+        "service-drop-in.conf",
+        "/etc/systemd/system/open-xchange.service.d/ox-deploy.conf",
+        {"filestore_path": "/var/opt/filestore"},
+    ),
+    Case("open-xchange.sources", "/etc/apt/sources.list.d/open-xchange.sources", SOURCES),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.expected)
+def test_file_is_as_expected(case: Case) -> None:
+    assert render(case.path, **case.values) == (EXPECTED / case.expected).read_text()
+
+
+@pytest.mark.parametrize(
+    ("case", "name"), [pytest.param(case, name, id=f"{case.expected}-{name}") for case in CASES for name in case.values]
+)
+def test_value_that_is_missing_is_an_error_and_not_an_empty_text(case: Case, name: str) -> None:
+    values = {key: value for key, value in case.values.items() if key != name}
+    with pytest.raises(UndefinedError, match=name):
+        render(case.path, **values)
+
+
+def test_every_template_has_a_case() -> None:
+    templates = {f"/{path.relative_to(TEMPLATES)}".removesuffix(".j2") for path in TEMPLATES.rglob("*.j2")}
+    assert {case.path for case in CASES} == templates
+
+
+def test_every_expected_file_has_a_case() -> None:
+    assert {path.name for path in EXPECTED.iterdir()} == {case.expected for case in CASES}
+
+
+if __name__ == "__main__":
+    EXPECTED.mkdir(exist_ok=True)
+    for written in CASES:
+        (EXPECTED / written.expected).write_text(render(written.path, **written.values))
