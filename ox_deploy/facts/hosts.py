@@ -33,6 +33,7 @@ class HostStatus:
     system: str = ""
     init: str = ""
     has_python: bool = False
+    busy: bool = False
     start_block: bool = False
     broken_packages: bool = False
     addresses: list[str] = field(default_factory=list)
@@ -68,7 +69,7 @@ def _note(status: HostStatus, key: str, value: str) -> None:
             status.packages[name] = version
     elif key == "python":
         status.has_python = True
-    elif key in ("start_block", "broken_packages"):
+    elif key in ("busy", "start_block", "broken_packages"):
         setattr(status, key, True)
     elif key in ("system", "init"):
         setattr(status, key, value)

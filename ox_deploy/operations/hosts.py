@@ -40,6 +40,8 @@ _seen: dict[str, HostStatus] = {}
 def find_conflicts(status: HostStatus, address: str, user: str, uid: int, gid: int) -> list[str]:
     """Return a sentence for each thing that makes it unsafe to go on with this host."""
     problems = []
+    if status.busy:
+        problems.append("an earlier run is still at work on this host; wait for it to end, then run again.")
     if address not in status.addresses:
         has = ", ".join(status.addresses) or "none"
         problems.append(

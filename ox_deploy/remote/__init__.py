@@ -67,8 +67,12 @@ def question(name: str, arguments: Mapping[str, Any]) -> StringCommand:
 
 
 def order(name: str, arguments: Mapping[str, Any]) -> StringCommand:
-    """Return the command of an operation: runs `name`.py with `arguments` on its standard input."""
-    return StringCommand("python3", "-c", _program(name, "{}"), _stdin=json.dumps(arguments))
+    """Return the command of an operation: runs `name`.py with `arguments` on its standard input.
+
+    On one host one such program runs at a time.
+    """
+    program = _program(name, "lock = only_one()\n{}")
+    return StringCommand("python3", "-c", program, _stdin=json.dumps(arguments))
 
 
 def shell_question(name: str, *arguments: str) -> StringCommand:

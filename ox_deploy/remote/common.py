@@ -1,6 +1,7 @@
 """What the programs share; its text is put before each of them."""
 
 import base64
+import fcntl
 import hashlib
 import json
 import os
@@ -8,6 +9,14 @@ import subprocess
 import sys
 
 STATE_DIRECTORY = "/var/lib/ox-deploy"
+
+
+def only_one():
+    """Wait for the work of a run that was given up on the other side but goes on here; returns the lock."""
+    os.makedirs(STATE_DIRECTORY, mode=0o700, exist_ok=True)
+    lock = open(os.path.join(STATE_DIRECTORY, "lock"), "w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
 
 
 def arguments():

@@ -3,6 +3,9 @@
 user=$1 uid=$2 gid=$3
 shift 3
 line() { printf '%s %s\n' "$1" "$2"; }
+# A run that was given up may still be at work here.
+lock=/var/lib/ox-deploy/lock
+[ ! -e $lock ] || flock --shared --wait 600 $lock true || line busy yes
 . /etc/os-release
 line system "$ID $VERSION_ID"
 line init "$(cat /proc/1/comm)"

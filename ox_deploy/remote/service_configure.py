@@ -4,7 +4,6 @@ The pending mark holds what was there before. It outlives a run that dies half w
 knows that files were written which the service does not use yet, and can still put the old ones back.
 """
 
-import fcntl
 import grp
 import pwd
 import tempfile
@@ -152,18 +151,9 @@ def refuse(job, mark, before, problem, apply_again):
     fail("{}: refused, the files are as before. {}".format(job["name"], problem))
 
 
-def only_one(name):
-    """Wait for the same work of a run that was given up on the other side but goes on here."""
-    os.makedirs(STATE_DIRECTORY, mode=0o700, exist_ok=True)
-    lock = open(os.path.join(STATE_DIRECTORY, name + ".lock"), "w")
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    return lock
-
-
 def service_configure(job):
     """Do all of it for one service."""
     mark = pending_path(job["name"])
-    lock = only_one(job["name"])  # noqa: F841 - held until the program ends
     was_pending = os.path.exists(mark)
     before = remember(mark, job["files"])
     for file in job["files"]:

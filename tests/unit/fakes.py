@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import json
 import re
@@ -14,6 +15,8 @@ from typing import Any
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
 from pyinfra.context import ctx_host, ctx_state
+
+from ox_deploy.facts.service import FileState
 
 Facts = Mapping[type[FactBase[Any]], Any]
 
@@ -137,3 +140,10 @@ def stop_sentence(operation: Any, host: FakeHost, /, **arguments: Any) -> str:
     echo, sentence, *rest = shlex.split(text)
     assert (echo, rest) == ("echo", [">&2;", "exit", "1"])
     return sentence
+
+
+def file_state(text: str | None = "old\n", **other: Any) -> FileState:
+    """A file (or our block in one) with this text, as it is seen on a host; None for what has no text."""
+    values = {"mode": "0644", "owner": "root", "group": "root", "target": None}
+    digest = None if text is None else hashlib.sha256(text.encode()).hexdigest()
+    return FileState(**values | {"digest": digest} | other)
