@@ -5,38 +5,51 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
+from dataclasses import dataclass
 
 import pytest
 
 from tests.integration.browser import Browser
 from tests.integration.deployment import SSH_INVENTORY, command, deploy, make_bare_lab
 from tests.lab import state
-from tests.lab.nodes import exec_in
+from tests.lab.nodes import exec_in, wait_for
 
 pytestmark = pytest.mark.lab
 
-# Where the run is killed: the operation, how long it has been at it (seconds), and the node on which the program
-# that it started dies, too; elsewhere that goes on alone.
+NOW = "true"
+COUNT = "[ $(mariadb -N -e 'SELECT COUNT(*) FROM configdb.{}') -ge 1 ]"
+
+
+@dataclass(frozen=True)
+class Kill:
+    """Where a run is killed: in an operation, as soon as a shell line succeeds on a node.
+
+    On `dying_node` the program that the run started dies, too; elsewhere that goes on alone.
+    """
+
+    operation: str
+    node: str
+    condition: str = NOW
+    dying_node: str | None = None
+
+
 KILLS = [
-    ("Hosts | Names, user", 9.0, None),
-    ("Hosts | Names, user", 4.0, "oxgw02"),
-    ("Master/Slave database setup | Configure the server", 0.3, "dbmaster"),
-    ("Master/Slave database setup | Configure the server", 0.1, None),
-    ("Master/Slave database setup | Replicate from the master", 0.15, "dbslave"),
-    ("Distributed file storage | Mount the filestore", 0.15, "oxgw01"),
-    ("Session load balancing | Balance sessions", 0.1, "web"),
-    ("Clustering: network configuration | Route multicast", 0.1, None),
-    ("Configuring Open-Xchange Server | Configure the node", 0.3, "oxgw02"),
-    ("Configuring Open-Xchange Server | Create configdb", 0.3, "oxgw01"),
-    ("Configuring Open-Xchange Server | Create configdb", 5.5, "oxgw01"),
-    ("Configuring Open-Xchange Server | Create configdb", 0.3, None),
-    ("Clustering Open-Xchange Server | Start the daemons", 0.5, "oxgw02"),
+    Kill("Hosts | Names, user", "oxgw02", "pgrep -x dpkg", "oxgw02"),
+    Kill("Master/Slave database setup | Configure the server", "dbmaster", NOW, "dbmaster"),
+    Kill("Master/Slave database setup | Replicate from the master", "dbslave", NOW, "dbslave"),
+    Kill("Distributed file storage | Mount the filestore", "oxgw01", NOW, "oxgw01"),
+    Kill("Session load balancing | Balance sessions", "web", NOW, "web"),
+    Kill("Clustering: network configuration | Route multicast", "oxgw01"),
+    Kill("Configuring Open-Xchange Server | Configure the node", "oxgw02", NOW, "oxgw02"),
+    Kill("Configuring Open-Xchange Server | Create configdb", "dbmaster", "mariadb -e 'USE configdb'", "oxgw01"),
+    Kill("Configuring Open-Xchange Server | Create configdb", "dbmaster", COUNT.format("filestore"), "oxgw01"),
+    Kill("Configuring Open-Xchange Server | Create configdb", "dbmaster", COUNT.format("context")),
+    Kill("Clustering Open-Xchange Server | Start the daemons", "oxgw02", NOW, "oxgw02"),
 ]
 
 
-def run_and_kill(operation: str, seconds: float, dying_node: str | None) -> None:
-    """Start a deploy and kill it some time after an operation began."""
+def run_and_kill(kill: Kill) -> None:
+    """Start a deploy and kill it in the middle of an operation."""
     process = subprocess.Popen(
         command(inventory=SSH_INVENTORY),
         cwd=state.ROOT,
@@ -50,21 +63,21 @@ def run_and_kill(operation: str, seconds: float, dying_node: str | None) -> None
     seen = ""
     for line in process.stdout:
         seen += line
-        if "Starting" in line and operation in line:
-            time.sleep(seconds)
+        if "Starting" in line and kill.operation in line:
+            wait_for(kill.node, kill.condition)
             break
-    assert process.poll() is None, f"it ended before it could be killed:\n{seen}"
+    assert process.poll() is None, f"{kill}: the run ended before it could be killed:\n{seen}"
     os.killpg(process.pid, signal.SIGKILL)
-    if dying_node:
-        exec_in(dying_node, ["pkill", "-KILL", "-f", "STATE_DIRECTORY|/opt/open-xchange/sbin/"])
+    if kill.dying_node:
+        exec_in(kill.dying_node, ["pkill", "-KILL", "-f", "STATE_DIRECTORY|/opt/open-xchange/sbin/|apt-get|dpkg"])
     process.wait()
     process.stdout.close()
 
 
 def test_killed_once_in_each_chapter_and_run_again() -> None:
     make_bare_lab()
-    for operation, seconds, dying_node in KILLS:
-        run_and_kill(operation, seconds, dying_node)
+    for kill in KILLS:
+        run_and_kill(kill)
     deploy(inventory=SSH_INVENTORY)
     assert deploy(inventory=SSH_INVENTORY).changed() == []
     routes = set()

@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from types import SimpleNamespace
 from typing import Any
 
@@ -122,7 +123,7 @@ def run(operation: Any, host: FakeHost, /, executing: bool = True, **arguments: 
     with in_phase(host, executing):
         generator = operation._inner(**arguments)
         # To find out whether there is a change pyinfra takes the first command only.
-        commands = list(generator) if executing else [command for command, _ in zip(generator, range(1), strict=False)]
+        commands = list(generator if executing else islice(generator, 1))
     return Outcome(commands, host.noops[noops:], host.logged[logged:])
 
 

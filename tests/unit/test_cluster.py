@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from pyinfra.context import ctx_state
-from pyinfra_cli.inventory import make_inventory_from_files
+from pyinfra_cli.inventory import make_inventory_from_files  # type: ignore[import-untyped]
 
 from ox_deploy.cluster import Settings, cluster_of
 from ox_deploy.errors import InputError

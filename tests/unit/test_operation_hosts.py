@@ -46,6 +46,10 @@ def test_nothing_stands_in_the_way(status: HostStatus) -> None:
 
 
 CONFLICTS: dict[str, tuple[dict[str, Any], str]] = {
+    "busy": (
+        {"busy": True},
+        "an earlier run is still at work on this host; wait for it to end, then run again.",
+    ),
     "address": (
         {"addresses": ["192.0.2.99", "10.0.0.1"]},
         "inventory: `address` is 192.0.2.11, but the host has 192.0.2.99, 10.0.0.1; correct the address, "
@@ -163,9 +167,9 @@ def test_host_without_the_filestore_gets_no_user() -> None:
     prepared(found, FILES_DONE, user="").assert_noop()
 
 
-@pytest.mark.parametrize("trouble", ["start_block", "broken_packages"])
-def test_interrupted_installation_is_completed(trouble: str) -> None:
-    job = prepared(replace(DONE, **{trouble: True}), FILES_DONE).job("service_configure")
+@pytest.mark.parametrize("trouble", [{"start_block": True}, {"broken_packages": True}])
+def test_interrupted_installation_is_completed(trouble: dict[str, Any]) -> None:
+    job = prepared(replace(DONE, **trouble), FILES_DONE).job("service_configure")
     ((shell, _, script, *arguments),) = job["commands"]
     assert (shell, arguments) == ("sh", ["install"])
     assert "dpkg --configure -a" in script

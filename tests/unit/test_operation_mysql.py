@@ -16,7 +16,6 @@ from ox_deploy.secrets import Secret
 from tests.unit.fakes import FakeHost, Outcome, both_phases, run, stop_sentence
 
 PASSWORD = "Zc4qLw8mPn2rTx6v"
-# What MariaDB 10.11 answers to SELECT PASSWORD('Zc4qLw8mPn2rTx6v').
 HASH = "*" + hashlib.sha1(hashlib.sha1(PASSWORD.encode()).digest()).hexdigest().upper()  # noqa: S324
 WANTED = WantedAccount("openexchange", "192.0.2.11", Secret(PASSWORD), frozenset({"SELECT", "SHOW VIEW"}), True)
 WHO = ["openexchange", "192.0.2.11"]

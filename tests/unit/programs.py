@@ -1,0 +1,95 @@
+"""The programs for the hosts, loaded on this machine, and what they find there."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+from ox_deploy import remote
+
+
+def load(name: str) -> Any:
+    """A program with all that it uses, joined as for a host, but not started."""
+    text = str(remote._program(name, "").obj)
+    program = ModuleType(name)
+    exec(compile(text, f"{name}.py", "exec"), program.__dict__)  # noqa: S102
+    return program
+
+
+@dataclass
+class Commands:
+    """Stands in for `run` of the programs: notes the commands, and answers by how they begin."""
+
+    answers: Mapping[str, str | int | list[str | int]] = field(default_factory=dict)
+    done: list[list[str]] = field(default_factory=list)
+    options: list[dict[str, Any]] = field(default_factory=list)
+
+    def __call__(self, argv: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        self.done.append(list(argv))
+        self.options.append(options)
+        answer = next((answer for begin, answer in self.answers.items() if self.line.startswith(begin)), "")
+        if isinstance(answer, list):
+            answer = answer.pop(0)
+        if isinstance(answer, int):
+            return subprocess.CompletedProcess(argv, answer, "", f"{argv[0]} says no\n" if answer else "")
+        return subprocess.CompletedProcess(argv, 0, answer, "")
+
+    @property
+    def line(self) -> str:
+        return " ".join(self.done[-1])
+
+    @property
+    def lines(self) -> list[str]:
+        return [" ".join(argv) for argv in self.done]
+
+
+def shown(*units: str, active: str = "active", enabled: str = "enabled") -> str:
+    """What `systemctl show` prints of units."""
+    block = "Id={}.service\nLoadState=loaded\nActiveState={}\nUnitFileState={}\n"
+    return "\n".join(block.format(unit, active, enabled) for unit in units)
+
+
+class Session:
+    """A database session and its cursor: answers by how a statement begins, and notes all of them."""
+
+    def __init__(self, answers: Mapping[str, Any] | None = None) -> None:
+        self.answers = dict(answers or {})
+        self.done: list[tuple[str, Any]] = []
+        self._rows: list[dict[str, Any]] = []
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def cursor(self) -> Session:
+        return self
+
+    def close(self) -> None:
+        self.done.append(("close", None))
+
+    def select_db(self, name: str) -> None:
+        self.done.append((f"USE {name}", None))
+
+    def execute(self, statement: str, values: Any = None) -> None:
+        self.done.append((statement, values))
+        answer: Any = next((self.answers[begin] for begin in self.answers if statement.startswith(begin)), [])
+        if callable(answer):
+            answer = answer(values)
+        if isinstance(answer, Exception):
+            raise answer
+        self._rows = list(answer)
+
+    def fetchall(self) -> list[dict[str, Any]]:
+        return self._rows
+
+    def fetchone(self) -> dict[str, Any] | None:
+        return self._rows[0] if self._rows else None
+
+    @property
+    def statements(self) -> list[str]:
+        return [statement for statement, _ in self.done]

@@ -1,0 +1,215 @@
+"""What the programs print, as typed data. Recorded output in `facts/` where pyinfra's own harness can compare it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyinfra.api import FactBase, StringCommand
+from pyinfra_testing.facts import make_fact_tests  # type: ignore[import-untyped]
+
+from ox_deploy.facts.base import JsonFact, peer_fact
+from ox_deploy.facts.hosts import HostState
+from ox_deploy.facts.mysql import Mysql, MysqlStatus, ServerState
+from ox_deploy.facts.nfs import FilestoreMount
+from ox_deploy.facts.openxchange import (
+    CachePeers,
+    Configdb,
+    Configuration,
+    Daemon,
+    Daemons,
+    OpenXchangeConfiguration,
+    Registration,
+)
+from ox_deploy.facts.secret import Fingerprint
+from ox_deploy.facts.service import Service
+from tests.unit.fakes import FakeHost, in_phase
+
+# The command is a whole program; it is tested as one, see test_remote*.py.
+pytestmark = pytest.mark.filterwarnings("ignore:No command set for test")
+
+FOLDER = Path(__file__).parent / "facts"
+TestHostState = make_fact_tests("ox_deploy.facts", "hosts.HostState", FOLDER / "hosts.HostState")
+TestService = make_fact_tests("ox_deploy.facts", "service.Service", FOLDER / "service.Service")
+TestFilestoreMount = make_fact_tests("ox_deploy.facts", "nfs.FilestoreMount", FOLDER / "nfs.FilestoreMount")
+TestCachePeers = make_fact_tests("ox_deploy.facts", "openxchange.CachePeers", FOLDER / "openxchange.CachePeers")
+
+
+def answer(fact: type[JsonFact[Any]], document: dict[str, Any]) -> Any:
+    """What a fact makes of the document that its program prints, on one line or on many."""
+    short, long = (fact().process(json.dumps(document, indent=indent).splitlines()) for indent in (None, 2))
+    assert short == long
+    return short
+
+
+FINGERPRINT = {"salt": "1f", "digest": hashlib.sha256(b"1fZc4qLw8mPn2rTx6v").hexdigest()}
+
+MYSQL = {
+    "state": "running",
+    "version": "10.11.6-MariaDB-0+deb12u1-log",
+    "variables": {"server_id": "2", "log_bin": "ON"},
+    "databases": ["configdb"],
+    "accounts": [
+        {
+            "user": "replication",
+            "host": "192.0.2.22",
+            "plugin": "mysql_native_password",
+            "password": FINGERPRINT,
+            "grants": [{"on": "*.*", "privileges": ["REPLICATION SLAVE"], "grant_option": False}],
+        }
+    ],
+    "binary_log": {"file": "mysql-bin.000002", "position": 342, "first_file": "mysql-bin.000001", "complete": True},
+    "replica": {
+        "host": "192.0.2.21",
+        "port": 3306,
+        "user": "replication",
+        "io_running": "Yes",
+        "sql_running": "Yes",
+        "io_error": "",
+        "sql_error": "",
+        "file": "mysql-bin.000002",
+        "position": 342,
+        "master_server_id": 1,
+        "password": FINGERPRINT,
+    },
+}
+
+
+def test_running_server_is_told_whole() -> None:
+    status = answer(Mysql, MYSQL)
+    assert status.state is ServerState.RUNNING
+    (account,) = status.accounts
+    assert account.grants[0].privileges == {"REPLICATION SLAVE"}
+    assert account.password.matches("Zc4qLw8mPn2rTx6v")
+    assert (status.binary_log.position, status.replica.master_server_id) == (342, 1)
+
+
+def test_server_without_log_and_master_is_told_apart_from_an_unknown_one() -> None:
+    status = answer(Mysql, MYSQL | {"binary_log": None, "replica": None})
+    assert (status.state, status.binary_log, status.replica) == (ServerState.RUNNING, None, None)
+
+
+@pytest.mark.parametrize("state", [state for state in ServerState if state is not ServerState.RUNNING])
+def test_server_that_could_not_be_asked_says_why(state: ServerState) -> None:
+    status = answer(Mysql, {"state": state.value, "error": "(2002, 'no socket')"})
+    assert status == MysqlStatus(state=state, error="(2002, 'no socket')")
+
+
+def test_unknown_state_is_an_error_and_not_an_empty_server() -> None:
+    with pytest.raises(ValueError, match="state"):
+        answer(Mysql, {"state": "asleep"})
+
+
+def test_configuration_is_told_by_file_and_key() -> None:
+    document = {
+        "installed": True,
+        "exposed": ["groupware/configdb.properties"],
+        "values": {"groupware/system.properties": {"SERVER_NAME": "oxserver", "other": None}},
+        "secrets": {"groupware/configdb.properties": {"readProperty.2": FINGERPRINT}},
+        "administrator": {"salt": "ab", "hash": FINGERPRINT},
+    }
+    found = answer(OpenXchangeConfiguration, document)
+    assert found.values == document["values"]
+    assert found.secrets["groupware/configdb.properties"]["readProperty.2"].matches("Zc4qLw8mPn2rTx6v")
+    assert found.administrator.salt == "ab"
+    assert answer(OpenXchangeConfiguration, document | {"administrator": None}).administrator is None
+
+
+def test_daemons_are_told_by_name() -> None:
+    daemon = {"active": True, "enabled": False, "listening": True, "pending": False}
+    assert answer(Daemons, {"open-xchange-admin": daemon}) == {"open-xchange-admin": Daemon(**daemon)}
+
+
+def test_registrations_are_told_with_numbers_as_numbers() -> None:
+    pool = {"id": 3, "name": "oxdatabase", "url": "jdbc:mysql://192.0.2.21/", "login": "ox", "password": FINGERPRINT}
+    document = {
+        "state": "complete",
+        "servers": ["oxserver"],
+        "filestores": ["file:///var/opt/filestore"],
+        "pools": [pool],
+        # JSON has texts for keys.
+        "clusters": {"3": 4},
+        "contexts": [{"id": 1, "users": ["oxadmin"]}],
+    }
+    found = answer(Configdb, document)
+    assert found.clusters == {3: 4}
+    assert (found.pools[0].id, found.contexts[0].users) == (3, ["oxadmin"])
+
+
+@pytest.mark.parametrize("state", ["absent", "interrupted"])
+def test_configdb_that_is_not_there_is_told_in_one_word(state: str) -> None:
+    assert answer(Configdb, {"state": state}) == Registration(state=state)
+
+
+@pytest.mark.parametrize(
+    ("fact", "nothing"),
+    [
+        (Mysql, MysqlStatus(state=ServerState.NOT_INSTALLED)),
+        (OpenXchangeConfiguration, Configuration(installed=False)),
+        (Configdb, Registration(state="no access")),
+        (Daemons, {}),
+    ],
+)
+def test_host_without_python_has_nothing(fact: type[JsonFact[Any]], nothing: object) -> None:
+    assert answer(fact, {}) == nothing
+
+
+ASKED: list[tuple[type[FactBase[Any]], dict[str, Any], list[Any] | dict[str, Any]]] = [
+    (
+        HostState,
+        {"user": "open-xchange", "uid": 1, "gid": 2, "packages": ["a", "b"]},
+        ["open-xchange", "1", "2", "a", "b"],
+    ),
+    (Mysql, {"users": ["u"], "option_file": None}, {"users": ["u"], "option_file": None}),
+    (
+        Service,
+        {"service": "x", "files": {"/x": None}, "units": ["x"]},
+        {"name": "x", "files": {"/x": None}, "units": ["x"]},
+    ),
+    (
+        FilestoreMount,
+        {"path": "/f", "service": "x", "files": {"/x": None}},
+        {"path": "/f", "service": {"name": "x", "files": {"/x": None}, "units": []}},
+    ),
+    (
+        OpenXchangeConfiguration,
+        {"keys": {"f": ["k"]}, "secret_keys": {}, "administrator": "a", "administrator_file": "m"},
+        {"keys": {"f": ["k"]}, "secret_keys": {}, "administrator": "a", "administrator_file": "m"},
+    ),
+    (Daemons, {"ports": {"x": 1}}, {"ports": {"x": 1}}),
+    (CachePeers, {"ports": [1]}, {"ports": [1]}),
+    (Configdb, {"contexts": [1]}, {"contexts": [1]}),
+]
+
+
+@pytest.mark.parametrize(("fact", "arguments", "sent"), ASKED, ids=[fact.__name__ for fact, _, _ in ASKED])
+def test_question_takes_its_arguments_to_the_host(
+    fact: type[FactBase[Any]], arguments: dict[str, Any], sent: list[Any] | dict[str, Any]
+) -> None:
+    words = shlex.split(StringCommand(fact().command(**arguments)).get_raw_value())
+    if isinstance(sent, list):
+        assert (words[:2], words[3:]) == (["sh", "-c"], ["probe", *sent])
+    else:
+        assert words[:6] == ["if", "command", "-v", "python3", ">/dev/null;", "then"]
+        assert words[6:8] == ["python3", "-c"]
+        assert json.loads(words[9]) == sent
+        assert words[10:] == [";", "else", "echo", "{}", ";", "fi"] or words[10:] == [";", "else", "echo", "{};", "fi"]
+
+
+def test_fingerprint_knows_its_secret_only() -> None:
+    fingerprint = Fingerprint.model_validate(FINGERPRINT)
+    assert fingerprint.matches("Zc4qLw8mPn2rTx6v")
+    assert not fingerprint.matches("Zc4qLw8mPn2rTx6w")
+    assert not fingerprint.matches("")
+
+
+def test_peer_is_asked_by_its_name_in_the_inventory() -> None:
+    peer = FakeHost({Mysql: MysqlStatus()})
+    asking: Any = FakeHost(name="dbslave", dbmaster=peer)
+    with in_phase(asking, executing=True):
+        assert peer_fact(asking, "dbmaster", Mysql, users=["u"]) == MysqlStatus()
+    assert peer.asked == [(Mysql, {"users": ["u"]})]

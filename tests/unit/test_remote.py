@@ -1,0 +1,199 @@
+"""The programs that run on the hosts: how they are sent, and what they share."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ox_deploy import remote
+from tests.unit.fakes import program_of, stdin_of
+from tests.unit.programs import Commands, load, shown
+
+FOLDER = Path(remote.__file__).parent
+
+
+@pytest.fixture
+def common(tmp_path: Path) -> Any:
+    program = load("service_state")
+    program.STATE_DIRECTORY = str(tmp_path / "state")
+    return program
+
+
+@pytest.mark.parametrize("name", remote._USES)
+def test_program_has_a_main_function_of_its_name(name: str) -> None:
+    assert callable(getattr(load(name), name))
+
+
+def test_every_text_in_the_folder_is_part_of_a_program() -> None:
+    used = {part for parts in remote._USES.values() for part in parts} | set(remote._USES)
+    assert used == {path.stem for path in FOLDER.glob("[!_]*.py")}
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.sh")), ids=lambda path: path.name)
+def test_shell_program_has_no_syntax_error(path: Path) -> None:
+    subprocess.run(["sh", "-n", str(path)], check=True)
+
+
+@pytest.mark.parametrize("name", remote._USES)
+def test_order_has_its_input_where_nobody_sees_it(name: str) -> None:
+    command = remote.order(name, {"password": "Zc4qLw8mPn2rTx6v"})
+    assert program_of(command) == name
+    assert stdin_of(command) == {"password": "Zc4qLw8mPn2rTx6v"}
+    assert "Zc4qLw8mPn2rTx6v" not in command.get_raw_value() + repr(command)
+
+
+def ask(path: str, **wanted: Any) -> Any:
+    """Run a question as a host's shell does."""
+    command = remote.question("service_state", {"name": "x", "files": wanted, "units": []})
+    shell = ["/bin/sh", "-c", command.get_raw_value()]
+    environment = {"PATH": path}
+    done = subprocess.run(shell, env=environment, capture_output=True, text=True, check=True, cwd="/")
+    return json.loads(done.stdout)
+
+
+def test_question_is_answered_in_json(tmp_path: Path) -> None:
+    file = tmp_path / "a 'file'"
+    file.write_text("x")
+    answer = ask(os.environ["PATH"], **{str(file): None, "/no/such/file": None})
+    assert answer["files"][str(file)]["digest"].startswith("2d711642b726b044")
+    assert answer["files"]["/no/such/file"] is None
+    assert answer["units"] == {}
+
+
+def test_question_to_a_host_without_python_is_answered_with_nothing(tmp_path: Path) -> None:
+    assert ask(str(tmp_path)) == {}
+
+
+# --- common ----------------------------------------------------------------------------------------------
+
+BEGIN, END = "# BEGIN ox-deploy cluster\n", "# END ox-deploy cluster\n"
+BLOCKS = {
+    "empty-file": ("", f"{BEGIN}new\n{END}"),
+    "text-without-newline": ("mine", f"mine\n{BEGIN}new\n{END}"),
+    "text": ("mine\n", f"mine\n{BEGIN}new\n{END}"),
+    "old-block": (f"a\n{BEGIN}old\nolder\n{END}b\n", f"a\n{BEGIN}new\n{END}b\n"),
+    "empty-block": (f"a\n{BEGIN}{END}b\n", f"a\n{BEGIN}new\n{END}b\n"),
+    "block-of-another-name": (
+        "# BEGIN ox-deploy other\nx\n# END ox-deploy other\n",
+        f"# BEGIN ox-deploy other\nx\n# END ox-deploy other\n{BEGIN}new\n{END}",
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), BLOCKS.values(), ids=BLOCKS)
+def test_block_is_replaced_or_added_and_the_rest_is_kept(common: Any, before: str, after: str) -> None:
+    assert common.with_block(before, "cluster", "new\n") == after
+    assert common.block_in(after, "cluster") == "new\n"
+    assert common.with_block(after, "cluster", "new\n") == after
+
+
+@pytest.mark.parametrize(("before", "after"), BLOCKS.values(), ids=BLOCKS)
+def test_block_is_taken_out_with_its_marks(common: Any, before: str, after: str) -> None:
+    left = common.with_block(after, "cluster", "")
+    assert common.block_in(left, "cluster") is None
+    assert BEGIN not in left
+    assert common.with_block(left, "cluster", "") == left
+
+
+@pytest.mark.parametrize("text", ["", "mine\n", f"{BEGIN}x\n", f"x\n{END}"])
+def test_text_without_both_marks_has_no_block(common: Any, text: str) -> None:
+    assert common.block_in(text, "cluster") is None
+
+
+@pytest.mark.xfail(strict=True, reason="without its end the old block runs to the end of the new one")
+def test_lines_after_a_block_that_lost_its_end_are_kept(common: Any) -> None:
+    text = f"{BEGIN}old\nmine\n"
+    for _ in range(2):
+        text = common.with_block(text, "cluster", "new\n")
+    assert "mine\n" in text
+
+
+@pytest.mark.xfail(strict=True, raises=IndexError, reason="the marks are looked for in any order")
+def test_marks_in_the_wrong_order_do_not_crash(common: Any) -> None:
+    assert "mine\n" in common.with_block(f"{END}mine\n{BEGIN}", "cluster", "new\n")
+
+
+def test_failed_command_is_told_with_the_end_of_its_words_and_without_its_arguments(
+    common: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = "for i in $(seq 1 50); do echo line $i >&2; done; exit 3"
+    with pytest.raises(SystemExit) as ended:
+        common.run_or_fail(["sh", "-c", script, "name", "argument"])
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert "failed with exit code 3" in said
+    assert "line 36\nline 37" in said
+    assert "line 35\n" not in said
+    assert "argument" not in said
+
+
+def test_command_that_works_returns_its_output(common: Any) -> None:
+    assert common.run_or_fail(["echo", "hello"]) == "hello\n"
+
+
+def test_fingerprint_has_a_new_salt_each_time(common: Any) -> None:
+    first, second = common.fingerprint("x"), common.fingerprint("x")
+    assert first["salt"] != second["salt"]
+    assert first["digest"] != second["digest"]
+
+
+def test_missing_file_reads_as_none(common: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert common.read(str(tmp_path / "file")) == b""
+    assert common.read(str(tmp_path / "none")) is None
+    assert common.read(str(tmp_path / "file" / "below")) is None
+
+
+@pytest.mark.parametrize(
+    ("active", "enabled", "state"),
+    [
+        ("active", "enabled", (True, True)),
+        ("active", "static", (True, True)),
+        ("inactive", "disabled", (False, False)),
+        ("failed", "enabled", (False, True)),
+        ("activating", "masked", (False, False)),
+        ("active", "generated", (True, False)),
+    ],
+)
+def test_units_are_told_from_systemds_words(common: Any, active: str, enabled: str, state: tuple[bool, bool]) -> None:
+    common.run = Commands({"systemctl show": shown("mariadb", "apache2", active=active, enabled=enabled)})
+    wanted = {"loaded": True, "active": state[0], "enabled": state[1]}
+    assert common.unit_states(["mariadb", "apache2"]) == {"mariadb": wanted, "apache2": wanted}
+    assert common.run.done[0][-2:] == ["mariadb", "apache2"]
+
+
+def test_no_units_ask_nothing(common: Any) -> None:
+    common.run = Commands()
+    assert common.unit_states([]) == {}
+    assert common.run.done == []
+
+
+def test_unknown_unit_is_not_loaded(common: Any) -> None:
+    common.run = Commands({"systemctl": "Id=x.service\nLoadState=not-found\nActiveState=inactive\nUnitFileState=\n"})
+    assert common.unit_states(["x"]) == {"x": {"loaded": False, "active": False, "enabled": False}}
+
+
+@pytest.mark.parametrize(("entry", "enabled"), [("S03open-xchange-admin", True), ("K03open-xchange-admin", False)])
+def test_init_script_is_enabled_by_its_link(
+    common: Any, monkeypatch: pytest.MonkeyPatch, entry: str, enabled: bool
+) -> None:
+    common.run = Commands({"systemctl": shown("open-xchange-admin", enabled="generated")})
+    monkeypatch.setattr(common, "os", SimpleNamespace(listdir=lambda _: ["README", entry]))
+    assert common.unit_states(["open-xchange-admin"])["open-xchange-admin"]["enabled"] is enabled
+    assert common.starts_by_sysv("open-xchange-admin.service") is enabled
+    assert not common.starts_by_sysv("open-xchange")
+
+
+def test_only_one_program_works_on_a_host(common: Any) -> None:
+    lock = common.only_one()
+    path = str(Path(common.STATE_DIRECTORY, "lock"))
+    assert subprocess.run(["flock", "--nonblock", path, "true"], check=False).returncode == 1
+    lock.close()
+    assert subprocess.run(["flock", "--nonblock", path, "true"], check=False).returncode == 0
+    assert Path(common.STATE_DIRECTORY).stat().st_mode & 0o777 == 0o700

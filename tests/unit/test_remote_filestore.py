@@ -1,0 +1,139 @@
+"""The programs that look at the filestore's mount and make it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ox_deploy.facts.nfs import BareDirectory, FilestoreMount, Mount
+from ox_deploy.operations.service import configure_job
+from tests.unit.programs import Commands, load
+
+PATH, SOURCE = "/var/opt/filestore", "192.0.2.21:/var/opt/filestore"
+OURS = f"# BEGIN ox-deploy filestore\n{SOURCE} {PATH} nfs rw 0 0\n# END ox-deploy filestore\n"
+FSTAB = "# <file system> <mount point> <type>\nUUID=1234-5678 / ext4 errors=remount-ro 0 1\n\n"
+MOUNTS = "sysfs /sys sysfs rw 0 0\n/dev/sda1 / ext4 rw 0 0\n"
+
+
+def reading(files: dict[str, str]) -> Callable[[str], bytes | None]:
+    def read(path: str) -> bytes | None:
+        return files[path].encode() if path in files else None
+
+    return read
+
+
+@pytest.fixture
+def program() -> Any:
+    return load("filestore_state")
+
+
+FOREIGN = f"/dev/sdb1\t{PATH}\text4 defaults 0 2"
+
+
+@pytest.mark.parametrize(
+    ("fstab", "line"),
+    [
+        ("", None),
+        (FSTAB, None),
+        (FSTAB + OURS, None),
+        (FSTAB + FOREIGN + "\n", FOREIGN),
+        (FSTAB + FOREIGN + "\n" + OURS, FOREIGN),
+        (FSTAB + FOREIGN.replace(PATH, PATH + "/"), FOREIGN.replace(PATH, PATH + "/")),
+        (f"#{FOREIGN}\n", None),
+        (f"/dev/sdb1 {PATH}2 ext4 defaults 0 2\n", None),
+        (f"{PATH} /mnt none bind 0 0\n", None),
+        pytest.param(
+            f"  # {PATH} is mounted by hand\n",
+            None,
+            marks=pytest.mark.xfail(strict=True, reason="an indented comment counts as a line"),
+        ),
+    ],
+)
+def test_line_of_fstab_that_is_not_ours_is_found(program: Any, fstab: str, line: str | None) -> None:
+    program.read = reading({"/etc/fstab": fstab})
+    assert program.foreign_line(PATH) == line
+
+
+def test_host_without_fstab_has_no_foreign_line(program: Any) -> None:
+    program.read = reading({})
+    assert program.foreign_line(PATH) is None
+
+
+@pytest.mark.parametrize(
+    ("mounts", "found"),
+    [
+        (MOUNTS, None),
+        (f"{MOUNTS}{SOURCE} {PATH} nfs4 rw 0 0\n", {"source": SOURCE, "type": "nfs4"}),
+        (f"{MOUNTS}{SOURCE} {PATH}2 nfs4 rw 0 0\n", None),
+        # The last one is what is seen.
+        (f"a:/b {PATH} nfs rw 0 0\n{SOURCE} {PATH} nfs4 rw 0 0\n", {"source": SOURCE, "type": "nfs4"}),
+    ],
+)
+def test_mount_is_read_from_the_kernels_table(program: Any, mounts: str, found: dict[str, str] | None) -> None:
+    program.read = reading({"/proc/self/mounts": mounts})
+    assert program.mount_of(PATH) == found
+
+
+@pytest.mark.parametrize(("code", "answers"), [(0, True), (1, False), (124, False), (137, False)])
+def test_dead_server_is_given_up_after_some_seconds(program: Any, code: int, answers: bool) -> None:
+    program.run = Commands({"timeout": code})
+    assert program.answers(PATH) is answers
+    assert program.run.lines == [f"timeout -s KILL 5 stat -t {PATH}"]
+
+
+BARE: dict[str, tuple[str, dict[str, Any] | None]] = {
+    "protected": (f"0 root\n----i---------e------- {PATH}\n", {"protected": True, "entries": []}),
+    "without-attributes": ("0 root\n", {"protected": True, "entries": []}),
+    "not-immutable": (f"0 root\n--------------e------- {PATH}\n", {"protected": False, "entries": []}),
+    "open": (f"755 root\n----i---------e------- {PATH}\n", {"protected": False, "entries": []}),
+    "of-the-user": ("0 open-xchange\n", {"protected": False, "entries": []}),
+    "filled": (
+        f"755 root\n--------------e------- {PATH}\n1_ctx_store\nhashed\n",
+        {"protected": False, "entries": ["1_ctx_store", "hashed"]},
+    ),
+    "filled-without-attributes": ("755 root\nhashed\n", {"protected": False, "entries": ["hashed"]}),
+    "missing": ("", None),
+}
+
+
+@pytest.mark.parametrize(("output", "found"), BARE.values(), ids=BARE)
+def test_directory_under_the_mount_is_told(program: Any, output: str, found: dict[str, Any] | None) -> None:
+    program.run = Commands({"unshare": output})
+    assert program.bare_state(PATH) == found
+    assert program.run.done[0][:2] == ["unshare", "--mount"]
+    assert program.run.done[0][-1] == PATH
+
+
+def test_answer_is_what_the_fact_understands(program: Any) -> None:
+    program.read = reading({"/etc/fstab": OURS, "/proc/self/mounts": f"{SOURCE} {PATH} nfs4 rw 0 0\n"})
+    program.run = Commands({"unshare": BARE["protected"][0]})
+    document = program.filestore_state({"path": PATH, "service": {"name": "x", "files": {}, "units": []}})
+    status = FilestoreMount().parse(document)
+    assert (status.mount, status.bare) == (Mount(SOURCE, "nfs4"), BareDirectory(True, []))
+    assert (status.answers, status.foreign_line) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("stale", "mount", "wanted"),
+    [
+        (False, True, ["protect", "files", f"mount {PATH}"]),
+        (True, True, [f"umount -l {PATH}", "protect", "files", f"mount {PATH}"]),
+        (False, False, ["protect", "files"]),
+    ],
+)
+def test_mount_comes_after_its_protected_directory_and_its_files(
+    monkeypatch: pytest.MonkeyPatch, stale: bool, mount: bool, wanted: list[str]
+) -> None:
+    program = load("filestore_mount")
+    done: list[str] = []
+
+    def run_or_fail(argv: list[str]) -> None:
+        done.append("protect" if argv[:2] == ["unshare", "--mount"] else " ".join(argv))
+
+    program.run_or_fail = run_or_fail
+    program.service_configure = lambda job: done.append("files")
+    monkeypatch.setattr(program.os, "makedirs", lambda *_, **__: None)
+    program.filestore_mount({"path": PATH, "stale": stale, "mount": mount, "service": configure_job("filestore", [])})
+    assert done == wanted

@@ -1,0 +1,386 @@
+"""The programs at the database server: its state, accounts, replication."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ox_deploy.facts.mysql import MysqlStatus, ServerState
+from tests.unit.programs import Session, load
+
+PASSWORD = "Zc4qLw8mPn2rTx6v"
+
+
+@pytest.fixture
+def program() -> Any:
+    return load("mysql_state")
+
+
+HASH = "*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19"
+# As MariaDB 10.11 writes them; before ` TO ` the object, after it the account and how it logs in.
+GRANTS: dict[str, tuple[str, str, list[str], bool]] = {
+    "usage": (f"GRANT USAGE ON *.* TO `u`@`192.0.2.11` IDENTIFIED BY PASSWORD '{HASH}'", "*.*", [], False),
+    "one": (
+        f"GRANT REPLICATION SLAVE ON *.* TO `replication`@`192.0.2.22` IDENTIFIED BY PASSWORD '{HASH}'",
+        "*.*",
+        ["REPLICATION SLAVE"],
+        False,
+    ),
+    "many": (
+        "GRANT SELECT, INSERT, CREATE TEMPORARY TABLES, LOCK TABLES, SHOW VIEW ON *.* TO `u`@`192.0.2.11` "
+        f"IDENTIFIED BY PASSWORD '{HASH}' WITH GRANT OPTION",
+        "*.*",
+        ["CREATE TEMPORARY TABLES", "INSERT", "LOCK TABLES", "SELECT", "SHOW VIEW"],
+        True,
+    ),
+    "all": (
+        "GRANT ALL PRIVILEGES ON *.* TO `root`@`localhost` IDENTIFIED VIA mysql_native_password USING 'invalid' "
+        "OR unix_socket WITH GRANT OPTION",
+        "*.*",
+        ["ALL PRIVILEGES"],
+        True,
+    ),
+    "option-alone": ("GRANT USAGE ON *.* TO `u`@`%` WITH GRANT OPTION", "*.*", [], True),
+    "option-and-limits": (
+        "GRANT SELECT ON *.* TO `u`@`%` REQUIRE SSL WITH GRANT OPTION MAX_QUERIES_PER_HOUR 5",
+        "*.*",
+        ["SELECT"],
+        True,
+    ),
+    "limits-without-option": (
+        "GRANT SELECT ON *.* TO `u`@`%` WITH MAX_QUERIES_PER_HOUR 5",
+        "*.*",
+        ["SELECT"],
+        False,
+    ),
+    "host-with-wildcard": ("GRANT SELECT ON `ox_1`.* TO `u`@`10.20.%`", "ox_1.*", ["SELECT"], False),
+    "host-with-mask": ("GRANT SELECT ON `Ox1`.* TO `u`@`10.0.0.0/255.255.255.0`", "Ox1.*", ["SELECT"], False),
+    "database-pattern": (r"GRANT SELECT ON `ox\_%`.* TO `u`@`%`", r"ox\_%.*", ["SELECT"], False),
+    "table": ("GRANT DELETE HISTORY, SELECT ON `db`.`t` TO `u`@`%`", "db.t", ["DELETE HISTORY", "SELECT"], False),
+    "columns": (
+        "GRANT SELECT (`a`, `b`), INSERT (`a`), UPDATE ON `db`.`t` TO `u`@`%`",
+        "db.t",
+        ["INSERT (`a`)", "SELECT (`a`, `b`)", "UPDATE"],
+        False,
+    ),
+    "columns-without-quotes": (
+        "GRANT SELECT (b, a), UPDATE (a) ON `db`.`t` TO 'u'@'h'",
+        "db.t",
+        ["SELECT (b, a)", "UPDATE (a)"],
+        False,
+    ),
+    "quotes-of-mysql-5": ("GRANT SELECT ON `db`.* TO 'u'@'10.20.%'", "db.*", ["SELECT"], False),
+    "proxy": ("GRANT PROXY ON ''@'%' TO 'root'@'localhost' WITH GRANT OPTION", "''@'%'", ["PROXY"], True),
+}
+
+
+@pytest.mark.parametrize(("line", "on", "privileges", "option"), GRANTS.values(), ids=GRANTS)
+def test_grant_is_parsed_whole(program: Any, line: str, on: str, privileges: list[str], option: bool) -> None:
+    assert program.parse_grant(line) == {"on": on, "privileges": privileges, "grant_option": option}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "GRANT `reader` TO `u`@`%`",
+        "GRANT `reader` TO `u`@`%` WITH ADMIN OPTION",
+        "SET DEFAULT ROLE `reader` FOR `u`@`%`",
+        "GRANT EXECUTE ON PROCEDURE `db`.`p` TO `u`@`%`",
+        "GRANT SELECT ON `my db`.* TO `u`@`%`",
+    ],
+)
+def test_line_that_is_not_understood_is_kept_as_one_privilege(program: Any, line: str) -> None:
+    found = program.parse_grant(line)
+    assert found == {"on": "", "privileges": [line.split(" TO ")[0]], "grant_option": False}
+
+
+def test_hash_in_a_grant_is_not_told(program: Any) -> None:
+    told = [program.parse_grant(line) for line, *_ in GRANTS.values()]
+    assert HASH not in str(told)
+
+
+# --- the whole state -------------------------------------------------------------------------------------
+
+SLAVE_STATUS: dict[str, Any] = {
+    "Master_Host": "192.0.2.21",
+    "Master_Port": 3306,
+    "Master_User": "replication",
+    "Slave_IO_Running": "Yes",
+    "Slave_SQL_Running": "Yes",
+    "Last_IO_Error": "",
+    "Last_SQL_Error": "",
+    "Last_IO_Errno": 0,
+    "Last_SQL_Errno": 0,
+    "Relay_Master_Log_File": "mysql-bin.000002",
+    "Exec_Master_Log_Pos": 342,
+    "Master_Server_Id": 1,
+}
+
+
+def answers(folder: Path, **other: Any) -> dict[str, Any]:
+    variables = {
+        "server_id": "2",
+        "log_bin": "ON",
+        "datadir": f"{folder}/data/",
+        "log_bin_basename": f"{folder}/log/mysql-bin",
+    }
+    return {
+        "SHOW GLOBAL VARIABLES": [{"Variable_name": name, "Value": value} for name, value in variables.items()],
+        "SELECT SCHEMA_NAME": [{"name": name} for name in ("sys", "mysql", "oxdb", "configdb", "information_schema")],
+        "SELECT VERSION": [{"version": "10.11.6-MariaDB"}],
+        "SELECT User": [
+            {"User": "u", "Host": "192.0.2.11", "plugin": "mysql_native_password", "authentication_string": HASH}
+        ],
+        "SHOW GRANTS": [{"Grants for u@192.0.2.11": "GRANT SELECT ON *.* TO `u`@`192.0.2.11`"}],
+        "SHOW MASTER STATUS": [{"File": "mysql-bin.000002", "Position": 342}],
+        "SHOW BINARY LOGS": [{"Log_name": "mysql-bin.000001"}, {"Log_name": "mysql-bin.000002"}],
+        "SHOW BINLOG EVENTS": [
+            {"Event_type": "Format_desc", "Info": "Server ver: 10.11"},
+            {"Event_type": "Gtid_list", "Info": "[]"},
+        ],
+        "SHOW SLAVE STATUS": [SLAVE_STATUS],
+    } | other
+
+
+def make_files(folder: Path, begun: int = 1000, made: Mapping[str, int] | None = None) -> None:
+    """The server's own files: the first log with its time, the databases' options, the stored password."""
+    for name in ("data", "log"):
+        (folder / name).mkdir()
+    (folder / "log/mysql-bin.000001").write_bytes(b"\xfebin" + struct.pack("<I", begun) + b"\x0f")
+    (folder / "data/master.info").write_text(f"33\nlog\n4\n192.0.2.21\nreplication\n{PASSWORD}\n3306\n")
+    for name, time in (made or {"configdb": 1000, "oxdb": 2000}).items():
+        options = folder / "data" / name / "db.opt"
+        options.parent.mkdir()
+        options.touch()
+        os.utime(options, (time, time))
+
+
+def asked(program: Any, session: Session, users: list[str]) -> tuple[dict[str, Any], MysqlStatus]:
+    program.open_session = lambda _: (session, None)
+    document = program.mysql_state({"users": users, "option_file": None})
+    return document, MysqlStatus.model_validate(document)
+
+
+def test_answer_is_what_the_fact_understands(program: Any, tmp_path: Path) -> None:
+    make_files(tmp_path)
+    document, status = asked(program, Session(answers(tmp_path)), ["u"])
+    assert status.state is ServerState.RUNNING
+    assert status.databases == ["configdb", "oxdb"]
+    assert status.accounts[0].password.matches(HASH)
+    assert status.accounts[0].grants[0].privileges == {"SELECT"}
+    assert status.binary_log is not None
+    assert status.binary_log.model_dump() == {
+        "file": "mysql-bin.000002",
+        "position": 342,
+        "first_file": "mysql-bin.000001",
+        "complete": True,
+    }
+    assert status.replica is not None
+    assert status.replica.password is not None
+    assert status.replica.password.matches(PASSWORD)
+    assert PASSWORD not in str(document)
+    assert HASH not in str(document)
+
+
+def test_server_that_is_neither_master_nor_slave_has_neither(program: Any, tmp_path: Path) -> None:
+    make_files(tmp_path)
+    session = Session(answers(tmp_path) | {"SHOW MASTER STATUS": [], "SHOW SLAVE STATUS": []})
+    _, status = asked(program, session, [])
+    assert (status.binary_log, status.replica, status.accounts) == (None, None, [])
+    assert not any("mysql.user" in statement for statement in session.statements)
+
+
+def test_values_are_never_part_of_a_statement(program: Any, tmp_path: Path) -> None:
+    make_files(tmp_path)
+    session = Session(answers(tmp_path))
+    asked(program, session, ["u'; DROP"])
+    assert all("DROP" not in statement for statement in session.statements)
+
+
+LOGS: dict[str, tuple[dict[str, Any], dict[str, Any], bool]] = {
+    "from-the-beginning": ({}, {}, True),
+    "database-as-old-as-the-log": ({}, {"made": {"configdb": 1000}}, True),
+    "database-older-than-the-log": ({}, {"made": {"configdb": 999, "oxdb": 2000}}, False),
+    "first-log-purged": ({"SHOW BINARY LOGS": [{"Log_name": "mysql-bin.000002"}]}, {}, False),
+    "log-begun-again": ({"SHOW BINLOG EVENTS": [{"Event_type": "Gtid_list", "Info": "[0-1-5]"}]}, {}, False),
+    "many-logs": ({"SHOW BINARY LOGS": [{"Log_name": "mysql-bin.1000001"}]}, {}, False),
+}
+
+
+@pytest.mark.parametrize(("changed", "files", "complete"), LOGS.values(), ids=LOGS)
+def test_log_is_complete_only_if_nothing_is_older(
+    program: Any, tmp_path: Path, changed: dict[str, Any], files: dict[str, Any], complete: bool
+) -> None:
+    make_files(tmp_path, **files)
+    _, status = asked(program, Session(answers(tmp_path) | changed), [])
+    assert status.binary_log is not None
+    assert status.binary_log.complete is complete
+
+
+def test_replica_without_its_file_has_no_known_password(program: Any, tmp_path: Path) -> None:
+    assert program.stored_password(str(tmp_path)) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (ImportError("pymysql"), "no driver"),
+        (Exception(1698, "Access denied"), "no rights"),
+        (Exception(1045, "Access denied"), "no rights"),
+        (Exception(2002, "no socket"), "not running"),
+        (Exception(), "not running"),
+    ],
+)
+def test_reason_for_no_session_is_told(
+    program: Any, monkeypatch: pytest.MonkeyPatch, error: Exception, state: str
+) -> None:
+    def connect(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(program.shutil, "which", lambda name: "/usr/sbin/mariadbd")
+    program.connect = connect
+    document = program.mysql_state({"users": [], "option_file": None})
+    assert MysqlStatus.model_validate(document).state.value == state
+
+
+def test_host_without_server_is_told(program: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program.shutil, "which", lambda name: None)
+    assert program.mysql_state({"users": [], "option_file": None}) == {"state": "not installed"}
+
+
+# --- statements ------------------------------------------------------------------------------------------
+
+
+def run_statements(session: Session, replicate: bool = True) -> None:
+    program = load("mysql_run")
+    program.connect = lambda _: session
+    statements = [
+        {"label": "create 'u'@'h'", "sql": "CREATE USER %s", "values": ["u"]},
+        {"label": "grant SELECT to 'u'@'h'", "sql": "GRANT", "values": []},
+    ]
+    program.mysql_run({"statements": statements, "replicate": replicate, "option_file": None})
+
+
+@pytest.mark.parametrize(("replicate", "first"), [(True, []), (False, [("SET sql_log_bin = 0", None)])])
+def test_statements_are_run_in_order_and_told(
+    capsys: pytest.CaptureFixture[str], replicate: bool, first: list[tuple[str, None]]
+) -> None:
+    session = Session()
+    run_statements(session, replicate)
+    assert session.done == [*first, ("CREATE USER %s", ["u"]), ("GRANT", [])]
+    assert capsys.readouterr().out == "create 'u'@'h'\ngrant SELECT to 'u'@'h'\n"
+
+
+def test_failed_statement_is_told_by_its_label_and_ends_the_work(capsys: pytest.CaptureFixture[str]) -> None:
+    session = Session({"CREATE USER": Exception(1396, "Operation failed")})
+    with pytest.raises(SystemExit):
+        run_statements(session)
+    assert capsys.readouterr().err == "create 'u'@'h': (1396, 'Operation failed')\n"
+    assert session.statements == ["CREATE USER %s"]
+
+
+# --- replication -----------------------------------------------------------------------------------------
+
+SOURCE = {
+    "host": "192.0.2.21",
+    "port": 3306,
+    "user": "replication",
+    "password": PASSWORD,
+    "file": "mysql-bin.000001",
+    "position": 4,
+}
+
+
+def replicate(session: Session, source: dict[str, Any] | None, databases: tuple[str, ...] = ("configdb",)) -> None:
+    program = load("mysql_replicate")
+    program.connect = lambda _: session
+    target = {"file": "mysql-bin.000002", "position": 342}
+    program.mysql_replicate(
+        {"source": source, "target": target, "databases": list(databases), "seconds": 0, "option_file": None}
+    )
+
+
+def replica(waited: int | None = 0, **status: Any) -> Session:
+    return Session(
+        {
+            "SHOW SLAVE STATUS": [SLAVE_STATUS | status],
+            "SELECT MASTER_POS_WAIT": [{"waited": waited}],
+            "SELECT SCHEMA_NAME": [{"name": "configdb"}, {"name": "mysql"}],
+        }
+    )
+
+
+def test_fresh_replica_is_pointed_at_its_master_and_waited_for() -> None:
+    session = replica()
+    replicate(session, SOURCE)
+    assert session.done[:3] == [
+        ("STOP SLAVE", None),
+        (
+            "CHANGE MASTER TO MASTER_USER=%s, MASTER_PASSWORD=%s, MASTER_HOST=%s, MASTER_PORT=%s, "
+            "MASTER_LOG_FILE=%s, MASTER_LOG_POS=%s",
+            ["replication", PASSWORD, "192.0.2.21", 3306, "mysql-bin.000001", 4],
+        ),
+        ("START SLAVE", None),
+    ]
+    assert ("SELECT MASTER_POS_WAIT(%s, %s, 1) AS waited", ["mysql-bin.000002", 342]) in session.done
+
+
+def test_other_password_does_not_move_the_position() -> None:
+    session = replica()
+    replicate(session, SOURCE | {"file": None, "position": None})
+    assert session.done[1] == (
+        "CHANGE MASTER TO MASTER_USER=%s, MASTER_PASSWORD=%s",
+        ["replication", PASSWORD],
+    )
+
+
+def test_stopped_replica_is_started_only() -> None:
+    session = replica()
+    replicate(session, None)
+    assert session.statements[0] == "START SLAVE"
+
+
+FAILURES: dict[str, tuple[Session, str]] = {
+    "sql-thread": (
+        replica(Slave_SQL_Running="No", Last_SQL_Error="Duplicate entry", Last_SQL_Errno=1062),
+        "the replica's SQL thread stopped: Duplicate entry (error 1062)\n",
+    ),
+    "login": (
+        replica(Slave_IO_Running="Connecting", Last_IO_Error="Access denied", Last_IO_Errno=1045),
+        "the replica cannot read from its master: Access denied (error 1045)\n",
+    ),
+    "not-in-time": (
+        replica(waited=-1),
+        "the replica did not reach mysql-bin.000002:342 within 0 seconds, it is at mysql-bin.000002:342; "
+        "run again when it has caught up\n",
+    ),
+    "stopped-while-waiting": (
+        replica(waited=None),
+        "the replica did not reach mysql-bin.000002:342 within 0 seconds, it is at mysql-bin.000002:342; "
+        "run again when it has caught up\n",
+    ),
+}
+
+
+@pytest.mark.parametrize(("session", "sentence"), FAILURES.values(), ids=FAILURES)
+def test_replica_that_does_not_catch_up_fails_with_the_servers_error(
+    capsys: pytest.CaptureFixture[str], session: Session, sentence: str
+) -> None:
+    with pytest.raises(SystemExit):
+        replicate(session, SOURCE)
+    said = capsys.readouterr()
+    assert said.err == sentence
+    assert PASSWORD not in said.err + said.out
+
+
+def test_replica_that_lacks_a_database_is_not_called_done(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        replicate(replica(), SOURCE, ("configdb", "oxdb", "wiki"))
+    assert capsys.readouterr().err == (
+        "the replica caught up but lacks the databases oxdb, wiki; it has to be seeded\n"
+    )
