@@ -17,11 +17,17 @@ def check_pair(certificate: str, key: str) -> None:
     try:
         public = x509.load_pem_x509_certificate(certificate.encode()).public_key()
     except ValueError:
-        raise InputError("`web_certificate` is not a certificate in PEM form; name such a file.") from None
+        raise InputError(
+            "group_data/all.py: `web_certificate` is not a certificate in PEM form; name such a file."
+        ) from None
     try:
         private = load_pem_private_key(key.encode(), password=None)
     except (TypeError, ValueError):
-        raise InputError("`web_certificate_key` is not a PEM key without passphrase; name such a file.") from None
+        raise InputError(
+            "group_data/all.py: `web_certificate_key` is not a PEM key without passphrase; name such a file."
+        ) from None
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if public.public_bytes(*form) != private.public_key().public_bytes(*form):
-        raise InputError("`web_certificate_key` is not the key of `web_certificate`; name the right one of each.")
+        raise InputError(
+            "group_data/all.py: `web_certificate_key` is not the key of `web_certificate`; name the right one of each."
+        )

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 from pyinfra.api.host import Host
 from pyinfra.api.inventory import Inventory
 
@@ -66,7 +66,7 @@ class Context(_Model):
 
 
 class Settings(_Model):
-    """Every key of group_data/all.py; that file explains each one."""
+    """What holds for the whole cluster; group_data/all.py explains each key."""
 
     product: Literal["ox6"] = "ox6"
     server_name: Name = "oxserver"
@@ -113,6 +113,12 @@ class Settings(_Model):
         if not ipaddress.IPv4Address(value).is_multicast:
             raise ValueError("should be a multicast address such as 224.0.0.1")
         return value
+
+    @model_validator(mode="after")
+    def _has_route_for_discovery(self) -> Settings:
+        if ipaddress.IPv4Address(self.cache_multicast_address) not in ipaddress.IPv4Network(self.multicast_network):
+            raise ValueError("`cache_multicast_address` should lie in `multicast_network`")
+        return self
 
     @field_validator("ox_repository_key", "web_certificate", "web_certificate_key")
     @classmethod
@@ -251,7 +257,14 @@ def _cluster_of(inventory: Inventory) -> Cluster:
     data = {name: _data_of(host) for name, host in hosts.items()}
     for name, values in data.items():
         _check_keys(name, values)
-    settings = {key: value for values in data.values() for key, value in values.items() if key in Settings.model_fields}
+    settings: dict[str, Any] = {}
+    for name, values in data.items():
+        for key in values.keys() & Settings.model_fields.keys():
+            if settings.setdefault(key, values[key]) != values[key]:
+                raise InputError(
+                    f"{name}: `{key}` is {values[key]!r} here and {settings[key]!r} on another host; "
+                    "it holds for the whole cluster, so set it in group_data/all.py only."
+                )
     return build_cluster(groups, data, settings)
 
 
@@ -294,6 +307,8 @@ def _sentence(error: ValidationError, where: str) -> str:
     if first["type"] == "extra_forbidden":
         return f"{where}: `{key}` is not a setting; remove it or correct its spelling."
     wanted = first["msg"].removeprefix("Value error, ")
+    if not key:
+        return f"{where}: {wanted}."
     return f"{where}: `{key}` is {first['input']!r}, which is wrong: {wanted[:1].lower()}{wanted[1:]}."
 
 

@@ -105,7 +105,8 @@ class Secrets:
             raise InputError(f"{self._path}: `{name}` is an example that everybody knows; {remedy}.")
         if len(value) < SHORTEST or len(set(value)) < SHORTEST // 2:
             raise InputError(
-                f"{self._path}: `{name}` is weak; it should have at least {SHORTEST} different characters; {remedy}."
+                f"{self._path}: `{name}` is weak; it should have at least {SHORTEST} characters, "
+                f"{SHORTEST // 2} of them different; {remedy}."
             )
         if not ALLOWED.fullmatch(value):
             raise InputError(
@@ -151,8 +152,10 @@ def create(path: Path, contexts: Iterable[Mapping[str, Any]]) -> list[str]:
     """
     stored = _read(path)
     missing = [name for name in names_needed(contexts) if name not in stored]
+    ends_in_line = path.exists() and path.read_text() and not path.read_text().endswith("\n")
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     with os.fdopen(descriptor, "a") as file:
+        file.write("\n" if ends_in_line else "")
         for name in missing:
             file.write(f'"{name}" = "{_random_password()}"\n')
     return missing
@@ -170,7 +173,10 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = runpy.run_path(arguments.group_data)
     path = Path(arguments.file or settings.get("secrets_file", "secrets.toml"))
-    added = create(path, settings.get("contexts", []))
+    try:
+        added = create(path, settings.get("contexts", []))
+    except InputError as error:
+        parser.exit(1, f"{error}\n")
     print(f"{path}: {len(added)} passwords added ({', '.join(added) or 'none was missing'})")
 
 

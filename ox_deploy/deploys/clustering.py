@@ -6,6 +6,7 @@ from pyinfra import host, inventory
 from pyinfra.api import deploy
 
 from ox_deploy.cluster import Cluster, cluster_of
+from ox_deploy.deploys.web import RETRY_SECONDS
 from ox_deploy.operations import openxchange, service
 from ox_deploy.operations.barrier import barrier
 from ox_deploy.operations.service import ManagedFile
@@ -41,7 +42,12 @@ def start_cluster() -> None:
         return
     product = cluster.product
     openxchange.start(name="Start the daemons", ports=product.ports)
-    openxchange.restart(name="Restart the daemons, one node after the other", ports=product.ports, _serial=True)
+    openxchange.restart(
+        name="Restart the daemons, one node after the other",
+        ports=product.ports,
+        settle_seconds=RETRY_SECONDS + 1,
+        _serial=True,
+    )
     openxchange.join_caches(
         name="Wait until every node is connected with every other",
         peers=[other.address for other in cluster.groupware if other != node],

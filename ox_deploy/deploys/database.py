@@ -51,6 +51,8 @@ def _configure_server(cluster: Cluster, node: Node) -> None:
         ],
         units=["mariadb"],
         check=["sh", "-c", "mariadbd --verbose --help > /dev/null"],
+        # A change that needs a restart takes the servers down one after the other.
+        _serial=True,
     )
 
 

@@ -27,12 +27,12 @@ def set_up_filestore() -> None:
     cluster = cluster_of(inventory)
     node = cluster.node_of(host)
     if node == cluster.filestore:
-        _export(cluster)
+        _export(cluster, _drop_ins(cluster) if "groupware" in node.groups else [])
     elif "groupware" in node.groups:
         _mount(cluster)
 
 
-def _export(cluster: Cluster) -> None:
+def _export(cluster: Cluster, drop_ins: list[ManagedFile]) -> None:
     settings = cluster.settings
     values = {
         "path": settings.filestore_path,
@@ -55,7 +55,7 @@ def _export(cluster: Cluster) -> None:
     service.configure(
         name="Export the filestore to the groupware nodes",
         service="nfs",
-        files=files,
+        files=[*files, *drop_ins],
         units=[unit],
         # Running clients keep their mounts over a reload, not over a restart.
         on_change="reload",
@@ -64,12 +64,16 @@ def _export(cluster: Cluster) -> None:
 
 def _mount(cluster: Cluster) -> None:
     settings = cluster.settings
-    text = render(DROP_IN, filestore_path=settings.filestore_path)
-    services = [cluster.product.admin_service, cluster.product.groupware_service]
     nfs.mount(
         name="Mount the filestore, now and at boot",
         source=cluster.filestore_source,
         path=settings.filestore_path,
         options=settings.nfs_options,
-        files=[ManagedFile(DROP_IN.replace("open-xchange", service, 1), text) for service in services],
+        files=_drop_ins(cluster),
     )
+
+
+def _drop_ins(cluster: Cluster) -> list[ManagedFile]:
+    text = render(DROP_IN, filestore_path=cluster.settings.filestore_path)
+    services = [cluster.product.admin_service, cluster.product.groupware_service]
+    return [ManagedFile(DROP_IN.replace("open-xchange", service, 1), text) for service in services]

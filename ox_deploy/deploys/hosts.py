@@ -10,6 +10,7 @@ from pyinfra.context import state
 
 from ox_deploy import secrets
 from ox_deploy.cluster import Cluster, Node, cluster_of
+from ox_deploy.errors import InputError
 from ox_deploy.operations import hosts
 from ox_deploy.operations.service import ManagedFile
 from ox_deploy.templates import render
@@ -32,6 +33,7 @@ def prepare_hosts() -> None:
     node = cluster.node_of(host)
     settings = cluster.settings
     _end_run_on_failure()
+    _check_reachable()
     _check_secrets(cluster)
     user = USER if needs_user(cluster, node) else ""
     packages = packages_of(cluster, node)
@@ -58,6 +60,15 @@ def _end_run_on_failure() -> None:
     # Not `pyinfra.config`: that is a copy which is forgotten when the operations run. Locked, or it is reset.
     state.config.FAIL_PERCENT = 0
     state.config.lock_current_state()
+
+
+def _check_reachable() -> None:
+    """Refuse to go on without a host that pyinfra could not connect to and silently leaves out."""
+    if state.failed_hosts:
+        names = ", ".join(sorted(failed.name for failed in state.failed_hosts))
+        raise InputError(
+            f"{names} cannot be reached, and nothing was changed; make it reachable, or leave it out with `--exclude`."
+        )
 
 
 def needs_user(cluster: Cluster, node: Node) -> bool:
@@ -99,6 +110,11 @@ def _repository_files(cluster: Cluster) -> list[ManagedFile]:
     passwords = secrets.load(settings.secrets_file)
     user, password = passwords.find(secrets.REPOSITORY_USER), passwords.find(secrets.REPOSITORY_PASSWORD)
     credentials = None
+    if (user is None) != (password is None):
+        raise InputError(
+            f"{settings.secrets_file}: one of `{secrets.REPOSITORY_USER}` and `{secrets.REPOSITORY_PASSWORD}` "
+            "is missing; give both, or none for a repository that asks for no password."
+        )
     if user and password:
         credentials = f"machine {settings.ox_repository_url} login {user.reveal()} password {password.reveal()}\n"
     return [

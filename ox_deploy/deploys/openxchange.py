@@ -40,7 +40,6 @@ def configure_open_xchange() -> None:
         installer=_installer_arguments(cluster, node),
         license_arguments=_license_arguments(cluster),
         services=[product.admin_service, product.groupware_service],
-        was_set_up=("groupware/system.properties", "SERVER_NAME"),
         keep=KEPT_FILES,
     )
     if node == cluster.registrar:

@@ -32,6 +32,8 @@ MODULES = [
     "socache_shmcb",
     "ssl",
 ]
+# After how many seconds the balancer tries a node again that it could not reach (guide: retry=5).
+RETRY_SECONDS = 5
 MODULES_WITH_SETTINGS = {"deflate", "proxy", "proxy_balancer", "ssl"}
 PATHS = ("ajax", "servlet", "axis2", "infostore", "publications", "Microsoft-Server-ActiveSync")
 
@@ -56,7 +58,9 @@ def set_up_balancer() -> None:
 def _module_links() -> list[ManagedFile]:
     """Return what `a2enmod` would link."""
     names = [f"{module}.load" for module in MODULES]
-    names += [f"{module}.conf" for module in MODULES if module in MODULES_WITH_SETTINGS]
+    names += [f"{module}.conf" for module in MODULES if module in # After how many seconds the balancer tries a node again that it could not reach (guide: retry=5).
+RETRY_SECONDS = 5
+MODULES_WITH_SETTINGS]
     return [ManagedFile(f"/etc/apache2/mods-enabled/{name}", target=f"../mods-available/{name}") for name in names]
 
 
@@ -76,6 +80,7 @@ def _site(cluster: Cluster) -> list[ManagedFile]:
         key_path=CERTIFICATE_KEY,
         members=cluster.groupware,
         paths=PATHS,
+        retry=RETRY_SECONDS,
     )
     enabled = SITE.replace("sites-available", "sites-enabled")
     return [

@@ -110,8 +110,9 @@ class RegisteredContext(_Answer):
 class Registration(_Answer):
     """What configdb holds, asked on the write host.
 
-    `state` is "no access" (see `error`), "absent", "incomplete" (tables are missing, but it holds no
-    registration), "damaged" (tables are missing and it holds some) or "complete".
+    `state` is "no access" (see `error`), "interrupted" (the account still has a temporary password), "absent",
+    "incomplete" (tables are missing, but it holds no registration), "damaged" (tables are missing and it holds
+    some) or "complete".
     """
 
     state: str = "no access"

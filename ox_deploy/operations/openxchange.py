@@ -102,7 +102,6 @@ def configure(
     installer: Sequence[str],
     license_arguments: Sequence[str],
     services: Sequence[str],
-    was_set_up: tuple[str, str],
     keep: Sequence[str],
 ) -> Generator[StringCommand, None, None]:
     """
@@ -112,7 +111,6 @@ def configure(
     + installer: arguments of oxinstaller, with a placeholder for each password
     + license_arguments: more arguments, for versions that want to be told about a licence
     + services: daemons that have to be restarted after a change; they are marked, not restarted here
-    + was_set_up: file and key that have their wanted value on a node that was set up before
     + keep: files that oxinstaller resets though an administrator may have changed them; they are kept on a
       node that was set up before
 
@@ -134,8 +132,7 @@ def configure(
     if not differences:
         host.noop("the configuration is right")
         return
-    file, key = was_set_up
-    set_up = found.values.get(file, {}).get(key) == wanted.values[file][key]
+    set_up = found.administrator is not None
     job = {
         "services": list(services),
         "installer": list(installer),
@@ -239,7 +236,7 @@ class WantedRegistration:
                     f"{database.host}; correct the inventory (the first host of `db_slave` is the one that "
                     "Open-Xchange reads from), or change the registration with `changedatabase`."
                 )
-            if pool and database.master and not _reads_from(found, pools[database.master], pool):
+            if pool and database.master and not _reads_from(found, pools.get(database.master), pool):
                 return (
                     f"configdb: {database.name} (id {pool.id}) is registered, but reads do not go to it; "
                     f"correct `read_db_pool_id` of db_cluster for the master {database.master}."
@@ -270,8 +267,8 @@ class WantedRegistration:
         }
 
 
-def _reads_from(found: Registration, master: Pool, slave: Pool) -> bool:
-    return found.clusters.get(master.id) == slave.id
+def _reads_from(found: Registration, master: Pool | None, slave: Pool) -> bool:
+    return master is not None and found.clusters.get(master.id) == slave.id
 
 
 def _has_password(pool: Pool | None, password: Secret) -> bool:
@@ -329,6 +326,7 @@ def register(
     job["daemons"] = {
         "services": [{"name": admin_service, "port": admin_port, "restart": daemon.pending and daemon.active}],
         "seconds": START_SECONDS,
+        "settle_seconds": 0,
     }
     yield order("openxchange_register", job)
 
@@ -366,24 +364,25 @@ def _needs_restart(daemon: Daemon) -> bool:
 
 
 @operation()
-def restart(ports: Mapping[str, int]) -> Generator[StringCommand, None, None]:
+def restart(ports: Mapping[str, int], settle_seconds: int) -> Generator[StringCommand, None, None]:
     """
     Restart the daemons that `start` found running with files that changed since.
 
     + ports: as for `start`, which has to come before
+    + settle_seconds: how long to wait afterwards, until the balancer has noticed that the node is back
 
     Idempotent. To be called with `_serial=True`, so that one node after the other is down.
     """
     services = _restart_needed.get(host.name, [])
     if services:
-        yield _start(ports, services, restart=True)
+        yield _start(ports, services, restart=True, settle_seconds=settle_seconds)
     else:
         host.noop("no daemon has to be restarted")
 
 
-def _start(ports: Mapping[str, int], names: Sequence[str], restart: bool) -> StringCommand:
+def _start(ports: Mapping[str, int], names: Sequence[str], restart: bool, settle_seconds: int = 0) -> StringCommand:
     services = [{"name": name, "port": ports[name], "restart": restart} for name in names]
-    return order("daemons_start", {"services": services, "seconds": START_SECONDS})
+    return order("daemons_start", {"services": services, "seconds": START_SECONDS, "settle_seconds": settle_seconds})
 
 
 @operation()

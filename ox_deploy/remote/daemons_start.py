@@ -37,3 +37,4 @@ def daemons_start(job):
     run_or_fail(["systemctl", "daemon-reload"])
     for service in job["services"]:
         start(service["name"], service["port"], service["restart"], job["seconds"])
+    time.sleep(job["settle_seconds"])

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import pytest
 
 from tests.integration import leaks
-from tests.integration.browser import Browser
 from tests.integration.deployment import Run, command, deploy, deploy_fails, dry_run, make_bare_lab, passwords, pyinfra
 from tests.lab import state
+from tests.lab.browser import Browser
 from tests.lab.nodes import exec_in, run
 
 pytestmark = pytest.mark.lab
@@ -94,7 +94,7 @@ def test_wrong_password_is_refused(cold: Cold) -> None:
 
 
 def test_file_stored_through_one_node_is_read_through_the_other(cold: Cold) -> None:
-    browsers = {}
+    browsers: dict[str, Browser] = {}
     while len(browsers) < 2:
         browser = Browser()
         browser.login()

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.integration.browser import Browser
 from tests.integration.deployment import SSH_INVENTORY, command, deploy, make_bare_lab
 from tests.lab import state
+from tests.lab.browser import Browser
 from tests.lab.nodes import exec_in, wait_for
 
 pytestmark = pytest.mark.lab

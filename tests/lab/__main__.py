@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tests.lab import engine, images, login
+from tests.lab import engine, images, login, state
+from tests.lab.browser import Browser
 from tests.lab.engine import LabError
 from tests.lab.images import ImageError
 from tests.lab.state import LabDown
@@ -83,6 +84,23 @@ def status() -> None:
     """Print the containers of the lab as a table."""
     with _clear_errors():
         Console().print(_status_table(engine.connect()))
+
+
+@main.command()
+def check() -> None:
+    """Log in through the balancer until every node has answered."""
+    with _clear_errors():
+        nodes = {node.name for node in state.load().with_role("groupware")}
+        answered: set[str] = set()
+        for _ in range(10 * len(nodes)):
+            browser = Browser()
+            browser.login()
+            answered.add(browser.whoami()["hostname"])
+            if answered == nodes:
+                break
+        console.print(f"Logged in as {login.USER}; {', '.join(sorted(answered))} answered.")
+        if answered != nodes:
+            raise LabError(f"{', '.join(sorted(nodes - answered))} never answered.")
 
 
 @main.command("login")

@@ -15,9 +15,9 @@ def text() -> str:
     return "\n".join(lines)
 
 
-def password() -> str:
-    """The test user's password, as the deployment was given it."""
+def password(user: str = USER) -> str:
+    """A user's password, as the deployment was given it."""
     try:
-        return str(tomllib.loads(state.SECRETS.read_text())["context_1_testuser"])
+        return str(tomllib.loads(state.SECRETS.read_text())[f"context_1_{user}"])
     except (FileNotFoundError, KeyError):
         raise state.LabDown("The test user has no password yet: deploy to the lab first.") from None

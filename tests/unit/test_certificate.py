@@ -15,9 +15,11 @@ from ox_deploy.certificate import check_pair
 from ox_deploy.errors import InputError
 from tests.unit.guide import Pair
 
-NOT_A_CERTIFICATE = "`web_certificate` is not a certificate in PEM form; name such a file."
-NOT_A_KEY = "`web_certificate_key` is not a PEM key without passphrase; name such a file."
-NOT_ITS_KEY = "`web_certificate_key` is not the key of `web_certificate`; name the right one of each."
+NOT_A_CERTIFICATE = "group_data/all.py: `web_certificate` is not a certificate in PEM form; name such a file."
+NOT_A_KEY = "group_data/all.py: `web_certificate_key` is not a PEM key without passphrase; name such a file."
+NOT_ITS_KEY = (
+    "group_data/all.py: `web_certificate_key` is not the key of `web_certificate`; name the right one of each."
+)
 
 
 def refusal(certificate: str, key: str) -> str:

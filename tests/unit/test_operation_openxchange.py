@@ -81,7 +81,6 @@ CONFIGURE: dict[str, Any] = {
     "installer": ["--servername=oxserver", "--configdb-pass=set-by-ox-deploy"],
     "license_arguments": ["--no-license"],
     "services": ["open-xchange-admin", "open-xchange-groupware"],
-    "was_set_up": (SYSTEM, "SERVER_NAME"),
     "keep": ["/opt/open-xchange/etc/groupware/mail.properties"],
 }
 
@@ -139,7 +138,7 @@ def test_difference_is_named_and_written(found: Configuration, differences: list
 
 
 def test_all_values_are_sent_with_the_passwords_on_standard_input_only() -> None:
-    host = FakeHost({OpenXchangeConfiguration: DIFFERENT["value"][0]})
+    host = FakeHost({OpenXchangeConfiguration: DIFFERENT["no-administrator"][0]})
     outcome = both_phases(openxchange.configure, host, **CONFIGURE)
     assert outcome.job("openxchange_configure") == {
         "services": ["open-xchange-admin", "open-xchange-groupware"],
@@ -386,9 +385,8 @@ def test_obstacle_stops_the_operation_but_not_the_plan(answer: Registration, sen
     assert run(openxchange.register, host, executing=False, **REGISTER).texts == ["true"]
 
 
-@pytest.mark.xfail(strict=True, reason="the slave's check looks the master up among the registered", raises=KeyError)
-def test_slave_without_its_master_in_configdb_is_an_obstacle_and_no_traceback() -> None:
-    assert REGISTRATION.obstacle(found(pools=[SLAVE_POOL], clusters={}))
+def test_slave_without_its_master_in_configdb_is_an_obstacle() -> None:
+    assert REGISTRATION.obstacle(found(pools=[SLAVE_POOL], clusters={})) == OBSTACLES["reads-elsewhere"][1]
 
 
 @pytest.mark.parametrize(
@@ -448,12 +446,26 @@ def test_running_daemons_are_left_alone() -> None:
     restart.assert_noop()
 
 
-@pytest.mark.parametrize("what", ["active", "enabled", "listening"])
-@pytest.mark.parametrize("pending", [True, False])
-def test_daemon_that_is_down_is_started_and_not_restarted_too(what: str, pending: bool) -> None:
-    start, restart = started(daemons(**{what: False, "pending": pending}))
+@pytest.mark.parametrize(
+    "found",
+    [
+        {"active": False},
+        {"active": False, "pending": True},
+        {"enabled": False},
+        {"listening": False},
+    ],
+)
+def test_daemon_that_is_down_is_started_and_not_restarted_too(found: dict[str, bool]) -> None:
+    start, restart = started(daemons(**found))
     assert services(start) == [("open-xchange-groupware", 8009, False)]
     restart.assert_noop()
+
+
+@pytest.mark.xfail(strict=True, reason="it is started, which takes the mark away from a process with the old files")
+@pytest.mark.parametrize("what", ["enabled", "listening"])
+def test_running_daemon_with_changed_files_is_restarted_whatever_else_it_lacks(what: str) -> None:
+    start, restart = started(daemons(**{what: False, "pending": True}))
+    assert any(again for outcome in (start, restart) if outcome.commands for _, _, again in services(outcome))
 
 
 def test_daemon_with_changed_files_is_left_to_restart() -> None:

@@ -9,8 +9,7 @@ import urllib.request
 from http.cookiejar import CookieJar
 from typing import Any
 
-from tests.integration.deployment import passwords
-from tests.lab import state
+from tests.lab import login, state
 
 
 class Browser:
@@ -36,7 +35,7 @@ class Browser:
         return answer
 
     def login(self, user: str = "testuser", password: str | None = None) -> dict[str, Any]:
-        secret = password if password is not None else passwords()[f"context_1_{user}"]
+        secret = password if password is not None else login.password(user)
         answer = self.ask("/ajax/login?action=login", {"name": user, "password": secret})
         self.session = answer.get("session", "")
         return answer

@@ -1,0 +1,56 @@
+"""A third groupware node and a second slave join a running cluster that holds data."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tests.integration.deployment import Run, deploy, lab
+from tests.lab.browser import Browser
+from tests.lab.nodes import run
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture(scope="module")
+def grown(cluster: Run) -> Run:
+    lab("up", "--groupware", "3", "--slaves", "2")
+    return deploy()
+
+
+def test_running_daemons_are_left_alone(grown: Run) -> None:
+    assert [change for change in grown.changed() if "Restart the daemons" in change] == []
+
+
+def test_sessions_go_to_all_three_nodes(grown: Run) -> None:
+    routes: Counter[str] = Counter()
+    for _ in range(30):
+        browser = Browser()
+        assert browser.login()["user_id"] == 3
+        routes[browser.route] += 1
+    assert routes == {"OX-1": 10, "OX-2": 10, "OX-3": 10}
+
+
+def test_new_slave_has_all_data(grown: Run) -> None:
+    query = "SHOW DATABASES; SELECT cid, name FROM configdb.context; SELECT id, uri FROM configdb.filestore"
+    data = [run(node, ["mariadb", "-N", "-e", query]) for node in ("dbmaster", "dbslave", "dbslave2")]
+    assert data[0] == data[1] == data[2]
+    assert "configdb" in data[0]
+    assert "Slave_SQL_Running: Yes" in run("dbslave2", "mariadb -e 'SHOW SLAVE STATUS\\G'")
+
+
+def test_first_slave_stays_the_one_that_is_read_from(grown: Run) -> None:
+    query = "SELECT p.name FROM configdb.db_cluster c JOIN configdb.db_pool p ON p.db_pool_id = c.read_db_pool_id"
+    assert run("dbmaster", ["mariadb", "-N", "-e", query]).strip() == "oxdatabase_slave"
+
+
+def test_second_run_changes_nothing(grown: Run) -> None:
+    again = deploy()
+    assert again.changed() == []
+    assert len(again.hosts()) == 7
+
+
+@pytest.mark.parametrize("limit", ["oxgw03", "dbslave2"])
+def test_second_run_on_a_new_host_changes_nothing(grown: Run, limit: str) -> None:
+    assert deploy("--limit", limit).changed() == []

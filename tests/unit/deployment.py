@@ -1,0 +1,106 @@
+"""The real deploy.py on pretended hosts: pyinfra prepares it as on its command line, but asks and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyinfra
+import pytest
+from pyinfra.api import FactBase, StringCommand
+from pyinfra.api.config import Config
+from pyinfra.api.host import Host
+from pyinfra.api.inventory import Inventory
+from pyinfra.api.state import State, StateStage
+from pyinfra.context import ctx_host, ctx_inventory, ctx_state
+from pyinfra_cli.util import load_deploy_file  # type: ignore[import-untyped]
+
+from ox_deploy.facts.hosts import HostState, HostStatus
+
+DEPLOY = str(Path(__file__).parents[2] / "deploy.py")
+
+
+class Step(NamedTuple):
+    """An operation on a host."""
+
+    chapter: str
+    name: str
+    host: str
+
+
+class Question(NamedTuple):
+    """A fact that was asked."""
+
+    host: str
+    fact: type[FactBase[Any]]
+    arguments: dict[str, Any]
+
+
+class Deployment:
+    """deploy.py, prepared for hosts on which there is nothing yet."""
+
+    def __init__(self, inventory: Inventory, limit: Iterable[str] | None, check: bool) -> None:
+        self.inventory = inventory
+        hosts = [inventory.get_host(name) for name in limit] if limit else list(inventory)
+        config: Any = Config()  # type: ignore[no-untyped-call]
+        config.lock_current_state()
+        self.state = State(inventory, config, check_for_changes=check, initial_limit=hosts)
+        for host in hosts:
+            self.state.activate_host(host)
+        self.questions: list[Question] = []
+
+    def load(self) -> None:
+        self.state.current_stage = StateStage.Prepare
+        load_deploy_file(self.state, DEPLOY)
+
+    def answer(self, host: Host, fact: type[FactBase[Any]], **arguments: Any) -> Any:
+        """Answer as a bare Debian host without Python does."""
+        self.questions.append(Question(host.name, fact, arguments))
+        if fact is HostState:
+            return HostStatus(system="debian 12", init="systemd", addresses=[host.data.address])
+        return fact().process(["{}"])
+
+    def steps(self) -> list[Step]:
+        """Every operation on every host, in the order in which pyinfra runs them."""
+        found = []
+        for number in self.state.get_op_order():  # type: ignore[no-untyped-call]
+            (name,) = self.state.get_op_meta(number).names
+            chapter, _, name = name.partition(" | ")
+            found += [Step(chapter, name, host.name) for host in self.inventory if number in self.state.ops[host]]
+        return found
+
+    def commands(self) -> Iterator[tuple[Step, StringCommand]]:
+        """What each operation would do to the bare host."""
+        contexts: Any = ctx_host
+        for number in self.state.get_op_order():  # type: ignore[no-untyped-call]
+            (name,) = self.state.get_op_meta(number).names
+            chapter, _, name = name.partition(" | ")
+            for host in self.inventory:
+                if number in self.state.ops[host]:
+                    with contexts.use(host):
+                        for command in self.state.get_op_data_for_host(host, number).command_generator():
+                            assert isinstance(command, StringCommand)
+                            yield Step(chapter, name, host.name), command
+
+
+@contextmanager
+def prepared(
+    monkeypatch: pytest.MonkeyPatch, inventory: Inventory, limit: Iterable[str] | None = None, check: bool = False
+) -> Iterator[Deployment]:
+    """Load deploy.py for the hosts of an inventory; `check` lets pyinfra look for changes, as without `-y`."""
+    deployment = Deployment(inventory, limit, check)
+    contexts: Any = (ctx_state, ctx_inventory)
+    before = [context.get() for context in contexts]
+    # The order comes from line numbers, as on the command line only.
+    monkeypatch.setattr(pyinfra, "is_cli", True)
+    monkeypatch.setattr(Host, "get_fact", lambda host, fact, **arguments: deployment.answer(host, fact, **arguments))
+    for context, module in zip(contexts, (deployment.state, inventory), strict=True):
+        context.set(module)
+    try:
+        deployment.load()
+        yield deployment
+    finally:
+        for context, module in zip(contexts, before, strict=True):
+            context.set(module)

@@ -1,0 +1,148 @@
+"""The programs that start daemons and look at sockets."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ox_deploy.facts.openxchange import Daemon, Daemons
+from tests.unit.programs import Commands, load, shown
+
+HEADER = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+
+
+def socket_line(local: str, remote: str, state: str) -> str:
+    return f"   0: {local} {remote} {state} 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0\n"
+
+
+def with_sockets(program: Any, tcp: str = "", tcp6: str = "") -> Any:
+    tables = {"/proc/net/tcp": HEADER + tcp, "/proc/net/tcp6": HEADER + tcp6}
+    program.read = lambda path: tables[path].encode()
+    return program
+
+
+# 192.0.2.11:57462 (E076) with 192.0.2.12:40000 (9C40), and the same seen by Java, which opens IPv6 sockets.
+LISTEN_57462 = socket_line("00000000:E076", "00000000:0000", "0A")
+PREFIX = "0000000000000000FFFF0000"
+PEER_TO_US = socket_line("0B0200C0:E076", "0C0200C0:9C40", "01")
+WE_TO_PEER = socket_line(f"{PREFIX}0B0200C0:9C41", f"{PREFIX}0D0200C0:E076", "01")
+CLOSING = socket_line("0B0200C0:E076", "0E0200C0:9C40", "06")
+OTHER_PORT = socket_line("0B0200C0:0016", "0E0200C0:9C40", "01")
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("0100007F", "127.0.0.1"),
+        ("0B0200C0", "192.0.2.11"),
+        (f"{PREFIX}0B0200C0", "192.0.2.11"),
+        ("0" * 32, "0.0.0.0"),
+    ],
+)
+def test_address_is_read_in_the_kernels_notation(text: str, address: str) -> None:
+    assert load("cache_peers").address_of(text) == address
+
+
+def test_peers_are_found_on_either_side_of_a_connection() -> None:
+    program = with_sockets(load("cache_peers"), LISTEN_57462 + PEER_TO_US + CLOSING + OTHER_PORT, WE_TO_PEER)
+    assert program.cache_peers({"ports": [57462, 57461]}) == {"192.0.2.12": [57462], "192.0.2.13": [57462]}
+
+
+def test_port_that_is_only_connected_is_not_listened_on() -> None:
+    program = with_sockets(load("daemons_state"), LISTEN_57462 + OTHER_PORT)
+    assert program.listens(57462)
+    assert not program.listens(22)
+
+
+def test_kernel_without_ipv6_has_no_such_table() -> None:
+    program = load("cache_peers")
+    program.read = lambda path: (HEADER + PEER_TO_US).encode() if path == "/proc/net/tcp" else None
+    assert program.cache_peers({"ports": [57462]}) == {"192.0.2.12": [57462]}
+
+
+def test_joined_caches_end_the_waiting() -> None:
+    program = with_sockets(load("cache_wait"), PEER_TO_US)
+    program.cache_wait({"peers": ["192.0.2.12"], "ports": [57462], "seconds": 0})
+
+
+def test_missing_peers_are_named_with_their_ports(capsys: pytest.CaptureFixture[str]) -> None:
+    program = with_sockets(load("cache_wait"), PEER_TO_US)
+    with pytest.raises(SystemExit):
+        program.cache_wait({"peers": ["192.0.2.13", "192.0.2.12"], "ports": [57462, 57461], "seconds": -1})
+    assert capsys.readouterr().err == (
+        "the caches of this node are not connected with 192.0.2.12 (ports 57461); 192.0.2.13 (ports 57461, 57462) "
+        "after -1 seconds; all nodes should share a link that carries multicast, and no firewall should stand "
+        "between these ports\n"
+    )
+
+
+# --- daemons ---------------------------------------------------------------------------------------------
+
+
+def test_state_of_daemons_is_what_the_fact_understands(tmp_path: Path) -> None:
+    program = with_sockets(load("daemons_state"), LISTEN_57462)
+    program.STATE_DIRECTORY = str(tmp_path)
+    (tmp_path / "b.pending").touch()
+    program.run = Commands({"systemctl show": shown("a", "b")})
+    document = program.daemons_state({"ports": {"a": 57462, "b": 8009}})
+    assert Daemons().parse(document) == {
+        "a": Daemon(active=True, enabled=True, listening=True, pending=False),
+        "b": Daemon(active=True, enabled=True, listening=False, pending=True),
+    }
+
+
+class Starter:
+    """A host with one daemon; `listening` says how it answers, one question after the other."""
+
+    def __init__(self, folder: Path, listening: list[bool], **unit: str) -> None:
+        self.program = load("daemons_start")
+        self.program.STATE_DIRECTORY = str(folder)
+        self.program.run = self.commands = Commands(
+            {"systemctl show": shown("x", **unit), "journalctl": "OutOfMemoryError\n"}
+        )
+        answers = itertools.chain(listening, itertools.repeat(listening[-1]))
+        self.program.listens = lambda _: next(answers)
+        clock = itertools.count()
+        self.program.time = SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda _: None)
+        self.mark = folder / "x.pending"
+        self.mark.touch()
+
+    def start(self, restart: bool = False) -> list[str]:
+        services = [{"name": "x", "port": 8009, "restart": restart}]
+        self.program.daemons_start({"services": services, "seconds": 5})
+        return [line for line in self.commands.lines if " show " not in line]
+
+
+RELOAD = "systemctl daemon-reload"
+DOWN = {"active": "inactive", "enabled": "disabled"}
+STARTS: dict[str, tuple[list[bool], dict[str, str], bool, list[str]]] = {
+    "down": ([False, False, True], DOWN, False, ["systemctl enable x", "systemctl start x"]),
+    "not-at-boot": ([True], {"enabled": "disabled"}, False, ["systemctl enable x"]),
+    "slow": ([False, False, True], {}, False, []),
+    "restart": ([True], {}, True, ["systemctl restart x"]),
+    "restart-of-one-that-is-down": ([True], DOWN, True, ["systemctl enable x", "systemctl restart x"]),
+    "dead-without-systemd-noticing": ([False] * 8 + [True], {}, False, ["systemctl restart x"]),
+}
+
+
+@pytest.mark.parametrize(("listening", "unit", "restart", "wanted"), STARTS.values(), ids=STARTS)
+def test_daemon_is_brought_up_and_uses_its_files(
+    tmp_path: Path, listening: list[bool], unit: dict[str, str], restart: bool, wanted: list[str]
+) -> None:
+    starter = Starter(tmp_path, listening, **unit)
+    assert starter.start(restart) == [RELOAD, *wanted]
+    assert not starter.mark.exists()
+
+
+def test_daemon_that_does_not_listen_fails_with_its_log_and_stays_marked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    starter = Starter(tmp_path, [False], **DOWN)
+    with pytest.raises(SystemExit):
+        starter.start()
+    assert capsys.readouterr().err == ("x does not listen on port 8009 after 5 seconds; its log: OutOfMemoryError\n\n")
+    assert starter.mark.exists()
