@@ -58,9 +58,7 @@ def set_up_balancer() -> None:
 def _module_links() -> list[ManagedFile]:
     """Return what `a2enmod` would link."""
     names = [f"{module}.load" for module in MODULES]
-    names += [f"{module}.conf" for module in MODULES if module in # After how many seconds the balancer tries a node again that it could not reach (guide: retry=5).
-RETRY_SECONDS = 5
-MODULES_WITH_SETTINGS]
+    names += [f"{module}.conf" for module in MODULES if module in MODULES_WITH_SETTINGS]
     return [ManagedFile(f"/etc/apache2/mods-enabled/{name}", target=f"../mods-available/{name}") for name in names]
 
 

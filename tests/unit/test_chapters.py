@@ -1,0 +1,375 @@
+"""What the chapters of the deploy put on bare hosts: packages, files, accounts, settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ox_deploy import secrets
+from ox_deploy.cluster import Cluster
+from ox_deploy.deploys import clustering, database, hosts, openxchange
+from ox_deploy.errors import InputError
+from ox_deploy.products import PRODUCTS
+from tests.unit.deployment import prepared
+from tests.unit.fakes import Outcome
+from tests.unit.guide import Guide, Pair
+
+Jobs = dict[tuple[str, str], dict[str, Any]]
+
+
+def made(guide: Guide, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> Jobs:
+    """The input of each program that the deploy sends to bare hosts, by host and the operation's first word."""
+    guide.set(**settings)
+    path = Path(guide.settings["secrets_file"])
+    secrets.create(path, guide.settings["contexts"])
+    found: Jobs = {}
+    with prepared(monkeypatch, guide.inventory()) as deployment:
+        for step, command in deployment.commands():
+            if command.bits[0] == "python3":
+                found[step.host, step.name.split()[0].strip(",")] = Outcome([command]).jobs[0][1]
+    return found
+
+
+def files(job: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {file["path"]: file for file in job["files"]}
+
+
+# --- hosts -----------------------------------------------------------------------------------------------
+
+
+def packages(cluster: Cluster) -> dict[str, list[str]]:
+    return {node.name: hosts.packages_of(cluster, node) for node in cluster.nodes}
+
+
+def test_each_host_gets_its_packages_in_one_list(guide: Guide) -> None:
+    found = packages(guide.build())
+    database_packages = ["python3", "mariadb-server", "python3-pymysql"]
+    product = PRODUCTS["ox6"]
+    assert found["dbslave"] == database_packages
+    assert found["dbmaster"] == [*database_packages, "nfs-kernel-server", "nfs-common"]
+    assert found["oxgw01"] == ["python3", "nfs-common", "python3-pymysql", *product.groupware_packages]
+    assert found["web"] == ["python3", "apache2", *product.gui_packages]
+
+
+def test_filestore_host_gets_the_wanted_nfs_server(guide: Guide) -> None:
+    guide.add("filestore", "nas", address="192.0.2.30")
+    found = packages(guide.set(nfs_server="ganesha").build())
+    assert found["nas"] == ["python3", "nfs-ganesha", "nfs-ganesha-vfs"]
+    assert "nfs-ganesha" not in found["dbmaster"]
+
+
+def test_host_with_many_roles_has_no_package_twice(guide: Guide) -> None:
+    guide.groups["web"] = ["oxgw01"]
+    guide.add("db_slave", "oxgw01", server_id=3)
+    found = packages(guide.build())["oxgw01"]
+    assert len(found) == len(set(found))
+    assert {"apache2", "mariadb-server", "open-xchange-server", "open-xchange-gui"} <= set(found)
+
+
+def test_user_is_made_where_the_filestore_is_used(guide: Guide) -> None:
+    def users(cluster: Cluster) -> list[str]:
+        return [node.name for node in cluster.nodes if hosts.needs_user(cluster, node)]
+
+    assert users(guide.build()) == ["oxgw01", "oxgw02", "dbmaster"]
+    assert users(guide.set(external_filestore="nas.example.com:/ox").build()) == ["oxgw01", "oxgw02"]
+
+
+NAMES = """\
+192.0.2.10 web
+192.0.2.11 oxgw01
+192.0.2.12 oxgw02
+192.0.2.21 dbmaster
+192.0.2.22 dbslave
+"""
+
+
+def test_every_host_knows_every_name(guide: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = made(guide, monkeypatch)
+    for host in guide.hosts:
+        names = files(jobs[host, "Names"])["/etc/hosts"]
+        assert (names["content"], names["block"]) == (NAMES, "cluster")
+
+
+def test_package_source_is_for_hosts_with_the_product_only(guide: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = made(guide, monkeypatch)
+    assert {host: hosts.SOURCES in files(jobs[host, "Names"]) for host in guide.hosts} == {
+        "web": True,
+        "oxgw01": True,
+        "oxgw02": True,
+        "dbmaster": False,
+        "dbslave": False,
+    }
+
+
+def test_repository_password_is_in_a_file_that_only_root_reads(guide: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OX_DEPLOY_OX_REPOSITORY_USER", "customer")
+    monkeypatch.setenv("OX_DEPLOY_OX_REPOSITORY_PASSWORD", "vendors-password")
+    written = files(made(guide, monkeypatch)["web", "Names"])
+    assert written[hosts.CREDENTIALS]["mode"] == "0600"
+    assert written[hosts.CREDENTIALS]["content"] == (
+        "machine http://repository.example.com/OX6/6.10/ login customer password vendors-password\n"
+    )
+    assert "vendors-password" not in written[hosts.SOURCES]["content"]
+    assert written[hosts.KEY]["content"].startswith("-----BEGIN PGP")
+
+
+def test_repository_without_a_password_has_no_such_file(guide: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert hosts.CREDENTIALS not in files(made(guide, monkeypatch)["web", "Names"])
+
+
+@pytest.mark.parametrize("name", ["OX_DEPLOY_OX_REPOSITORY_USER", "OX_DEPLOY_OX_REPOSITORY_PASSWORD"])
+def test_half_a_repository_login_is_refused(guide: Guide, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "x")
+    with pytest.raises(InputError, match="one of `ox_repository_user` and `ox_repository_password` is missing"):
+        made(guide, monkeypatch)
+
+
+# --- database --------------------------------------------------------------------------------------------
+
+
+def test_only_slaves_are_read_only(guide: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = made(guide, monkeypatch)
+    for host, number, read_only in (("dbmaster", 1, "OFF"), ("dbslave", 2, "ON")):
+        job = jobs[host, "Configure"]
+        text = files(job)[database.CONFIGURATION]["content"]
+        assert f"server-id = {number}\n" in text
+        assert f"read_only = {read_only}\n" in text
+        assert (job["units"], job["on_change"], bool(job["check"])) == (["mariadb"], "restart", True)
+
+
+def test_settings_of_one_server_stay_with_it(guide: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
+    guide.hosts["dbslave"]["mysql_settings"] = {"max_connections": 50}
+    jobs = made(guide, monkeypatch)
+    has = {host: "max_connections" in str(jobs[host, "Configure"]) for host in ("dbmaster", "dbslave")}
+    assert has == {"dbmaster": False, "dbslave": True}
+
+
+def test_accounts_are_for_the_addresses_of_those_who_log_in(guide: Guide) -> None:
+    guide.add("db_slave", "dbslave2", address="192.0.2.23", server_id=3)
+    cluster = guide.build()
+    secrets.create(Path(cluster.settings.secrets_file), [])
+    accounts = database._wanted_accounts(cluster)
+    assert [(account.user, account.host) for account in accounts] == [
+        ("replication", "192.0.2.22"),
+        ("replication", "192.0.2.23"),
+        ("openexchange", "192.0.2.11"),
+        ("openexchange", "192.0.2.12"),
+    ]
+    assert accounts[0].privileges == {"REPLICATION SLAVE"}
+    assert not accounts[0].grant_option
+    assert accounts[0].password.reveal() != accounts[2].password.reveal()
+
+
+@pytest.mark.parametrize("product", PRODUCTS.values(), ids=PRODUCTS)
+def test_product_may_not_write_on_a_read_only_slave(product: Any) -> None:
+    forbidden = {
+        "ALL PRIVILEGES",
+        "ALL",
+        "SUPER",
+        "READ_ONLY ADMIN",
+        "BINLOG ADMIN",
+        "FILE",
+        "SHUTDOWN",
+        "GRANT OPTION",
+    }
+    assert not product.database_privileges & forbidden
+    assert {"SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP"} <= product.database_privileges
+    assert all(name == name.upper() for name in product.database_privileges)
+
+
+# --- filestore -------------------------------------------------------------------------------------------
+
+
+def test_kernel_server_exports_to_the_groupware_nodes_only(guide: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = made(guide, monkeypatch)["dbmaster", "Export"]
+    written = files(job)
+    directory = written["/var/opt/filestore"]
+    assert (directory["directory"], directory["mode"], directory["owner"]) == (True, "0750", "open-xchange")
+    lines = written["/etc/exports.d/ox-deploy.exports"]["content"].splitlines()[1:]
+    assert [line.split("(")[0] for line in lines] == [
+        "/var/opt/filestore 192.0.2.11",
+        "/var/opt/filestore 192.0.2.12",
+    ]
+    assert (job["units"], job["on_change"]) == (["nfs-server"], "reload")
+
+
+def test_ganesha_keeps_the_users_own_settings(guide: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = made(guide, monkeypatch, nfs_server="ganesha")["dbmaster", "Export"]
+    main = files(job)["/etc/ganesha/ganesha.conf"]
+    assert (main["block"], main["content"]) == ("filestore", '%include "/etc/ganesha/ox-deploy.conf"\n')
+    assert job["units"] == ["nfs-ganesha"]
+
+
+def test_services_do_not_start_without_the_mount(guide: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = made(guide, monkeypatch)["oxgw01", "Mount"]["service"]
+    folder = "/etc/systemd/system/{}.service.d/ox-deploy.conf"
+    drop_ins = [folder.format(name) for name in ("open-xchange-admin", "open-xchange-groupware")]
+    assert list(files(job)) == ["/etc/fstab", *drop_ins]
+    assert files(job)["/etc/fstab"]["content"] == (
+        "192.0.2.21:/var/opt/filestore /var/opt/filestore nfs rw,hard,nosuid,nodev,noatime,_netdev 0 0\n"
+    )
+
+
+def test_external_filestore_is_mounted_and_not_exported(guide: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = made(guide, monkeypatch, external_filestore="nas.example.com:/ox")
+    assert not [name for _, name in jobs if name == "Export"]
+    line = files(jobs["oxgw02", "Mount"]["service"])["/etc/fstab"]["content"]
+    assert line.startswith("nas.example.com:/ox /var/opt/filestore nfs ")
+
+
+def test_node_that_is_the_filestore_exports_to_the_others_and_mounts_nothing(
+    guide: Guide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guide.add("filestore", "oxgw01")
+    jobs = made(guide, monkeypatch)
+    written = files(jobs["oxgw01", "Export"])
+    assert "192.0.2.12" in written["/etc/exports.d/ox-deploy.exports"]["content"]
+    assert "192.0.2.11" not in written["/etc/exports.d/ox-deploy.exports"]["content"]
+    assert "/etc/systemd/system/open-xchange-groupware.service.d/ox-deploy.conf" in written
+    assert ("oxgw01", "Mount") not in jobs
+    assert ("oxgw02", "Mount") in jobs
+
+
+# --- web -------------------------------------------------------------------------------------------------
+
+
+def test_web_host_gets_site_modules_and_a_closed_key(
+    guide: Guide, monkeypatch: pytest.MonkeyPatch, pairs: tuple[Pair, Pair]
+) -> None:
+    job = made(guide, monkeypatch)["web", "Balance"]
+    written = files(job)
+    key, certificate = written["/etc/ssl/private/open-xchange.key"], written["/etc/ssl/certs/open-xchange.pem"]
+    assert (key["mode"], key["content"]) == ("0600", pairs[0].key)
+    assert certificate["content"] == pairs[0].certificate
+    links = {path: file["target"] for path, file in written.items() if file["target"]}
+    assert links["/etc/apache2/mods-enabled/proxy_ajp.load"] == "../mods-available/proxy_ajp.load"
+    assert links["/etc/apache2/mods-enabled/ssl.conf"] == "../mods-available/ssl.conf"
+    assert "/etc/apache2/mods-enabled/proxy_ajp.conf" not in links
+    assert links["/etc/apache2/sites-enabled/00-open-xchange.conf"] == "../sites-available/00-open-xchange.conf"
+    assert (job["on_change"], job["check"]) == ("reload", ["apachectl", "configtest"])
+
+
+def test_key_of_another_certificate_ends_the_run_before_a_change(
+    guide: Guide, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pairs: tuple[Pair, Pair]
+) -> None:
+    other = tmp_path / "other.key"
+    other.write_text(pairs[1].key)
+    with pytest.raises(InputError, match="`web_certificate_key` is not the key of"):
+        made(guide, monkeypatch, web_certificate_key=str(other))
+
+
+@pytest.mark.xfail(strict=True, reason="it is read as text before anybody looks at it")
+def test_certificate_in_binary_form_is_refused_with_a_sentence(
+    guide: Guide, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    binary = tmp_path / "certificate.der"
+    binary.write_bytes(b"\x30\x82\x01\xf5\xff\xfe")
+    with pytest.raises(InputError, match="`web_certificate` is not a certificate in PEM form"):
+        made(guide, monkeypatch, web_certificate=str(binary))
+
+
+# --- open-xchange ----------------------------------------------------------------------------------------
+
+
+def configuration(guide: Guide, name: str = "oxgw01") -> openxchange.openxchange.WantedConfiguration:
+    cluster = guide.build()
+    secrets.create(Path(cluster.settings.secrets_file), [])
+    node = next(node for node in cluster.nodes if node.name == name)
+    return openxchange._wanted_configuration(cluster, node, openxchange._administrator(cluster))
+
+
+def test_groupware_reads_from_the_slave_and_writes_to_the_master(guide: Guide) -> None:
+    values = configuration(guide).values
+    groupware, admin = (values[f"{part}/configdb.properties"] for part in ("groupware", "admindaemon"))
+    assert groupware["useSeparateWrite"] == "true"
+    assert groupware["readUrl"] == "jdbc:mysql://192.0.2.22:3306/configdb"
+    assert groupware["writeUrl"] == "jdbc:mysql://192.0.2.21:3306/configdb"
+    # The admin daemon has to see at once what it wrote.
+    assert admin["useSeparateWrite"] == "false"
+    assert admin["readUrl"] == admin["writeUrl"] == "jdbc:mysql://192.0.2.21:3306/configdb"
+
+
+def test_groupware_without_a_slave_reads_from_the_master(guide: Guide) -> None:
+    del guide.groups["db_slave"]
+    groupware = configuration(guide.set(mysql_port=3307)).values["groupware/configdb.properties"]
+    assert groupware["useSeparateWrite"] == "false"
+    assert groupware["readUrl"] == groupware["writeUrl"] == "jdbc:mysql://192.0.2.21:3307/configdb"
+
+
+@pytest.mark.parametrize(("name", "route"), [("oxgw01", "OX-1"), ("oxgw02", "OX-2")])
+def test_node_knows_the_route_that_the_balancer_has_for_it(guide: Guide, name: str, route: str) -> None:
+    assert configuration(guide, name).values["groupware/ajp.properties"]["AJP_JVM_ROUTE"] == route
+
+
+def test_passwords_are_asked_for_under_the_keys_that_are_written(guide: Guide) -> None:
+    wanted = configuration(guide)
+    keys = ["readProperty.2", "writeProperty.2"]
+    assert wanted.secret_keys() == {f"{part}/configdb.properties": keys for part in ("groupware", "admindaemon")}
+
+
+def test_installer_gets_a_placeholder_for_each_password(guide: Guide) -> None:
+    cluster = guide.build()
+    arguments = openxchange._installer_arguments(cluster, cluster.groupware[1])
+    assert f"--configdb-pass={openxchange.openxchange.PLACEHOLDER}" in arguments
+    assert f"--master-pass={openxchange.openxchange.PLACEHOLDER}" in arguments
+    assert "--jkroute=OX-2" in arguments
+    assert "--configdb-readhost=192.0.2.22" in arguments
+    assert "--configdb-writehost=192.0.2.21" in arguments
+
+
+@pytest.mark.parametrize(("key", "arguments"), [(None, ["--no-license"]), ("ABC-1", ["--add-license=ABC-1"])])
+def test_licence_is_told_or_done_without(guide: Guide, key: str | None, arguments: list[str]) -> None:
+    assert openxchange._license_arguments(guide.set(license_key=key).build()) == arguments
+
+
+def test_first_slave_is_registered_as_the_masters_and_a_second_is_not(guide: Guide) -> None:
+    guide.add("db_slave", "dbslave2", address="192.0.2.23", server_id=3)
+    cluster = guide.build()
+    secrets.create(Path(cluster.settings.secrets_file), guide.settings["contexts"])
+    wanted = openxchange._wanted_registration(cluster)
+    assert [(database.name, database.address, database.master) for database in wanted.databases] == [
+        ("oxdatabase", "192.0.2.21", None),
+        ("oxdatabase_slave", "192.0.2.22", "oxdatabase"),
+    ]
+    assert wanted.filestore == "file:///var/opt/filestore"
+    (context,) = wanted.contexts
+    assert [user.name for user in context.users] == ["testuser"]
+    assert context.password.reveal() != context.users[0].password.reveal()
+
+
+# --- clustering ------------------------------------------------------------------------------------------
+
+
+def test_caches_discover_each_other_by_multicast_and_have_ports_of_their_own(guide: Guide) -> None:
+    values = clustering.cache_values(guide.build())
+    ports = {}
+    for file, keys in values.items():
+        short = {key.rpartition(".")[2]: value for key, value in keys.items()}
+        assert short["UdpDiscoveryEnabled"] == "true"
+        assert short["UdpDiscoveryAddr"] == "224.0.0.1"
+        # A list of peers would keep the cache from finding others.
+        assert short["TcpServers"] is None
+        ports[file] = (short["UdpDiscoveryPort"], short["TcpListenerPort"])
+    assert ports == {
+        "groupware/cache.ccf": ("6780", "57462"),
+        "admindaemon/cache.ccf": ("6780", "57461"),
+        "groupware/sessioncache.ccf": ("6781", "58849"),
+    }
+    assert all("SessionLTCP" in key for key in values["groupware/sessioncache.ccf"])
+
+
+def test_node_routes_multicast_to_its_own_interface(guide: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = made(guide, monkeypatch)
+    for host, address in (("oxgw01", "192.0.2.11"), ("oxgw02", "192.0.2.12")):
+        job = jobs[host, "Route"]
+        assert f"show to {address} " in files(job)[clustering.ROUTE_FILE]["content"]
+        assert (job["units"], job["daemon_reload"]) == ([clustering.ROUTE_UNIT], True)
+
+
+def test_node_waits_for_every_other_node(guide: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
+    guide.add("groupware", "oxgw03", address="192.0.2.13", route="OX-3")
+    job = made(guide, monkeypatch)["oxgw02", "Wait"]
+    assert job["peers"] == ["192.0.2.11", "192.0.2.13"]
+    assert sorted(job["ports"]) == [57461, 57462, 58849]
