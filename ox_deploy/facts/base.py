@@ -25,18 +25,22 @@ class JsonFact(FactBase[T], Generic[T]):
         return self.parse(json.loads("\n".join(output)))
 
 
+class PeerUnreachable(OperationError):
+    """Another host whose state has to be known cannot be asked; the message is one sentence with the remedy."""
+
+
 def peer_fact(asking: Host, inventory_name: str, fact: type[FactBase[T]], **arguments: Any) -> T:
     """Return a fact of another host, also of one outside `--limit`, which is connected on demand.
 
-    Raises OperationError with one sentence if that host cannot be reached.
+    Raises PeerUnreachable if that host cannot be asked.
     """
     peer = asking.inventory.get_host(inventory_name)
     try:
         answer = peer.get_fact(fact, **arguments)
     except Exception as error:
-        raise OperationError(_unreachable(asking, inventory_name, str(error))) from error
+        raise PeerUnreachable(_unreachable(asking, inventory_name, str(error))) from error
     if answer is None:
-        raise OperationError(_unreachable(asking, inventory_name, "it gave no answer"))
+        raise PeerUnreachable(_unreachable(asking, inventory_name, "it gave no answer"))
     return answer
 
 

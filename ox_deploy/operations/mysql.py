@@ -12,7 +12,7 @@ from pyinfra import host
 from pyinfra.api import StringCommand, operation
 from pyinfra.context import state
 
-from ox_deploy.facts.base import peer_fact
+from ox_deploy.facts.base import PeerUnreachable, peer_fact
 from ox_deploy.facts.mysql import Account, Grant, Mysql, MysqlStatus, Replica, ServerState
 from ox_deploy.operations.stop import stop
 from ox_deploy.remote import order
@@ -272,7 +272,11 @@ def replica(
     Guide: Slave configuration, CHANGE MASTER TO and START SLAVE.
     """
     slave = host.get_fact(Mysql, users=[], option_file=option_file)
-    master = peer_fact(host, master_host, Mysql, users=[], option_file=master_option_file)
+    try:
+        master = peer_fact(host, master_host, Mysql, users=[], option_file=master_option_file)
+    except PeerUnreachable as error:
+        yield stop(str(error))
+        return
     problem = not_ready(slave, host.name) or not_ready(master, master_host)
     if problem:
         yield stop(problem) if state.is_executing else StringCommand("true")

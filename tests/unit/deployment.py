@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -95,6 +97,9 @@ def prepared(
     before = [context.get() for context in contexts]
     # The order comes from line numbers, as on the command line only.
     monkeypatch.setattr(pyinfra, "is_cli", True)
+    # It reads the sources of all callers otherwise, which takes most of the time.
+    monkeypatch.setattr("pyinfra.api.util.stack", partial(inspect.stack, 0))
+    monkeypatch.setattr("pyinfra.api.util.getframeinfo", partial(inspect.getframeinfo, context=0))
     monkeypatch.setattr(Host, "get_fact", lambda host, fact, **arguments: deployment.answer(host, fact, **arguments))
     for context, module in zip(contexts, (deployment.state, inventory), strict=True):
         context.set(module)

@@ -11,6 +11,7 @@ from ox_deploy import secrets
 from ox_deploy.cluster import Cluster
 from ox_deploy.deploys import clustering, database, hosts, openxchange
 from ox_deploy.errors import InputError
+from ox_deploy.operations.openxchange import PLACEHOLDER, WantedConfiguration
 from ox_deploy.products import PRODUCTS
 from tests.unit.deployment import prepared
 from tests.unit.fakes import Outcome
@@ -273,7 +274,7 @@ def test_certificate_in_binary_form_is_refused_with_a_sentence(
 # --- open-xchange ----------------------------------------------------------------------------------------
 
 
-def configuration(guide: Guide, name: str = "oxgw01") -> openxchange.openxchange.WantedConfiguration:
+def configuration(guide: Guide, name: str = "oxgw01") -> WantedConfiguration:
     cluster = guide.build()
     secrets.create(Path(cluster.settings.secrets_file), [])
     node = next(node for node in cluster.nodes if node.name == name)
@@ -312,8 +313,8 @@ def test_passwords_are_asked_for_under_the_keys_that_are_written(guide: Guide) -
 def test_installer_gets_a_placeholder_for_each_password(guide: Guide) -> None:
     cluster = guide.build()
     arguments = openxchange._installer_arguments(cluster, cluster.groupware[1])
-    assert f"--configdb-pass={openxchange.openxchange.PLACEHOLDER}" in arguments
-    assert f"--master-pass={openxchange.openxchange.PLACEHOLDER}" in arguments
+    assert f"--configdb-pass={PLACEHOLDER}" in arguments
+    assert f"--master-pass={PLACEHOLDER}" in arguments
     assert "--jkroute=OX-2" in arguments
     assert "--configdb-readhost=192.0.2.22" in arguments
     assert "--configdb-writehost=192.0.2.21" in arguments

@@ -321,6 +321,7 @@ def test_only_what_is_missing_is_registered(answer: Registration, missing: dict[
     assert job.pop("daemons") == {
         "services": [{"name": "open-xchange-admin", "port": 1099, "restart": False}],
         "seconds": openxchange.START_SECONDS,
+        "settle_seconds": 0,
     }
     assert job == EMPTY | missing
     assert_hidden(outcome)
@@ -431,7 +432,7 @@ def started(answer: dict[str, Daemon]) -> tuple[Outcome, Outcome]:
     host = FakeHost({Daemons: answer})
     start = both_phases(openxchange.start, host, ports=PORTS)
     assert host.asked[-1] == (Daemons, {"ports": PORTS})
-    return start, both_phases(openxchange.restart, host, ports=PORTS)
+    return start, both_phases(openxchange.restart, host, ports=PORTS, settle_seconds=6)
 
 
 def services(outcome: Outcome) -> list[tuple[str, int, bool]]:
@@ -472,6 +473,8 @@ def test_daemon_with_changed_files_is_left_to_restart() -> None:
     start, restart = started(daemons(pending=True))
     start.assert_noop()
     assert services(restart) == [("open-xchange-groupware", 8009, True)]
+    # The balancer should have noticed that the node is back before the next one goes down.
+    assert restart.job("daemons_start")["settle_seconds"] == 6
 
 
 def test_unknown_daemons_are_started() -> None:
@@ -482,7 +485,7 @@ def test_unknown_daemons_are_started() -> None:
 
 def test_restart_does_not_ask_the_host_again() -> None:
     host = FakeHost({})
-    both_phases(openxchange.restart, host, ports=PORTS).assert_noop()
+    both_phases(openxchange.restart, host, ports=PORTS, settle_seconds=6).assert_noop()
     assert host.asked == []
 
 

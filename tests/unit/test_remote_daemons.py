@@ -107,13 +107,14 @@ class Starter:
         answers = itertools.chain(listening, itertools.repeat(listening[-1]))
         self.program.listens = lambda _: next(answers)
         clock = itertools.count()
-        self.program.time = SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda _: None)
+        self.slept: list[float] = []
+        self.program.time = SimpleNamespace(monotonic=lambda: next(clock), sleep=self.slept.append)
         self.mark = folder / "x.pending"
         self.mark.touch()
 
     def start(self, restart: bool = False) -> list[str]:
         services = [{"name": "x", "port": 8009, "restart": restart}]
-        self.program.daemons_start({"services": services, "seconds": 5})
+        self.program.daemons_start({"services": services, "seconds": 5, "settle_seconds": 6})
         return [line for line in self.commands.lines if " show " not in line]
 
 
@@ -136,6 +137,7 @@ def test_daemon_is_brought_up_and_uses_its_files(
     starter = Starter(tmp_path, listening, **unit)
     assert starter.start(restart) == [RELOAD, *wanted]
     assert not starter.mark.exists()
+    assert starter.slept[-1] == 6
 
 
 def test_daemon_that_does_not_listen_fails_with_its_log_and_stays_marked(
