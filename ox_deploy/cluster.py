@@ -30,7 +30,7 @@ NODE_KEYS = {
 CONNECTOR_PREFIXES = ("_", "ssh_", "docker_", "dockerssh_", "podman_", "vagrant_", "lxd_")
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/-]+$")]
+AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/-]*[A-Za-z0-9._-]$")]
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -257,15 +257,23 @@ def _cluster_of(inventory: Inventory) -> Cluster:
     data = {name: _data_of(host) for name, host in hosts.items()}
     for name, values in data.items():
         _check_keys(name, values)
-    settings: dict[str, Any] = {}
+    settings = _common_settings(data)
+    return build_cluster(groups, data, settings)
+
+
+def _common_settings(data: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the cluster's settings; all hosts have to have the same."""
+    first = next(iter(data.values()))
+    settings = {key: value for key, value in first.items() if key in Settings.model_fields}
     for name, values in data.items():
-        for key in values.keys() & Settings.model_fields.keys():
-            if settings.setdefault(key, values[key]) != values[key]:
+        for key in Settings.model_fields:
+            here, there = values.get(key, "not set"), first.get(key, "not set")
+            if here != there:
                 raise InputError(
-                    f"{name}: `{key}` is {values[key]!r} here and {settings[key]!r} on another host; "
+                    f"{name}: `{key}` is {here!r} here and {there!r} on another host; "
                     "it holds for the whole cluster, so set it in group_data/all.py only."
                 )
-    return build_cluster(groups, data, settings)
+    return settings
 
 
 def _data_of(host: Host) -> dict[str, Any]:

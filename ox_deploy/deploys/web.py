@@ -63,11 +63,16 @@ def _module_links() -> list[ManagedFile]:
 
 
 def _certificate(cluster: Cluster) -> list[ManagedFile]:
-    certificate = Path(cluster.settings.web_certificate).expanduser().read_text()
-    key = Path(cluster.settings.web_certificate_key).expanduser().read_text()
+    certificate = _read(cluster.settings.web_certificate)
+    key = _read(cluster.settings.web_certificate_key)
     # Apache's own test does not see that key and certificate differ, and would not start with them.
     check_pair(certificate, key)
     return [ManagedFile(CERTIFICATE, certificate), ManagedFile(CERTIFICATE_KEY, key, mode="0600")]
+
+
+def _read(path: str) -> str:
+    # What is no text is no PEM either, which `check_pair` says.
+    return Path(path).expanduser().read_bytes().decode(errors="replace")
 
 
 def _site(cluster: Cluster) -> list[ManagedFile]:

@@ -69,7 +69,9 @@ def find_id_conflicts(status: HostStatus, user: str, uid: int, gid: int) -> list
             f"uid {uid} belongs to user {status.user_by_id.name}, it should be free for {user}; "
             "set `filestore_uid` to a number that is free on all hosts."
         )
-    if status.group_by_name and status.group_by_name.gid != gid and status.user_by_name is None:
+    if status.user_by_name and not status.group_by_name and not problems:
+        problems.append(f"user {user} exists without a group {user}; run `groupadd -g {gid} {user}`.")
+    if status.group_by_name and status.group_by_name.gid != gid and not problems:
         problems.append(
             f"group {user} has gid {status.group_by_name.gid}, it should have {gid} as on all hosts; "
             f"set `filestore_gid` to it if that is free everywhere, or run `groupmod -g {gid} {user}`."

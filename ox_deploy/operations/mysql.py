@@ -78,6 +78,9 @@ def _missing_rights(wanted: WantedAccount, who: str, grants: Sequence[Grant]) ->
 
 
 def _surplus_rights(wanted: WantedAccount, who: str, grants: Sequence[Grant]) -> list[Statement]:
+    if any(grant.on == "*.*" and "ALL PRIVILEGES" in grant.privileges for grant in grants):
+        # Cannot be revoked in part: take all, on databases too, then give the wanted ones.
+        return _replace_all(wanted, who)
     statements = []
     for grant in grants:
         is_global = grant.on == "*.*"
@@ -87,12 +90,9 @@ def _surplus_rights(wanted: WantedAccount, who: str, grants: Sequence[Grant]) ->
         if not surplus:
             continue
         names = ", ".join(sorted(surplus))
-        sql = f"REVOKE {names} ON {_quoted(grant.on)} FROM %s@%s"
-        if "ALL PRIVILEGES" in surplus and is_global:
-            # Cannot be revoked in part: take all, then give the wanted ones.
-            statements += _replace_all(wanted, who)
-        else:
-            statements.append(Statement(f"revoke {names} on {grant.on} from {who}", sql, (wanted.user, wanted.host)))
+        what = f"{names} ON {_quoted(grant.on)}" if grant.on else names.removeprefix("GRANT ")
+        sql = "REVOKE " + what.replace("%", "%%") + " FROM %s@%s"
+        statements.append(Statement(f"revoke {what} from {who}", sql, (wanted.user, wanted.host)))
     return statements
 
 
@@ -191,7 +191,7 @@ class Situation(Enum):
     HEALTHY = "replicates"
     FRESH = "is empty and the master's binary log holds everything"
     FRESH_PAIR = "is empty and so is the master"
-    STOPPED = "is set up but stopped"
+    STOPPED = "is set up but does not read from its master"
     OTHER_PASSWORD = "logs in at the master with another password"  # noqa: S105 - not a password
     NEEDS_SEED = "is empty while the master has data that its binary log no longer holds"
     HAS_DATA = "has databases of its own but does not replicate"
@@ -209,6 +209,10 @@ _REMEDIES = {
     Situation.SAME_SERVER_ID: "give the host a `server_id` of its own and deploy it",
     Situation.NO_BINARY_LOG: "deploy the master first",
 }
+
+
+# What a bare server is like until its configuration is written, so that a plan can show it.
+_BEFORE_CONFIGURATION = {Situation.NO_BINARY_LOG, Situation.SAME_SERVER_ID}
 
 
 @dataclass(frozen=True)
@@ -247,9 +251,8 @@ def _recognise_replica(replica: Replica, source: Source) -> Situation:
         return Situation.OTHER_PASSWORD
     if replica.io_error and replica.io_running == "No":
         return Situation.BROKEN
-    if "No" in (replica.io_running, replica.sql_running):
-        return Situation.STOPPED
-    return Situation.HEALTHY
+    healthy = (replica.io_running, replica.sql_running) == ("Yes", "Yes")
+    return Situation.HEALTHY if healthy else Situation.STOPPED
 
 
 @operation()
@@ -285,7 +288,7 @@ def replica(
     if situation is Situation.HEALTHY:
         host.noop(f"it replicates from {source.name}")
     elif situation in _REMEDIES:
-        if state.is_executing or situation is not Situation.NO_BINARY_LOG:
+        if state.is_executing or situation not in _BEFORE_CONFIGURATION:
             yield stop(explain(host.name, situation, slave))
         else:
             yield StringCommand("true")

@@ -350,7 +350,7 @@ def start(ports: Mapping[str, int]) -> Generator[StringCommand, None, None]:
     _restart_needed[host.name] = [name for name, daemon in found.items() if _needs_restart(daemon)]
     down = [name for name in ports if name not in found or _needs_start(found[name])]
     if down:
-        yield _start(ports, down, restart=False)
+        yield _start(ports, down, [name for name in down if name in found and _has_old_files(found[name])])
     else:
         host.noop("the daemons run")
 
@@ -359,8 +359,12 @@ def _needs_start(daemon: Daemon) -> bool:
     return not (daemon.active and daemon.enabled and daemon.listening)
 
 
+def _has_old_files(daemon: Daemon) -> bool:
+    return daemon.pending and daemon.active
+
+
 def _needs_restart(daemon: Daemon) -> bool:
-    return daemon.pending and not _needs_start(daemon)
+    return _has_old_files(daemon) and not _needs_start(daemon)
 
 
 @operation()
@@ -375,13 +379,15 @@ def restart(ports: Mapping[str, int], settle_seconds: int) -> Generator[StringCo
     """
     services = _restart_needed.get(host.name, [])
     if services:
-        yield _start(ports, services, restart=True, settle_seconds=settle_seconds)
+        yield _start(ports, services, services, settle_seconds)
     else:
         host.noop("no daemon has to be restarted")
 
 
-def _start(ports: Mapping[str, int], names: Sequence[str], restart: bool, settle_seconds: int = 0) -> StringCommand:
-    services = [{"name": name, "port": ports[name], "restart": restart} for name in names]
+def _start(
+    ports: Mapping[str, int], names: Sequence[str], again: Sequence[str], settle_seconds: int = 0
+) -> StringCommand:
+    services = [{"name": name, "port": ports[name], "restart": name in again} for name in names]
     return order("daemons_start", {"services": services, "seconds": START_SECONDS, "settle_seconds": settle_seconds})
 
 

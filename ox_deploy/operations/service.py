@@ -75,8 +75,12 @@ def configure_job(
         "on_change": on_change,
         "check": list(check),
         "commands": [list(command) for command in commands],
-        "daemon_reload": any(file.path.startswith(("/etc/systemd/", "/etc/fstab")) for file in files),
+        "daemon_reload": _concerns_systemd(files),
     }
+
+
+def _concerns_systemd(files: Sequence[ManagedFile]) -> bool:
+    return any(file.path.startswith(("/etc/systemd/", "/etc/fstab")) for file in files)
 
 
 @operation()
@@ -106,6 +110,8 @@ def configure(
     changed = changes(files, status)
     if changed or status.pending or idle_units(units, status):
         job = configure_job(service, changed, units, on_change, check, commands)
+        # systemd may not know yet of what an earlier run wrote before it died.
+        job["daemon_reload"] |= status.pending and _concerns_systemd(files)
         yield order("service_configure", job)
     else:
         host.noop(f"{service} is configured and runs")

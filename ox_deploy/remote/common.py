@@ -61,18 +61,20 @@ def block_lines(name):
 def block_in(text, name):
     """Return our block's inner text, or None if the file has none."""
     begin, end = block_lines(name)
-    if begin not in text or end not in text:
-        return None
-    return text.split(begin, 1)[1].split(end, 1)[0]
+    _, found, rest = text.partition(begin)
+    inner, ended, _ = rest.partition(end)
+    return inner if found and ended else None
 
 
 def with_block(text, name, content):
     """Return the text with our block replaced, or added at the end."""
     begin, end = block_lines(name)
     block = begin + content + end if content else ""
-    if block_in(text, name) is not None:
-        before, rest = text.split(begin, 1)
-        return before + block + rest.split(end, 1)[1]
+    inner = block_in(text, name)
+    if inner is not None:
+        return text.replace(begin + inner + end, block, 1)
+    # A mark that lost the other one belongs to nothing.
+    text = text.replace(begin, "").replace(end, "")
     if text and not text.endswith("\n"):
         text += "\n"
     return text + block

@@ -19,7 +19,7 @@ def foreign_line(path):
     ours = block_in(text, "filestore") or ""
     for line in text.replace(ours, "").splitlines():
         fields = line.split()
-        if len(fields) > 2 and not line.startswith("#") and fields[1].rstrip("/") == path:
+        if len(fields) > 2 and not line.lstrip().startswith("#") and fields[1].rstrip("/") == path:
             return line
     return None
 

@@ -20,6 +20,25 @@ def mark_pending(services):
             pass
 
 
+def kept_files(paths):
+    """Return the files that oxinstaller resets; noted down, so that a run that dies has not lost them."""
+    note = os.path.join(STATE_DIRECTORY, "oxinstaller.kept")
+    if not os.path.exists(note):
+        kept = {path: as_base64(read(path)) for path in paths}
+        with open(os.open(note + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(kept, file)
+        os.rename(note + ".new", note)
+    return json.loads(read(note))
+
+
+def restore_kept(kept):
+    """Put back what oxinstaller has reset."""
+    for path, content in kept.items():
+        if content is not None:
+            replace_file(path, base64.b64decode(content).decode(errors="surrogateescape"))
+    os.unlink(os.path.join(STATE_DIRECTORY, "oxinstaller.kept"))
+
+
 def run_installer(arguments, license_arguments):
     """Run oxinstaller; it asks the environment for the user's name, and knows licences in some versions only."""
     environment = {**os.environ, "USER": "root"}
@@ -35,7 +54,7 @@ def replace_file(path, text, secret=False):
     if secret:
         mode, uid, gid = 0o640, 0, grp.getgrnam("open-xchange")[2]
     handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path))
-    with os.fdopen(handle, "w") as file:
+    with os.fdopen(handle, "w", errors="surrogateescape") as file:
         os.fchown(file.fileno(), uid, gid)
         os.fchmod(file.fileno(), mode)
         file.write(text)
@@ -77,10 +96,8 @@ def set_administrator(job):
 def openxchange_configure(job):
     """Do all of it."""
     mark_pending(job["services"])
-    kept = {path: read(path) for path in job["keep"]}
+    kept = kept_files(job["keep"])
     run_installer(job["installer"], job["license"])
-    for path, content in kept.items():
-        if content is not None:
-            replace_file(path, content.decode())
+    restore_kept(kept)
     set_values(job["values"], job["secret_files"])
     set_administrator(job["administrator"])

@@ -43,6 +43,8 @@ def restore(before):
         elif "target" in state:
             link(path, state["target"])
         elif "content" not in state:
+            if os.path.islink(path):
+                os.unlink(path)
             make_directory(path, state["mode"], state["uid"], state["gid"])
         else:
             write_whole(path, base64.b64decode(state["content"]), state["mode"], state["uid"], state["gid"])
@@ -107,11 +109,11 @@ def place(file):
     if file["directory"]:
         return make_directory(path, mode, uid, gid)
     if file["block"]:
-        content = with_block((read(path) or b"").decode(), file["block"], content)
+        content = with_block((read(path) or b"").decode(errors="surrogateescape"), file["block"], content)
         if os.path.exists(path):  # the rest of the file, and so its owner and mode, belong to somebody else
             entry = os.stat(path)
             uid, gid, mode = entry.st_uid, entry.st_gid, entry.st_mode & 0o7777
-    return write_whole(path, content.encode(), mode, uid, gid)
+    return write_whole(path, content.encode(errors="surrogateescape"), mode, uid, gid)
 
 
 def apply(job, changed):
@@ -146,7 +148,7 @@ def refuse(job, mark, before, problem, apply_again):
     """Put the old files back and stop."""
     restore(before)
     if apply_again:
-        apply(job, changed=True)
+        apply({**job, "commands": []}, changed=True)
     os.unlink(mark)
     fail("{}: refused, the files are as before. {}".format(job["name"], problem))
 
@@ -163,7 +165,7 @@ def service_configure(job):
         if checked.returncode:
             refuse(job, mark, before, describe(job["check"], checked, []), apply_again=False)
     problem = apply(job, changed=was_pending or bool(job["files"]))
-    if problem and job["files"]:
+    if problem and before:
         refuse(job, mark, before, problem, apply_again=True)
     if problem:
         fail("{}: {}".format(job["name"], problem))

@@ -29,8 +29,8 @@ def state_of(path, block):
     if stat.S_ISREG(entry.st_mode):
         content = read(path)
         if block:
-            content = block_in(content.decode(errors="replace"), block)
-            content = None if content is None else content.encode()
+            content = block_in(content.decode(errors="surrogateescape"), block)
+            content = None if content is None else content.encode(errors="surrogateescape")
         state["digest"] = None if content is None else hashlib.sha256(content).hexdigest()
     return state
 

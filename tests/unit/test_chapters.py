@@ -261,7 +261,6 @@ def test_key_of_another_certificate_ends_the_run_before_a_change(
         made(guide, monkeypatch, web_certificate_key=str(other))
 
 
-@pytest.mark.xfail(strict=True, reason="it is read as text before anybody looks at it")
 def test_certificate_in_binary_form_is_refused_with_a_sentence(
     guide: Guide, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

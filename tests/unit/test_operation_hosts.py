@@ -120,7 +120,6 @@ def test_ids_do_not_matter_where_the_filestore_is_not_used() -> None:
     both_phases(hosts.check, FakeHost({HostState: found}), **CHECKED | {"user": ""}).assert_noop()
 
 
-@pytest.mark.xfail(strict=True, reason="the group's own gid is only looked at where the user is missing")
 @pytest.mark.parametrize("group", [GroupEntry("open-xchange", 998), None])
 def test_group_that_is_not_the_users_is_a_conflict(group: GroupEntry | None) -> None:
     # The user has the right ids, but its gid is not that of the group which files and daemons are given.

@@ -133,20 +133,17 @@ def test_all_privileges_is_replaced_by_the_wanted_ones(option: bool) -> None:
     assert done[-2:] == [("REVOKE ALL PRIVILEGES, GRANT OPTION FROM %s@%s", WHO), GRANT_ALL_WANTED]
 
 
-@pytest.mark.xfail(strict=True, reason="REVOKE ALL takes the rights on databases too; MariaDB refuses with 1141 then")
 def test_what_all_privileges_took_along_is_not_revoked_again() -> None:
     done = [sql for sql, _ in statements(account(grant("ALL PRIVILEGES"), grant("SELECT", on="test.*")))]
     revoked_all = done.index("REVOKE ALL PRIVILEGES, GRANT OPTION FROM %s@%s")
     assert "REVOKE SELECT ON `test`.* FROM %s@%s" not in done[revoked_all:]
 
 
-@pytest.mark.xfail(strict=True, reason="the driver takes the percent sign of the name for a placeholder")
 def test_right_on_a_pattern_with_a_percent_sign_can_be_revoked() -> None:
     ((sql, values),) = statements(account(RIGHT, grant("SELECT", on="ox%.*")))
     assert sql % tuple(repr(value) for value in values) == ("REVOKE SELECT ON `ox%`.* FROM 'openexchange'@'192.0.2.11'")
 
 
-@pytest.mark.xfail(strict=True, reason="lines of SHOW GRANTS that parse_grant does not know become invalid statements")
 @pytest.mark.parametrize("line", ["GRANT `reader`", "GRANT EXECUTE ON PROCEDURE `test`.`p`"])
 def test_what_is_no_plain_right_does_not_become_a_statement_without_an_object(line: str) -> None:
     found = server(account(RIGHT, grant(line, on="")))
@@ -282,7 +279,6 @@ def test_every_situation_is_covered() -> None:
     assert {situation for _, _, situation in SITUATIONS.values()} == set(Situation)
 
 
-@pytest.mark.xfail(strict=True, reason="a replica that only tries to connect counts as one that replicates")
 @pytest.mark.parametrize("error", ["error connecting to master 'replication@192.0.2.21:3306'", ""])
 def test_replica_that_cannot_reach_its_master_is_not_healthy(error: str) -> None:
     found = slave(replica(io_running="Connecting", io_error=error))

@@ -462,7 +462,6 @@ def test_daemon_that_is_down_is_started_and_not_restarted_too(found: dict[str, b
     restart.assert_noop()
 
 
-@pytest.mark.xfail(strict=True, reason="it is started, which takes the mark away from a process with the old files")
 @pytest.mark.parametrize("what", ["enabled", "listening"])
 def test_running_daemon_with_changed_files_is_restarted_whatever_else_it_lacks(what: str) -> None:
     start, restart = started(daemons(**{what: False, "pending": True}))

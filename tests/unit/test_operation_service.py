@@ -140,7 +140,6 @@ def test_systemd_is_told_of_changed_units_and_mounts(path: str) -> None:
     assert configured(ServiceStatus(), file).job("service_configure")["daemon_reload"]
 
 
-@pytest.mark.xfail(strict=True, reason="`daemon_reload` looks at the files of this run only")
 def test_systemd_is_told_of_units_that_an_earlier_run_wrote_before_it_died() -> None:
     file = ManagedFile("/etc/systemd/system/x.service", "old\n")
     status = ServiceStatus({file.path: file_state()}, {"apache2": RUNS}, pending=True)

@@ -265,7 +265,6 @@ def test_failed_installer_leaves_the_daemons_marked(base: Path, capsys: pytest.C
     assert len(list((base / "state").iterdir())) == 2
 
 
-@pytest.mark.xfail(strict=True, reason="a run that dies after the installer has lost the files that it reset")
 def test_file_that_the_installer_reset_is_put_back_by_the_next_run(base: Path) -> None:
     node = Node(base)
     node.program.set_values = lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)

@@ -129,7 +129,6 @@ def test_block_is_written_into_a_file_of_somebody_else(host: Host) -> None:
     assert path.read_text() == "mine\n"
 
 
-@pytest.mark.xfail(strict=True, raises=UnicodeDecodeError, reason="the fact reads such a file, the program does not")
 def test_block_is_written_into_a_file_that_is_not_utf8(host: Host) -> None:
     path = host.path("fstab")
     path.write_bytes(b"# f\xfcr Daten\n")
@@ -266,7 +265,6 @@ def test_unit_that_fails_without_a_change_stays_to_be_finished(host: Host, capsy
     assert host.mark.exists()
 
 
-@pytest.mark.xfail(strict=True, reason="putting the old files back runs the commands once more")
 def test_failed_installation_is_not_tried_a_second_time(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
     host.answering(apt_get=1)
     refusal(host, capsys, host.file("x", "new"), units=(), commands=[["apt-get", "install", "x"]])
@@ -325,7 +323,6 @@ def test_refused_run_restores_what_was_there_before_an_interrupted_one(
     assert not host.mark.exists()
 
 
-@pytest.mark.xfail(strict=True, reason="the files of the mark are put back only if this run wrote some, too")
 def test_unit_that_refuses_the_files_of_an_interrupted_run_gets_its_old_ones_back(
     host: Host, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,144 @@
+"""`python -m tests.benchmark`: how long deploys take in the lab. It replaces the lab that is up.
+
+Figures are printed, not judged: compare them with those in docs/performance.md, taken on the same kind of machine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from ox_deploy.products import PRODUCTS
+from tests.integration.deployment import command, deploy, lab, make_bare_lab, pyinfra
+from tests.lab import state
+from tests.lab.nodes import run
+from tests.lab.state import Node
+
+# What the packages alone cost: by hand, on all hosts at once, then one restart of each service.
+DATABASE = ("mariadb-server python3-pymysql", "systemctl restart mariadb")
+MASTER = ("mariadb-server python3-pymysql nfs-ganesha nfs-ganesha-vfs", "systemctl restart mariadb nfs-ganesha")
+WEB = ("apache2 " + " ".join(PRODUCTS["ox6"].gui_packages), "systemctl restart apache2")
+# The daemons cannot run without a configuration, so their part of the floor is left out.
+GROUPWARE = ("nfs-common python3-pymysql " + " ".join(PRODUCTS["ox6"].groupware_packages), "true")
+FLOOR = {"web": WEB, "groupware": GROUPWARE, "db_master": MASTER, "db_slave": DATABASE}
+
+SOURCES = """
+set -e
+cat > /etc/apt/auth.conf.d/ox.conf
+echo 'deb [trusted=yes] http://{repository}/ ./' > /etc/apt/sources.list.d/ox.list
+export DEBIAN_FRONTEND=noninteractive
+apt-get -qq update
+apt-get -qq install -y --no-install-recommends {packages}
+{restart}
+"""
+
+SHIM = """#!/bin/sh
+[ "$1" != exec ] || echo "$3" >> {log}
+exec {docker} "$@"
+"""
+
+console = Console(stderr=True)
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    """Return how long something took."""
+    begin = time.monotonic()
+    work()
+    return time.monotonic() - begin
+
+
+def install_by_hand(node: Node) -> None:
+    """Install on one node what the deploy installs there, and nothing else."""
+    packages, restart = FLOOR[node.role]
+    script = SOURCES.format(repository=state.REPO_NAME, packages=packages, restart=restart)
+    credentials = json.loads(state.REPO_CREDENTIALS.read_text())
+    login = f"machine http://{state.REPO_NAME}/ login {credentials['user']} password {credentials['password']}\n"
+    run(node, script, login)
+
+
+def floor() -> float:
+    """Return the seconds that packages and restarts alone take on all hosts at once."""
+    hosts = list(state.load().nodes.values())
+    with ThreadPoolExecutor(max_workers=len(hosts)) as pool:
+        return seconds(lambda: list(pool.map(install_by_hand, hosts)))
+
+
+def commands_per_host() -> float:
+    """Return how many commands a run with nothing to change sends to the busiest host."""
+    docker = shutil.which("docker")
+    assert docker
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder, "log")
+        shim = Path(folder, "docker")
+        shim.write_text(SHIM.format(log=log, docker=docker))
+        shim.chmod(stat.S_IRWXU)
+        done = pyinfra(command(), env={"PATH": f"{folder}:{os.environ['PATH']}"})
+        assert done.code == 0, done.output
+        names = log.read_text().split()
+    return max(names.count(name) for name in set(names))
+
+
+def unchanged() -> float:
+    """Return the seconds of a run with nothing to change, the best of three."""
+    runs = []
+    for _ in range(3):
+        begin = time.monotonic()
+        done = pyinfra(command("--json"))
+        runs.append(time.monotonic() - begin)
+        assert done.changed() == [], done.changed()
+    return min(runs)
+
+
+def measure(groupware: int) -> dict[str, float]:
+    """Return all figures by name."""
+    figures = {}
+    console.print("floor: packages and restarts by hand")
+    make_bare_lab()
+    figures["floor, s"] = floor()
+    console.print("cold deploy")
+    make_bare_lab()
+    figures["cold deploy, s"] = seconds(deploy)
+    figures["cold deploy / floor"] = figures["cold deploy, s"] / figures["floor, s"]
+    console.print("nothing to change")
+    figures["nothing to change, s"] = unchanged()
+    figures["commands on the busiest host"] = commands_per_host()
+    if groupware > 2:
+        console.print(f"{groupware} groupware nodes")
+        lab("up", "--groupware", str(groupware))
+        figures[f"deploy of {groupware - 2} more nodes, s"] = seconds(deploy)
+        figures[f"nothing to change, {groupware} nodes, s"] = unchanged()
+        ratio = figures[f"nothing to change, {groupware} nodes, s"] / figures["nothing to change, s"]
+        figures[f"{groupware} nodes / 2 nodes"] = ratio
+    lab("down")
+    return {name: round(value, 2) for name, value in figures.items()}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+@click.option("--groupware", default=20, show_default=True, help="Nodes of the large cluster; 2 leaves it out.")
+def main(as_json: bool, groupware: int) -> None:
+    """Measure deploys in the lab."""
+    figures = measure(groupware)
+    if as_json:
+        click.echo(json.dumps(figures, indent=2))
+        return
+    table = Table("what", "figure")
+    for name, value in figures.items():
+        table.add_row(name, f"{value:g}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
