@@ -91,9 +91,17 @@ def _surplus_rights(wanted: WantedAccount, who: str, grants: Sequence[Grant]) ->
             continue
         names = ", ".join(sorted(surplus))
         what = f"{names} ON {_quoted(grant.on)}" if grant.on else names.removeprefix("GRANT ")
-        sql = "REVOKE " + what.replace("%", "%%") + " FROM %s@%s"
-        statements.append(Statement(f"revoke {what} from {who}", sql, (wanted.user, wanted.host)))
+        statements.append(_revoke(what, wanted, who))
     return statements
+
+
+def _revoke(what: str, wanted: WantedAccount, who: str) -> Statement:
+    """Return what takes away a right, a role, or a default role as SHOW GRANTS lists it."""
+    names = (wanted.user, wanted.host)
+    if what.startswith("SET DEFAULT ROLE"):
+        return Statement(f"no default role for {who}", "SET DEFAULT ROLE NONE FOR %s@%s", names)
+    # The driver would take a percent sign for a placeholder.
+    return Statement(f"revoke {what} from {who}", "REVOKE " + what.replace("%", "%%") + " FROM %s@%s", names)
 
 
 def _replace_all(wanted: WantedAccount, who: str) -> list[Statement]:

@@ -15,7 +15,7 @@ def filestore_state(wanted):
 
 def foreign_line(path):
     """Return a line of fstab for this mount point that is not ours."""
-    text = (read("/etc/fstab") or b"").decode()
+    text = (read("/etc/fstab") or b"").decode(errors="replace")
     ours = block_in(text, "filestore") or ""
     for line in text.replace(ours, "").splitlines():
         fields = line.split()

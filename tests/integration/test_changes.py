@@ -103,7 +103,9 @@ def started(node: str, unit: str) -> float:
 def test_changed_memory_restarts_one_node_after_the_other_and_logins_go_on() -> None:
     with steady_logins() as problems:
         changed = deploy("--data", "server_memory=160").changed()
-    assert len([change for change in changed if "Restart the daemons" in change]) == len(state.load().with_role("groupware"))
+    assert len([change for change in changed if "Restart the daemons" in change]) == len(
+        state.load().with_role("groupware")
+    )
     # A request may be cut off when its node goes down, but at no time is there no node.
     assert len(problems) <= 2, problems
     assert not any("503" in problem for problem in problems), problems

@@ -44,16 +44,17 @@ FOREIGN = f"/dev/sdb1\t{PATH}\text4 defaults 0 2"
         (f"#{FOREIGN}\n", None),
         (f"/dev/sdb1 {PATH}2 ext4 defaults 0 2\n", None),
         (f"{PATH} /mnt none bind 0 0\n", None),
-        pytest.param(
-            f"  # {PATH} is mounted by hand\n",
-            None,
-            marks=pytest.mark.xfail(strict=True, reason="an indented comment counts as a line"),
-        ),
+        (f"  # {PATH} is mounted by hand\n", None),
     ],
 )
 def test_line_of_fstab_that_is_not_ours_is_found(program: Any, fstab: str, line: str | None) -> None:
     program.read = reading({"/etc/fstab": fstab})
     assert program.foreign_line(PATH) == line
+
+
+def test_fstab_that_is_not_utf8_is_read(program: Any) -> None:
+    program.read = lambda _: b"# f\xfcr Daten\n" + FOREIGN.encode()
+    assert program.foreign_line(PATH) == FOREIGN
 
 
 def test_host_without_fstab_has_no_foreign_line(program: Any) -> None:

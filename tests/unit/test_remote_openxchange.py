@@ -171,13 +171,16 @@ class Node:
 
     def _run(self, argv: list[str], **options: Any) -> Any:
         if argv[0] == self.program.INSTALLER and "--help" not in argv:
-            self.marks_before_installer = sorted(path.name for path in (self.base / "state").iterdir())
+            self.marks_before_installer = self.marks()
             self.kept.write_text("reset\n")
         done = self.commands(argv, **options)
         if argv[0] == "perl":
             password, salt = options["input"].split()
             done.stdout = des_crypt.using(salt=salt).hash(password)
         return done
+
+    def marks(self) -> list[str]:
+        return sorted(path.name for path in (self.base / "state").glob("*.pending"))
 
     def configure(self, keep: bool = True) -> None:
         self.program.openxchange_configure(
@@ -196,6 +199,9 @@ class Node:
         )
 
 
+MARKS = ["open-xchange-admin.pending", "open-xchange-groupware.pending"]
+
+
 @pytest.fixture
 def node(base: Path) -> Node:
     return Node(base)
@@ -207,7 +213,7 @@ def mode_of(path: Path) -> int:
 
 def test_daemons_are_marked_for_a_restart_before_anything_is_written(node: Node) -> None:
     node.configure()
-    assert node.marks_before_installer == ["open-xchange-admin.pending", "open-xchange-groupware.pending"]
+    assert node.marks_before_installer == MARKS
 
 
 def test_passwords_are_written_to_closed_files_and_stand_on_no_command_line(node: Node) -> None:
@@ -262,19 +268,22 @@ def test_failed_installer_leaves_the_daemons_marked(base: Path, capsys: pytest.C
     with pytest.raises(SystemExit):
         node.configure()
     assert "failed with exit code 1" in capsys.readouterr().err
-    assert len(list((base / "state").iterdir())) == 2
+    assert node.marks() == MARKS
 
 
-def test_file_that_the_installer_reset_is_put_back_by_the_next_run(base: Path) -> None:
-    node = Node(base)
-    node.program.set_values = lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
-    node.program.replace_file = node.program.set_values
-    with pytest.raises(KeyboardInterrupt):
-        node.configure()
-    again = load("openxchange_configure")
-    node.program.set_values, node.program.replace_file = again.set_values, again.replace_file
+def test_file_that_the_installer_reset_is_put_back_by_the_next_run(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(node.program, "replace_file", die)
+        with pytest.raises(KeyboardInterrupt):
+            node.configure()
+    (note,) = (path for path in (node.base / "state").iterdir() if path.name not in MARKS)
+    assert mode_of(note) == 0o600
     node.configure()
     assert node.kept.read_text() == "mine=1\n"
+    assert not note.exists()
 
 
 # --- configdb --------------------------------------------------------------------------------------------

@@ -119,12 +119,8 @@ def _add_repository(host: Host, repository: Container, key: str) -> None:
     address = next(iter(repository.attrs["NetworkSettings"]["Networks"].values()))["IPAddress"]
     host.write(KEYRING, key)
     host.write("/etc/apt/sources.list.d/ox.list", f"deb [signed-by={KEYRING}] http://{address}/ ./\n")
-    host.write(
-        "/etc/apt/auth.conf.d/ox.conf", f"machine http://{address}/ login {USER} password {PASSWORD}\n"
-    )
-    host.must(
-        "chmod 600 /etc/apt/auth.conf.d/ox.conf; chown _apt /etc/apt/auth.conf.d/ox.conf; apt-get update -q"
-    )
+    host.write("/etc/apt/auth.conf.d/ox.conf", f"machine http://{address}/ login {USER} password {PASSWORD}\n")
+    host.must("chmod 600 /etc/apt/auth.conf.d/ox.conf; chown _apt /etc/apt/auth.conf.d/ox.conf; apt-get update -q")
 
 
 def install(host: Host, *packages: str) -> None:

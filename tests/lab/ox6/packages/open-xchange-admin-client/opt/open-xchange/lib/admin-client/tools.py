@@ -92,9 +92,7 @@ TOOLS = {
         "registered",
         [
             Option("storepath", "t", "Path to store filestore contents in URI format", needed=True),
-            Option(
-                "storesize", "s", "The maximum size of the filestore in MB (Default: 1000)", kind="number"
-            ),
+            Option("storesize", "s", "The maximum size of the filestore in MB (Default: 1000)", kind="number"),
             Option("maxcontexts", "x", "The maximum number of contexts (Default: 5000)", kind="number"),
         ],
     ),

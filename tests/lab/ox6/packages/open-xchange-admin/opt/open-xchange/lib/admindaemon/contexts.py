@@ -64,9 +64,7 @@ def _free_names(db: Session, cid: int, options: Options) -> list[str]:
     names = list(dict.fromkeys([str(cid), name, *filter(None, options.get("lmapping", "").split(","))]))
     for mapping in names:
         if db.rows("SELECT 1 FROM login2context WHERE login_info = %s", mapping):
-            raise InvalidData(
-                f"Cannot map '{mapping}' to the newly created context. This mapping is already in use."
-            )
+            raise InvalidData(f"Cannot map '{mapping}' to the newly created context. This mapping is already in use.")
     return names
 
 
@@ -88,9 +86,7 @@ def _schema(admin: Administration, db: Session, cluster: dict[str, Any]) -> tupl
     with session(schema) as tables:
         for statement in statements(admin.configuration.user_tables):
             tables.change(statement)
-        tables.change(
-            "INSERT INTO version VALUES (%s, 0, 1, 1, %s)", SCHEMA_VERSION, admin.configuration.server_name
-        )
+        tables.change("INSERT INTO version VALUES (%s, 0, 1, 1, %s)", SCHEMA_VERSION, admin.configuration.server_name)
     return schema, True
 
 
@@ -138,9 +134,7 @@ def _fill(admin: Administration, schema: Address, options: Options, cid: int) ->
         db.change("INSERT INTO sequence_id (cid, id) VALUES (%s, %s)", cid, ADMIN_ID)
         db.change("INSERT INTO filestore_usage (cid, used) VALUES (%s, 0)", cid)
         for identifier, name in ((0, "users"), (1, "standard")):
-            db.change(
-                "INSERT INTO `groups` VALUES (%s, %s, %s, %s)", cid, identifier, name, name.capitalize()
-            )
+            db.change("INSERT INTO `groups` VALUES (%s, %s, %s, %s)", cid, identifier, name, name.capitalize())
         users.insert(db, cid, ADMIN_ID, options)
         db.change("INSERT INTO user_setting_admin (cid, user) VALUES (%s, %s)", cid, ADMIN_ID)
 

@@ -30,9 +30,7 @@ class Request(socketserver.StreamRequestHandler):
         command = request.get("command", "")
         try:
             with self.server.lock:
-                result = self.server.administration.run(
-                    command, request.get("login", {}), request.get("options", {})
-                )
+                result = self.server.administration.run(command, request.get("login", {}), request.get("options", {}))
         except AdminError as error:
             logging.error("%s: %s", command, error)
             return {"error": error.kind, "message": str(error)}

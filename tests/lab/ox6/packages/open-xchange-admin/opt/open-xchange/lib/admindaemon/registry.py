@@ -68,9 +68,7 @@ def register_database(admin: Administration, db: Session, options: Options) -> i
             options.get("maxunit", 1000),
         )
     else:  # a second slave takes the place of the first one, which stays behind in db_pool
-        db.change(
-            "UPDATE db_cluster SET read_db_pool_id = %s WHERE write_db_pool_id = %s", identifier, master_id
-        )
+        db.change("UPDATE db_cluster SET read_db_pool_id = %s WHERE write_db_pool_id = %s", identifier, master_id)
     return identifier
 
 

@@ -46,9 +46,7 @@ def insert(db: Session, cid: int, identifier: int, options: Options) -> None:
         options["givenname"],
         passwords.sha(options["password"]),
     )
-    db.change(
-        "INSERT INTO login2user (cid, uid, id) VALUES (%s, %s, %s)", cid, options["username"], identifier
-    )
+    db.change("INSERT INTO login2user (cid, uid, id) VALUES (%s, %s, %s)", cid, options["username"], identifier)
     db.change(
         "INSERT INTO user_configuration (cid, user, permissions) VALUES (%s, %s, %s)",
         cid,
@@ -92,9 +90,7 @@ def _identifier(db: Session, cid: int, options: Options) -> int:
     if "userid" in options:
         found = db.value("SELECT id FROM user WHERE cid = %s AND id = %s", cid, options["userid"])
     else:
-        found = db.value(
-            "SELECT id FROM login2user WHERE cid = %s AND uid = %s", cid, options.get("username")
-        )
+        found = db.value("SELECT id FROM login2user WHERE cid = %s AND uid = %s", cid, options.get("username"))
     if found is None:
         raise NoSuchUser(f"No such user {options.get('userid', options.get('username'))} in context {cid}")
     return int(found)
