@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from ox_deploy.errors import InputError
@@ -16,13 +17,13 @@ def check_pair(certificate: str, key: str) -> None:
     """
     try:
         public = x509.load_pem_x509_certificate(certificate.encode()).public_key()
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm):
         raise InputError(
             "group_data/all.py: `web_certificate` is not a certificate in PEM form; name such a file."
         ) from None
     try:
         private = load_pem_private_key(key.encode(), password=None)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, UnsupportedAlgorithm):
         raise InputError(
             "group_data/all.py: `web_certificate_key` is not a PEM key without passphrase; name such a file."
         ) from None

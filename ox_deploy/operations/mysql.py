@@ -80,7 +80,8 @@ def _missing_rights(wanted: WantedAccount, who: str, grants: Sequence[Grant]) ->
 def _surplus_rights(wanted: WantedAccount, who: str, grants: Sequence[Grant]) -> list[Statement]:
     if any(grant.on == "*.*" and "ALL PRIVILEGES" in grant.privileges for grant in grants):
         # Cannot be revoked in part: take all, on databases too, then give the wanted ones.
-        return _replace_all(wanted, who)
+        texts = [text for grant in grants if not grant.on for text in sorted(grant.privileges)]
+        return [*_replace_all(wanted, who), *(_revoke(text.removeprefix("GRANT "), wanted, who) for text in texts)]
     statements = []
     for grant in grants:
         is_global = grant.on == "*.*"

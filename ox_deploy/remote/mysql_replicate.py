@@ -4,6 +4,8 @@ import time
 
 # Access denied, unknown position, same server id: waiting does not help.
 HOPELESS = (1045, 1236, 1593)
+# A master that cannot be reached for so long is not just restarting.
+CONNECT_SECONDS = 75
 
 
 def change_master(cursor, source):
@@ -25,12 +27,15 @@ def status_of(cursor):
 def wait_until_caught_up(cursor, target, seconds):
     """Wait until all that the master had written before this run is here."""
     deadline = time.monotonic() + seconds
+    patience = time.monotonic() + CONNECT_SECONDS
     while True:
         status = status_of(cursor)
         if status["Slave_SQL_Running"] != "Yes":
             fail("the replica's SQL thread stopped: {Last_SQL_Error} (error {Last_SQL_Errno})".format(**status))
         if status["Slave_IO_Running"] == "Yes" and reached(cursor, target):
             return
+        if status["Slave_IO_Running"] != "Yes" and time.monotonic() > patience:
+            fail(why_not(status, target, CONNECT_SECONDS))
         if status["Last_IO_Errno"] in HOPELESS or time.monotonic() > deadline:
             fail(why_not(status, target, seconds))
         time.sleep(0.1)

@@ -83,7 +83,7 @@ def is_complete(session, variables, first, databases):
     begun = log_begin(os.path.join(os.path.dirname(variables["log_bin_basename"]), first))
     options = (os.path.join(variables["datadir"], name, "db.opt") for name in databases)
     # Whole seconds, as in the log's header.
-    return all(int(os.path.getmtime(path)) >= begun for path in options if os.path.exists(path))
+    return all(os.path.exists(path) and int(os.path.getmtime(path)) >= begun for path in options)
 
 
 def log_begin(path):

@@ -158,8 +158,11 @@ def service_configure(job):
     mark = pending_path(job["name"])
     was_pending = os.path.exists(mark)
     before = remember(mark, job["files"])
-    for file in job["files"]:
-        place(file)
+    try:
+        for file in job["files"]:
+            place(file)
+    except Exception as error:
+        refuse(job, mark, before, str(error), apply_again=False)
     if job["check"]:
         checked = run(job["check"])
         if checked.returncode:

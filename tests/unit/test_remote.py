@@ -48,6 +48,12 @@ def test_order_has_its_input_where_nobody_sees_it(name: str) -> None:
     assert "Zc4qLw8mPn2rTx6v" not in command.get_raw_value() + repr(command)
 
 
+@pytest.mark.parametrize("name", remote._USES)
+def test_order_takes_the_lock_before_it_begins_and_a_question_does_not(name: str) -> None:
+    assert remote.order(name, {}).get_raw_value().endswith(f"\nlock = only_one()\n{name}(arguments())'")
+    assert "= only_one()" not in remote.question(name, {}).get_raw_value()
+
+
 def ask(path: str, **wanted: Any) -> Any:
     """Run a question as a host's shell does."""
     command = remote.question("service_state", {"name": "x", "files": wanted, "units": []})

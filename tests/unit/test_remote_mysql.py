@@ -204,7 +204,8 @@ def test_values_are_never_part_of_a_statement(program: Any, tmp_path: Path) -> N
 
 LOGS: dict[str, tuple[dict[str, Any], dict[str, Any], bool]] = {
     "from-the-beginning": ({}, {}, True),
-    "database-as-old-as-the-log": ({}, {"made": {"configdb": 1000}}, True),
+    "database-as-old-as-the-log": ({}, {"made": {"configdb": 1000, "oxdb": 2000}}, True),
+    "database-of-unknown-age": ({}, {"made": {"configdb": 1000}}, False),
     "database-older-than-the-log": ({}, {"made": {"configdb": 999, "oxdb": 2000}}, False),
     "first-log-purged": ({"SHOW BINARY LOGS": [{"Log_name": "mysql-bin.000002"}]}, {}, False),
     "log-begun-again": ({"SHOW BINLOG EVENTS": [{"Event_type": "Gtid_list", "Info": "[0-1-5]"}]}, {}, False),

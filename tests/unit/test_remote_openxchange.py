@@ -521,6 +521,13 @@ def test_tool_that_does_not_know_the_environment_gets_them_as_options() -> None:
     assert commands.done[1][-4:] == ["-P", PASSWORD, "-p", USER_PASSWORD]
 
 
+@pytest.mark.parametrize("code", [0, 1, 101, 105])
+def test_tool_that_fails_for_another_reason_is_not_run_with_passwords_as_options(code: int) -> None:
+    program, commands = tool_program(createuser=code)
+    assert program.tool("createuser", [], LOGIN, USER_PASSWORD).returncode == code
+    assert len(commands.done) == 1
+
+
 def test_failed_tool_is_told_with_its_words(capsys: pytest.CaptureFixture[str]) -> None:
     program, _ = tool_program(registerserver=2)
     with pytest.raises(SystemExit):
