@@ -74,7 +74,7 @@ ensure_docker() {
     command -v docker >/dev/null || install_packages docker-cli
     start_docker
     docker_answers && return
-    as_root docker info >/dev/null 2>&1 || die "the Docker engine does not answer: $(tail -n 3 .lab/dockerd.log 2>/dev/null)"
+    as_root docker info >/dev/null 2>&1 || die "the Docker engine does not answer: $(as_root tail -n 3 .lab/dockerd.log 2>/dev/null)"
     die "$(id -un) may not use the Docker engine: run this as root, or 'sudo adduser $(id -un) docker' and log in again"
 }
 
@@ -95,14 +95,14 @@ start_docker() {
 # Without systemd: detached from this terminal. Its process id is kept, so that `stop_docker` ends this one and no other.
 start_docker_alone() {
     install -d -m 700 .lab
-    as_root sh -c 'setsid dockerd >"$1" 2>&1 </dev/null & echo $! >"$2"' sh .lab/dockerd.log "$DOCKERD_PID"
+    as_root sh -c 'umask 077; setsid dockerd >"$1" 2>&1 </dev/null & echo $! >"$2"' sh .lab/dockerd.log "$DOCKERD_PID"
 }
 
 # Stop the engine if start_docker_alone started it, which `ps` confirms.
 stop_docker() {
     [ -e "$DOCKERD_PID" ] || return 0
     local pid
-    pid=$(cat "$DOCKERD_PID")
+    pid=$(as_root cat "$DOCKERD_PID")
     if [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ]; then
         say "stopping the Docker engine"
         as_root kill "$pid"

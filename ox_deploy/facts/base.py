@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Generic, TypeVar
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar, cast
 
 from pyinfra.api import FactBase, Host
 from pyinfra.api.exceptions import OperationError
+
+from ox_deploy import ahead
+from ox_deploy.remote import Program
 
 T = TypeVar("T")
 
@@ -25,18 +29,52 @@ class JsonFact(FactBase[T], Generic[T]):
         return self.parse(json.loads("\n".join(output)))
 
 
+class Question(Generic[T]):
+    """A fact with its arguments; two are equal if they ask the same."""
+
+    def __init__(self, fact: type[JsonFact[T]], **arguments: Any) -> None:
+        self.fact = fact
+        self.arguments: Mapping[str, Any] = arguments
+
+    @property
+    def program(self) -> Program:
+        """Return the command that asks it."""
+        return cast(Program, self.fact().command(**self.arguments))
+
+    def _key(self) -> tuple[str, str]:
+        return self.fact.__name__, json.dumps(self.arguments, sort_keys=True)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Question) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __repr__(self) -> str:
+        return self.fact.__name__
+
+
+def ask(host: Host, question: Question[T]) -> T:
+    """Return the answer that was got ahead if it still holds, or ask the host now."""
+    document = ahead.answer(host, question)
+    if document is not None:
+        return question.fact().parse(document)
+    answer: T = host.get_fact(question.fact, **question.arguments)
+    return answer
+
+
 class PeerUnreachable(OperationError):
     """Another host whose state has to be known cannot be asked; the message is one sentence with the remedy."""
 
 
-def peer_fact(asking: Host, inventory_name: str, fact: type[FactBase[T]], **arguments: Any) -> T:
-    """Return a fact of another host, also of one outside `--limit`, which is connected on demand.
+def ask_peer(asking: Host, inventory_name: str, question: Question[T]) -> T:
+    """Return the answer of another host, also of one outside `--limit`, which is connected on demand.
 
     Raises PeerUnreachable if that host cannot be asked.
     """
     peer = asking.inventory.get_host(inventory_name)
     try:
-        answer = peer.get_fact(fact, **arguments)
+        answer = ask(peer, question)
     except Exception as error:
         raise PeerUnreachable(_unreachable(asking, inventory_name, str(error))) from error
     if answer is None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from pyinfra.api import FactBase, StringCommand
 
-from ox_deploy.remote import shell_question
+from ox_deploy.facts.base import Question
+from ox_deploy.remote import shell_question, together
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,10 @@ class GroupEntry:
 
 @dataclass
 class HostStatus:
-    """One host: system, addresses, packages installed (name -> version), and who has the wanted ids."""
+    """One host: system, addresses, packages installed (name -> version), and who has the wanted ids.
+
+    `answers` are those to the questions asked along with it, None for one that has to be asked on its own.
+    """
 
     system: str = ""
     init: str = ""
@@ -42,14 +49,21 @@ class HostStatus:
     user_by_id: Account | None = None
     group_by_name: GroupEntry | None = None
     group_by_id: GroupEntry | None = None
+    answers: list[dict[str, Any] | None] = field(default_factory=list)
 
 
 class HostState(FactBase[HostStatus]):
     """All that the preparation of a host depends on, in one command that needs no Python there."""
 
-    def command(self, user: str, uid: int, gid: int, packages: list[str]) -> StringCommand:
-        """Ask for the user and group with this name or these ids, and for `packages`."""
-        return shell_question("host_state", user, str(uid), str(gid), *packages)
+    def command(
+        self, user: str, uid: int, gid: int, packages: list[str], questions: Sequence[Question[Any]] = ()
+    ) -> StringCommand:
+        """Ask for the user and group with this name or these ids, for `packages`, and other questions along with it."""
+        host = shell_question("host_state", user, str(uid), str(gid), *packages)
+        if not questions:
+            return host
+        others = together([question.program for question in questions])
+        return StringCommand(host, "; printf 'answers '; ", others)
 
     def process(self, output: list[str]) -> HostStatus:
         """Return the typed form of the program's lines."""
@@ -67,6 +81,9 @@ def _note(status: HostStatus, key: str, value: str) -> None:
         name, state, version = (*value.split(" "), "", "")[:3]
         if state == "installed":
             status.packages[name] = version
+    elif key == "answers":
+        # A host without Python has one answer to everything: nothing is there.
+        status.answers = json.loads(value) or []
     elif key == "python":
         status.has_python = True
     elif key in ("busy", "start_block", "broken_packages"):

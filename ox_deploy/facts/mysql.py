@@ -6,11 +6,10 @@ from enum import Enum
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
-from pyinfra.api import StringCommand
 
 from ox_deploy.facts.base import JsonFact
 from ox_deploy.facts.secret import Fingerprint
-from ox_deploy.remote import question
+from ox_deploy.remote import Program
 
 
 class ServerState(Enum):
@@ -86,9 +85,9 @@ class MysqlStatus(_Answer):
 class Mysql(JsonFact[MysqlStatus]):
     """The server of this host, with the accounts of `users`."""
 
-    def command(self, users: list[str], option_file: str | None = None) -> StringCommand:
+    def command(self, users: list[str], option_file: str | None = None) -> Program:
         """Ask the server over its own socket as root, or as `option_file` says."""
-        return question("mysql_state", {"users": users, "option_file": option_file})
+        return Program("mysql_state", {"users": users, "option_file": option_file})
 
     def parse(self, document: dict[str, Any]) -> MysqlStatus:
         """Return the typed form."""

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from pyinfra.api import StringCommand
-
 from ox_deploy.facts.base import JsonFact
 from ox_deploy.facts.service import ServiceStatus, parse_status
-from ox_deploy.remote import question
+from ox_deploy.remote import Program
 
 
 @dataclass(frozen=True)
@@ -42,10 +40,10 @@ class MountStatus:
 class FilestoreMount(JsonFact[MountStatus]):
     """The mount at `path`, and the files of ours that belong to it."""
 
-    def command(self, path: str, service: str, files: dict[str, str | None]) -> StringCommand:
+    def command(self, path: str, service: str, files: dict[str, str | None]) -> Program:
         """Ask for the mount and for `files` (path -> name of our block in it, or None)."""
         wanted = {"name": service, "files": files, "units": []}
-        return question("filestore_state", {"path": path, "service": wanted})
+        return Program("filestore_state", {"path": path, "service": wanted})
 
     def parse(self, document: dict[str, Any]) -> MountStatus:
         """Return the typed form."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
-from pyinfra.api import StringCommand
 
 from ox_deploy.facts.base import JsonFact
 from ox_deploy.facts.secret import Fingerprint
-from ox_deploy.remote import question
+from ox_deploy.remote import Program
 
 
 class _Answer(BaseModel):
@@ -42,7 +41,7 @@ class OpenXchangeConfiguration(JsonFact[Configuration]):
         secret_keys: dict[str, list[str]],
         administrator: str,
         administrator_file: str,
-    ) -> StringCommand:
+    ) -> Program:
         """Ask for `keys` and `secret_keys` (file below /opt/open-xchange/etc -> keys)."""
         wanted = {
             "keys": keys,
@@ -50,7 +49,7 @@ class OpenXchangeConfiguration(JsonFact[Configuration]):
             "administrator": administrator,
             "administrator_file": administrator_file,
         }
-        return question("openxchange_state", wanted)
+        return Program("openxchange_state", wanted)
 
     def parse(self, document: dict[str, Any]) -> Configuration:
         """Return the typed form."""
@@ -69,9 +68,9 @@ class Daemon(_Answer):
 class Daemons(JsonFact[dict[str, Daemon]]):
     """The daemons of a groupware node by service name."""
 
-    def command(self, ports: dict[str, int]) -> StringCommand:
+    def command(self, ports: dict[str, int]) -> Program:
         """Ask for the services in `ports` (service -> the port it listens on)."""
-        return question("daemons_state", {"ports": ports})
+        return Program("daemons_state", {"ports": ports})
 
     def parse(self, document: dict[str, Any]) -> dict[str, Daemon]:
         """Return the typed form."""
@@ -81,9 +80,9 @@ class Daemons(JsonFact[dict[str, Daemon]]):
 class CachePeers(JsonFact[dict[str, list[int]]]):
     """The hosts that the caches of this node are connected with: address -> cache ports involved."""
 
-    def command(self, ports: list[int]) -> StringCommand:
+    def command(self, ports: list[int]) -> Program:
         """Ask for established connections of the cache `ports`, on either side."""
-        return question("cache_peers", {"ports": ports})
+        return Program("cache_peers", {"ports": ports})
 
     def parse(self, document: dict[str, Any]) -> dict[str, list[int]]:
         """Return the typed form."""
@@ -128,9 +127,9 @@ class Registration(_Answer):
 class Configdb(JsonFact[Registration]):
     """The registrations in configdb, with the users of `contexts`."""
 
-    def command(self, contexts: list[int]) -> StringCommand:
+    def command(self, contexts: list[int]) -> Program:
         """Ask the write host with the account that the node's own configuration names."""
-        return question("configdb_state", {"contexts": contexts})
+        return Program("configdb_state", {"contexts": contexts})
 
     def parse(self, document: dict[str, Any]) -> Registration:
         """Return the typed form."""

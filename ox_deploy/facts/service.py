@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from pyinfra.api import StringCommand
-
 from ox_deploy.facts.base import JsonFact
-from ox_deploy.remote import question
+from ox_deploy.remote import Program
 
 
 @dataclass(frozen=True)
@@ -43,9 +41,9 @@ class ServiceStatus:
 class Service(JsonFact[ServiceStatus]):
     """Files and units of one service, asked in one command."""
 
-    def command(self, service: str, files: dict[str, str | None], units: list[str]) -> StringCommand:
+    def command(self, service: str, files: dict[str, str | None], units: list[str]) -> Program:
         """Ask for `files` (path -> name of our block in it, or None) and `units`."""
-        return question("service_state", {"name": service, "files": files, "units": units})
+        return Program("service_state", {"name": service, "files": files, "units": units})
 
     def parse(self, document: dict[str, Any]) -> ServiceStatus:
         """Return the typed form."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from typing import Any
 
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
+from ox_deploy import ahead
+from ox_deploy.facts.base import Question, ask
 from ox_deploy.facts.hosts import HostState, HostStatus
-from ox_deploy.facts.service import Service
+from ox_deploy.facts.service import ServiceStatus
+from ox_deploy.operations import service
 from ox_deploy.operations.service import ManagedFile, changes, configure_job
 from ox_deploy.operations.stop import stop
 from ox_deploy.remote import order
@@ -94,10 +98,12 @@ def check(address: str, user: str, uid: int, gid: int, packages: Sequence[str]) 
     + uid, gid: the ids they should have on all hosts
     + packages: as for `prepare`
 
-    Changes nothing; fails with one sentence for each problem.
+    Changes nothing; fails with one sentence for each problem. Asks for the operations that follow, too.
     """
-    status = host.get_fact(HostState, user=user, uid=uid, gid=gid, packages=list(packages))
+    questions = ahead.planned()
+    status = host.get_fact(HostState, user=user, uid=uid, gid=gid, packages=list(packages), questions=questions)
     _seen[host.name] = status
+    ahead.keep(dict(zip(questions, status.answers, strict=False)))
     problems = find_conflicts(status, address, user, uid, gid)
     if problems:
         yield stop("\n".join(problems))
@@ -105,6 +111,11 @@ def check(address: str, user: str, uid: int, gid: int, packages: Sequence[str]) 
         host.noop("nothing stands in the way")
 
 
+def _question(files: Sequence[ManagedFile], **_: Any) -> Question[ServiceStatus]:
+    return service.question("host", files)
+
+
+@ahead.asks(_question)
 @operation()
 def prepare(
     user: str,
@@ -126,7 +137,7 @@ def prepare(
     status = _seen.pop(host.name, None) or host.get_fact(
         HostState, user=user, uid=uid, gid=gid, packages=list(packages)
     )
-    files_status = host.get_fact(Service, service="host", files={file.path: file.block for file in files}, units=[])
+    files_status = ask(host, _question(files))
     changed = changes(files, files_status)
     missing = [name for name in packages if name not in status.packages]
     make_user = user if user and status.user_by_name is None else None

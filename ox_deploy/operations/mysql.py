@@ -12,7 +12,8 @@ from pyinfra import host
 from pyinfra.api import StringCommand, operation
 from pyinfra.context import state
 
-from ox_deploy.facts.base import PeerUnreachable, peer_fact
+from ox_deploy import ahead
+from ox_deploy.facts.base import PeerUnreachable, Question, ask, ask_peer
 from ox_deploy.facts.mysql import Account, Grant, Mysql, MysqlStatus, Replica, ServerState
 from ox_deploy.operations.stop import stop
 from ox_deploy.remote import order
@@ -135,6 +136,11 @@ def not_ready(status: MysqlStatus, name: str) -> str | None:
     return f"the database server of {name} is {status.state.value}{detail}; {remedies[status.state]}."
 
 
+def _accounts_question(users: Sequence[str], option_file: str | None = None, **_: Any) -> Question[MysqlStatus]:
+    return Question(Mysql, users=list(users), option_file=option_file)
+
+
+@ahead.asks(_accounts_question)
 @operation()
 def accounts(
     wanted: Sequence[WantedAccount],
@@ -155,7 +161,7 @@ def accounts(
     Idempotent. No statement holds a password, only the hash that the server stores.
     Guide: Master/Slave database setup, the GRANT statements of both hosts.
     """
-    status = host.get_fact(Mysql, users=list(users), option_file=option_file)
+    status = ask(host, _accounts_question(users, option_file))
     problem = not_ready(status, host.name)
     if problem:
         yield stop(problem) if state.is_executing else StringCommand("true")
@@ -264,6 +270,16 @@ def _recognise_replica(replica: Replica, source: Source) -> Situation:
     return Situation.HEALTHY if healthy else Situation.STOPPED
 
 
+def _slave_question(option_file: str | None = None, **_: Any) -> Question[MysqlStatus]:
+    return Question(Mysql, users=[], option_file=option_file)
+
+
+def _master_question(master_option_file: str | None = None, **_: Any) -> Question[MysqlStatus]:
+    return Question(Mysql, users=[], option_file=master_option_file)
+
+
+@ahead.asks(_slave_question)
+@ahead.asks(_master_question, of="master_host")
 @operation()
 def replica(
     source: Source,
@@ -283,9 +299,12 @@ def replica(
     Anything that could lose data (a foreign, broken or filled slave) stops the operation with a remedy.
     Guide: Slave configuration, CHANGE MASTER TO and START SLAVE.
     """
-    slave = host.get_fact(Mysql, users=[], option_file=option_file)
+    slave = ask(host, _slave_question(option_file))
+    if slave.replica is None:
+        # What starts here starts from the master's position of this moment.
+        ahead.forget()
     try:
-        master = peer_fact(host, master_host, Mysql, users=[], option_file=master_option_file)
+        master = ask_peer(host, master_host, _master_question(master_option_file))
     except PeerUnreachable as error:
         yield stop(str(error))
         return

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from typing import Any
 
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
+from ox_deploy import ahead
+from ox_deploy.facts.base import Question, ask
 from ox_deploy.facts.nfs import FilestoreMount, MountStatus
 from ox_deploy.operations.service import ManagedFile, changes, configure_job
 from ox_deploy.operations.stop import stop
@@ -34,6 +37,17 @@ def find_obstacle(status: MountStatus, source: str, path: str) -> str | None:
     return None
 
 
+def _wanted_files(source: str, path: str, options: str, files: Sequence[ManagedFile]) -> list[ManagedFile]:
+    line = f"{source} {path} nfs {options} 0 0\n"
+    return [ManagedFile("/etc/fstab", line, block="filestore"), *files]
+
+
+def _question(source: str, path: str, options: str, files: Sequence[ManagedFile], **_: Any) -> Question[MountStatus]:
+    paths = {file.path: file.block for file in _wanted_files(source, path, options, files)}
+    return Question(FilestoreMount, path=path, service="filestore", files=paths)
+
+
+@ahead.asks(_question)
 @operation()
 def mount(source: str, path: str, options: str, files: Sequence[ManagedFile]) -> Generator[StringCommand, None, None]:
     """
@@ -48,10 +62,8 @@ def mount(source: str, path: str, options: str, files: Sequence[ManagedFile]) ->
     not ours, another source in use, or files under the mount point stop the operation.
     Guide: Distributed file storage, Installation of NFS clients.
     """
-    line = f"{source} {path} nfs {options} 0 0\n"
-    wanted = [ManagedFile("/etc/fstab", line, block="filestore"), *files]
-    paths = {file.path: file.block for file in wanted}
-    status = host.get_fact(FilestoreMount, path=path, service="filestore", files=paths)
+    wanted = _wanted_files(source, path, options, files)
+    status = ask(host, _question(source, path, options, files))
     obstacle = find_obstacle(status, source, path)
     if obstacle:
         yield stop(obstacle)

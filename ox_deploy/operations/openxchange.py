@@ -11,6 +11,8 @@ from pyinfra import host
 from pyinfra.api import StringCommand, operation
 from pyinfra.context import state
 
+from ox_deploy import ahead
+from ox_deploy.facts.base import Question, ask
 from ox_deploy.facts.openxchange import (
     CachePeers,
     Configdb,
@@ -96,6 +98,17 @@ class WantedConfiguration:
         return plain + memory + secret + administrator + found.exposed
 
 
+def _configuration_question(wanted: WantedConfiguration, **_: Any) -> Question[Configuration]:
+    return Question(
+        OpenXchangeConfiguration,
+        keys=wanted.keys(),
+        secret_keys=wanted.secret_keys(),
+        administrator=wanted.administrator.name,
+        administrator_file=wanted.administrator.file,
+    )
+
+
+@ahead.asks(_configuration_question)
 @operation()
 def configure(
     wanted: WantedConfiguration,
@@ -118,13 +131,7 @@ def configure(
     Guide: Configuring Open-Xchange Server, `oxinstaller` (to be performed on both nodes).
     """
     administrator = wanted.administrator
-    found = host.get_fact(
-        OpenXchangeConfiguration,
-        keys=wanted.keys(),
-        secret_keys=wanted.secret_keys(),
-        administrator=administrator.name,
-        administrator_file=administrator.file,
-    )
+    found = ask(host, _configuration_question(wanted))
     if not found.installed and state.is_executing:
         yield stop(f"{host.name}: Open-Xchange is not installed; run the whole deploy for this host.")
         return
@@ -293,6 +300,11 @@ def _user(context: WantedContext, user: WantedUser) -> dict[str, Any]:
     }
 
 
+def _registration_question(wanted: WantedRegistration, **_: Any) -> Question[Registration]:
+    return Question(Configdb, contexts=[context.id for context in wanted.contexts])
+
+
+@ahead.asks(_registration_question)
 @operation()
 def register(
     wanted: WantedRegistration, administrator: Administrator, admin_service: str, admin_port: int
@@ -308,11 +320,10 @@ def register(
     because its own guard may drop a live one; it gets a password that ends with it. The ids are looked up.
     Guide: Configuring Open-Xchange Server, initconfigdb to createuser.
     """
-    contexts = [context.id for context in wanted.contexts]
-    found = host.get_fact(Configdb, contexts=contexts)
+    found = ask(host, _registration_question(wanted))
     if found.state == "interrupted":
         yield order("configdb_restore", {})
-        found = host.get_fact(Configdb, contexts=contexts)
+        found = ask(host, _registration_question(wanted))
     obstacle = wanted.obstacle(found)
     if obstacle:
         yield stop(obstacle) if state.is_executing else StringCommand("true")
@@ -322,7 +333,7 @@ def register(
         host.noop("everything is registered")
         return
     job["administrator"] = {"name": administrator.name, "password": administrator.password.reveal()}
-    daemon = host.get_fact(Daemons, ports={admin_service: admin_port})[admin_service]
+    daemon = ask(host, _daemons_question({admin_service: admin_port}))[admin_service]
     job["daemons"] = {
         "services": [{"name": admin_service, "port": admin_port, "restart": daemon.pending and daemon.active}],
         "seconds": START_SECONDS,
@@ -336,6 +347,11 @@ def register(
 _restart_needed: dict[str, list[str]] = {}
 
 
+def _daemons_question(ports: Mapping[str, int], **_: Any) -> Question[dict[str, Daemon]]:
+    return Question(Daemons, ports=dict(ports))
+
+
+@ahead.asks(_daemons_question)
 @operation()
 def start(ports: Mapping[str, int]) -> Generator[StringCommand, None, None]:
     """
@@ -346,7 +362,7 @@ def start(ports: Mapping[str, int]) -> Generator[StringCommand, None, None]:
     Idempotent. A daemon that runs but has not read its changed files is left to `restart`.
     Guide: `open-xchange-admin start`, `open-xchange-groupware start`.
     """
-    found = host.get_fact(Daemons, ports=dict(ports))
+    found = ask(host, _daemons_question(ports))
     _restart_needed[host.name] = [name for name, daemon in found.items() if _needs_restart(daemon)]
     down = [name for name in ports if name not in found or _needs_start(found[name])]
     if down:
@@ -391,6 +407,11 @@ def _start(
     return order("daemons_start", {"services": services, "seconds": START_SECONDS, "settle_seconds": settle_seconds})
 
 
+def _caches_question(ports: Sequence[int], **_: Any) -> Question[dict[str, list[int]]]:
+    return Question(CachePeers, ports=list(ports))
+
+
+@ahead.asks(_caches_question)
 @operation()
 def join_caches(peers: Sequence[str], ports: Sequence[int]) -> Generator[StringCommand, None, None]:
     """
@@ -402,7 +423,7 @@ def join_caches(peers: Sequence[str], ports: Sequence[int]) -> Generator[StringC
     Idempotent; fails with the names of the nodes that are missing.
     Guide: Test the network settings, `netstat -tlpa | grep java | grep ESTABLISHED`.
     """
-    found = host.get_fact(CachePeers, ports=list(ports))
+    found = ask(host, _caches_question(ports))
     if all(set(ports) <= set(found.get(peer, [])) for peer in peers):
         host.noop("every other node is connected")
         return

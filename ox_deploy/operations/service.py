@@ -10,6 +10,8 @@ from typing import Any, Literal
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
+from ox_deploy import ahead
+from ox_deploy.facts.base import Question, ask
 from ox_deploy.facts.service import FileState, Service, ServiceStatus
 from ox_deploy.remote import order
 
@@ -83,6 +85,14 @@ def _concerns_systemd(files: Sequence[ManagedFile]) -> bool:
     return any(file.path.startswith(("/etc/systemd/", "/etc/fstab")) for file in files)
 
 
+def question(
+    service: str, files: Sequence[ManagedFile], units: Sequence[str] = (), **_: Any
+) -> Question[ServiceStatus]:
+    """Return what has to be known of a service."""
+    return Question(Service, service=service, files={file.path: file.block for file in files}, units=list(units))
+
+
+@ahead.asks(question)
 @operation()
 def configure(
     service: str,
@@ -105,8 +115,7 @@ def configure(
     Idempotent: nothing is done if files and units are right and no earlier run died half way.
     If the check or the unit refuses, all files are as before and the operation fails with the service's words.
     """
-    paths = {file.path: file.block for file in files}
-    status = host.get_fact(Service, service=service, files=paths, units=list(units))
+    status = ask(host, question(service, files, units))
     changed = changes(files, status)
     if changed or status.pending or idle_units(units, status):
         job = configure_job(service, changed, units, on_change, check, commands)

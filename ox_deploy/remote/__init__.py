@@ -7,15 +7,18 @@ operation's on standard input, where neither a process list nor pyinfra's output
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from pyinfra.api import QuoteString, StringCommand
 
+from ox_deploy import ahead
+
 # What a program uses of the others; their text is put before its own.
 _USES = {
+    "answers": ["common"],
     "service_state": ["common"],
     "service_configure": ["common"],
     "mysql_state": ["common", "mysql_common"],
@@ -53,24 +56,36 @@ def _program(name: str, call: str) -> QuoteString:
     return QuoteString("\n".join([*texts, call.format(f"{name}(arguments())")]))
 
 
-def question(name: str, arguments: Mapping[str, Any]) -> StringCommand:
-    """Return the command of a fact: runs `name`.py with `arguments` and prints JSON.
+class Program(StringCommand):
+    """The command of a fact: runs `name`.py with `arguments` and prints JSON.
 
     On a host without Python it prints `{}`, since nothing of ours can be there yet.
     """
-    return StringCommand(
-        "if command -v python3 >/dev/null; then python3 -c",
-        _program(name, "print(json.dumps({}))"),
-        QuoteString(json.dumps(arguments)),
-        "; else echo '{}'; fi",
-    )
+
+    def __init__(self, name: str, arguments: Mapping[str, Any]) -> None:
+        self.name, self.arguments = name, arguments
+        super().__init__(
+            "if command -v python3 >/dev/null; then python3 -c",
+            _program(name, "print(json.dumps({}))"),
+            QuoteString(json.dumps(arguments)),
+            "; else echo '{}'; fi",
+        )
+
+
+def together(programs: Sequence[Program]) -> Program:
+    """Return the program that does the work of all these in one go and prints the list of their answers."""
+    parts = {program.name: [*_USES[program.name], program.name] for program in programs}
+    texts = {part: _source(f"{part}.py") for names in parts.values() for part in names}
+    questions = [[parts[program.name], program.arguments] for program in programs]
+    return Program("answers", {"texts": texts, "questions": questions})
 
 
 def order(name: str, arguments: Mapping[str, Any]) -> StringCommand:
     """Return the command of an operation: runs `name`.py with `arguments` on its standard input.
 
-    On one host one such program runs at a time.
+    On one host one such program runs at a time. No answer that was got ahead holds any longer.
     """
+    ahead.forget()
     program = _program(name, "lock = only_one()\n{}")
     return StringCommand("python3", "-c", program, _stdin=json.dumps(arguments))
 

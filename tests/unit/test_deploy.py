@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,11 @@ from typing import Any
 import pytest
 from pyinfra.api import StringCommand
 
-from ox_deploy import secrets
+from ox_deploy import ahead, secrets
 from ox_deploy.errors import InputError
+from ox_deploy.facts.base import Question
+from ox_deploy.facts.hosts import HostState
+from ox_deploy.remote import together
 from tests.unit.deployment import Deployment, Step, prepared
 from tests.unit.guide import Guide
 
@@ -238,6 +242,30 @@ def test_nothing_is_asked_while_the_deploy_is_read(
     # It would be the state before the run.
     with prepared(monkeypatch, guide.inventory()) as deployment:
         assert deployment.questions == []
+
+
+# More than this the kernel does not take as one argument of a command.
+LONGEST_ARGUMENT = 128 * 1024
+
+
+def test_every_operation_asks_what_was_planned(deployment: Deployment) -> None:
+    planned = {host.name: ahead._planned.get(host, []) for host in deployment.inventory}
+    deployment.questions.clear()
+    list(deployment.commands())
+    asked: list[tuple[str, Question[Any]]] = [
+        (host, Question(fact, **arguments))  # type: ignore[arg-type]
+        for host, fact, arguments in deployment.questions
+        if fact is not HostState
+    ]
+    assert len(asked) > len(planned)
+    assert [question for host, question in asked if question not in planned[host]] == []
+
+
+def test_what_is_asked_together_is_not_too_long(deployment: Deployment) -> None:
+    for host in deployment.inventory:
+        programs = [question.program for question in ahead._planned[host]]
+        # Quoted once more for `sh -c`.
+        assert len(shlex.quote(together(programs).get_raw_value())) < LONGEST_ARGUMENT / 2
 
 
 def test_bare_hosts_have_a_plan_without_an_error(

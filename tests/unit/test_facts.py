@@ -12,7 +12,7 @@ import pytest
 from pyinfra.api import FactBase, StringCommand
 from pyinfra_testing.facts import make_fact_tests  # type: ignore[import-untyped]
 
-from ox_deploy.facts.base import JsonFact, peer_fact
+from ox_deploy.facts.base import JsonFact, Question, ask_peer
 from ox_deploy.facts.hosts import HostState
 from ox_deploy.facts.mysql import Mysql, MysqlStatus, ServerState
 from ox_deploy.facts.nfs import FilestoreMount
@@ -211,5 +211,5 @@ def test_peer_is_asked_by_its_name_in_the_inventory() -> None:
     peer = FakeHost({Mysql: MysqlStatus()})
     asking: Any = FakeHost(name="dbslave", dbmaster=peer)
     with in_phase(asking, executing=True):
-        assert peer_fact(asking, "dbmaster", Mysql, users=["u"]) == MysqlStatus()
+        assert ask_peer(asking, "dbmaster", Question(Mysql, users=["u"])) == MysqlStatus()
     assert peer.asked == [(Mysql, {"users": ["u"]})]

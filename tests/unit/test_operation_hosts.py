@@ -42,7 +42,7 @@ def nothing_seen() -> Iterator[None]:
 def test_nothing_stands_in_the_way(status: HostStatus) -> None:
     host = FakeHost({HostState: status})
     both_phases(hosts.check, host, **CHECKED).assert_noop()
-    assert host.asked[-1] == (HostState, OURS | {"packages": CHECKED["packages"]})
+    assert host.asked[-1] == (HostState, OURS | {"packages": CHECKED["packages"], "questions": ()})
 
 
 CONFLICTS: dict[str, tuple[dict[str, Any], str]] = {

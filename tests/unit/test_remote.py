@@ -51,12 +51,12 @@ def test_order_has_its_input_where_nobody_sees_it(name: str) -> None:
 @pytest.mark.parametrize("name", remote._USES)
 def test_order_takes_the_lock_before_it_begins_and_a_question_does_not(name: str) -> None:
     assert remote.order(name, {}).get_raw_value().endswith(f"\nlock = only_one()\n{name}(arguments())'")
-    assert "= only_one()" not in remote.question(name, {}).get_raw_value()
+    assert "= only_one()" not in remote.Program(name, {}).get_raw_value()
 
 
 def ask(path: str, **wanted: Any) -> Any:
     """Run a question as a host's shell does."""
-    command = remote.question("service_state", {"name": "x", "files": wanted, "units": []})
+    command = remote.Program("service_state", {"name": "x", "files": wanted, "units": []})
     shell = ["/bin/sh", "-c", command.get_raw_value()]
     environment = {"PATH": path}
     done = subprocess.run(shell, env=environment, capture_output=True, text=True, check=True, cwd="/")

@@ -1,0 +1,133 @@
+"""Questions that are asked ahead: the answers serve all operations, until something is changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ox_deploy import ahead, remote
+from ox_deploy.facts.base import Question, ask, ask_peer
+from ox_deploy.facts.hosts import HostState, HostStatus
+from ox_deploy.facts.openxchange import CachePeers
+from ox_deploy.facts.service import Service
+from ox_deploy.operations import hosts
+from tests.unit.fakes import FakeHost, in_phase, run
+
+CACHES = Question(CachePeers, ports=[57462])
+AHEAD, LATER = {"192.0.2.2": [57462]}, {"192.0.2.3": [57462]}
+CHECKED: dict[str, Any] = {"address": "192.0.2.1", "user": "", "uid": 1, "gid": 1, "packages": []}
+
+
+def host_with(*answers: dict[str, Any] | None) -> FakeHost:
+    status = HostStatus(init="systemd", addresses=["192.0.2.1"], answers=list(answers))
+    return FakeHost({HostState: status, CachePeers: LATER}, name="oxgw01")
+
+
+def checked(*answers: dict[str, Any] | None) -> FakeHost:
+    """A host of which the caches were to be asked, after the operation that asks ahead."""
+    host = host_with(*answers)
+    ahead.plan(host, CACHES)  # type: ignore[arg-type]
+    run(hosts.check, host, **CHECKED)
+    return host
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept() -> Iterator[None]:
+    yield
+    hosts._seen.clear()
+    ahead.forget()
+
+
+def asked(host: FakeHost) -> Any:
+    """What an operation gets to know."""
+    with in_phase(host, executing=True):
+        return ask(host, CACHES)  # type: ignore[arg-type]
+
+
+def test_answer_that_was_got_ahead_is_used() -> None:
+    assert asked(checked(AHEAD)) == AHEAD
+
+
+def test_question_is_sent_once_however_often_it_is_planned() -> None:
+    host: Any = host_with(AHEAD)
+    for _ in range(2):
+        ahead.plan(host, Question(CachePeers, ports=[57462]))
+    run(hosts.check, host, **CHECKED)
+    assert host.asked[0][1]["questions"] == (CACHES,)
+
+
+def test_other_arguments_are_another_question() -> None:
+    host: Any = checked(AHEAD)
+    assert ask(host, Question(CachePeers, ports=[1])) == LATER
+
+
+def test_no_answer_holds_once_an_order_is_sent() -> None:
+    host = checked(AHEAD)
+    remote.order("service_configure", {})
+    assert asked(host) == LATER
+
+
+def test_question_whose_program_failed_is_asked_on_its_own() -> None:
+    assert asked(checked(None)) == LATER
+
+
+def test_host_without_python_is_asked_again() -> None:
+    assert asked(checked()) == LATER
+
+
+def test_peer_has_its_own_answer() -> None:
+    asking: Any = FakeHost(name="dbslave", oxgw01=checked(AHEAD))
+    with in_phase(asking, executing=True):
+        assert ask_peer(asking, "oxgw01", CACHES) == AHEAD
+
+
+def test_operation_notes_what_it_asks_and_whom() -> None:
+    called = []
+
+    @ahead.asks(lambda ports, **_: Question(CachePeers, ports=ports))
+    @ahead.asks(lambda ports, **_: Question(CachePeers, ports=[*ports, 2]), of="other")
+    def operation(**arguments: Any) -> None:
+        called.append(arguments)
+
+    peer = host_with()
+    host: Any = FakeHost(name="here", there=peer)
+    with in_phase(host, executing=False):
+        operation(name="x", ports=[1], other="there")
+        assert ahead.planned() == (Question(CachePeers, ports=[1]),)
+    with in_phase(peer, executing=False):
+        assert ahead.planned() == (Question(CachePeers, ports=[1, 2]),)
+    assert called == [{"name": "x", "ports": [1], "other": "there"}]
+
+
+def shell(command: str, path: str = os.environ["PATH"]) -> str:
+    """What a host's shell prints."""
+    argv = ["/bin/sh", "-c", command]
+    return subprocess.run(argv, env={"PATH": path}, capture_output=True, text=True, check=True, cwd="/").stdout
+
+
+def files_of(path: Path) -> Question[Any]:
+    return Question(Service, service="x", files={str(path): None}, units=[])
+
+
+def test_programs_are_answered_together_and_one_that_fails_spoils_no_other(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("x")
+    failing: Any = Question(Service, service="x", files=None, units=[])
+    programs = [question.program for question in (files_of(tmp_path / "a"), failing, CACHES, files_of(tmp_path / "b"))]
+    first, failed, caches, last = json.loads(shell(remote.together(programs).get_raw_value()))
+    assert first["files"][str(tmp_path / "a")]["digest"].startswith("2d711642b726b044")
+    assert failed is None
+    assert caches == {}
+    assert last["files"] == {str(tmp_path / "b"): None}
+
+
+def test_answers_come_with_the_state_of_the_host(tmp_path: Path) -> None:
+    command = HostState().command(user="root", uid=0, gid=0, packages=[], questions=[files_of(tmp_path / "a")])
+    status = HostState().process(shell(command.get_raw_value()).splitlines())
+    assert status.user_by_name
+    assert status.answers == [{"files": {str(tmp_path / "a"): None}, "units": {}, "pending": False}]
