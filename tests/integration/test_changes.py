@@ -215,6 +215,43 @@ def test_daemon_does_not_start_without_its_filestore() -> None:
     assert deploy().changed() == []
 
 
-def test_run_is_the_same_with_a_run_in_between(cluster: Run) -> None:
+ASK_OWN_VHOST = "exec 3<>/dev/tcp/127.0.0.1/8080; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; grep -q own.example.com <&3"
+OWN_EXPORT = "EXPORT { Export_Id = 7; Path = /srv/own; Pseudo = /own; Access_Type = RO; FSAL { Name = VFS; } }"
+# What the user makes on which host, the damage to our file beside it, and where and how his is seen afterwards.
+OWN = {
+    "vhost": (
+        "web",
+        "printf 'Listen 8080\\n<VirtualHost *:8080>\\nRedirect / https://own.example.com/\\n</VirtualHost>\\n'"
+        " > /etc/apache2/sites-enabled/own.conf",
+        "rm /etc/apache2/sites-enabled/00-open-xchange.conf",
+        ("web", ASK_OWN_VHOST),
+    ),
+    "export": (
+        "dbmaster",
+        f"mkdir -p /srv/own; echo '{OWN_EXPORT}' >> /etc/ganesha/ganesha.conf",
+        "sed -i '/BEGIN ox/,/END ox/d' /etc/ganesha/ganesha.conf",
+        ("oxgw01", "showmount -e dbmaster | grep -q /srv/own"),
+    ),
+    "database": (
+        "dbmaster",
+        "mariadb -e 'CREATE DATABASE own; CREATE TABLE own.t SELECT 42 AS n; CREATE USER own@localhost;"
+        " GRANT SELECT ON own.* TO own@localhost'",
+        "rm /etc/mysql/mariadb.conf.d/90-ox-deploy.cnf",
+        ("dbmaster", "mariadb -N -e 'SELECT n FROM own.t; SHOW GRANTS FOR own@localhost' | grep -q 'SELECT ON `own`'"),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_what_the_user_has_stays(kind: str) -> None:
+    node, make, damage, (asked, check) = OWN[kind]
+    run(node, make)
+    run(node, damage)
+    assert deploy().changed()
+    nodes.wait_for(asked, check)
+    assert deploy().changed() == []
+
+
+def test_limited_run_after_a_whole_one_changes_nothing(cluster: Run) -> None:
     assert cluster.code == 0
     assert deploy("--limit", "groupware").changed() == []
