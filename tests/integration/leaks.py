@@ -62,4 +62,4 @@ def readable_files(node: str, secrets: dict[str, str]) -> list[str]:
 def journal(node: str) -> str:
     """Return all that a node has logged."""
     logs = "/var/log/apache2 /var/log/open-xchange /var/log/dpkg.log /var/log/apt"
-    return run(node, f"journalctl --no-pager; for log in {logs}; do [ ! -e $log ] || grep -r '' $log; done")
+    return run(node, f"journalctl --no-pager; for log in {logs}; do [ ! -e $log ] || grep -rH '' $log; done")

@@ -202,6 +202,9 @@ def test_everything_is_back_after_a_reboot_of_all_hosts() -> None:
         nodes.stop(name)
     for name in ("dbmaster", "dbslave", "oxgw01", "oxgw02", "web"):
         nodes.start(name)
+    for name in ("oxgw01", "oxgw02"):
+        nodes.wait_for(name, "[ $(ss -Htn state established '( sport = :57461 or dport = :57461 )' | wc -l) -ge 1 ]")
+        nodes.wait_for(name, "exec 3<>/dev/tcp/127.0.0.1/8009")
     assert deploy().changed() == []
     assert Browser().login()["user_id"] == 3
 
@@ -216,7 +219,7 @@ def test_daemon_does_not_start_without_its_filestore() -> None:
 
 
 ASK_OWN_VHOST = "exec 3<>/dev/tcp/127.0.0.1/8080; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; grep -q own.example.com <&3"
-OWN_EXPORT = "EXPORT { Export_Id = 7; Path = /srv/own; Pseudo = /own; Access_Type = RO; FSAL { Name = VFS; } }"
+OWN_EXPORT = "EXPORT { Export_Id = 7; Path = /var/opt/own; Pseudo = /own; Access_Type = RO; FSAL { Name = VFS; } }"
 # What the user makes on which host, the damage to our file beside it, and where and how his is seen afterwards.
 OWN = {
     "vhost": (
@@ -228,9 +231,9 @@ OWN = {
     ),
     "export": (
         "dbmaster",
-        f"mkdir -p /srv/own; echo '{OWN_EXPORT}' >> /etc/ganesha/ganesha.conf",
+        f"mkdir -p /var/opt/own; echo '{OWN_EXPORT}' >> /etc/ganesha/ganesha.conf",
         "sed -i '/BEGIN ox/,/END ox/d' /etc/ganesha/ganesha.conf",
-        ("oxgw01", "showmount -e dbmaster | grep -q /srv/own"),
+        ("oxgw01", "showmount -e dbmaster | grep -q /var/opt/own"),
     ),
     "database": (
         "dbmaster",
