@@ -5,35 +5,60 @@ An answer holds until something is changed on any host. From then on every opera
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from pyinfra.api import Host
-from pyinfra.context import ctx_host
-
-# A question is an ox_deploy.facts.base.Question, an answer the JSON document that its program printed.
-_planned: WeakKeyDictionary[Host, list[Any]] = WeakKeyDictionary()
-_answers: WeakKeyDictionary[Host, dict[Any, dict[str, Any] | None]] = WeakKeyDictionary()
+from pyinfra.context import ctx_host, ctx_state
 
 OperationT = TypeVar("OperationT", bound=Callable[..., Any])
 
 
-def asks(question: Callable[..., Any], of: str | None = None) -> Callable[[OperationT], OperationT]:
+@dataclass(frozen=True)
+class Call:
+    """An operation as a deploy calls it for one host, and what it is going to ask of which host.
+
+    A question is an ox_deploy.facts.base.Question.
+    """
+
+    name: str
+    operation: Callable[..., Generator[Any, None, None]]
+    arguments: Mapping[str, Any]
+    questions: tuple[tuple[Host, Any], ...]
+
+
+_calls: WeakKeyDictionary[Host, list[Call]] = WeakKeyDictionary()
+_planned: WeakKeyDictionary[Host, list[Any]] = WeakKeyDictionary()
+# An answer is the JSON document that the question's program printed.
+_answers: WeakKeyDictionary[Host, dict[Any, dict[str, Any] | None]] = WeakKeyDictionary()
+
+
+def asks(
+    question: Callable[..., Any], peer: Callable[..., tuple[str, Any]] | None = None
+) -> Callable[[OperationT], OperationT]:
     """Note, where a deploy calls this operation, what it is going to ask.
 
     + question: returns the question; called with the operation's arguments
-    + of: the argument that names the host which is asked, if that is another one
+    + peer: returns the name of another host in the inventory and the question to that one
     """
 
     def decorate(operation: OperationT) -> OperationT:
         @wraps(operation)
-        def call(*positional: Any, **arguments: Any) -> Any:
+        def call(name: str, **arguments: Any) -> Any:
             host = _current()
-            asked = host.inventory.get_host(arguments[of]) if of else host
-            plan(asked, question(**arguments))
-            return operation(*positional, **arguments)
+            own = {key: value for key, value in arguments.items() if not key.startswith("_")}
+            questions = [(host, question(**own))]
+            if peer:
+                peer_name, peer_question = peer(**own)
+                questions.append((host.inventory.get_host(peer_name), peer_question))
+            for asked, asking in questions:
+                plan(asked, asking)
+            inner = operation._inner  # type: ignore[attr-defined]
+            _calls.setdefault(host, []).append(Call(name, inner, own, tuple(questions)))
+            return operation(name=name, **arguments)
 
         return cast(OperationT, call)
 
@@ -45,6 +70,11 @@ def plan(host: Host, question: Any) -> None:
     planned = _planned.setdefault(host, [])
     if question not in planned:
         planned.append(question)
+
+
+def calls(host: Host) -> Sequence[Call]:
+    """Return the operations that a deploy has for the host, in their order."""
+    return tuple(_calls.get(host, ()))
 
 
 def planned() -> Sequence[Any]:
@@ -63,10 +93,18 @@ def answer(host: Host, question: Any) -> dict[str, Any] | None:
 
 
 def forget() -> None:
-    """Let no answer hold any longer, on any host; called before anything is changed."""
-    _answers.clear()
+    """Let no answer hold any longer, on any host, because something is changed now.
+
+    While pyinfra only looks for changes, none is made.
+    """
+    if _is_executing():
+        _answers.clear()
 
 
 def _current() -> Host:
     host: Host = ctx_host.get()  # type: ignore[no-untyped-call]
     return host
+
+
+def _is_executing() -> bool:
+    return bool(ctx_state.isset() and ctx_state.get().is_executing)  # type: ignore[no-untyped-call]

@@ -7,7 +7,7 @@ from pyinfra.api import deploy
 
 from ox_deploy.cluster import Cluster, cluster_of
 from ox_deploy.deploys.web import RETRY_SECONDS
-from ox_deploy.operations import openxchange, service
+from ox_deploy.operations import network, openxchange
 from ox_deploy.operations.barrier import barrier
 from ox_deploy.operations.service import ManagedFile
 from ox_deploy.templates import render
@@ -24,11 +24,12 @@ def configure_multicast() -> None:
     if "groupware" not in node.groups:
         return
     text = render(ROUTE_FILE, network=cluster.settings.multicast_network, address=node.address)
-    service.configure(
+    network.multicast_route(
         name="Route multicast to the cluster's interface",
-        service="multicast",
-        files=[ManagedFile(ROUTE_FILE, text)],
-        units=[ROUTE_UNIT],
+        network=cluster.settings.multicast_network,
+        address=node.address,
+        unit=ROUTE_UNIT,
+        file=ManagedFile(ROUTE_FILE, text),
     )
 
 

@@ -59,7 +59,7 @@ def _configure_server(cluster: Cluster, node: Node) -> None:
 def _make_accounts(cluster: Cluster, node: Node) -> None:
     mysql.accounts(
         name="Make the accounts of the slaves and of Open-Xchange",
-        wanted=_wanted_accounts(cluster),
+        wanted=wanted_accounts(cluster),
         users=[REPLICATION_USER, OPENEXCHANGE_USER],
         remove_stale=cluster.settings.remove_stale_accounts,
         replicate=node == cluster.master,
@@ -67,7 +67,8 @@ def _make_accounts(cluster: Cluster, node: Node) -> None:
     )
 
 
-def _wanted_accounts(cluster: Cluster) -> list[mysql.WantedAccount]:
+def wanted_accounts(cluster: Cluster) -> list[mysql.WantedAccount]:
+    """Return the accounts that every database server should have."""
     passwords = secrets.load(cluster.settings.secrets_file)
     product = cluster.product
     replication = [

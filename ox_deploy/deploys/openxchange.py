@@ -45,7 +45,7 @@ def configure_open_xchange() -> None:
     if node == cluster.registrar:
         openxchange.register(
             name="Create configdb; register server, filestore and databases; create contexts and users",
-            wanted=_wanted_registration(cluster),
+            wanted=wanted_registration(cluster),
             administrator=administrator,
             admin_service=product.admin_service,
             admin_port=product.ports[product.admin_service],
@@ -128,7 +128,8 @@ def _configdb_values(cluster: Cluster, reader: Node, separate: str) -> dict[str,
     }
 
 
-def _wanted_registration(cluster: Cluster) -> openxchange.WantedRegistration:
+def wanted_registration(cluster: Cluster) -> openxchange.WantedRegistration:
+    """Return what configdb should hold."""
     settings = cluster.settings
     passwords = secrets.load(settings.secrets_file)
     login = (settings.mysql_port, OPENEXCHANGE_USER, passwords.get(secrets.OPENEXCHANGE))

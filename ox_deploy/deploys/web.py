@@ -16,6 +16,7 @@ from ox_deploy.templates import render
 
 SITE = "/etc/apache2/sites-available/00-open-xchange.conf"
 CERTIFICATE = "/etc/ssl/certs/open-xchange.pem"
+BALANCER = "oxcluster"
 CERTIFICATE_KEY = "/etc/ssl/private/open-xchange.key"
 
 # The guide's list, and what Apache 2.4 wants for it: the balancing method, its shared memory, HTTPS.
@@ -84,6 +85,7 @@ def _site(cluster: Cluster) -> list[ManagedFile]:
         members=cluster.groupware,
         paths=PATHS,
         retry=RETRY_SECONDS,
+        balancer=BALANCER,
     )
     enabled = SITE.replace("sites-available", "sites-enabled")
     return [

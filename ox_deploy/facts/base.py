@@ -42,7 +42,7 @@ class Question(Generic[T]):
         return cast(Program, self.fact().command(**self.arguments))
 
     def _key(self) -> tuple[str, str]:
-        return self.fact.__name__, json.dumps(self.arguments, sort_keys=True)
+        return f"{self.fact.__module__}.{self.fact.__name__}", json.dumps(self.arguments, sort_keys=True)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Question) and self._key() == other._key()

@@ -12,6 +12,9 @@ from pyinfra.api import FactBase, StringCommand
 from ox_deploy.facts.base import Question
 from ox_deploy.remote import shell_question, together
 
+# How long an earlier run's program may still be at work on a host.
+WAIT_SECONDS = 600
+
 
 @dataclass(frozen=True)
 class Account:
@@ -56,10 +59,19 @@ class HostState(FactBase[HostStatus]):
     """All that the preparation of a host depends on, in one command that needs no Python there."""
 
     def command(
-        self, user: str, uid: int, gid: int, packages: list[str], questions: Sequence[Question[Any]] = ()
+        self,
+        user: str,
+        uid: int,
+        gid: int,
+        packages: list[str],
+        questions: Sequence[Question[Any]] = (),
+        wait: int = WAIT_SECONDS,
     ) -> StringCommand:
-        """Ask for the user and group with this name or these ids, for `packages`, and other questions along with it."""
-        host = shell_question("host_state", user, str(uid), str(gid), *packages)
+        """Ask for the user and group with this name or these ids, for `packages`, and other questions along with it.
+
+        `wait` is for how many seconds to wait for an earlier run's work to end.
+        """
+        host = shell_question("host_state", user, str(uid), str(gid), str(wait), *packages)
         if not questions:
             return host
         others = together([question.program for question in questions])

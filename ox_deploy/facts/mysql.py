@@ -54,7 +54,7 @@ class BinaryLog(_Answer):
 
 
 class Replica(_Answer):
-    """Where a server replicates from and how it goes."""
+    """Where a server replicates from and how it goes; `seconds_behind` is None while a thread stands still."""
 
     host: str
     port: int
@@ -67,10 +67,14 @@ class Replica(_Answer):
     position: int
     master_server_id: int
     password: Fingerprint | None
+    seconds_behind: int | None = None
 
 
 class MysqlStatus(_Answer):
-    """One server. Everything but `state` and `error` is empty unless the state is RUNNING."""
+    """One server. Everything but `state` and `error` is empty unless the state is RUNNING.
+
+    `gtid_state` has the last transaction in the binary log by MariaDB's domain and server, such as `{"0-1": 345}`.
+    """
 
     state: ServerState = ServerState.NOT_INSTALLED
     error: str = ""
@@ -80,6 +84,7 @@ class MysqlStatus(_Answer):
     accounts: list[Account] = []
     binary_log: BinaryLog | None = None
     replica: Replica | None = None
+    gtid_state: dict[str, int] = {}
 
 
 class Mysql(JsonFact[MysqlStatus]):

@@ -41,6 +41,11 @@ $apt update
 _seen: dict[str, HostStatus] = {}
 
 
+def remember(status: HostStatus) -> None:
+    """Keep what was seen of the current host for `prepare`."""
+    _seen[host.name] = status
+
+
 def find_conflicts(status: HostStatus, address: str, user: str, uid: int, gid: int) -> list[str]:
     """Return a sentence for each thing that makes it unsafe to go on with this host."""
     problems = []
@@ -102,7 +107,7 @@ def check(address: str, user: str, uid: int, gid: int, packages: Sequence[str]) 
     """
     questions = ahead.planned()
     status = host.get_fact(HostState, user=user, uid=uid, gid=gid, packages=list(packages), questions=questions)
-    _seen[host.name] = status
+    remember(status)
     ahead.keep(dict(zip(questions, status.answers, strict=False)))
     problems = find_conflicts(status, address, user, uid, gid)
     if problems:

@@ -226,6 +226,9 @@ _REMEDIES = {
 }
 
 
+# The configuration file says so, too; somebody may have changed it while the server runs.
+_READ_ONLY = {"label": "make the slave read-only again", "sql": "SET GLOBAL read_only = 1", "values": []}
+
 # What a bare server is like until its configuration is written, so that a plan can show it.
 _BEFORE_CONFIGURATION = {Situation.NO_BINARY_LOG, Situation.SAME_SERVER_ID}
 
@@ -274,12 +277,13 @@ def _slave_question(option_file: str | None = None, **_: Any) -> Question[MysqlS
     return Question(Mysql, users=[], option_file=option_file)
 
 
-def _master_question(master_option_file: str | None = None, **_: Any) -> Question[MysqlStatus]:
-    return Question(Mysql, users=[], option_file=master_option_file)
+def _master_question(
+    master_host: str, master_option_file: str | None = None, **_: Any
+) -> tuple[str, Question[MysqlStatus]]:
+    return master_host, Question(Mysql, users=[], option_file=master_option_file)
 
 
-@ahead.asks(_slave_question)
-@ahead.asks(_master_question, of="master_host")
+@ahead.asks(_slave_question, peer=_master_question)
 @operation()
 def replica(
     source: Source,
@@ -294,9 +298,9 @@ def replica(
     + master_host: the master's name in the inventory; it is asked for its binary log position, never changed
     + master_option_file, option_file: root-only option files, where root cannot log in over the socket
 
-    Idempotent: a healthy replica is left alone. An empty server starts where the master's binary log begins
-    if that holds all the master's data, or at the position captured now if the master is empty too.
-    Anything that could lose data (a foreign, broken or filled slave) stops the operation with a remedy.
+    Idempotent: a healthy replica is left alone, but made read-only if it is not. An empty server starts where the
+    master's binary log begins if that holds all the master's data, or at the position captured now if the master is
+    empty too. Anything that could lose data (a foreign, broken or filled slave) stops the operation with a remedy.
     Guide: Slave configuration, CHANGE MASTER TO and START SLAVE.
     """
     slave = ask(host, _slave_question(option_file))
@@ -304,7 +308,7 @@ def replica(
         # What starts here starts from the master's position of this moment.
         ahead.forget()
     try:
-        master = ask_peer(host, master_host, _master_question(master_option_file))
+        master = ask_peer(host, *_master_question(master_host, master_option_file))
     except PeerUnreachable as error:
         yield stop(str(error))
         return
@@ -313,7 +317,9 @@ def replica(
         yield stop(problem) if state.is_executing else StringCommand("true")
         return
     situation = recognise(slave, master, source)
-    if situation is Situation.HEALTHY:
+    if situation is Situation.HEALTHY and slave.variables.get("read_only") == "OFF":
+        yield order("mysql_run", {"option_file": option_file, "replicate": False, "statements": [_READ_ONLY]})
+    elif situation is Situation.HEALTHY:
         host.noop(f"it replicates from {source.name}")
     elif situation in _REMEDIES:
         if state.is_executing or situation not in _BEFORE_CONFIGURATION:

@@ -19,6 +19,7 @@ from ox_deploy import ahead
 # What a program uses of the others; their text is put before its own.
 _USES = {
     "answers": ["common"],
+    "host_health": ["common"],
     "service_state": ["common"],
     "service_configure": ["common"],
     "mysql_state": ["common", "mysql_common"],
@@ -28,12 +29,19 @@ _USES = {
     "filestore_mount": ["common", "service_configure"],
     "openxchange_state": ["common"],
     "openxchange_configure": ["common"],
+    "multicast_state": ["common", "service_state"],
     "daemons_state": ["common", "sockets"],
     "daemons_start": ["common", "sockets"],
     "cache_peers": ["common", "sockets"],
     "cache_wait": ["common", "sockets", "cache_peers"],
     "configdb_state": ["common", "configdb_common"],
     "configdb_restore": ["common", "configdb_common", "configdb_init"],
+    "verify_canary": ["common", "mysql_common", "verify_common"],
+    "verify_filestore": ["common", "verify_common"],
+    "verify_mount": ["common", "service_state", "filestore_state", "verify_common"],
+    "verify_route": ["common", "verify_common"],
+    "verify_web": ["common", "verify_common", "verify_https"],
+    "verify_logins": ["common", "verify_common", "verify_https"],
     "openxchange_register": [
         "common",
         "sockets",
@@ -88,6 +96,11 @@ def order(name: str, arguments: Mapping[str, Any]) -> StringCommand:
     ahead.forget()
     program = _program(name, "lock = only_one()\n{}")
     return StringCommand("python3", "-c", program, _stdin=json.dumps(arguments))
+
+
+def secret_question(name: str, arguments: Mapping[str, Any]) -> StringCommand:
+    """Return the command that runs `name`.py with `arguments` that hold a secret, and prints JSON."""
+    return StringCommand("python3", "-c", _program(name, "print(json.dumps({}))"), _stdin=json.dumps(arguments))
 
 
 def shell_question(name: str, *arguments: str) -> StringCommand:

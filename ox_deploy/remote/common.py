@@ -35,6 +35,19 @@ def run(argv, **options):
     return subprocess.run(argv, capture_output=True, text=True, check=False, **options)
 
 
+def run_for(seconds, argv):
+    """Run a command that may hang in a dead file system; return None if it takes longer."""
+    pipe = subprocess.PIPE
+    child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True)
+    try:
+        output, errors = child.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        # It is not waited for: what hangs in a FUSE file system dies only when that answers.
+        child.kill()
+        return None
+    return subprocess.CompletedProcess(argv, child.returncode, output, errors)
+
+
 def run_or_fail(argv, **options):
     """Run a command; on failure stop with the last lines of what it said."""
     done = run(argv, **options)

@@ -1,11 +1,11 @@
 # Print what a host is like before anything of ours is on it; needs nothing but a Debian shell.
-# Arguments: user name, uid, gid, then package names.
-user=$1 uid=$2 gid=$3
-shift 3
+# Arguments: user name, uid, gid, how many seconds to wait for an earlier run, then package names.
+user=$1 uid=$2 gid=$3 wait=$4
+shift 4
 line() { printf '%s %s\n' "$1" "$2"; }
 # A run that was given up may still be at work here.
 lock=/var/lib/ox-deploy/lock
-[ ! -e $lock ] || flock --shared --wait 600 $lock true || line busy yes
+[ ! -e $lock ] || flock --shared --wait "$wait" $lock true || line busy yes
 . /etc/os-release
 line system "$ID $VERSION_ID"
 line init "$(cat /proc/1/comm)"

@@ -5,7 +5,7 @@ import shutil
 import struct
 
 SYSTEM_DATABASES = {"information_schema", "mysql", "performance_schema", "sys"}
-VARIABLES = ("server_id", "log_bin", "read_only", "datadir", "log_bin_basename", "port")
+VARIABLES = ("server_id", "log_bin", "read_only", "datadir", "log_bin_basename", "port", "gtid_binlog_state")
 
 
 def open_session(option_file):
@@ -23,7 +23,7 @@ def open_session(option_file):
 
 
 def variables_of(session):
-    """Return the variables that the operations compare."""
+    """Return the variables that the operations compare, and what MariaDB has in its binary log."""
     listed = rows(session, "SHOW GLOBAL VARIABLES WHERE Variable_name IN %s", [VARIABLES])
     return {row["Variable_name"]: row["Value"] for row in listed}
 
@@ -110,6 +110,7 @@ def replica_of(session, variables):
         "position": row["Exec_Master_Log_Pos"],
         "master_server_id": row.get("Master_Server_Id") or 0,
         "password": stored_password(variables["datadir"]),
+        "seconds_behind": row.get("Seconds_Behind_Master"),
     }
 
 
@@ -119,6 +120,12 @@ def stored_password(datadir):
     return fingerprint(lines[5]) if len(lines) > 5 else None
 
 
+def gtid_state_of(text):
+    """Return the last number by domain and server: `0-1-345,0-2-7` is 345 of `0-1`, and 7 of `0-2`."""
+    parts = (gtid.rpartition("-") for gtid in text.split(",") if gtid)
+    return {origin: int(number) for origin, _, number in parts}
+
+
 def mysql_state(wanted):
     """Return all of it."""
     session, problem = open_session(wanted["option_file"])
@@ -126,6 +133,8 @@ def mysql_state(wanted):
         return problem
     with session:
         variables = variables_of(session)
+        # MySQL has no such variable.
+        gtid_state = gtid_state_of(variables.pop("gtid_binlog_state", ""))
         listed = rows(session, "SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA")
         databases = sorted({row["name"] for row in listed} - SYSTEM_DATABASES)
         return {
@@ -136,4 +145,5 @@ def mysql_state(wanted):
             "accounts": accounts_of(session, wanted["users"]),
             "binary_log": binary_log_of(session, variables, databases),
             "replica": replica_of(session, variables),
+            "gtid_state": gtid_state,
         }

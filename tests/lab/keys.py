@@ -60,22 +60,33 @@ def ensure_certificate(addresses: Iterable[str]) -> None:
     names = [*wanted, *(x509.IPAddress(ipaddress.ip_address(address)) for address in sorted(addresses))]
     if _certificate_names() == names:
         return
+    _write_certificate(names, days=365)
+
+
+def replace_certificate(days: int) -> None:
+    """Put another certificate in the place of the one that is there, valid for some days."""
+    names = _certificate_names(at_least_days=0)
+    assert names, "the lab has no certificate"
+    _write_certificate(names, days)
+
+
+def _write_certificate(names: list[x509.GeneralName], days: int) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
-    certificate = _self_signed(key, names)
+    certificate = _self_signed(key, names, days)
     state.write_private(state.TLS_KEY, _pem(key, serialization.PrivateFormat.PKCS8))
     state.write_private(state.TLS_CERTIFICATE, certificate.public_bytes(serialization.Encoding.PEM).decode())
 
 
-def _certificate_names() -> list[x509.GeneralName] | None:
+def _certificate_names(at_least_days: int = 30) -> list[x509.GeneralName] | None:
     if not (state.TLS_CERTIFICATE.exists() and state.TLS_KEY.exists()):
         return None
     certificate = x509.load_pem_x509_certificate(state.TLS_CERTIFICATE.read_bytes())
-    if certificate.not_valid_after_utc < datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=30):
+    if certificate.not_valid_after_utc < datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=at_least_days):
         return None
     return list(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
 
 
-def _self_signed(key: ec.EllipticCurvePrivateKey, names: list[x509.GeneralName]) -> x509.Certificate:
+def _self_signed(key: ec.EllipticCurvePrivateKey, names: list[x509.GeneralName], days: int) -> x509.Certificate:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, state.WEB_NAME)])
     now = datetime.datetime.now(datetime.UTC)
     return (
@@ -85,7 +96,7 @@ def _self_signed(key: ec.EllipticCurvePrivateKey, names: list[x509.GeneralName])
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=365))
+        .not_valid_after(now + datetime.timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())

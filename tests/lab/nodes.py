@@ -79,6 +79,15 @@ def kill(node: str | Node) -> None:
     _container(node).kill()
 
 
+def pause(node: str | Node) -> None:
+    """Let it hang: it takes connections, and answers nothing."""
+    _container(node).pause()
+
+
+def unpause(node: str | Node) -> None:
+    _container(node).unpause()
+
+
 def restart(node: str | Node) -> None:
     stop(node)
     start(node)

@@ -41,7 +41,7 @@ def checked(*answers: dict[str, Any] | None) -> FakeHost:
 def nothing_kept() -> Iterator[None]:
     yield
     hosts._seen.clear()
-    ahead.forget()
+    ahead._answers.clear()
 
 
 def asked(host: FakeHost) -> Any:
@@ -67,10 +67,12 @@ def test_other_arguments_are_another_question() -> None:
     assert ask(host, Question(CachePeers, ports=[1])) == LATER
 
 
-def test_no_answer_holds_once_an_order_is_sent() -> None:
+@pytest.mark.parametrize(("executing", "known"), [(True, LATER), (False, AHEAD)])
+def test_no_answer_holds_once_an_order_is_sent_and_a_plan_sends_none(executing: bool, known: Any) -> None:
     host = checked(AHEAD)
-    remote.order("service_configure", {})
-    assert asked(host) == LATER
+    with in_phase(host, executing):
+        remote.order("service_configure", {})
+    assert asked(host) == known
 
 
 def test_question_whose_program_failed_is_asked_on_its_own() -> None:
@@ -87,22 +89,42 @@ def test_peer_has_its_own_answer() -> None:
         assert ask_peer(asking, "oxgw01", CACHES) == AHEAD
 
 
-def test_operation_notes_what_it_asks_and_whom() -> None:
-    called = []
+def question(ports: list[int], **_: Any) -> Question[dict[str, list[int]]]:
+    return Question(CachePeers, ports=ports)
 
-    @ahead.asks(lambda ports, **_: Question(CachePeers, ports=ports))
-    @ahead.asks(lambda ports, **_: Question(CachePeers, ports=[*ports, 2]), of="other")
-    def operation(**arguments: Any) -> None:
-        called.append(arguments)
 
-    peer = host_with()
+def peer_question(ports: list[int], other: str) -> tuple[str, Question[dict[str, list[int]]]]:
+    return other, question([*ports, 2])
+
+
+class Recorded:
+    """Stands in for an operation: notes how it is called."""
+
+    def __init__(self) -> None:
+        self.called: list[dict[str, Any]] = []
+        self.__name__ = "join"
+
+    def _inner(self, ports: list[int], other: str) -> Iterator[str]:
+        yield f"{ports} {other}"
+
+    def __call__(self, **arguments: Any) -> None:
+        self.called.append(arguments)
+
+
+def test_call_notes_what_the_operation_asks_and_whom() -> None:
+    operation = Recorded()
+    peer: Any = host_with()
     host: Any = FakeHost(name="here", there=peer)
+    noted = ahead.asks(question, peer=peer_question)(operation)
     with in_phase(host, executing=False):
-        operation(name="x", ports=[1], other="there")
+        noted(name="x", ports=[1], other="there", _serial=True)
         assert ahead.planned() == (Question(CachePeers, ports=[1]),)
     with in_phase(peer, executing=False):
         assert ahead.planned() == (Question(CachePeers, ports=[1, 2]),)
-    assert called == [{"name": "x", "ports": [1], "other": "there"}]
+    assert operation.called == [{"name": "x", "ports": [1], "other": "there", "_serial": True}]
+    (call,) = ahead.calls(host)
+    assert (call.name, call.arguments) == ("x", {"ports": [1], "other": "there"})
+    assert list(call.operation(**call.arguments)) == ["[1] there"]
 
 
 def shell(command: str, path: str = os.environ["PATH"]) -> str:

@@ -151,7 +151,7 @@ def test_accounts_are_for_the_addresses_of_those_who_log_in(guide: Guide) -> Non
     guide.add("db_slave", "dbslave2", address="192.0.2.23", server_id=3)
     cluster = guide.build()
     secrets.create(Path(cluster.settings.secrets_file), [])
-    accounts = database._wanted_accounts(cluster)
+    accounts = database.wanted_accounts(cluster)
     assert [(account.user, account.host) for account in accounts] == [
         ("replication", "192.0.2.22"),
         ("replication", "192.0.2.23"),
@@ -328,7 +328,7 @@ def test_first_slave_is_registered_as_the_masters_and_a_second_is_not(guide: Gui
     guide.add("db_slave", "dbslave2", address="192.0.2.23", server_id=3)
     cluster = guide.build()
     secrets.create(Path(cluster.settings.secrets_file), guide.settings["contexts"])
-    wanted = openxchange._wanted_registration(cluster)
+    wanted = openxchange.wanted_registration(cluster)
     assert [(database.name, database.address, database.master) for database in wanted.databases] == [
         ("oxdatabase", "192.0.2.21", None),
         ("oxdatabase_slave", "192.0.2.22", "oxdatabase"),

@@ -13,6 +13,7 @@ from pyinfra.api import FactBase, StringCommand
 from pyinfra_testing.facts import make_fact_tests  # type: ignore[import-untyped]
 
 from ox_deploy.facts.base import JsonFact, Question, ask_peer
+from ox_deploy.facts.health import Health, HostHealth
 from ox_deploy.facts.hosts import HostState
 from ox_deploy.facts.mysql import Mysql, MysqlStatus, ServerState
 from ox_deploy.facts.nfs import FilestoreMount
@@ -152,6 +153,7 @@ def test_configdb_that_is_not_there_is_told_in_one_word(state: str) -> None:
         (OpenXchangeConfiguration, Configuration(installed=False)),
         (Configdb, Registration(state="no access")),
         (Daemons, {}),
+        (HostHealth, Health()),
     ],
 )
 def test_host_without_python_has_nothing(fact: type[JsonFact[Any]], nothing: object) -> None:
@@ -161,8 +163,8 @@ def test_host_without_python_has_nothing(fact: type[JsonFact[Any]], nothing: obj
 ASKED: list[tuple[type[FactBase[Any]], dict[str, Any], list[Any] | dict[str, Any]]] = [
     (
         HostState,
-        {"user": "open-xchange", "uid": 1, "gid": 2, "packages": ["a", "b"]},
-        ["open-xchange", "1", "2", "a", "b"],
+        {"user": "open-xchange", "uid": 1, "gid": 2, "packages": ["a", "b"], "wait": 5},
+        ["open-xchange", "1", "2", "5", "a", "b"],
     ),
     (Mysql, {"users": ["u"], "option_file": None}, {"users": ["u"], "option_file": None}),
     (
@@ -183,6 +185,12 @@ ASKED: list[tuple[type[FactBase[Any]], dict[str, Any], list[Any] | dict[str, Any
     (Daemons, {"ports": {"x": 1}}, {"ports": {"x": 1}}),
     (CachePeers, {"ports": [1]}, {"ports": [1]}),
     (Configdb, {"contexts": [1]}, {"contexts": [1]}),
+    (
+        HostHealth,
+        {"disks": ["/srv"], "certificate": "/web.pem", "balancer": "oxcluster"},
+        {"disks": ["/srv"], "certificate": "/web.pem", "balancer": "oxcluster"},
+    ),
+    (HostHealth, {"disks": []}, {"disks": [], "certificate": None, "balancer": None}),
 ]
 
 

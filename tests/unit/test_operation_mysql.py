@@ -308,6 +308,14 @@ def start(**position: Any) -> dict[str, Any]:
     return login | {"file": None, "position": None} | position
 
 
+def test_healthy_replica_that_can_be_written_to_is_made_read_only() -> None:
+    writable = slave(replica(), variables={"server_id": "2", "read_only": "OFF"})
+    host = FakeHost({Mysql: writable}, dbmaster=FakeHost({Mysql: master()}))
+    job = both_phases(mysql.replica, host, source=SOURCE, master_host="dbmaster").job("mysql_run")
+    assert [statement["sql"] for statement in job["statements"]] == ["SET GLOBAL read_only = 1"]
+    assert job["replicate"] is False
+
+
 def test_healthy_replica_is_left_alone() -> None:
     host = pair(slave(replica()), master())
     arguments = ARGUMENTS | {"option_file": "/root/slave.cnf", "master_option_file": "/root/master.cnf"}

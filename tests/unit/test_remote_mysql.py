@@ -202,6 +202,45 @@ def test_values_are_never_part_of_a_statement(program: Any, tmp_path: Path) -> N
     assert all("DROP" not in statement for statement in session.statements)
 
 
+@pytest.mark.parametrize(
+    ("listed", "found"),
+    [
+        ({"gtid_binlog_state": "0-1-345,0-2-7"}, {"0-1": 345, "0-2": 7}),
+        ({"gtid_binlog_state": "4294967295-12-1"}, {"4294967295-12": 1}),
+        ({"gtid_binlog_state": ""}, {}),
+        # MySQL
+        ({}, {}),
+    ],
+)
+def test_transactions_are_told_by_domain_and_server(
+    program: Any, tmp_path: Path, listed: dict[str, str], found: dict[str, int]
+) -> None:
+    make_files(tmp_path)
+    usual = answers(tmp_path)
+    more = [{"Variable_name": name, "Value": value} for name, value in listed.items()]
+    session = Session(usual | {"SHOW GLOBAL VARIABLES": usual["SHOW GLOBAL VARIABLES"] + more})
+    _, status = asked(program, session, [])
+    assert status.gtid_state == found
+    assert set(status.variables) == {"server_id", "log_bin", "datadir", "log_bin_basename"}
+    # A server answers with the variables it was asked for.
+    ((_, values),) = [done for done in session.done if done[0].startswith("SHOW GLOBAL VARIABLES")]
+    assert "gtid_binlog_state" in values[0]
+
+
+@pytest.mark.parametrize(
+    ("column", "seconds"),
+    [({"Seconds_Behind_Master": 12}, 12), ({"Seconds_Behind_Master": 0}, 0), ({"Seconds_Behind_Master": None}, None)],
+)
+def test_lag_is_told_as_the_server_guesses_it(
+    program: Any, tmp_path: Path, column: dict[str, int | None], seconds: int | None
+) -> None:
+    make_files(tmp_path)
+    session = Session(answers(tmp_path) | {"SHOW SLAVE STATUS": [SLAVE_STATUS | column]})
+    _, status = asked(program, session, [])
+    assert status.replica is not None
+    assert status.replica.seconds_behind == seconds
+
+
 LOGS: dict[str, tuple[dict[str, Any], dict[str, Any], bool]] = {
     "from-the-beginning": ({}, {}, True),
     "database-as-old-as-the-log": ({}, {"made": {"configdb": 1000, "oxdb": 2000}}, True),

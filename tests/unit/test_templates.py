@@ -41,6 +41,7 @@ SITE = {
     "key_path": "/etc/ssl/private/open-xchange.key",
     "paths": PATHS,
     "retry": 5,
+    "balancer": "oxcluster",
     "members": [
         SimpleNamespace(address="192.0.2.11", load_factor=50, route="OX-1"),
         SimpleNamespace(address="192.0.2.12", load_factor=25, route="OX-2"),

@@ -1,0 +1,102 @@
+"""The guide's "Testing…" chapters: `pyinfra -y inventory.py ox_deploy.deploys.verify.verify`."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from pyinfra import host, inventory
+from pyinfra.api import deploy
+
+from ox_deploy import secrets
+from ox_deploy.cluster import Cluster, Node, cluster_of
+from ox_deploy.deploys.database import OPENEXCHANGE_USER, REPLICATION_USER, wanted_accounts
+from ox_deploy.deploys.openxchange import wanted_registration
+from ox_deploy.deploys.web import CERTIFICATE, SITE
+from ox_deploy.operations.verify import databases, filestore, network, registration, sessions
+from ox_deploy.operations.verify.report import report, take_part
+
+# Makes the names of what is made for a moment unique; the same on all hosts of a run.
+RUN = uuid4().hex[:12]
+
+
+@deploy("Verify")
+def verify() -> None:
+    """Try on the living cluster whether it works, from end to end; leave nothing behind."""
+    cluster = cluster_of(inventory)
+    node = cluster.node_of(host)
+    take_part()
+    if node in cluster.databases:
+        _test_databases(cluster, node)
+    if "groupware" in node.groups:
+        _test_filestore(cluster, node)
+        _test_network(cluster, node)
+        _test_configuration(cluster, node)
+    if "web" in node.groups:
+        _test_sessions(cluster, node)
+    report(name="Report", hosts={other.inventory_name: other.name for other in cluster.nodes})
+
+
+def _test_databases(cluster: Cluster, node: Node) -> None:
+    users, option_file = [REPLICATION_USER, OPENEXCHANGE_USER], node.mysql_option_file
+    is_master, slaves = node == cluster.master, len(cluster.slaves)
+    master = None if is_master else f"{cluster.master.address}:{cluster.settings.mysql_port}"
+    databases.replicates(users=users, option_file=option_file, master=master, slaves=slaves)
+    databases.read_only(users=users, option_file=option_file, writable=is_master)
+    databases.accounts(users=users, option_file=option_file, wanted=wanted_accounts(cluster))
+    databases.arrives(run=RUN, option_file=option_file, master=is_master, slaves=slaves)
+    databases.vanishes(run=RUN, option_file=option_file, master=is_master, slaves=slaves)
+
+
+def _test_filestore(cluster: Cluster, node: Node) -> None:
+    settings = cluster.settings
+    path = settings.filestore_path
+    hosts = {other.inventory_name: other.name for other in cluster.groupware}
+    owner = f"{settings.filestore_uid}:{settings.filestore_gid}"
+    filestore.mounted(path=path, source=None if node == cluster.filestore else cluster.filestore_source)
+    filestore.writes(path=path, run=RUN, node=node.name)
+    filestore.sees(path=path, run=RUN, node=node.name, hosts=hosts, owner=owner)
+    filestore.removes(path=path, run=RUN, node=node.name, hosts=hosts)
+
+
+def _test_network(cluster: Cluster, node: Node) -> None:
+    network.multicast(group=cluster.settings.cache_multicast_address, address=node.address)
+    peers = {other.name: other.address for other in cluster.groupware if other != node}
+    network.caches(peers=peers, ports=cluster.product.cache_ports)
+
+
+def _test_configuration(cluster: Cluster, node: Node) -> None:
+    assert node.route is not None
+    name = {"SERVER_NAME": cluster.settings.server_name}
+    registration.configuration(
+        wanted={
+            "groupware/system.properties": name,
+            "admindaemon/system.properties": name,
+            "groupware/ajp.properties": {"AJP_JVM_ROUTE": node.route},
+        }
+    )
+    if node == cluster.registrar:
+        registration.registered(wanted=wanted_registration(cluster))
+
+
+def _test_sessions(cluster: Cluster, node: Node) -> None:
+    web_name = cluster.settings.web_name
+    site = SITE.replace("sites-available", "sites-enabled")
+    members = [sessions.Member(other.name, other.route or "", other.load_factor) for other in cluster.groupware]
+    wanted = {other.address: other.route or "" for other in cluster.groupware}
+    registration.routes(address=node.address, web_name=web_name, certificate=CERTIFICATE, site=site, wanted=wanted)
+    sessions.redirects(address=node.address, web_name=web_name, certificate=CERTIFICATE, site=site)
+    sessions.certified(address=node.address, web_name=web_name, certificate=CERTIFICATE, site=site)
+    sessions.spreads(
+        address=node.address, web_name=web_name, certificate=CERTIFICATE, login=_login(cluster), members=members
+    )
+    sessions.stays()
+
+
+def _login(cluster: Cluster) -> sessions.Login | None:
+    """Return the first user of group data, with the context behind the name."""
+    passwords = secrets.load(cluster.settings.secrets_file)
+    for context in cluster.settings.contexts:
+        for user in context.users:
+            password = passwords.get(secrets.user_secret(context.id, user.name))
+            return sessions.Login(f"{user.name}@{context.name}", password)
+    return None

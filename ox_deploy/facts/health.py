@@ -1,0 +1,62 @@
+"""What tells whether a host is well, beyond what a deploy has to know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from ox_deploy.facts.base import JsonFact
+from ox_deploy.remote import Program
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Disk(_Answer):
+    """The file system of a path; sizes in bytes, `free` is what users other than root can still write."""
+
+    path: str
+    size: int
+    free: int
+
+
+class Member(_Answer):
+    """A member of the balancer as Apache sees it now; `url` is such as `ajp://192.0.2.11:8009`.
+
+    `disabled` is a person's doing (also drained, stopped), `error` is what the last request that went there found.
+    """
+
+    url: str
+    route: str
+    factor: int
+    disabled: bool
+    error: bool
+
+
+class Health(_Answer):
+    """One host. `time` is its clock in seconds since 1970.
+
+    `disks` lacks what did not answer, such as a dead NFS server. `certificate` is PEM, the server's own first, then its
+    chain; None if there is no such file. `members` is None if Apache was not asked or, as `balancer_error` says, could
+    not be.
+    """
+
+    time: float = 0
+    disks: list[Disk] = []
+    certificate: str | None = None
+    members: list[Member] | None = None
+    balancer_error: str = ""
+
+
+class HostHealth(JsonFact[Health]):
+    """Disks, the certificate in place, and what the balancer thinks of its members."""
+
+    def command(self, disks: list[str], certificate: str | None = None, balancer: str | None = None) -> Program:
+        """Ask for the file systems of `disks` (paths), the text of the file `certificate`, and a balancer by name."""
+        return Program("host_health", {"disks": disks, "certificate": certificate, "balancer": balancer})
+
+    def parse(self, document: dict[str, Any]) -> Health:
+        """Return the typed form."""
+        return Health.model_validate(document)

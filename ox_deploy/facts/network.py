@@ -1,0 +1,33 @@
+"""Whether the discovery of the caches leaves by the interface of the cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ox_deploy.facts.base import JsonFact
+from ox_deploy.facts.service import ServiceStatus, parse_status
+from ox_deploy.remote import Program
+
+
+@dataclass(frozen=True)
+class RouteStatus:
+    """The unit that sets the route, and whether the kernel has the route now."""
+
+    service: ServiceStatus = field(default_factory=ServiceStatus)
+    present: bool = False
+
+
+class MulticastRoute(JsonFact[RouteStatus]):
+    """The route of a multicast network by the interface with an address."""
+
+    def command(self, network: str, address: str, files: dict[str, str | None], units: list[str]) -> Program:
+        """Ask for the route, and for `files` (path -> None) and `units` that set it."""
+        service = {"name": "multicast", "files": files, "units": units}
+        return Program("multicast_state", {"network": network, "address": address, "service": service})
+
+    def parse(self, document: dict[str, Any]) -> RouteStatus:
+        """Return the typed form."""
+        if not document:
+            return RouteStatus()
+        return RouteStatus(service=parse_status(document["service"]), present=document["present"])

@@ -1,0 +1,194 @@
+"""What the tests of `verify` bring to light on a host.
+
+`Canary` and `SharedFiles` are facts that leave something on the host for a moment. What they make, a later step takes
+away, and systemd does so after two minutes if that step never comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from ox_deploy.facts.base import JsonFact, Question
+from ox_deploy.remote import Program, together
+
+
+class Answers(JsonFact[list[Any]]):
+    """The answers to several questions, None for one that has to be asked on its own."""
+
+    def command(self, questions: Sequence[Question[Any]]) -> Program:
+        """Ask all of them in one go."""
+        return together([question.program for question in questions])
+
+    def parse(self, document: Any) -> list[Any]:
+        """Return them; a host without Python has none."""
+        return list(document)
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Trial(_Answer):
+    """What came of a test; `error` says why it could not be made."""
+
+    error: str = "there is no Python on the host"
+
+
+class CanaryTrial(Trial):
+    """`age` is that of the row in seconds when it was seen first, None if it did not come; `gone` of the database."""
+
+    age: float | None = None
+    gone: bool = False
+
+
+class Canary(JsonFact[CanaryTrial]):
+    """A database that travels from the master to its slaves. Has an effect: it makes the database and drops it."""
+
+    def command(
+        self, step: Literal["create", "see", "drop", "gone"], run: str, option_file: str | None = None
+    ) -> Program:
+        """Go through a step: `create` and `drop` on the master, at the same time `see` and `gone` on its slaves.
+
+        + run: makes the name of the database unique
+        """
+        return Program("verify_canary", {"step": step, "run": run, "option_file": option_file})
+
+    def parse(self, document: dict[str, Any]) -> CanaryTrial:
+        """Return the typed form."""
+        return CanaryTrial.model_validate(document)
+
+
+class SharedFile(_Answer):
+    """A file that could be read; `owner` is `uid:gid`."""
+
+    owner: str
+    text: str
+
+
+class FilestoreTrial(Trial):
+    """`files` are those that could be read, by the node that wrote them; `left` the nodes whose file stays."""
+
+    files: dict[str, SharedFile] = {}
+    left: list[str] = []
+
+
+class SharedFiles(JsonFact[FilestoreTrial]):
+    """A file of each node in the filestore. Has an effect: it makes this node's file and removes the next node's."""
+
+    def command(
+        self, step: Literal["write", "see", "remove"], path: str, run: str, node: str, nodes: list[str]
+    ) -> Program:
+        """Go through a step, on all nodes at the same time.
+
+        + path: the mount point
+        + run: makes the names of the files unique
+        + node: the name of this node
+        + nodes: the names of all that take part
+        """
+        return Program("verify_filestore", {"step": step, "path": path, "run": run, "node": node, "nodes": nodes})
+
+    def parse(self, document: dict[str, Any]) -> FilestoreTrial:
+        """Return the typed form."""
+        return FilestoreTrial.model_validate(document)
+
+
+class Mounted(_Answer):
+    """What is mounted."""
+
+    source: str
+    type: str
+
+
+class MountTrial(Trial):
+    """`mount` is None where nothing is mounted."""
+
+    mount: Mounted | None = None
+
+
+class MountPoint(JsonFact[MountTrial]):
+    """What is mounted at a path, told without touching it."""
+
+    def command(self, path: str) -> Program:
+        """Ask for the mount point `path`."""
+        return Program("verify_mount", {"path": path})
+
+    def parse(self, document: dict[str, Any]) -> MountTrial:
+        """Return the typed form."""
+        return MountTrial.model_validate(document)
+
+
+class Route(_Answer):
+    """A route of the kernel's table; `network` as in `224.0.0.0/8`."""
+
+    network: str
+    interface: str
+
+
+class RouteTrial(Trial):
+    """The most specific `route`, None if there is none; `interface` has the node's address."""
+
+    route: Route | None = None
+    interface: str | None = None
+
+
+class MulticastRoute(JsonFact[RouteTrial]):
+    """The way of multicast out of this host."""
+
+    def command(self, group: str, address: str) -> Program:
+        """Ask for the route to the multicast address `group`, and for the interface with `address`."""
+        return Program("verify_route", {"group": group, "address": address})
+
+    def parse(self, document: dict[str, Any]) -> RouteTrial:
+        """Return the typed form."""
+        return RouteTrial.model_validate(document)
+
+
+class RedirectTrial(Trial):
+    """The answer to plain HTTP."""
+
+    status: int = 0
+    location: str = ""
+
+
+class CertificateTrial(Trial):
+    """Why the certificate that HTTPS shows is not accepted, or ""."""
+
+    refused: str = ""
+
+
+class BalancerTrial(Trial):
+    """The routes in the balancer's configuration by the address of the member."""
+
+    routes: dict[str, str] = {}
+
+
+class FrontEnd(_Answer):
+    """What a web host answers without a login."""
+
+    redirect: RedirectTrial = RedirectTrial()
+    certificate: CertificateTrial = CertificateTrial()
+    balancer: BalancerTrial = BalancerTrial()
+
+
+class WebHost(JsonFact[FrontEnd]):
+    """A web host, asked by itself at its own address."""
+
+    def command(self, address: str, web_name: str, certificate: str, site: str) -> Program:
+        """Ask for plain HTTP and HTTPS under `web_name`, with the files `certificate` and `site` on the host."""
+        wanted = {"address": address, "web_name": web_name, "certificate": certificate, "site": site}
+        return Program("verify_web", wanted)
+
+    def parse(self, document: dict[str, Any]) -> FrontEnd:
+        """Return the typed form."""
+        return FrontEnd.model_validate(document)
+
+
+class LoginTrial(Trial):
+    """Logins by route, failed ones by what was said, and how many requests of a session went to another node."""
+
+    routes: dict[str, int] = {}
+    failures: dict[str, int] = {}
+    moved: int = 0

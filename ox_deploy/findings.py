@@ -1,0 +1,33 @@
+"""What a look at the cluster brings to light, for `verify` and `status`."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Level(IntEnum):
+    """How bad it is; the numbers are the exit codes that monitoring systems know."""
+
+    FINE = 0
+    WARNING = 1
+    CRITICAL = 2
+
+
+class Finding(BaseModel):
+    """One thing that is not as it should be, on one host.
+
+    `state` is its name, such as "slave stopped"; there is one remedy for each name. `about` tells findings of one
+    state on one host apart: another host, or a path.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    state: str
+    level: Level
+    host: str
+    found: str
+    wanted: str
+    remedy: str
+    about: str = ""

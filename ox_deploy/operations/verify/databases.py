@@ -1,0 +1,180 @@
+"""Guide: Testing Master/Slave."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ox_deploy.facts.base import Question
+from ox_deploy.facts.mysql import Account, Mysql, MysqlStatus, Replica
+from ox_deploy.facts.verify import Canary
+from ox_deploy.findings import Finding
+from ox_deploy.operations.mysql import WantedAccount, account_statements, not_ready, stale_accounts
+from ox_deploy.operations.verify.checks import CouldNotRun, Verdict, check, holds, learn, made, problem
+
+REPLICATES = "Every slave replicates from the master"
+ARRIVES = "A new database reaches every slave"
+NO_SLAVE = "there is no slave"
+DEPLOY = "run the deploy (`pyinfra inventory.py deploy.py`)"
+
+
+def _question(users: Sequence[str], option_file: str | None = None, **_: Any) -> Question[MysqlStatus]:
+    return Question(Mysql, users=list(users), option_file=option_file)
+
+
+def _running(users: Sequence[str], option_file: str | None) -> MysqlStatus:
+    """Return the server of this host; raises CouldNotRun unless it runs."""
+    status = learn(_question(users, option_file))
+    sentence = not_ready(status, "this host")
+    if sentence:
+        raise CouldNotRun(sentence.rstrip("."))
+    return status
+
+
+@check(REPLICATES, asks=_question)
+def replicates(users: Sequence[str], option_file: str | None, master: str | None, slaves: int) -> Verdict:
+    """
+    Check that both threads of a slave run, and that they read from the master.
+
+    + users: as for `accounts`, so that one question answers both
+    + option_file: root-only option file on the host, where root cannot log in over the socket
+    + master: `address:port` of the master on a slave, None on the master itself
+    + slaves: how many slaves the master has
+    """
+    status = _running(users, option_file)
+    if master is None:
+        return _master(status, slaves)
+    replica = status.replica
+    if replica is None:
+        found = "it reads from no master"
+        return Verdict(findings=[problem("slave not set up", found, f"it replicates from {master}", DEPLOY)])
+    findings = [*_wrong_master(replica, master), *_stopped(replica)]
+    return Verdict(f"from {master}", findings)
+
+
+def _master(status: MysqlStatus, slaves: int) -> Verdict:
+    if not slaves:
+        return Verdict(NO_SLAVE)
+    if status.binary_log is None:
+        found = "the master writes none, so its slaves learn nothing"
+        return Verdict(findings=[problem("no binary log", found, "it writes a binary log", DEPLOY)])
+    return Verdict(f"writes {status.binary_log.file}")
+
+
+def _wrong_master(replica: Replica, master: str) -> list[Finding]:
+    found = f"{replica.host}:{replica.port}"
+    if found == master:
+        return []
+    remedy = "correct `db_master` of the inventory, or run `STOP SLAVE; RESET SLAVE ALL` there and deploy"
+    return [problem("slave of another master", f"it replicates from {found}", f"from {master}", remedy)]
+
+
+def _stopped(replica: Replica) -> list[Finding]:
+    threads = {"Slave_IO_Running": replica.io_running, "Slave_SQL_Running": replica.sql_running}
+    if set(threads.values()) == {"Yes"}:
+        return []
+    shown = ", ".join(f"{name} is {value}" for name, value in threads.items())
+    errors = " ".join(filter(None, [replica.io_error, replica.sql_error])) or "without an error"
+    remedy = "put right what the error names, then run `START SLAVE` or deploy"
+    return [problem("slave stopped", f"{shown} ({errors})", "both threads run (Yes)", remedy)]
+
+
+@check("Only the master can be written", asks=_question)
+def read_only(users: Sequence[str], option_file: str | None, writable: bool) -> Verdict:
+    """
+    Check that `read_only` is on at a slave and off at the master.
+
+    + users, option_file: as for `replicates`
+    + writable: whether this is the master
+    """
+    value = _running(users, option_file).variables.get("read_only", "unknown")
+    measured = f"read_only is {value}"
+    if writable == (value == "OFF"):
+        return Verdict(measured)
+    if writable:
+        return Verdict(findings=[problem("master is read-only", measured, "read_only is OFF", DEPLOY)])
+    remedy = f"run `SET GLOBAL read_only = 1` there; look for what was written to it meanwhile; {DEPLOY}"
+    return Verdict(findings=[problem("slave writable", measured, "read_only is ON", remedy)])
+
+
+@check("Every server has the same accounts, rights and passwords", asks=_question)
+def accounts(users: Sequence[str], option_file: str | None, wanted: Sequence[WantedAccount]) -> Verdict:
+    """
+    Check the accounts of the slaves and of Open-Xchange, on the master and on every slave.
+
+    + users: the user names that are ours
+    + option_file: as for `replicates`
+    + wanted: the accounts as they should be, the same on all servers
+    """
+    status = _running(users, option_file)
+    known = {(account.user, account.host): account for account in status.accounts}
+    compared = [_compare(account, known.get((account.user, account.host))) for account in wanted]
+    stale = [_stale(account) for account in stale_accounts(wanted, status.accounts)]
+    findings = [finding for finding in compared if finding]
+    return Verdict(f"{len(wanted)} accounts", [*findings, *stale])
+
+
+def _compare(wanted: WantedAccount, found: Account | None) -> Finding | None:
+    who = f"'{wanted.user}'@'{wanted.host}'"
+    if found is None:
+        return problem("account missing", f"there is no {who}", "it exists on every database server", DEPLOY)
+    labels = [statement.label for statement in account_statements(wanted, found)]
+    if not labels:
+        return None
+    shown = f"{who} differs, a deploy would: {'; '.join(labels)}"
+    return problem("account differs", shown, "the same password and rights on every database server", DEPLOY)
+
+
+def _stale(account: Account) -> Finding:
+    who = f"'{account.user}'@'{account.host}'"
+    wanted = "accounts for addresses of the inventory only"
+    remedy = "drop it, or deploy with `--data remove_stale_accounts=true`"
+    return problem("account of no host", f"there is {who}", wanted, remedy)
+
+
+@check(ARRIVES)
+def arrives(run: str, option_file: str | None, master: bool, slaves: int) -> Verdict:
+    """
+    Make a database on the master and write a row, while the slaves wait for it.
+
+    + run: makes the name of the database unique; the same on all hosts
+    + option_file: as for `replicates`
+    + master: whether this is the master
+    + slaves: how many slaves there are; without any, nothing is made
+
+    If the master dies before `vanishes`, its systemd drops the database after two minutes.
+    """
+    if not slaves:
+        return Verdict(NO_SLAVE)
+    if master:
+        made(learn(Question(Canary, step="create", run=run, option_file=option_file)))
+        return Verdict("made")
+    if not holds(REPLICATES):
+        return Verdict(skipped="it does not replicate")
+    age = made(learn(Question(Canary, step="see", run=run, option_file=option_file))).age
+    if age is None:
+        remedy = "look for what keeps the slave busy (`SHOW PROCESSLIST`) or the master from sending, and run again"
+        found = "a row written on the master did not come within 10 seconds"
+        return Verdict(findings=[problem("slave lagging", found, "it comes at once", remedy)])
+    return Verdict(f"after {age:.2f} s" if age >= 0 else f"at once (its clock is {-age:.2f} s behind the master's)")
+
+
+@check("A dropped database is gone from every slave")
+def vanishes(run: str, option_file: str | None, master: bool, slaves: int) -> Verdict:
+    """
+    Drop the database of `arrives` on the master, and wait on the slaves until it is gone.
+
+    + run, option_file, master, slaves: as for `arrives`
+    """
+    if not slaves:
+        return Verdict(NO_SLAVE)
+    if master:
+        made(learn(Question(Canary, step="drop", run=run, option_file=option_file)))
+        return Verdict("dropped")
+    if not holds(ARRIVES):
+        return Verdict(skipped="it did not come")
+    if made(learn(Question(Canary, step="gone", run=run, option_file=option_file))).gone:
+        return Verdict("gone")
+    remedy = f"drop `ox_verify_{run}` on the master if it is still there, and wait until it is gone here"
+    found = f"ox_verify_{run} is still here 10 seconds after the master was told to drop it"
+    return Verdict(findings=[problem("dropped database stays", found, "it is gone", remedy)])

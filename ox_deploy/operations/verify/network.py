@@ -1,0 +1,67 @@
+"""Guide: Test the network settings."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from typing import Any
+
+from ox_deploy.facts.base import Question
+from ox_deploy.facts.openxchange import CachePeers
+from ox_deploy.facts.verify import MulticastRoute, Route, RouteTrial
+from ox_deploy.findings import Finding
+from ox_deploy.operations.verify.checks import Verdict, check, learn, made, problem
+
+
+def _route_question(group: str, address: str) -> Question[RouteTrial]:
+    return Question(MulticastRoute, group=group, address=address)
+
+
+@check("Multicast leaves by the cluster's interface", asks=_route_question)
+def multicast(group: str, address: str) -> Verdict:
+    """
+    Check the kernel's route for the discovery of the other nodes.
+
+    + group: the multicast address of the caches
+    + address: the node's address, whose interface should be the one
+    """
+    trial = made(learn(_route_question(group, address)))
+    route = trial.route
+    found = f"{route.network} by {route.interface}" if route else f"no route to {group}"
+    if _is_multicast(route) and route and route.interface == trial.interface:
+        return Verdict(found)
+    interface = trial.interface or f"the interface with {address}"
+    wanted = f"a route for multicast to {group} by {interface}"
+    remedy = "run `systemctl restart ox-multicast-route`, or deploy"
+    return Verdict(findings=[problem("no multicast route", found, wanted, remedy)])
+
+
+def _is_multicast(route: Route | None) -> bool:
+    """Tell whether a route is for multicast; a default route covers that, too, but is for whatever is not local."""
+    return route is not None and ipaddress.IPv4Network(route.network).is_multicast
+
+
+def _caches_question(ports: Mapping[str, int], **_: Any) -> Question[dict[str, list[int]]]:
+    return Question(CachePeers, ports=list(ports.values()))
+
+
+@check("The caches of all nodes are connected", asks=_caches_question)
+def caches(peers: Mapping[str, str], ports: Mapping[str, int]) -> Verdict:
+    """
+    Check that each cache service is connected with every other node.
+
+    + peers: addresses of the other nodes by their name
+    + ports: TCP ports of the caches by service
+    """
+    found = learn(_caches_question(ports))
+    findings = [finding for name in peers for finding in _alone(name, found.get(peers[name], []), ports)]
+    return Verdict(f"connected with {', '.join(peers) or 'nobody, there is no other node'}", findings)
+
+
+def _alone(name: str, connected: list[int], ports: Mapping[str, int]) -> list[Finding]:
+    missing = [f"{service} ({port})" for service, port in ports.items() if port not in connected]
+    if not missing:
+        return []
+    found = f"no connection with {name} for: {', '.join(missing)}"
+    remedy = "look whether multicast passes between the nodes and the daemons of both run; then restart the daemons"
+    return [problem("caches not connected", found, "each cache is connected with each other node", remedy)]

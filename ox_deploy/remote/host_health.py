@@ -1,0 +1,93 @@
+"""Print whether this host is well: clock, disks, the certificate in place, and the balancer's members."""
+
+import contextlib
+import http.client
+import pathlib
+import re
+import ssl
+import time
+from xml.etree import ElementTree
+
+# How long a disk, and Apache, is waited for.
+SECONDS = 3
+# A key in the same file is no match.
+CERTIFICATE = r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\n?"
+# The site lets only this host in there.
+PORT, MANAGER = 443, "https://127.0.0.1/balancer-manager"
+NAMES = {"httpd": "http://httpd.apache.org"}
+
+
+def host_health(wanted):
+    """Return all of it."""
+    members, error = balancer_of(wanted["balancer"]) if wanted["balancer"] else (None, "")
+    return {
+        "time": time.time(),
+        "disks": [disk for disk in map(disk_of, wanted["disks"]) if disk],
+        "certificate": certificates_in(wanted["certificate"]) if wanted["certificate"] else None,
+        "members": members,
+        "balancer_error": error,
+    }
+
+
+def disk_of(path):
+    """Return the file system of a path, or of its nearest parent that exists; None if it does not answer."""
+    for place in (path, *map(str, pathlib.PurePath(path).parents)):
+        done = run_for(SECONDS, ["env", "LC_ALL=C", "stat", "-f", "-c", "%S %b %a", place])
+        if done and done.stdout:
+            block, blocks, free = map(int, done.stdout.split())
+            return {"path": path, "size": blocks * block, "free": free * block}
+        if done is None or "No such file" not in done.stderr:
+            break
+    return None
+
+
+def certificates_in(path):
+    """Return the certificates of a PEM file and nothing else of it, or None if there is no such file."""
+    data = read(path)
+    return None if data is None else "".join(re.findall(CERTIFICATE, data.decode(errors="replace")))
+
+
+def balancer_of(name):
+    """Return the members of a balancer, or None and why they are not known."""
+    try:
+        document = ElementTree.fromstring(manager_page())
+    except ElementTree.ParseError:
+        return None, "{} does not answer in XML".format(MANAGER)
+    except (OSError, http.client.HTTPException) as error:
+        return None, "{} does not answer: {}".format(MANAGER, error)
+    for balancer in document.iterfind("httpd:balancers/httpd:balancer", NAMES):
+        if text_of(balancer, "name") == "balancer://" + name:
+            return [member_of(worker) for worker in balancer.iterfind("httpd:workers/httpd:worker", NAMES)], ""
+    return None, "{} shows no balancer {}".format(MANAGER, name)
+
+
+def manager_page():
+    """Return what Apache's balancer-manager on this host says, as XML."""
+    # We talk to ourselves, and the certificate is for another name.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with contextlib.closing(http.client.HTTPSConnection("127.0.0.1", PORT, timeout=SECONDS, context=context)) as apache:
+        # Without a referer of its own site Apache ignores the query and answers in HTML.
+        apache.request("GET", "/balancer-manager?xml=1", headers={"Host": "127.0.0.1", "Referer": MANAGER})
+        answer = apache.getresponse()
+        if answer.status != http.client.OK:
+            raise http.client.HTTPException("{} {}".format(answer.status, answer.reason))
+        return answer.read()
+
+
+def member_of(worker):
+    """Return one member; Apache's own name for it lacks the port if that is the usual one."""
+    states = set(text_of(worker, "status").split())
+    return {
+        "url": "{}://{}:{}".format(*(text_of(worker, name) for name in ("scheme", "hostname", "port"))),
+        "route": text_of(worker, "route"),
+        # Such as 50.00, since Apache knows hundredths.
+        "factor": round(float(text_of(worker, "loadfactor"))),
+        "disabled": not states.isdisjoint({"Dis", "Drn", "Stop"}),
+        "error": not states.isdisjoint({"Err", "HcFl"}),
+    }
+
+
+def text_of(element, name):
+    """Return the text of the first child of this name."""
+    return element.findtext("httpd:" + name, "", NAMES)

@@ -1,0 +1,22 @@
+"""Print whether a multicast network is routed by the interface with this host's address."""
+
+
+def multicast_state(wanted):
+    """Return the state of the route and of the unit that sets it."""
+    return {
+        "service": service_state(wanted["service"]),
+        "present": interface_of(wanted["address"]) in interfaces_to(wanted["network"]),
+    }
+
+
+def interface_of(address):
+    """Return the name of the interface with an address, or None."""
+    for line in run(["ip", "-4", "-o", "address", "show", "to", address]).stdout.splitlines():
+        return line.split()[1]
+    return None
+
+
+def interfaces_to(network):
+    """Return the names of the interfaces by which the kernel routes exactly this network."""
+    fields = run(["ip", "-4", "route", "show", "exact", network]).stdout.split()
+    return [name for word, name in zip(fields, fields[1:]) if word == "dev"]

@@ -1,0 +1,74 @@
+"""`python -m ox_deploy.status inventory.py`: what is wrong right now.
+
+Exit code for a monitoring system: 0 fine, 1 warning, 2 critical, 3 if the status could not be taken.
+"""
+
+from __future__ import annotations
+
+# Before anything else: it makes the standard library wait without blocking other hosts.
+import pyinfra_cli  # type: ignore[import-untyped]  # noqa: F401 # isort: skip
+
+import json
+import logging
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from ox_deploy.errors import InputError
+from ox_deploy.status import memory
+from ox_deploy.status.gather import gather
+from ox_deploy.status.page import render_page
+from ox_deploy.status.snapshot import Changes, Snapshot, compare
+from ox_deploy.status.states import find
+from ox_deploy.status.table import print_snapshot
+from ox_deploy.status.view import view
+
+CANNOT_TELL = 3
+
+
+def take(inventory_file: str, ssh_user: str | None, sudo: bool) -> Snapshot:
+    """Look at all hosts of an inventory and return what they are like."""
+    cluster, seen = gather(inventory_file, ssh_user, sudo)
+    return view(cluster, seen, find(cluster, seen), datetime.now(UTC))
+
+
+def show(snapshot: Snapshot, changes: Changes, as_json: bool) -> None:
+    """Print a status for people, or for other programs."""
+    if as_json:
+        document = {"level": int(snapshot.level), **snapshot.model_dump(mode="json")}
+        click.echo(json.dumps(document | {"changes": changes.model_dump(mode="json")}, indent=2))
+    else:
+        print_snapshot(Console(), snapshot, changes)
+
+
+@click.command()
+@click.argument("inventory", type=click.Path(exists=True, dir_okay=False))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@click.option("--html", type=click.Path(dir_okay=False, writable=True), help="Write a page with a picture, too.")
+@click.option("--ssh-user", help="User to log in with by SSH.")
+@click.option("--sudo", is_flag=True, help="Become root with sudo on the hosts.")
+def main(inventory: str, as_json: bool, html: str | None, ssh_user: str | None, sudo: bool) -> None:
+    """Show what is wrong in the cluster of INVENTORY right now. Reads only."""
+    logging.getLogger("pyinfra").setLevel(logging.CRITICAL + 1)
+    try:
+        snapshot = take(inventory, ssh_user, sudo)
+    except InputError as error:
+        click.echo(str(error), err=True)
+        sys.exit(CANNOT_TELL)
+    file = memory.place(inventory)
+    changes = compare(memory.recall(file), snapshot)
+    memory.remember(file, snapshot)
+    if html:
+        Path(html).write_text(render_page(snapshot, changes), encoding="utf-8")
+    show(snapshot, changes, as_json)
+    sys.stdout.flush()
+    # A host that does not answer may hold a thread or a child process that is still waiting for it.
+    os._exit(snapshot.level)
+
+
+if __name__ == "__main__":
+    main()

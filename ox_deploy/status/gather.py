@@ -1,0 +1,203 @@
+"""Asks every host of the cluster once, all at the same time, and waits no longer than a limit for any of them.
+
+The questions are those that a deploy would ask, so that the status also tells what a deploy would change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gevent
+from pyinfra.api import Config, Host, State
+from pyinfra.api.exceptions import OperationError
+from pyinfra.api.state import StateStage
+from pyinfra.context import ctx_config, ctx_host, ctx_inventory, ctx_state
+from pyinfra_cli.inventory import make_inventory  # type: ignore[import-untyped]
+
+from ox_deploy import ahead
+from ox_deploy.cluster import Cluster, Node, cluster_of
+from ox_deploy.deploys.clustering import configure_multicast, start_cluster
+from ox_deploy.deploys.database import set_up_databases
+from ox_deploy.deploys.filestore import set_up_filestore
+from ox_deploy.deploys.hosts import prepare_hosts
+from ox_deploy.deploys.openxchange import configure_open_xchange
+from ox_deploy.deploys.web import BALANCER, CERTIFICATE, set_up_balancer
+from ox_deploy.facts.base import Question
+from ox_deploy.facts.health import Health, HostHealth
+from ox_deploy.facts.hosts import HostState, HostStatus
+from ox_deploy.facts.mysql import Mysql
+from ox_deploy.facts.network import MulticastRoute
+from ox_deploy.facts.nfs import FilestoreMount
+from ox_deploy.facts.openxchange import CachePeers, Configdb, Daemons, OpenXchangeConfiguration
+from ox_deploy.facts.service import Service
+from ox_deploy.operations import hosts
+from ox_deploy.status.seen import Drift, Seen
+
+CHAPTERS = (
+    prepare_hosts,
+    set_up_databases,
+    set_up_filestore,
+    set_up_balancer,
+    configure_multicast,
+    configure_open_xchange,
+    start_cluster,
+)
+# How long a host may take for a connection, and for everything, in seconds.
+CONNECT_SECONDS = 4
+HOST_SECONDS = 8
+DATABASE_DIRECTORY = "/var/lib/mysql"
+FIELDS = {
+    Mysql: "mysql",
+    FilestoreMount: "mount",
+    MulticastRoute: "route",
+    OpenXchangeConfiguration: "configuration",
+    Daemons: "daemons",
+    CachePeers: "caches",
+    Configdb: "registration",
+    HostHealth: "health",
+}
+
+
+def gather(inventory_file: str, ssh_user: str | None, sudo: bool) -> tuple[Cluster, list[Seen]]:
+    """Return the cluster and what was seen of each host. Changes nothing on any host.
+
+    + inventory_file: the inventory, with its group data beside it
+    + ssh_user: user to log in as, None for what the inventory says
+    + sudo: become root with sudo, if the inventory does not say so
+
+    Raises InputError where inventory, group data or secrets are wrong.
+    """
+    config = Config(SUDO=sudo, CONNECT_TIMEOUT=CONNECT_SECONDS)  # type: ignore[no-untyped-call]
+    with _pyinfra(config) as state:
+        override = {"ssh_user": ssh_user} if ssh_user else {}
+        inventory = make_inventory(inventory_file, cwd=str(Path.cwd()), override_data=override)
+        state.init(inventory, config)
+        with _set(ctx_inventory, inventory):
+            return _gather(state)
+
+
+def _gather(state: State) -> tuple[Cluster, list[Seen]]:
+    state.current_stage = StateStage.Prepare
+    cluster = cluster_of(state.inventory)
+    all_hosts = [state.inventory.get_host(node.inventory_name) for node in cluster.nodes]
+    for host in all_hosts:
+        state.activate_host(host)
+        _plan(host)
+        # pyinfra's own notes of the operations are not used, and those of different hosts would not fit together.
+        state.op_meta.clear()
+    jobs = [gevent.spawn(_look_at, cluster, node, host) for node, host in zip(cluster.nodes, all_hosts, strict=True)]
+    gevent.joinall(jobs)
+    seen = [job.get() for job in jobs]
+    for host, one in zip(all_hosts, seen, strict=True):
+        one.drift = [] if one.unreachable else list(_drift(host, one))
+    return cluster, seen
+
+
+@contextmanager
+def _set(context: Any, value: Any) -> Iterator[None]:
+    """Set what pyinfra calls a context, for a while; its own `use` does not clean up after an exception."""
+    context.set(value)
+    try:
+        yield
+    finally:
+        context.reset()
+
+
+@contextmanager
+def _pyinfra(config: Config) -> Iterator[State]:
+    """Have pyinfra ready to read an inventory."""
+    state = State(check_for_changes=False)
+    state.cwd = str(Path.cwd())
+    with _set(ctx_state, state), _set(ctx_config, config):
+        yield state
+
+
+def _plan(host: Host) -> None:
+    """Note what a deploy would do on the host, and so what it would ask."""
+    with _set(ctx_host, host):
+        for chapter in CHAPTERS:
+            chapter()
+
+
+def _look_at(cluster: Cluster, node: Node, host: Host) -> Seen:
+    """Ask one host everything, in one command."""
+    seen = Seen(node)
+    limit = gevent.Timeout.start_new(HOST_SECONDS)
+    try:
+        _ask(cluster, seen, host)
+    except gevent.Timeout:
+        seen.unreachable = f"no answer within {HOST_SECONDS} seconds"
+    except Exception as error:
+        seen.unreachable = str(error) or type(error).__name__
+    finally:
+        limit.close()
+    return seen
+
+
+def _ask(cluster: Cluster, seen: Seen, host: Host) -> None:
+    health = _health_question(cluster, seen.node)
+    with _set(ctx_host, host):
+        host.connect(show_errors=False, raise_exceptions=True)
+        questions = [*ahead.planned(), health]
+        prepare = ahead.calls(host)[0].arguments
+        arguments = {key: prepare[key] for key in ("user", "uid", "gid", "packages")}
+        status = host.get_fact(HostState, **arguments, questions=questions, wait=0, _timeout=HOST_SECONDS)
+        if not status.init:
+            raise RuntimeError("the host gave no answer")
+        answers = dict(zip(questions, status.answers, strict=False))
+        ahead.keep(answers)
+    _note(seen, status, answers)
+
+
+def _health_question(cluster: Cluster, node: Node) -> Question[Health]:
+    disks = ["/"]
+    if node in cluster.databases:
+        disks.append(DATABASE_DIRECTORY)
+    if node == cluster.filestore:
+        disks.append(cluster.settings.filestore_path)
+    balances = "web" in node.groups
+    return Question(
+        HostHealth,
+        disks=disks,
+        certificate=CERTIFICATE if balances else None,
+        balancer=BALANCER if balances else None,
+    )
+
+
+def _note(seen: Seen, status: HostStatus, answers: dict[Question[Any], dict[str, Any] | None]) -> None:
+    """Keep the answers in their typed form."""
+    for question, document in answers.items():
+        if document is None:
+            continue
+        answer = question.fact().parse(document)
+        if question.fact is Service:
+            seen.services[question.arguments["service"]] = answer
+        else:
+            setattr(seen, FIELDS[question.fact], answer)
+    seen.host = status
+
+
+def _drift(host: Host, seen: Seen) -> Iterator[Drift]:
+    """Yield the operations in which a deploy would change something, or refuse to."""
+    assert seen.host is not None
+    with _set(ctx_host, host):
+        hosts.remember(seen.host)
+        for call in ahead.calls(host):
+            if _is_known(call.questions):
+                yield from _try(call)
+
+
+def _is_known(questions: Sequence[tuple[Host, Any]]) -> bool:
+    return all(ahead.answer(host, question) is not None for host, question in questions)
+
+
+def _try(call: ahead.Call) -> Iterator[Drift]:
+    """Look for a change as pyinfra does: an operation that yields anything has something to do."""
+    try:
+        if next(call.operation(**call.arguments), None) is not None:
+            yield Drift(call.name)
+    except OperationError as error:
+        yield Drift(call.name, str(error))

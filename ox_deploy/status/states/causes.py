@@ -1,0 +1,105 @@
+"""Causes hide their consequences: what is broken is reported as itself and nothing else.
+
+- `HIDES`: which state hides which other one, and on which host it has to be. The master's server that is down, for
+  instance, hides that slaves cannot read from it, and a mount that is missing hides the daemons that systemd stops
+  with it.
+- `HIDES_DRIFT`: which operations of a deploy have something to do because of a state, and no more than that.
+- What is hidden still hides its own consequences: the NFS server that is down hides the missing mount, and that the
+  daemon.
+- A cause is as bad as the worst of what it hides: a missing route is critical where it leaves a node alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+from ox_deploy.facts.openxchange import Registration
+from ox_deploy.findings import Finding
+from ox_deploy.status.seen import Drift, Seen
+from ox_deploy.status.states.base import Picture
+
+Where = Literal["host", "about", "either", "anywhere"]
+
+# (cause, consequence) -> where the cause has to be: on the host of the consequence, on the other host that the
+# consequence is about, on either of them, or anywhere.
+HIDES: dict[tuple[str, str], Where] = {
+    ("master unreachable", "host unreachable"): "host",
+    ("master unreachable", "slave stopped"): "about",
+    ("slave stopped", "slave lagging"): "host",
+    ("host unreachable", "mount missing"): "about",
+    ("host unreachable", "mount stale"): "about",
+    ("NFS server down", "mount missing"): "about",
+    ("NFS server down", "mount stale"): "about",
+    ("mount missing", "admin daemon down"): "host",
+    ("mount missing", "groupware daemon down"): "host",
+    ("host unreachable", "balancer member in error"): "about",
+    ("groupware daemon down", "balancer member in error"): "about",
+    ("multicast route missing", "node alone"): "either",
+    ("multicast route missing", "cache link missing"): "either",
+    ("node alone", "cache link missing"): "either",
+}
+
+_DAEMON_DOWN = ("admin daemon down", "groupware daemon down")
+_CACHES_APART = ("host unreachable", *_DAEMON_DOWN, "multicast route missing", "node alone", "cache link missing")
+
+# (states, where one of them has to be, beginning of the names of the operations)
+HIDES_DRIFT: list[tuple[tuple[str, ...], Where, tuple[str, ...]]] = [
+    (("master unreachable", "database server down"), "host", ("Configure the server", "Make the accounts")),
+    (("slave writable",), "host", ("Configure the server", "Replicate")),
+    (("slave stopped", "database server down"), "host", ("Replicate",)),
+    (("master unreachable",), "anywhere", ("Replicate", "Create configdb")),
+    (("NFS server down",), "host", ("Export the filestore",)),
+    (("mount missing", "mount stale"), "host", ("Mount the filestore",)),
+    (("balancer down", "certificate unreadable"), "host", ("Balance sessions",)),
+    (("balancer member missing", "balancer member disabled"), "host", ("Balance sessions",)),
+    (("multicast route missing",), "host", ("Route multicast",)),
+    (_DAEMON_DOWN, "host", ("Start the daemons",)),
+    (_CACHES_APART, "anywhere", ("Wait until every node",)),
+]
+
+
+def without_consequences(findings: Sequence[Finding]) -> list[Finding]:
+    """Return the findings that none of the others is the cause of, each as bad as the worst of what it hides."""
+    causes = [finding for finding in findings if not any(_hides(cause, finding) for cause in findings)]
+    return [_as_bad_as_hidden(cause, findings) for cause in causes]
+
+
+def without_explained_drift(picture: Picture, findings: Sequence[Finding]) -> Picture:
+    """Return the picture without what a deploy would do only because of what was found already."""
+    seen = [
+        replace(one, drift=[drift for drift in one.drift if not _is_explained(drift, one, findings)])
+        for one in picture.seen.values()
+    ]
+    return Picture(picture.cluster, seen)
+
+
+def _hides(cause: Finding, finding: Finding) -> bool:
+    where = HIDES.get((cause.state, finding.state))
+    return where is not None and _is_there(cause, where, finding.host, finding.about)
+
+
+def _is_there(cause: Finding, where: Where, host: str, about: str = "") -> bool:
+    places = {"host": {host}, "about": {about}, "either": {host, about}}
+    return where == "anywhere" or cause.host in places[where]
+
+
+def _as_bad_as_hidden(cause: Finding, findings: Sequence[Finding]) -> Finding:
+    level = max([cause.level, *(finding.level for finding in findings if _hides(cause, finding))])
+    return cause.model_copy(update={"level": level})
+
+
+def _is_explained(drift: Drift, seen: Seen, findings: Sequence[Finding]) -> bool:
+    if drift.operation.startswith("Create configdb") and not _lacks_access(drift, seen):
+        return False
+    return any(
+        drift.operation.startswith(operations)
+        and any(finding.state in states and _is_there(finding, where, seen.node.name) for finding in findings)
+        for states, where, operations in HIDES_DRIFT
+    )
+
+
+def _lacks_access(drift: Drift, seen: Seen) -> bool:
+    """Tell whether configdb could not be asked; the operation says so only while it executes."""
+    return "cannot be asked" in drift.sentence or (seen.registration or Registration()).state == "no access"

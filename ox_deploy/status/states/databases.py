@@ -1,0 +1,159 @@
+"""States of the database master and its slaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ox_deploy.cluster import Node
+from ox_deploy.facts.mysql import MysqlStatus, Replica, ServerState
+from ox_deploy.findings import Level
+from ox_deploy.status.seen import Seen
+from ox_deploy.status.states.base import Picture, Problem, state
+
+LAG_SECONDS = 60
+
+
+@state(
+    "master unreachable",
+    Level.CRITICAL,
+    "start the host and its database server; `journalctl -u mariadb` there has the server's words",
+)
+def master_unreachable(picture: Picture) -> Iterator[Problem]:
+    """Find out whether the master's host or server cannot be asked."""
+    seen = picture.of(picture.cluster.master)
+    wanted = "the database master runs and can be asked"
+    if seen.unreachable:
+        yield Problem(seen.node, f"its host cannot be asked: {seen.unreachable}", wanted)
+    elif running_server(seen) is None:
+        yield Problem(seen.node, _why_no_server(seen), wanted)
+
+
+@state(
+    "database server down",
+    Level.CRITICAL,
+    "start it with `systemctl start mariadb`; `journalctl -u mariadb` there has its words",
+)
+def database_server_down(picture: Picture) -> Iterator[Problem]:
+    """Find slaves whose server cannot be asked."""
+    for seen in picture.answering(picture.cluster.slaves):
+        if running_server(seen) is None:
+            yield Problem(seen.node, _why_no_server(seen), "the database server runs and can be asked")
+
+
+@state(
+    "slave stopped",
+    Level.CRITICAL,
+    "put right what the error names, then run `START SLAVE` there; without an error, run the deploy, which starts "
+    "replication or sets it up",
+)
+def slave_stopped(picture: Picture) -> Iterator[Problem]:
+    """Find slaves that do not replicate."""
+    master = picture.cluster.master
+    wanted = f"it replicates from {master.name}: Slave_IO_Running and Slave_SQL_Running are Yes"
+    for node, status in _running_slaves(picture):
+        if status.replica is None:
+            yield Problem(node, "replication is not set up: the server has no master", wanted)
+            continue
+        stopped = _stopped_threads(status.replica)
+        if stopped:
+            # Only what reads from the master can have stopped because of it.
+            about = master.name if list(stopped) == ["IO"] else ""
+            yield Problem(node, "; ".join(stopped.values()), wanted, about)
+
+
+@state(
+    "slave lagging",
+    Level.WARNING,
+    "see what holds it up (`SHOW PROCESSLIST` there, the load of its disk); until then its readers see old data",
+)
+def slave_lagging(picture: Picture) -> Iterator[Problem]:
+    """Find slaves that are far behind the master."""
+    for node, status in _running_slaves(picture):
+        lag = status.replica.seconds_behind if status.replica else None
+        if lag is not None and lag > LAG_SECONDS:
+            yield Problem(node, f"it is {lag} s behind the master", f"it is at most {LAG_SECONDS} s behind")
+
+
+@state(
+    "slave writable",
+    Level.CRITICAL,
+    "run the deploy, which makes it read-only again; look for what was written there meanwhile",
+)
+def slave_writable(picture: Picture) -> Iterator[Problem]:
+    """Find slaves that others than their master may write to."""
+    for node, status in _running_slaves(picture):
+        read_only = status.variables.get("read_only", "unknown")
+        if read_only != "ON":
+            yield Problem(node, f"read_only is {read_only}", "read_only is ON")
+
+
+@state(
+    "errant transactions",
+    Level.WARNING,
+    "look at them with `mariadb-binlog` in the slave's binary log; undo them there (with `SET sql_log_bin = 0`) or "
+    "repeat them on the master, then run `RESET MASTER` on the slave, or seed it anew from the master",
+)
+def errant_transactions(picture: Picture) -> Iterator[Problem]:
+    """Find slaves that were written to by others than their master."""
+    master = running_server(picture.of(picture.cluster.master))
+    if master is None or not master.gtid_state:
+        return
+    for node, status in _running_slaves(picture):
+        errant = _errant_transactions(status, master)
+        if errant:
+            yield Problem(
+                node,
+                f"it has transactions that the master does not have: {', '.join(errant)}",
+                "all that is in its binary log came from the master",
+            )
+
+
+def running_server(seen: Seen) -> MysqlStatus | None:
+    """Return what the host's database server is like, if that is known."""
+    return seen.mysql if seen.mysql and seen.mysql.state is ServerState.RUNNING else None
+
+
+def _running_slaves(picture: Picture) -> Iterator[tuple[Node, MysqlStatus]]:
+    for seen in picture.answering(picture.cluster.slaves):
+        status = running_server(seen)
+        if status:
+            yield seen.node, status
+
+
+def _why_no_server(seen: Seen) -> str:
+    if seen.mysql is None:
+        return "its database server could not be asked"
+    detail = f" ({seen.mysql.error})" if seen.mysql.error else ""
+    return f"its database server is {seen.mysql.state.value}{detail}"
+
+
+def _stopped_threads(replica: Replica) -> dict[str, str]:
+    """Return the threads that do not run, in the server's own terms; one that still connects is given its time."""
+    stopped = {}
+    if replica.io_running == "No" or (replica.io_running != "Yes" and replica.io_error):
+        stopped["IO"] = f"Slave_IO_Running is {replica.io_running} ({replica.io_error or 'without an error'})"
+    if replica.sql_running != "Yes":
+        stopped["SQL"] = f"Slave_SQL_Running is {replica.sql_running} ({replica.sql_error or 'without an error'})"
+    return stopped
+
+
+def _errant_transactions(slave: MysqlStatus, master: MysqlStatus) -> list[str]:
+    errant = []
+    for origin, number in slave.gtid_state.items():
+        server_id = origin.rpartition("-")[2]
+        if number <= master.gtid_state.get(origin, 0) or _comes_from_master(server_id, slave, master):
+            continue
+        own = ", its own" if server_id == slave.variables.get("server_id") else ""
+        at_master = f"has {origin}-{master.gtid_state[origin]}" if origin in master.gtid_state else "has none"
+        errant.append(f"up to {origin}-{number} of server id {server_id}{own} (the master {at_master})")
+    return errant
+
+
+def _comes_from_master(server_id: str, slave: MysqlStatus, master: MysqlStatus) -> bool:
+    """Tell whether a server's transactions come by way of the master, so that the slave may have newer ones.
+
+    The slave may be asked a moment after its master: what is ahead then is the master's own, or what the master
+    replicates from elsewhere.
+    """
+    relays = master.replica is not None and master.replica.sql_running == "Yes"
+    return server_id == master.variables.get("server_id") or (relays and server_id != slave.variables.get("server_id"))

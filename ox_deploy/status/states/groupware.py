@@ -1,0 +1,137 @@
+"""States of the groupware nodes: daemons, multicast route, and the connections of the caches.
+
+The caches of two nodes are expected to be connected only where the daemons they belong to run, on hosts that answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+from ox_deploy.cluster import Node
+from ox_deploy.findings import Level
+from ox_deploy.products import Product
+from ox_deploy.status.seen import Seen
+from ox_deploy.status.states.base import Picture, Problem, idle_units, state
+
+
+@state(
+    "multicast route missing",
+    Level.WARNING,
+    "run the deploy, which sets it; `systemctl status` of it there says why it does not run",
+)
+def multicast_route_missing(picture: Picture) -> Iterator[Problem]:
+    """Find nodes without the route for the discovery of the other nodes."""
+    for seen in picture.answering(picture.cluster.groupware):
+        if not seen.route:
+            continue
+        found = idle_units(seen.route.service) or ("" if seen.route.present else "the kernel has no such route")
+        if found:
+            yield Problem(seen.node, found, "the route for multicast is set, now and at boot")
+
+
+@state(
+    "admin daemon down",
+    Level.CRITICAL,
+    "run the deploy, which starts it; `journalctl -u` of the service and /var/log/open-xchange there have its words",
+)
+def admin_daemon_down(picture: Picture) -> Iterator[Problem]:
+    """Find nodes without the admin daemon."""
+    yield from _daemons_down(picture, picture.cluster.product.admin_service)
+
+
+@state(
+    "groupware daemon down",
+    Level.CRITICAL,
+    "run the deploy, which starts it; `journalctl -u` of the service and /var/log/open-xchange there have its words",
+)
+def groupware_daemon_down(picture: Picture) -> Iterator[Problem]:
+    """Find nodes without the groupware daemon."""
+    yield from _daemons_down(picture, picture.cluster.product.groupware_service)
+
+
+@state(
+    "node alone",
+    Level.CRITICAL,
+    "see that the route for multicast is there (`ip route`), that the link carries multicast, and that no firewall "
+    "stands between the nodes; then restart the daemons of this node",
+)
+def node_alone(picture: Picture) -> Iterator[Problem]:
+    """Find nodes whose caches are connected with no other; of two that lack each other only the first is named."""
+    named: list[tuple[Node, Node]] = []
+    nodes = picture.answering(picture.cluster.groupware)
+    for seen in nodes:
+        peers = [peer for peer in nodes if peer is not seen and expected_caches(picture, seen, peer)]
+        if not peers or any(connected_ports(seen, peer) for peer in peers):
+            continue
+        only = peers[0].node if len(peers) == 1 else None
+        if only and (only, seen.node) in named:
+            continue
+        if only:
+            named.append((seen.node, only))
+        whom = (
+            f"with {only.name}, the only other one that runs" if only else f"with any of the {len(peers)} other nodes"
+        )
+        yield Problem(
+            seen.node,
+            f"none of its caches is connected {whom}",
+            "its caches are connected with those of every other node",
+            about=only.name if only else "",
+        )
+
+
+@state(
+    "cache link missing",
+    Level.WARNING,
+    "see that no firewall stands between these ports of the two nodes, then restart the daemons of one of them",
+)
+def cache_link_missing(picture: Picture) -> Iterator[Problem]:
+    """Find pairs of nodes that lack a connection of their caches."""
+    for seen, peer in combinations(picture.answering(picture.cluster.groupware), 2):
+        connected = connected_ports(seen, peer)
+        missing = {name: port for name, port in expected_caches(picture, seen, peer).items() if port not in connected}
+        if missing:
+            listed = ", ".join(f"{name} (port {port})" for name, port in missing.items())
+            yield Problem(
+                seen.node,
+                f"{peer.node.name} and this node lack the connection of the caches {listed}",
+                "all caches of both are connected",
+                about=peer.node.name,
+            )
+
+
+def daemon_runs(seen: Seen, service: str) -> bool:
+    """Tell whether a daemon is active and listens."""
+    daemon = (seen.daemons or {}).get(service)
+    return not seen.unreachable and daemon is not None and daemon.active and daemon.listening
+
+
+def _daemons_down(picture: Picture, service: str) -> Iterator[Problem]:
+    port = picture.cluster.product.ports[service]
+    for seen in picture.answering(picture.cluster.groupware):
+        if not daemon_runs(seen, service):
+            daemon = (seen.daemons or {}).get(service)
+            active = daemon is not None and daemon.active
+            found = f"{service} is active, but does not listen on port {port}" if active else f"{service} is not active"
+            yield Problem(seen.node, found, f"{service} runs and listens on port {port}")
+
+
+def expected_caches(picture: Picture, one: Seen, other: Seen) -> dict[str, int]:
+    """Return name and port of the caches of two nodes that should be connected: their daemon runs on both."""
+    product = picture.cluster.product
+    return {
+        name: port
+        for name, port in product.cache_ports.items()
+        if all(daemon_runs(seen, _daemon_of_cache(product, name)) for seen in (one, other))
+    }
+
+
+def _daemon_of_cache(product: Product, cache: str) -> str:
+    return product.admin_service if cache == "admin" else product.groupware_service
+
+
+def connected_ports(one: Seen, other: Seen) -> set[int]:
+    """Return the cache ports over which two nodes are connected, as both of them see it."""
+    here = (one.caches or {}).get(other.node.address, [])
+    there = (other.caches or {}).get(one.node.address, [])
+    return set(here) & set(there)

@@ -1,0 +1,76 @@
+"""States that any host can be in."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from ox_deploy.facts.health import Disk, Health
+from ox_deploy.findings import Level
+from ox_deploy.status.states.base import Picture, Problem, state
+
+CLOCK_SECONDS = 5
+DISK_WARNING, DISK_CRITICAL = 85, 95
+
+
+@state("host unreachable", Level.CRITICAL, "start the host, or put right its network or the login there")
+def host_unreachable(picture: Picture) -> Iterator[Problem]:
+    """Find hosts that could not be asked."""
+    for seen in picture.seen.values():
+        if seen.unreachable:
+            yield Problem(seen.node, f"it cannot be asked: {seen.unreachable}", "it answers")
+
+
+@state(
+    "disk nearly full",
+    Level.WARNING,
+    "make room there (old logs in /var/log, binary logs with `PURGE BINARY LOGS`), or give it a larger disk",
+)
+def disk_nearly_full(picture: Picture) -> Iterator[Problem]:
+    """Find file systems with little room, each one once."""
+    for seen in picture.answering(picture.cluster.nodes):
+        paths: dict[tuple[int, int], list[Disk]] = defaultdict(list)
+        for disk in (seen.health or Health()).disks:
+            paths[disk.size, disk.free].append(disk)
+        for disks in paths.values():
+            used = percent_used(disks[0])
+            if used >= DISK_WARNING:
+                yield Problem(
+                    seen.node,
+                    f"{disk_use(disks[0])} are used on the file system of {', '.join(disk.path for disk in disks)}",
+                    f"less than {DISK_WARNING} % are used",
+                    about=disks[0].path,
+                    level=Level.CRITICAL if used >= DISK_CRITICAL else Level.WARNING,
+                )
+
+
+@state(
+    "clock differs",
+    Level.WARNING,
+    "set the clock there, and keep it right with a time service (`timedatectl` shows whether there is one)",
+)
+def clock_differs(picture: Picture) -> Iterator[Problem]:
+    """Find hosts whose clock is not that of most others."""
+    clock = picture.clock
+    for seen in picture.answering(picture.cluster.nodes):
+        time = seen.health.time if seen.health else 0
+        if time and abs(time - clock) > CLOCK_SECONDS:
+            direction = "ahead of" if time > clock else "behind"
+            yield Problem(
+                seen.node,
+                f"its clock is {abs(time - clock):.0f} s {direction} that of the others",
+                f"all clocks are the same within {CLOCK_SECONDS} s",
+            )
+
+
+def percent_used(disk: Disk) -> int:
+    """Return how full a file system is for users other than root."""
+    return 100 * (disk.size - disk.free) // disk.size if disk.size else 0
+
+
+def disk_use(disk: Disk) -> str:
+    """Return how full a file system is, such as "12 % of 40 GB"."""
+    size, unit = disk.size / 1e9, "GB"
+    if size < 1:
+        size, unit = disk.size / 1e6, "MB"
+    return f"{percent_used(disk)} % of {size:.0f} {unit}"

@@ -1,0 +1,255 @@
+"""What a status shows: the hosts with their details, the arrows between them, and the findings. Nothing is asked here.
+
+An arrow is as bad as the worst finding that concerns it, and its text says so, see `LINK_STATES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import combinations
+from typing import Literal
+
+from ox_deploy.cluster import GROUPS, Cluster, Node
+from ox_deploy.facts.health import Health, Member
+from ox_deploy.facts.openxchange import Daemon
+from ox_deploy.findings import Finding, Level
+from ox_deploy.status.seen import Seen
+from ox_deploy.status.snapshot import HostView, Link, Snapshot
+from ox_deploy.status.states.balancer import certificate_of
+from ox_deploy.status.states.base import Picture
+from ox_deploy.status.states.databases import running_server
+from ox_deploy.status.states.filestore import mounts_filestore
+from ox_deploy.status.states.groupware import connected_ports
+from ox_deploy.status.states.hosts import disk_use
+
+Kind = Literal["balancing", "replication", "nfs", "database", "caches"]
+
+
+@dataclass(frozen=True)
+class LinkStates:
+    """Which states concern a kind of arrow: those of the host it comes from, of its target, and of this pair.
+
+    Each has the words that it adds to the arrow's text, "" where that tells it already. `unreachable` is what is
+    added where one of the two hosts cannot be asked, which concerns all of its arrows.
+    """
+
+    source: Mapping[str, str] = field(default_factory=dict)
+    target: Mapping[str, str] = field(default_factory=dict)
+    pair: Mapping[str, str] = field(default_factory=dict)
+    unreachable: str = ""
+
+
+_NODE = {
+    "admin daemon down": "daemon down",
+    "groupware daemon down": "daemon down",
+    "node alone": "",
+    "multicast route missing": "no multicast route",
+}
+
+LINK_STATES: dict[Kind, LinkStates] = {
+    "balancing": LinkStates(
+        source={"balancer down": "balancer down"},
+        target={"groupware daemon down": "daemon down"},
+        pair={
+            "balancer member disabled": "disabled",
+            "balancer member in error": "in error",
+            "balancer member missing": "not a member",
+        },
+        unreachable="unreachable",
+    ),
+    "database": LinkStates(
+        target={"master unreachable": "server down", "database server down": "server down"}, unreachable="unreachable"
+    ),
+    "replication": LinkStates(
+        source={"master unreachable": "master down"},
+        target={
+            "database server down": "server down",
+            "slave stopped": "",
+            "slave lagging": "",
+            "errant transactions": "errant transactions",
+        },
+        unreachable="unreachable",
+    ),
+    "nfs": LinkStates(source={"mount missing": "", "mount stale": ""}, target={"NFS server down": ""}),
+    "caches": LinkStates(source=_NODE, target=_NODE, pair={"cache link missing": ""}, unreachable="unreachable"),
+}
+
+
+def view(cluster: Cluster, seen: Sequence[Seen], findings: Sequence[Finding], time: datetime) -> Snapshot:
+    """Return the state of the whole cluster at a time, with the findings that `states.find` has of it."""
+    picture = Picture(cluster, seen)
+    return Snapshot(
+        time=time,
+        web_name=cluster.settings.web_name,
+        product=cluster.settings.product,
+        hosts=[_host(picture, one, findings) for one in picture.seen.values()],
+        links=list(_links(picture, findings)),
+        findings=list(findings),
+        external_filestore=cluster.settings.external_filestore or "",
+    )
+
+
+# --- hosts -----------------------------------------------------------------------------------------------
+
+
+def _host(picture: Picture, seen: Seen, findings: Sequence[Finding]) -> HostView:
+    node = seen.node
+    return HostView(
+        name=node.name,
+        address=node.address,
+        roles=_roles(picture.cluster, node),
+        level=max((finding.level for finding in findings if finding.host == node.name), default=Level.FINE),
+        reachable=not seen.unreachable,
+        details=dict(_details(picture, seen)),
+        versions=dict(seen.host.packages) if seen.host else {},
+    )
+
+
+def _roles(cluster: Cluster, node: Node) -> list[str]:
+    groups = node.groups | ({"filestore"} if node == cluster.filestore else set())
+    return [group for group in GROUPS if group in groups]
+
+
+def _details(picture: Picture, seen: Seen) -> Iterator[tuple[str, str]]:
+    if seen.unreachable:
+        yield "unreachable", seen.unreachable
+        return
+    for disk in (seen.health or Health()).disks:
+        yield f"disk of {disk.path}", disk_use(disk)
+    yield from _database_details(picture.cluster, seen)
+    yield from _filestore_details(picture.cluster, seen)
+    yield from _web_details(picture.cluster, seen)
+    yield from _node_details(picture, seen)
+    if seen.host:
+        yield "system", seen.host.system
+
+
+def _database_details(cluster: Cluster, seen: Seen) -> Iterator[tuple[str, str]]:
+    if seen.node not in cluster.databases:
+        return
+    role = "master" if seen.node == cluster.master else "slave"
+    status = running_server(seen)
+    if status is None:
+        yield "database", f"{seen.mysql.state.value if seen.mysql else 'unknown'}, {role}"
+        return
+    yield "database", f"{status.version}, {role}"
+    if role == "slave":
+        replica = status.replica
+        position = f"{_lag(seen)}, at {replica.file}:{replica.position} of {replica.host}" if replica else _lag(seen)
+        yield "replication", position
+    elif status.binary_log:
+        yield "binary log", f"{status.binary_log.file}:{status.binary_log.position}"
+
+
+def _lag(seen: Seen) -> str:
+    """Return how far a slave is behind, such as "lag 0 s"."""
+    status = running_server(seen)
+    if status is None:
+        return "lag unknown"
+    if status.replica is None:
+        return "not set up"
+    behind = status.replica.seconds_behind
+    return "stopped" if behind is None else f"lag {behind} s"
+
+
+def _filestore_details(cluster: Cluster, seen: Seen) -> Iterator[tuple[str, str]]:
+    path = cluster.settings.filestore_path
+    if seen.node == cluster.filestore:
+        yield "filestore", f"exports {path}"
+    if mounts_filestore(cluster, seen.node):
+        mount = seen.mount.mount if seen.mount else None
+        yield "filestore", f"{mount.source} ({mount.type}) at {path}" if mount else f"nothing at {path}"
+
+
+def _web_details(cluster: Cluster, seen: Seen) -> Iterator[tuple[str, str]]:
+    if "web" not in seen.node.groups:
+        return
+    certificate = certificate_of(seen)
+    yield "certificate", f"until {certificate.not_valid_after_utc.date()}" if certificate else "unreadable"
+    names = {node.route: node.name for node in cluster.groupware}
+    for member in (seen.health or Health()).members or []:
+        yield f"member {names.get(member.route, member.url)}", _member(member)
+
+
+def _member(member: Member) -> str:
+    marks = [mark for mark, there in (("disabled", member.disabled), ("in error", member.error)) if there]
+    return ", ".join([f"route {member.route}", f"load factor {member.factor}", *marks])
+
+
+def _node_details(picture: Picture, seen: Seen) -> Iterator[tuple[str, str]]:
+    if "groupware" not in seen.node.groups:
+        return
+    for service, port in picture.cluster.product.ports.items():
+        yield service, _daemon((seen.daemons or {}).get(service), port)
+    peers = [peer for peer in picture.cluster.groupware if peer != seen.node]
+    connected = [peer for peer in peers if connected_ports(seen, picture.of(peer))]
+    yield "cache peers", f"{len(connected)} of {len(peers)}"
+
+
+def _daemon(daemon: Daemon | None, port: int) -> str:
+    if daemon is None or not daemon.active:
+        return "not active"
+    return f"runs, port {port}" if daemon.listening else f"runs, but not on port {port}"
+
+
+# --- arrows ----------------------------------------------------------------------------------------------
+
+
+def _links(picture: Picture, findings: Sequence[Finding]) -> Iterator[Link]:
+    """Return all arrows; a host that uses itself has none for that."""
+    for kind, source, target, text in _arrows(picture):
+        if source != target:
+            told = [(finding.level, _words(finding, kind, source, target, picture)) for finding in findings]
+            level = max((level for level, words in told if words is not None), default=Level.FINE)
+            added = dict.fromkeys(words for _, words in told if words)
+            yield Link(kind=kind, source=source, target=target, level=level, text=", ".join([text, *added]))
+
+
+def _arrows(picture: Picture) -> Iterator[tuple[Kind, str, str, str]]:
+    """Yield kind, names of source and target, and text; the target of an external filestore is ""."""
+    cluster = picture.cluster
+    master, reader = cluster.master.name, cluster.read_database.name
+    filestore = cluster.filestore.name if cluster.filestore else ""
+    for web in cluster.web:
+        for node in cluster.groupware:
+            yield "balancing", web.name, node.name, f"route {node.route}"
+    for node in cluster.groupware:
+        yield "database", node.name, master, "writes"
+        if reader != master:
+            yield "database", node.name, reader, "reads"
+    for slave in cluster.slaves:
+        yield "replication", master, slave.name, _lag(picture.of(slave))
+    for node in cluster.groupware:
+        yield "nfs", node.name, filestore, _mount(cluster, picture.of(node))
+    for one, other in combinations(cluster.groupware, 2):
+        connected = connected_ports(picture.of(one), picture.of(other))
+        yield "caches", one.name, other.name, f"{len(connected)} of {len(cluster.product.cache_ports)} caches"
+
+
+def _mount(cluster: Cluster, seen: Seen) -> str:
+    """Return what was seen of the filestore on a node."""
+    if seen.unreachable or seen.mount is None:
+        return "not asked"
+    if seen.mount.mount is None or seen.mount.mount.source != cluster.filestore_source:
+        return "not mounted"
+    return "mounted" if seen.mount.answers else "does not answer"
+
+
+def _words(finding: Finding, kind: Kind, source: str, target: str, picture: Picture) -> str | None:
+    """Return what a finding adds to the text of an arrow, None if it does not concern that arrow."""
+    states = LINK_STATES[kind]
+    if finding.host in (source, target) and _is_unreachable(finding, picture):
+        return states.unreachable
+    if (finding.host, finding.about) == (source, target) and finding.state in states.pair:
+        return states.pair[finding.state]
+    if finding.host == source and finding.state in states.source:
+        return states.source[finding.state]
+    return states.target.get(finding.state) if finding.host == target else None
+
+
+def _is_unreachable(finding: Finding, picture: Picture) -> bool:
+    """Tell whether a finding says that its host cannot be asked; that of the master may be about its server only."""
+    says_so = finding.state in ("host unreachable", "master unreachable")
+    return says_so and bool(picture.seen[finding.host].unreachable)

@@ -1,0 +1,379 @@
+"""Causes hide their consequences: one thing is broken, and one thing is reported."""
+
+from __future__ import annotations
+
+import pytest
+
+from ox_deploy.facts.mysql import MysqlStatus, ServerState
+from ox_deploy.facts.openxchange import Registration
+from ox_deploy.findings import Level
+from ox_deploy.status.seen import Drift
+from ox_deploy.status.states import find
+from tests.unit.guide import Guide
+from tests.unit.seeing import (
+    ADMIN,
+    ADMIN_PORT,
+    GROUPWARE,
+    SESSION_PORT,
+    Break,
+    add_nodes,
+    change_daemon,
+    change_health,
+    change_member,
+    change_mount,
+    change_replica,
+    change_server,
+    cut,
+    disconnect,
+    drift,
+    drop_member,
+    external_filestore,
+    fail_member,
+    found,
+    healthy,
+    lose,
+    many_nodes,
+    never_set_up_slave,
+    only_finding,
+    own_filestore,
+    stop_daemon,
+    stop_route,
+    stop_unit,
+    summary,
+)
+
+CRITICAL, WARNING = Level.CRITICAL, Level.WARNING
+
+ACCOUNTS = "Make the accounts of the slaves and of Open-Xchange"
+SERVER = "Configure the server (bind address, server id, binary log)"
+REPLICATE = "Replicate from the master"
+EXPORT = "Export the filestore to the groupware nodes"
+MOUNT = "Mount the filestore, now and at boot"
+BALANCE = "Balance sessions over the groupware nodes"
+ROUTE = "Route multicast to the cluster's interface"
+REGISTER = "Create configdb; register server, filestore and databases; create contexts and users"
+START = "Start the daemons"
+WAIT = "Wait until every node is connected with every other"
+
+CAN_NOT_ASK = "configdb cannot be asked (2003, no route); deploy the database chapter."
+
+
+@pytest.mark.parametrize(
+    ("operation", "broken", "expected"),
+    [
+        (SERVER, lambda p: setattr(p["dbslave"], "mysql", None), ("database server down", "dbslave")),
+        (ACCOUNTS, lambda p: setattr(p["dbslave"], "mysql", None), ("database server down", "dbslave")),
+        (REPLICATE, lambda p: setattr(p["dbslave"], "mysql", None), ("database server down", "dbslave")),
+        (SERVER, lambda p: setattr(p["dbmaster"], "mysql", None), ("master unreachable", "dbmaster")),
+        (ACCOUNTS, lambda p: setattr(p["dbmaster"], "mysql", None), ("master unreachable", "dbmaster")),
+        (SERVER, lambda p: change_server(p["dbslave"], variables={"read_only": "OFF"}), ("slave writable", "dbslave")),
+        (REPLICATE, never_set_up_slave, ("slave stopped", "dbslave")),
+        (EXPORT, lambda p: stop_unit(p["dbmaster"], "nfs"), ("NFS server down", "dbmaster")),
+        (MOUNT, lambda p: change_mount(p["oxgw01"], mount=None), ("mount missing", "oxgw01")),
+        (MOUNT, lambda p: change_mount(p["oxgw01"], answers=False), ("mount stale", "oxgw01")),
+        (BALANCE, lambda p: stop_unit(p["web"], "apache2"), ("balancer down", "web")),
+        (BALANCE, drop_member, ("balancer member missing", "web")),
+        (BALANCE, lambda p: change_member(p["web"], 1, disabled=True), ("balancer member disabled", "web")),
+        (BALANCE, lambda p: change_health(p["web"], certificate=None), ("certificate unreadable", "web")),
+        (ROUTE, lambda p: stop_route(p["oxgw01"]), ("multicast route missing", "oxgw01")),
+        (START, lambda p: stop_daemon(p, "oxgw01", ADMIN), ("admin daemon down", "oxgw01")),
+        (START, lambda p: stop_daemon(p, "oxgw01", GROUPWARE), ("groupware daemon down", "oxgw01")),
+    ],
+)
+def test_state_explains_drift_on_its_host_only(
+    guide: Guide, operation: str, broken: Break, expected: tuple[str, str]
+) -> None:
+    cluster = guide.build()
+    picture = healthy(cluster)
+    broken(picture)
+    drift(picture, expected[1], operation)
+    assert found(cluster, picture) == [expected]
+    elsewhere = "oxgw02" if expected[1] != "oxgw02" else "oxgw01"
+    drift(picture, elsewhere, operation)
+    assert sorted(found(cluster, picture)) == sorted([expected, ("configuration drifted", elsewhere)])
+
+
+@pytest.mark.parametrize(
+    ("broken", "expected"),
+    [
+        (lambda p: lose(p, "oxgw02"), ("host unreachable", "oxgw02")),
+        (lambda p: stop_daemon(p, "oxgw02", ADMIN), ("admin daemon down", "oxgw02")),
+        (lambda p: stop_daemon(p, "oxgw02", GROUPWARE), ("groupware daemon down", "oxgw02")),
+        (lambda p: cut(p, "oxgw01", "oxgw02"), ("node alone", "oxgw01")),
+        (lambda p: cut(p, "oxgw01", "oxgw02", ADMIN_PORT), ("cache link missing", "oxgw01")),
+    ],
+)
+def test_nodes_that_wait_for_another_have_not_drifted(guide: Guide, broken: Break, expected: tuple[str, str]) -> None:
+    cluster = guide.build()
+    picture = healthy(cluster)
+    broken(picture)
+    for name in ("oxgw01", "oxgw02"):
+        drift(picture, name, WAIT)
+    assert found(cluster, picture) == [expected]
+
+
+def test_other_drift_of_a_host_stays(guide: Guide) -> None:
+    cluster = guide.build()
+    picture = healthy(cluster)
+    change_mount(picture["oxgw01"], mount=None)
+    drift(picture, "oxgw01", MOUNT, "Configure the node (oxinstaller)")
+    findings = find(cluster, list(picture.values()))
+    assert summary(findings) == [("mount missing", "oxgw01"), ("configuration drifted", "oxgw01")]
+    assert findings[1].found == "a deploy has something to do in: Configure the node (oxinstaller)"
+
+
+def test_master_host_down_is_one_finding(guide: Guide) -> None:
+    """In the guide the master is the filestore, too: its slaves cannot read, all mounts hang."""
+    cluster = guide.build()
+    picture = healthy(cluster)
+    lose(picture, "dbmaster")
+    change_replica(picture["dbslave"], io_running="Connecting", io_error="error reconnecting", seconds_behind=None)
+    drift(picture, "dbslave", REPLICATE, sentence="dbslave has to know the state of dbmaster, which cannot be asked")
+    drift(picture, "oxgw01", REGISTER, sentence=CAN_NOT_ASK)
+    for name in ("oxgw01", "oxgw02"):
+        change_mount(picture[name], answers=False)
+        drift(picture, name, MOUNT)
+    assert found(cluster, picture) == [("master unreachable", "dbmaster")]
+
+
+def test_master_server_down_is_one_finding(guide: Guide) -> None:
+    cluster = guide.build()
+    picture = healthy(cluster)
+    picture["dbmaster"].mysql = MysqlStatus(state=ServerState.NOT_RUNNING)
+    picture["dbmaster"].drift = [Drift(SERVER), Drift(ACCOUNTS)]
+    change_replica(picture["dbslave"], io_running="Connecting", io_error="error reconnecting", seconds_behind=None)
+    drift(picture, "dbslave", REPLICATE)
+    # While nothing is executed the operation does not say why it has something to do.
+    picture["oxgw01"].registration = Registration(state="no access", error="Connection refused")
+    drift(picture, "oxgw01", REGISTER)
+    assert found(cluster, picture) == [("master unreachable", "dbmaster")]
+
+
+def test_master_server_down_explains_no_mount(guide: Guide) -> None:
+    cluster = guide.build()
+    picture = healthy(cluster)
+    picture["dbmaster"].mysql = MysqlStatus(state=ServerState.NOT_RUNNING)
+    change_mount(picture["oxgw01"], answers=False)
+    assert found(cluster, picture) == [("master unreachable", "dbmaster"), ("mount stale", "oxgw01")]
+
+
+def test_master_unreachable_explains_no_other_error_of_a_slave(guide: Guide) -> None:
+    cluster = guide.build()
+    picture = healthy(cluster)
+    lose(picture, "dbmaster")
+    change_replica(picture["dbslave"], io_running="No", sql_running="No", sql_error="Duplicate entry")
+    assert found(cluster, picture) == [("master unreachable", "dbmaster"), ("slave stopped", "dbslave")]
+    picture["dbslave"] = healthy(cluster)["dbslave"]
+    never_set_up_slave(picture)
+    assert found(cluster, picture) == [("master unreachable", "dbmaster"), ("slave stopped", "dbslave")]
+
+
+def test_what_is_not_registered_is_drift_while_the_master_is_unreachable(guide: Guide) -> None:
+    cluster = guide.build()
+    picture = healthy(cluster)
+    lose(picture, "dbmaster")
+    drift(picture, "oxgw01", REGISTER)
+    assert found(cluster, picture) == [("master unreachable", "dbmaster"), ("configuration drifted", "oxgw01")]
+
+
+def test_configdb_that_cannot_be_asked_is_drift_while_the_master_runs(guide: Guide) -> None:
+    cluster = guide.build()
+    picture = healthy(cluster)
+    drift(picture, "oxgw01", REGISTER, sentence=CAN_NOT_ASK)
+    finding = only_finding(cluster, picture)
+    assert finding.state == "configuration drifted"
+    assert CAN_NOT_ASK in finding.found
+
+
+def test_read_database_that_is_unreachable_explains_nothing_else(guide: Guide) -> None:
+    cluster = guide.build()
+    picture = healthy(cluster)
+    lose(picture, "dbslave")
+    change_mount(picture["oxgw01"], answers=False)
+    fail_member(picture, "oxgw02")
+    assert found(cluster, picture) == [
+        ("host unreachable", "dbslave"),
+        ("mount stale", "oxgw01"),
+        ("balancer member in error", "web"),
+    ]
+
+
+def test_stopped_slave_does_not_lag(guide: Guide) -> None:
+    cluster = guide.build()
+    picture = healthy(cluster)
+    change_replica(picture["dbslave"], io_running="No", seconds_behind=500)
+    assert found(cluster, picture) == [("slave stopped", "dbslave")]
+
+
+def test_nfs_server_down_is_one_finding(guide: Guide) -> None:
+    """The mounts hang or are gone, and with one that is gone systemd stops the daemons of that node."""
+    cluster = guide.build()
+    picture = healthy(cluster)
+    stop_unit(picture["dbmaster"], "nfs")
+    drift(picture, "dbmaster", EXPORT)
+    change_mount(picture["oxgw01"], answers=False)
+    drift(picture, "oxgw01", MOUNT, WAIT)
+    change_mount(picture["oxgw02"], mount=None)
+    for service in (ADMIN, GROUPWARE):
+        stop_daemon(picture, "oxgw02", service)
+    drift(picture, "oxgw02", MOUNT, START, WAIT)
+    assert found(cluster, picture) == [("NFS server down", "dbmaster")]
+
+
+def test_unreachable_filestore_host_is_one_finding(guide: Guide) -> None:
+    own_filestore(guide)
+    cluster = guide.build()
+    picture = healthy(cluster)
+    lose(picture, "nas")
+    for name in ("oxgw01", "oxgw02"):
+        change_mount(picture[name], answers=False)
+        drift(picture, name, MOUNT)
+    assert found(cluster, picture) == [("host unreachable", "nas")]
+
+
+def test_unreachable_host_without_the_filestore_explains_no_mount(guide: Guide) -> None:
+    own_filestore(guide)
+    cluster = guide.build()
+    picture = healthy(cluster)
+    lose(picture, "dbmaster")
+    change_mount(picture["oxgw01"], answers=False)
+    assert found(cluster, picture) == [("master unreachable", "dbmaster"), ("mount stale", "oxgw01")]
+
+
+def test_external_filestore_that_hangs_is_found_on_each_node(guide: Guide) -> None:
+    external_filestore(guide)
+    cluster = guide.build()
+    picture = healthy(cluster)
+    lose(picture, "dbmaster")
+    for name in ("oxgw01", "oxgw02"):
+        change_mount(picture[name], answers=False)
+    assert found(cluster, picture) == [
+        ("master unreachable", "dbmaster"),
+        ("mount stale", "oxgw01"),
+        ("mount stale", "oxgw02"),
+    ]
+
+
+def test_missing_mount_explains_the_daemons_of_its_node(guide: Guide) -> None:
+    cluster = guide.build()
+    picture = healthy(cluster)
+    change_mount(picture["oxgw01"], mount=None)
+    for service in (ADMIN, GROUPWARE):
+        stop_daemon(picture, "oxgw01", service)
+    drift(picture, "oxgw01", MOUNT, START, WAIT)
+    drift(picture, "oxgw02", WAIT)
+    assert found(cluster, picture) == [("mount missing", "oxgw01")]
+    change_daemon(picture["oxgw02"], ADMIN, active=False)
+    assert found(cluster, picture) == [("mount missing", "oxgw01"), ("admin daemon down", "oxgw02")]
+
+
+def test_stale_mount_does_not_explain_a_daemon(guide: Guide) -> None:
+    cluster = guide.build()
+    picture = healthy(cluster)
+    change_mount(picture["oxgw01"], answers=False)
+    stop_daemon(picture, "oxgw01", ADMIN)
+    assert found(cluster, picture) == [("mount stale", "oxgw01"), ("admin daemon down", "oxgw01")]
+
+
+def test_both_daemons_down_do_not_make_a_node_alone(guide: Guide) -> None:
+    cluster = guide.build()
+    picture = healthy(cluster)
+    stop_daemon(picture, "oxgw01", ADMIN)
+    stop_daemon(picture, "oxgw01", GROUPWARE)
+    assert found(cluster, picture) == [("admin daemon down", "oxgw01"), ("groupware daemon down", "oxgw01")]
+
+
+def test_daemon_down_explains_its_own_caches_only(guide: Guide) -> None:
+    add_nodes(guide, 3)
+    cluster = guide.build()
+    picture = healthy(cluster)
+    stop_daemon(picture, "oxgw01", ADMIN)
+    cut(picture, "oxgw01", "oxgw03", SESSION_PORT)
+    findings = find(cluster, list(picture.values()))
+    assert summary(findings) == [("admin daemon down", "oxgw01"), ("cache link missing", "oxgw01")]
+    assert findings[1].found == "oxgw03 and this node lack the connection of the caches session (port 58849)"
+
+
+def test_down_daemon_explains_the_balancers_error_of_its_node_only(guide: Guide) -> None:
+    cluster = guide.build()
+    picture = healthy(cluster)
+    stop_daemon(picture, "oxgw01", GROUPWARE)
+    fail_member(picture, "oxgw02")
+    findings = find(cluster, list(picture.values()))
+    assert summary(findings) == [("groupware daemon down", "oxgw01"), ("balancer member in error", "web")]
+    assert findings[1].found.startswith("oxgw02 ")
+
+
+def test_down_admin_daemon_does_not_explain_the_balancers_error(guide: Guide) -> None:
+    cluster = guide.build()
+    picture = healthy(cluster)
+    stop_daemon(picture, "oxgw01", ADMIN)
+    fail_member(picture, "oxgw01")
+    assert found(cluster, picture) == [("admin daemon down", "oxgw01"), ("balancer member in error", "web")]
+
+
+def test_unreachable_node_is_one_finding(guide: Guide) -> None:
+    cluster = guide.build()
+    picture = healthy(cluster)
+    lose(picture, "oxgw02")
+    fail_member(picture, "oxgw02")
+    drift(picture, "oxgw01", WAIT)
+    assert found(cluster, picture) == [("host unreachable", "oxgw02")]
+
+
+def test_node_alone_among_many_is_one_finding(guide: Guide) -> None:
+    many_nodes(guide)
+    cluster = guide.build()
+    picture = healthy(cluster)
+    disconnect(picture, "oxgw07")
+    for node in cluster.groupware:
+        drift(picture, node.name, WAIT)
+    finding = only_finding(cluster, picture)
+    assert (finding.state, finding.host) == ("node alone", "oxgw07")
+    assert "with any of the 19 other nodes" in finding.found
+
+
+def test_each_node_that_is_alone_is_named(guide: Guide) -> None:
+    add_nodes(guide, 3)
+    cluster = guide.build()
+    picture = healthy(cluster)
+    disconnect(picture, "oxgw01")
+    disconnect(picture, "oxgw02")
+    assert found(cluster, picture) == [("node alone", "oxgw01"), ("node alone", "oxgw02"), ("node alone", "oxgw03")]
+
+
+def test_missing_links_are_named_once_for_each_pair(guide: Guide) -> None:
+    add_nodes(guide, 4)
+    cluster = guide.build()
+    picture = healthy(cluster)
+    cut(picture, "oxgw04", "oxgw01")
+    cut(picture, "oxgw03", "oxgw02", ADMIN_PORT)
+    findings = find(cluster, list(picture.values()))
+    assert [(finding.host, finding.found.split()[0]) for finding in findings] == [
+        ("oxgw01", "oxgw04"),
+        ("oxgw02", "oxgw03"),
+    ]
+
+
+def test_missing_route_explains_a_node_alone_and_is_as_bad(guide: Guide) -> None:
+    cluster = guide.build()
+    picture = healthy(cluster)
+    stop_route(picture["oxgw02"])
+    cut(picture, "oxgw01", "oxgw02")
+    drift(picture, "oxgw01", WAIT)
+    drift(picture, "oxgw02", ROUTE, WAIT)
+    finding = only_finding(cluster, picture)
+    assert (finding.state, finding.level, finding.host) == ("multicast route missing", CRITICAL, "oxgw02")
+
+
+def test_missing_route_explains_no_link_of_other_nodes(guide: Guide) -> None:
+    add_nodes(guide, 3)
+    cluster = guide.build()
+    picture = healthy(cluster)
+    stop_route(picture["oxgw03"])
+    cut(picture, "oxgw01", "oxgw02", ADMIN_PORT)
+    cut(picture, "oxgw01", "oxgw03", ADMIN_PORT)
+    findings = find(cluster, list(picture.values()))
+    assert summary(findings) == [("cache link missing", "oxgw01"), ("multicast route missing", "oxgw03")]
+    assert findings[0].found.startswith("oxgw02 ")
+    assert findings[1].level is WARNING

@@ -1,0 +1,517 @@
+"""The named states: each broken thing is reported as itself, and as nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from ox_deploy.facts.health import Disk
+from ox_deploy.facts.mysql import MysqlStatus, ServerState
+from ox_deploy.facts.nfs import Mount
+from ox_deploy.findings import Level
+from ox_deploy.status.states import STATES, find
+from tests.unit.guide import Guide
+from tests.unit.seeing import (
+    ADMIN,
+    ADMIN_PORT,
+    GB,
+    GROUPWARE,
+    NOW,
+    SESSION_PORT,
+    Break,
+    Picture,
+    certificate,
+    change_daemon,
+    change_health,
+    change_member,
+    change_mount,
+    change_replica,
+    change_server,
+    cut,
+    drift,
+    drop_member,
+    external_filestore,
+    filestore_on_a_node,
+    found,
+    healthy,
+    lose,
+    lose_route,
+    many_nodes,
+    many_webs,
+    never_set_up_slave,
+    no_slave,
+    one_host,
+    one_node,
+    only_finding,
+    own_filestore,
+    replica,
+    stop_daemon,
+    stop_route,
+    stop_unit,
+    summary,
+)
+
+# --- all is well -----------------------------------------------------------------------------------------
+
+
+def _as_it_is(_: Guide) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        _as_it_is,
+        many_nodes,
+        no_slave,
+        external_filestore,
+        own_filestore,
+        many_webs,
+        filestore_on_a_node,
+        one_node,
+        one_host,
+    ],
+)
+def test_nothing_is_found_where_all_is_well(guide: Guide, shape: Callable[[Guide], None]) -> None:
+    shape(guide)
+    cluster = guide.build()
+    assert find(cluster, list(healthy(cluster).values())) == []
+
+
+# --- one thing is broken ---------------------------------------------------------------------------------
+
+
+def _wrong_route(picture: Picture) -> None:
+    change_member(picture["web"], 0, route="OX-9")
+
+
+def _disks(picture: Picture, name: str, *disks: tuple[str, int, int]) -> None:
+    change_health(picture[name], disks=[Disk(path=path, size=size * GB, free=free * GB) for path, size, free in disks])
+
+
+def _clock(picture: Picture, name: str, seconds: float) -> None:
+    change_health(picture[name], time=NOW.timestamp() + seconds)
+
+
+def _certificate(picture: Picture, days: float) -> None:
+    change_health(picture["web"], certificate=certificate(timedelta(days=days)))
+
+
+def _loose_errant(picture: Picture) -> None:
+    change_server(picture["dbslave"], gtid_state={"0-1": 345, "0-2": 346})
+
+
+def _old_errant(picture: Picture) -> None:
+    """Both know transactions of the slave's time as a master, the slave knows more of them."""
+    change_server(picture["dbmaster"], gtid_state={"0-1": 345, "0-2": 7})
+    change_server(picture["dbslave"], gtid_state={"0-1": 345, "0-2": 9})
+
+
+def _unknown_log(picture: Picture) -> None:
+    change_server(picture["dbmaster"], gtid_state={})
+    _loose_errant(picture)
+
+
+def _drifted(picture: Picture) -> None:
+    drift(picture, "dbslave", "Make the accounts")
+    drift(picture, "dbslave", "Replicate from the master", sentence="it replicates from another master")
+
+
+WARNING, CRITICAL = Level.WARNING, Level.CRITICAL
+BROKEN: list[tuple[str, Level, str, str, Break]] = [
+    ("host unreachable", CRITICAL, "web", "no answer within 8 seconds", lambda p: lose(p, "web")),
+    ("host unreachable", CRITICAL, "oxgw02", "no answer within 8 seconds", lambda p: lose(p, "oxgw02")),
+    ("host unreachable", CRITICAL, "dbslave", "no answer within 8 seconds", lambda p: lose(p, "dbslave")),
+    ("host unreachable", CRITICAL, "web", "it was not asked", lambda p: p.pop("web")),
+    ("master unreachable", CRITICAL, "dbmaster", "no answer within 8 seconds", lambda p: lose(p, "dbmaster")),
+    (
+        "master unreachable",
+        CRITICAL,
+        "dbmaster",
+        "not running (Can't connect)",
+        lambda p: setattr(p["dbmaster"], "mysql", MysqlStatus(state=ServerState.NOT_RUNNING, error="Can't connect")),
+    ),
+    (
+        "master unreachable",
+        CRITICAL,
+        "dbmaster",
+        "could not be asked",
+        lambda p: setattr(p["dbmaster"], "mysql", None),
+    ),
+    (
+        "database server down",
+        CRITICAL,
+        "dbslave",
+        "no rights (Access denied)",
+        lambda p: setattr(p["dbslave"], "mysql", MysqlStatus(state=ServerState.NO_RIGHTS, error="Access denied")),
+    ),
+    ("database server down", CRITICAL, "dbslave", "could not be asked", lambda p: setattr(p["dbslave"], "mysql", None)),
+    (
+        "slave stopped",
+        CRITICAL,
+        "dbslave",
+        "Slave_SQL_Running is No (Duplicate entry)",
+        lambda p: change_replica(p["dbslave"], sql_running="No", sql_error="Duplicate entry", seconds_behind=None),
+    ),
+    (
+        "slave stopped",
+        CRITICAL,
+        "dbslave",
+        "Slave_IO_Running is No (without an error)",
+        lambda p: change_replica(p["dbslave"], io_running="No", seconds_behind=None),
+    ),
+    (
+        "slave stopped",
+        CRITICAL,
+        "dbslave",
+        "Slave_IO_Running is Connecting (error connecting)",
+        lambda p: change_replica(p["dbslave"], io_running="Connecting", io_error="error connecting"),
+    ),
+    ("slave stopped", CRITICAL, "dbslave", "replication is not set up", never_set_up_slave),
+    ("slave lagging", WARNING, "dbslave", "61 s behind", lambda p: change_replica(p["dbslave"], seconds_behind=61)),
+    (
+        "slave writable",
+        CRITICAL,
+        "dbslave",
+        "read_only is OFF",
+        lambda p: change_server(p["dbslave"], variables={"server_id": "2", "read_only": "OFF"}),
+    ),
+    ("errant transactions", WARNING, "dbslave", "0-2-346 of server id 2, its own (the master has none)", _loose_errant),
+    ("errant transactions", WARNING, "dbslave", "0-2-9 of server id 2, its own (the master has 0-2-7)", _old_errant),
+    (
+        "mount missing",
+        CRITICAL,
+        "oxgw01",
+        "nothing is mounted at /var/opt/filestore",
+        lambda p: change_mount(p["oxgw01"], mount=None, answers=True),
+    ),
+    ("mount missing", CRITICAL, "oxgw01", "nothing is mounted", lambda p: setattr(p["oxgw01"], "mount", None)),
+    (
+        "mount missing",
+        CRITICAL,
+        "oxgw01",
+        "192.0.2.99:/other is mounted at /var/opt/filestore",
+        lambda p: change_mount(p["oxgw01"], mount=Mount("192.0.2.99:/other", "nfs4"), answers=False),
+    ),
+    (
+        "mount stale",
+        CRITICAL,
+        "oxgw02",
+        "192.0.2.21:/var/opt/filestore is mounted at /var/opt/filestore, but does not answer",
+        lambda p: change_mount(p["oxgw02"], answers=False),
+    ),
+    (
+        "NFS server down",
+        CRITICAL,
+        "dbmaster",
+        "nfs-server is not active",
+        lambda p: stop_unit(p["dbmaster"], "nfs"),
+    ),
+    ("NFS server down", CRITICAL, "dbmaster", "nothing is known", lambda p: p["dbmaster"].services.pop("nfs")),
+    ("balancer down", CRITICAL, "web", "apache2 is not active", lambda p: stop_unit(p["web"], "apache2")),
+    (
+        "balancer down",
+        CRITICAL,
+        "web",
+        "could not be asked (403 Forbidden)",
+        lambda p: change_health(p["web"], members=None, balancer_error="403 Forbidden"),
+    ),
+    ("balancer down", CRITICAL, "web", "could not be asked", lambda p: setattr(p["web"], "health", None)),
+    (
+        "balancer member disabled",
+        WARNING,
+        "web",
+        "oxgw02 (route OX-2) is disabled",
+        lambda p: change_member(p["web"], 1, disabled=True),
+    ),
+    (
+        "balancer member in error",
+        CRITICAL,
+        "web",
+        "oxgw01 (route OX-1, ajp://192.0.2.11:8009) is in error",
+        lambda p: change_member(p["web"], 0, error=True),
+    ),
+    ("balancer member missing", CRITICAL, "web", "oxgw02 (route OX-2, 192.0.2.12) is not among", drop_member),
+    ("balancer member missing", CRITICAL, "web", "oxgw01 (route OX-1, 192.0.2.11) is not among", _wrong_route),
+    ("node alone", CRITICAL, "oxgw01", "is connected with oxgw02", lambda p: cut(p, "oxgw01", "oxgw02")),
+    (
+        "cache link missing",
+        WARNING,
+        "oxgw01",
+        "oxgw02 and this node lack the connection of the caches session (port 58849)",
+        lambda p: cut(p, "oxgw02", "oxgw01", SESSION_PORT),
+    ),
+    (
+        "cache link missing",
+        WARNING,
+        "oxgw01",
+        "admin (port 57461)",
+        lambda p: p["oxgw02"].caches["192.0.2.11"].remove(ADMIN_PORT),  # type: ignore[index]
+    ),
+    (
+        "multicast route missing",
+        WARNING,
+        "oxgw02",
+        "ox-multicast-route.service is not active",
+        lambda p: stop_route(p["oxgw02"]),
+    ),
+    (
+        "multicast route missing",
+        WARNING,
+        "oxgw02",
+        "the kernel has no such route",
+        lambda p: lose_route(p["oxgw02"]),
+    ),
+    (
+        "admin daemon down",
+        CRITICAL,
+        "oxgw01",
+        "open-xchange-admin is not active",
+        lambda p: stop_daemon(p, "oxgw01", ADMIN),
+    ),
+    (
+        "admin daemon down",
+        CRITICAL,
+        "oxgw01",
+        "open-xchange-admin is active, but does not listen on port 1099",
+        lambda p: change_daemon(p["oxgw01"], ADMIN, listening=False),
+    ),
+    (
+        "groupware daemon down",
+        CRITICAL,
+        "oxgw02",
+        "open-xchange-groupware is not active",
+        lambda p: stop_daemon(p, "oxgw02", GROUPWARE),
+    ),
+    (
+        "groupware daemon down",
+        CRITICAL,
+        "oxgw02",
+        "open-xchange-groupware is active, but does not listen on port 8009",
+        lambda p: change_daemon(p["oxgw02"], GROUPWARE, listening=False),
+    ),
+    ("certificate expiring", WARNING, "web", "its last day is 2026-06-21, in 20 days", lambda p: _certificate(p, 20.2)),
+    ("certificate expiring", WARNING, "web", "in 3 days", lambda p: _certificate(p, 3)),
+    ("certificate expiring", CRITICAL, "web", "in 2 days", lambda p: _certificate(p, 2.9)),
+    ("certificate expiring", CRITICAL, "web", "it ended on 2026-05-22", lambda p: _certificate(p, -10)),
+    (
+        "certificate unreadable",
+        WARNING,
+        "web",
+        "there is no certificate",
+        lambda p: change_health(p["web"], certificate=None),
+    ),
+    (
+        "certificate unreadable",
+        WARNING,
+        "web",
+        "none in PEM form",
+        lambda p: change_health(p["web"], certificate="-----BEGIN"),
+    ),
+    ("disk nearly full", WARNING, "web", "85 % of 100 GB are used", lambda p: _disks(p, "web", ("/", 100, 15))),
+    ("disk nearly full", WARNING, "web", "94 % of 100 GB are used", lambda p: _disks(p, "web", ("/", 100, 6))),
+    ("disk nearly full", CRITICAL, "web", "95 % of 100 GB are used", lambda p: _disks(p, "web", ("/", 100, 5))),
+    (
+        "disk nearly full",
+        CRITICAL,
+        "dbmaster",
+        "100 % of 40 GB are used on the file system of /, /var/lib/mysql",
+        lambda p: _disks(p, "dbmaster", ("/", 40, 0), ("/var/lib/mysql", 40, 0), ("/var/opt/filestore", 100, 50)),
+    ),
+    ("clock differs", WARNING, "oxgw01", "its clock is 6 s ahead of", lambda p: _clock(p, "oxgw01", 6)),
+    ("clock differs", WARNING, "oxgw01", "its clock is 3600 s behind", lambda p: _clock(p, "oxgw01", -3600)),
+    (
+        "configuration drifted",
+        WARNING,
+        "dbslave",
+        "in: Make the accounts; Replicate from the master (it replicates from another master)",
+        _drifted,
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("state", "level", "host", "text", "broken"), BROKEN, ids=[f"{case[0]}-{case[3][:30]}" for case in BROKEN]
+)
+def test_what_is_broken_is_reported_as_itself(
+    guide: Guide, state: str, level: Level, host: str, text: str, broken: Break
+) -> None:
+    cluster = guide.build()
+    picture = healthy(cluster)
+    broken(picture)
+    finding = only_finding(cluster, picture)
+    assert (finding.state, finding.level, finding.host) == (state, level, host)
+    assert text in finding.found
+    assert finding.wanted and finding.remedy
+
+
+def test_every_state_is_tried_here() -> None:
+    assert {case[0] for case in BROKEN} == {state.name for state in STATES}
+
+
+def test_every_state_has_one_remedy_and_its_own_name() -> None:
+    assert len({state.name for state in STATES}) == len(STATES)
+    assert all(state.remedy and not state.remedy.endswith(".") for state in STATES)
+
+
+FINE: list[tuple[str, Break]] = [
+    ("a lag of a minute", lambda p: change_replica(p["dbslave"], seconds_behind=60)),
+    ("a slave that connects", lambda p: change_replica(p["dbslave"], io_running="Connecting", seconds_behind=None)),
+    ("a disk with some room", lambda p: _disks(p, "web", ("/", 1000, 151))),
+    ("a disk without a size", lambda p: _disks(p, "web", ("/", 0, 0))),
+    ("three weeks of a certificate", lambda p: _certificate(p, 21)),
+    ("five seconds", lambda p: _clock(p, "web", 5)),
+    ("a clock that was not asked", lambda p: _clock(p, "web", -NOW.timestamp())),
+    ("the master's newest", lambda p: change_server(p["dbslave"], gtid_state={"0-1": 999})),
+    (
+        "a master whose log is not known",
+        _unknown_log,
+    ),
+    ("a daemon with changed files", lambda p: change_daemon(p["oxgw01"], ADMIN, pending=True)),
+]
+
+
+@pytest.mark.parametrize("change", [change for _, change in FINE], ids=[name for name, _ in FINE])
+def test_what_is_near_a_limit_is_fine(guide: Guide, change: Break) -> None:
+    cluster = guide.build()
+    picture = healthy(cluster)
+    change(picture)
+    assert found(cluster, picture) == []
+
+
+def test_the_worst_comes_first_then_by_host(guide: Guide) -> None:
+    cluster = guide.build()
+    picture = healthy(cluster)
+    change_replica(picture["dbslave"], seconds_behind=100)
+    stop_unit(picture["web"], "apache2")
+    change_mount(picture["oxgw02"], answers=False)
+    drift(picture, "dbmaster", "Make the accounts")
+    assert found(cluster, picture) == [
+        ("mount stale", "oxgw02"),
+        ("balancer down", "web"),
+        ("configuration drifted", "dbmaster"),
+        ("slave lagging", "dbslave"),
+    ]
+
+
+def test_two_full_file_systems_are_two_findings(guide: Guide) -> None:
+    cluster = guide.build()
+    picture = healthy(cluster)
+    _disks(picture, "dbmaster", ("/", 40, 1), ("/var/lib/mysql", 80, 9))
+    findings = find(cluster, list(picture.values()))
+    assert [(finding.level, finding.about, finding.found) for finding in findings] == [
+        (CRITICAL, "/", "97 % of 40 GB are used on the file system of /"),
+        (WARNING, "/var/lib/mysql", "88 % of 80 GB are used on the file system of /var/lib/mysql"),
+    ]
+
+
+def test_findings_of_one_state_on_one_host_say_what_they_are_about(guide: Guide) -> None:
+    cluster = guide.build()
+    picture = healthy(cluster)
+    change_member(picture["web"], 0, disabled=True)
+    change_member(picture["web"], 1, disabled=True)
+    findings = find(cluster, list(picture.values()))
+    assert [finding.about for finding in findings] == ["oxgw01", "oxgw02"]
+
+
+def test_first_certificate_of_a_chain_counts(guide: Guide) -> None:
+    cluster = guide.build()
+    picture = healthy(cluster)
+    chain = certificate(timedelta(days=10)) + certificate(timedelta(days=1000))
+    change_health(picture["web"], certificate=chain)
+    assert "in 10 days" in only_finding(cluster, picture).found
+
+
+def test_both_threads_of_a_slave_are_named(guide: Guide) -> None:
+    cluster = guide.build()
+    picture = healthy(cluster)
+    change_replica(picture["dbslave"], io_running="No", io_error="no such log", sql_running="No", sql_error="bad row")
+    assert only_finding(cluster, picture).found == (
+        "Slave_IO_Running is No (no such log); Slave_SQL_Running is No (bad row)"
+    )
+
+
+def test_other_origins_are_named_without_calling_them_the_slaves_own(guide: Guide) -> None:
+    cluster = guide.build()
+    picture = healthy(cluster)
+    change_server(picture["dbslave"], gtid_state={"0-1": 345, "7-9": 4})
+    assert "up to 7-9-4 of server id 9 (the master has none)" in only_finding(cluster, picture).found
+
+
+def test_what_the_master_replicates_itself_may_have_come_after_it_was_asked(guide: Guide) -> None:
+    cluster = guide.build()
+    picture = healthy(cluster)
+    change_server(picture["dbmaster"], gtid_state={"0-1": 345, "7-9": 4}, replica=replica(cluster))
+    change_server(picture["dbslave"], gtid_state={"0-1": 350, "7-9": 5})
+    assert found(cluster, picture) == []
+    change_server(picture["dbslave"], gtid_state={"0-1": 350, "7-9": 5, "0-2": 346})
+    assert "does not have: up to 0-2-346 of server id 2, its own" in only_finding(cluster, picture).found
+
+
+def test_master_that_stopped_replicating_gets_nothing_from_elsewhere(guide: Guide) -> None:
+    """What a former master wrote last may have come to the slave, and never to the new master."""
+    cluster = guide.build()
+    picture = healthy(cluster)
+    change_server(picture["dbmaster"], gtid_state={"0-1": 345, "0-9": 4}, replica=replica(cluster))
+    change_replica(picture["dbmaster"], sql_running="No")
+    change_server(picture["dbslave"], gtid_state={"0-1": 345, "0-9": 5})
+    assert "up to 0-9-5 of server id 9 (the master has 0-9-4)" in only_finding(cluster, picture).found
+
+
+# --- other clusters --------------------------------------------------------------------------------------
+
+
+def test_each_web_host_has_its_own_findings(guide: Guide) -> None:
+    many_webs(guide)
+    cluster = guide.build()
+    picture = healthy(cluster)
+    change_member(picture["web2"], 0, disabled=True)
+    stop_unit(picture["web"], "apache2")
+    assert found(cluster, picture) == [("balancer down", "web"), ("balancer member disabled", "web2")]
+
+
+def test_node_down_is_one_finding_with_several_web_hosts(guide: Guide) -> None:
+    many_webs(guide)
+    cluster = guide.build()
+    picture = healthy(cluster)
+    stop_daemon(picture, "oxgw01", GROUPWARE)
+    assert found(cluster, picture) == [("groupware daemon down", "oxgw01")]
+
+
+def test_each_slave_has_its_own_findings(guide: Guide) -> None:
+    guide.add("db_slave", "dbslave2", address="192.0.2.23", server_id=3)
+    cluster = guide.build()
+    picture = healthy(cluster)
+    change_replica(picture["dbslave"], sql_running="No", sql_error="Duplicate entry")
+    change_replica(picture["dbslave2"], seconds_behind=90)
+    assert found(cluster, picture) == [("slave stopped", "dbslave"), ("slave lagging", "dbslave2")]
+
+
+def test_cluster_without_slave_has_its_master_only(guide: Guide) -> None:
+    no_slave(guide)
+    cluster = guide.build()
+    picture = healthy(cluster)
+    picture["dbmaster"].mysql = MysqlStatus(state=ServerState.NOT_RUNNING)
+    assert found(cluster, picture) == [("master unreachable", "dbmaster")]
+
+
+def test_host_that_is_node_and_filestore_mounts_nothing(guide: Guide) -> None:
+    filestore_on_a_node(guide)
+    cluster = guide.build()
+    picture = healthy(cluster)
+    stop_unit(picture["oxgw01"], "nfs")
+    change_mount(picture["oxgw02"], answers=False)
+    assert found(cluster, picture) == [("NFS server down", "oxgw01")]
+
+
+def test_dead_cluster_says_so_of_every_host(guide: Guide) -> None:
+    cluster = guide.build()
+    assert summary(find(cluster, [])) == [
+        ("master unreachable", "dbmaster"),
+        ("host unreachable", "dbslave"),
+        ("host unreachable", "oxgw01"),
+        ("host unreachable", "oxgw02"),
+        ("host unreachable", "web"),
+    ]
