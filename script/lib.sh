@@ -120,3 +120,11 @@ ensure_base_image() {
     say "no image registry can be reached: installing mmdebstrap"
     install_packages mmdebstrap debian-archive-keyring gpg uidmap
 }
+
+# The browser of the tests. Debian's, since what Playwright would download itself is larger.
+ensure_chromium() {
+    command -v chromium >/dev/null && return
+    say "installing Chromium"
+    install_packages chromium fonts-dejavu-core
+    chromium --version >/dev/null 2>&1 || die "the package chromium brought no browser that starts; install one as 'chromium'"
+}

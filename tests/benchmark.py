@@ -21,9 +21,10 @@ from rich.console import Console
 from rich.table import Table
 
 from ox_deploy.products import PRODUCTS
-from tests.integration.deployment import command, deploy, lab, make_bare_lab, pyinfra
+from tests.integration.deployment import INVENTORY, PYINFRA, SSH_INVENTORY, command, deploy, lab, make_bare_lab, pyinfra
+from tests.integration.status import status
 from tests.lab import state
-from tests.lab.nodes import run
+from tests.lab.nodes import disconnect, reconnect, run
 from tests.lab.state import Node
 
 # What the packages alone cost: by hand, on all hosts at once, then one restart of each service.
@@ -101,6 +102,25 @@ def unchanged() -> float:
     return min(runs)
 
 
+def verify_seconds() -> float:
+    """Return the seconds of all of the guide's tests."""
+    argv = [*PYINFRA, "-y", INVENTORY, "ox_deploy.deploys.verify.verify"]
+    begin = time.monotonic()
+    done = pyinfra(argv)
+    assert done.code == 0, done.output
+    return time.monotonic() - begin
+
+
+def status_figures() -> dict[str, float]:
+    """Return the seconds of a status, also with a host that drops all packets."""
+    figures = {"status, s": min(status().seconds for _ in range(3))}
+    figures["status by SSH, s"] = min(status(inventory=SSH_INVENTORY).seconds for _ in range(3))
+    disconnect("oxgw02")
+    figures["status by SSH, one host drops all packets, s"] = status(inventory=SSH_INVENTORY).seconds
+    reconnect("oxgw02")
+    return figures
+
+
 def measure(groupware: int) -> dict[str, float]:
     """Return all figures by name."""
     figures = {}
@@ -114,6 +134,9 @@ def measure(groupware: int) -> dict[str, float]:
     console.print("nothing to change")
     figures["nothing to change, s"] = unchanged()
     figures["commands on the busiest host"] = commands_per_host()
+    console.print("verify and status")
+    figures["verify, s"] = verify_seconds()
+    figures |= status_figures()
     if groupware > 2:
         console.print(f"{groupware} groupware nodes")
         lab("up", "--groupware", str(groupware))

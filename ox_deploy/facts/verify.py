@@ -187,8 +187,9 @@ class WebHost(JsonFact[FrontEnd]):
 
 
 class LoginTrial(Trial):
-    """Logins by route, failed ones by what was said, and how many requests of a session went to another node."""
+    """Logins by route, failed ones by what was said, and how many of the sessions' `requests` went to another node."""
 
     routes: dict[str, int] = {}
     failures: dict[str, int] = {}
     moved: int = 0
+    requests: int = 0

@@ -1,6 +1,6 @@
 """Log in through the balancer many times as fresh browsers do, and out again.
 
-The first session sends some more requests. It fails alone if nobody can log in, so that a wrong password is tried
+The first login fails alone if nobody can log in, so that a wrong password is tried
 once only.
 """
 
@@ -87,7 +87,10 @@ def is_elsewhere(browser, session, route):
 
 
 def log_in_often(job):
-    """Return the number of logins by route, the failures by what was said, and how many requests strayed."""
+    """Return the number of logins by route, the failures by what was said, and how many requests strayed.
+
+    The first session sends some requests, each further one only one: every node has to know its own.
+    """
     context = trusting(job["certificate"])
     deadline = time.monotonic() + ALL_SECONDS
     route, moved = visit(Browser(job, context), job["requests"])
@@ -95,13 +98,15 @@ def log_in_often(job):
 
     def once_more(_):
         if time.monotonic() > deadline:
-            return failures, "there was no time left"
+            return failures, "there was no time left", 0
         try:
-            return routes, visit(Browser(job, context), 0)[0]
+            return routes, *visit(Browser(job, context), 1)
         except Exception as error:
-            return failures, str(error) or type(error).__name__
+            return failures, str(error) or type(error).__name__, 0
 
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as threads:
-        for counts, key in threads.map(once_more, range(job["count"] - 1)):
+        for counts, key, strayed in threads.map(once_more, range(job["count"] - 1)):
             counts[key] = counts.get(key, 0) + 1
-    return {"routes": routes, "failures": failures, "moved": moved}
+            moved += strayed
+    asked = job["requests"] + sum(routes.values()) - 1
+    return {"routes": routes, "failures": failures, "moved": moved, "requests": asked}

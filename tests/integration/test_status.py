@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,15 +177,23 @@ def test_host_that_is_switched_off_is_one_finding_and_the_rest_is_complete() -> 
     wait_for_states(set())
 
 
-def test_host_that_hangs_does_not_hold_up_the_rest() -> None:
+@pytest.mark.parametrize(
+    ("lose", "find"),
+    [(nodes.pause, nodes.unpause), (nodes.disconnect, nodes.reconnect)],
+    ids=["hangs", "drops packets"],
+)
+def test_host_that_does_not_answer_holds_up_nothing(lose: Callable[[str], None], find: Callable[[str], None]) -> None:
     wait_for_states(set())
-    nodes.pause("oxgw02")
+    lose("oxgw02")
     try:
         seen = status(inventory=SSH_INVENTORY)
         assert seen.states == {("host unreachable", "oxgw02")}, seen.output
-        assert seen.seconds < 20
+        # Bounded, with room for a busy machine; how long it really takes is for the benchmark.
+        assert seen.seconds < 30
     finally:
-        nodes.unpause("oxgw02")
+        find("oxgw02")
+    nodes.wait_for("oxgw02", "stat /var/opt/filestore")
+    deploy()
     wait_for_states(set())
 
 

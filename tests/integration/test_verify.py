@@ -50,6 +50,16 @@ def assert_nothing_is_left() -> None:
         assert "ox-verify" not in run(node, "systemctl list-timers --all --no-legend")
 
 
+def let_the_hosts_clean_up() -> None:
+    """Have done now what the hosts' timers do two minutes after a verification that died, or whose server hung."""
+    units = "systemctl list-timers --no-legend 'ox-verify-*' | grep -o 'ox-verify-[a-z0-9-]*.service'"
+    for node in ("dbmaster", "oxgw01", "oxgw02"):
+        run(
+            node,
+            f"for unit in $({units}); do systemctl start --wait $unit; systemctl stop ${{unit%service}}timer; done",
+        )
+
+
 def test_healthy_cluster_passes_and_nothing_is_left_behind() -> None:
     with watched_process_list() as log:
         done = verify("-vvv")
@@ -117,7 +127,7 @@ FAULTS = {
     ),
     "orphaned server": Fault(
         "dbmaster",
-        "mariadb -e \"INSERT INTO configdb.server SELECT MAX(server_id) + 1, 'orphan', '' FROM configdb.server\"",
+        "mariadb -e \"INSERT INTO configdb.server SELECT MAX(server_id) + 1, 'orphan' FROM configdb.server\"",
         {"orphaned server"},
         "mariadb -e \"DELETE FROM configdb.server WHERE name = 'orphan'\"",
     ),
@@ -136,8 +146,10 @@ def test_what_is_broken_is_found_and_nothing_else(name: str) -> None:
         assert "to do" in done.output
     finally:
         shell(fault.node, fault.mend)
+        deploy()
+    if "filestore not writable" in fault.states:
+        let_the_hosts_clean_up()
     assert_nothing_is_left()
-    deploy()
     done = verify()
     assert done.code == 0, done.output
 
@@ -177,13 +189,10 @@ def killed_after(condition: str) -> Iterator[None]:
 def test_what_a_dead_run_leaves_is_removed_by_the_hosts() -> None:
     with killed_after("mariadb -e 'SHOW DATABASES' | grep -q ox_verify"):
         pass
-    timers = run("dbmaster", "systemctl list-timers --no-legend 'ox-verify-*' | grep -o 'ox-verify-[a-z0-9-]*.service'")
-    assert timers.split()
-    # What the timer does after two minutes.
-    run("dbmaster", f"systemctl start --wait {timers.split()[0]}")
-    assert "ox_verify" not in run("dbmaster", "mariadb -e 'SHOW DATABASES'")
+    assert "ox_verify" in run("dbmaster", "mariadb -e 'SHOW DATABASES'")
+    let_the_hosts_clean_up()
     wait_for("dbslave", "! mariadb -e 'SHOW DATABASES' | grep -q ox_verify")
-    run("dbmaster", "systemctl stop 'ox-verify-*.timer'")
+    assert_nothing_is_left()
 
 
 def test_logins_go_on_without_a_node_and_it_gets_sessions_again() -> None:

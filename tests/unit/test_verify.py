@@ -627,10 +627,10 @@ def balanced(document: Any, ok: bool = True) -> VerifyHost:
 
 
 def test_logins_are_counted_by_node() -> None:
-    host = balanced({"routes": {"OX-1": 9, "OX-2": 11}})
+    host = balanced({"routes": {"OX-1": 9, "OX-2": 11}, "requests": 24})
     said = verdict(sessions.spreads, host, **SPREAD, login=LOGIN)
     assert (said.measured, list(said.findings)) == ("20 logins: oxgw01 9, oxgw02 11", [])
-    assert verdict(sessions.stays, host).measured == "5 requests"
+    assert verdict(sessions.stays, host).measured == "24 requests"
 
 
 def test_password_goes_by_standard_input_and_the_command_runs_as_the_operation_is_told() -> None:
@@ -724,11 +724,11 @@ def test_no_password_is_sent_to_an_unknown_certificate() -> None:
 
 
 def test_session_that_moves() -> None:
-    host = balanced({"routes": {"OX-1": 10, "OX-2": 10}, "moved": 2})
+    host = balanced({"routes": {"OX-1": 10, "OX-2": 10}, "moved": 2, "requests": 24})
     assert states(sessions.spreads, host, **SPREAD, login=LOGIN) == []
     only = finding(sessions.stays, host)
     assert only.state == "session moves"
-    assert only.found.startswith("2 of 5 requests")
+    assert only.found.startswith("2 of 24 requests")
 
 
 # --- Beginning and end -------------------------------------------------------------------------------------

@@ -461,9 +461,11 @@ def address(request: pytest.FixtureRequest, tmp_path: Path, balancer: Balancer) 
 
 @pytest.fixture
 def logins(address: tuple[str, int], tmp_path: Path) -> Callable[..., LoginTrial]:
-    def log_in(count: int = 20, requests: int = 5, password: str = PASSWORD, seconds: int = 40) -> LoginTrial:
+    def log_in(
+        count: int = 20, requests: int = 5, password: str = PASSWORD, seconds: int = 40, at_once: int = 4
+    ) -> LoginTrial:
         program = load("verify_logins")
-        program.HTTPS_PORT, program.ALL_SECONDS = address[1], seconds
+        program.HTTPS_PORT, program.ALL_SECONDS, program.AT_ONCE = address[1], seconds, at_once
         job = {
             "address": address[0],
             "web_name": NAME,
@@ -483,11 +485,11 @@ def logins(address: tuple[str, int], tmp_path: Path) -> Callable[..., LoginTrial
 def test_logins_reach_the_nodes_in_turn_and_leave_no_session(balancer: Balancer, logins: Callable[..., Any]) -> None:
     balancer.routes = ["OX-1", "OX-2", "OX-1"]
     trial = logins(count=30)
-    assert trial == LoginTrial(error="", routes={"OX-1": 20, "OX-2": 10}, failures={}, moved=0)
+    assert trial == LoginTrial(error="", routes={"OX-1": 20, "OX-2": 10}, failures={}, moved=0, requests=34)
     assert balancer.sessions == {}
     assert balancer.hosts == {NAME}
     assert balancer.logins == [{"name": "testuser@defaultcontext", "password": PASSWORD}] * 30
-    assert balancer.asked == ["/ajax/infostore"] * 5
+    assert balancer.asked == ["/ajax/infostore"] * 34
 
 
 def test_wrong_password_is_tried_once_only(balancer: Balancer, logins: Callable[..., Any]) -> None:
@@ -499,7 +501,13 @@ def test_session_that_moves_is_counted(balancer: Balancer, logins: Callable[...,
     balancer.sticky = False
     trial = logins(count=1, requests=4)
     # Every second request meets the node that knows the session.
-    assert (trial.error, trial.moved) == ("", 2)
+    assert (trial.error, trial.moved, trial.requests) == ("", 2, 4)
+
+
+def test_session_of_a_later_login_that_moves_is_counted_too(balancer: Balancer, logins: Callable[..., Any]) -> None:
+    balancer.sticky = False
+    trial = logins(count=9, requests=0, at_once=1)
+    assert 0 < trial.moved <= trial.requests == 8
 
 
 def test_logins_that_fail_are_counted_by_what_was_said(balancer: Balancer, logins: Callable[..., Any]) -> None:

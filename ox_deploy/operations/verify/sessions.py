@@ -21,7 +21,7 @@ from ox_deploy.secrets import Secret
 CERTIFICATE = "HTTPS shows the deployed certificate"
 SPREADS = "Logins spread over the nodes by their load factors"
 LOGINS_PER_NODE, FEWEST, MOST = 10, 20, 100
-# Requests after which a session has to be where it began.
+# Further requests of the first session; each other one sends one.
 REQUESTS = 5
 
 
@@ -192,7 +192,7 @@ def stays() -> Verdict:
     if trial is None:
         return Verdict(skipped="nobody could log in")
     if not trial.moved:
-        return Verdict(f"{REQUESTS} requests")
-    found = f"{trial.moved} of {REQUESTS} requests of a session were answered by another node"
+        return Verdict(f"{trial.requests} requests")
+    found = f"{trial.moved} of {trial.requests} requests of sessions were answered by another node"
     remedy = "compare `stickysession` and the routes in the balancer's configuration with AJP_JVM_ROUTE, and deploy"
     return Verdict(findings=[problem("session moves", found, "all go to the node of the login", remedy)])

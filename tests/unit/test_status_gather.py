@@ -1,0 +1,186 @@
+"""How the hosts are asked for a status: once each, all at the same time, and none for longer than the limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gevent
+import pytest
+from pyinfra.api import FactBase
+from pyinfra.api.config import Config
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
+from pyinfra.context import ctx_config, ctx_inventory, ctx_state
+
+from ox_deploy import ahead, secrets
+from ox_deploy.facts.health import HostHealth
+from ox_deploy.facts.hosts import HostState, HostStatus
+from ox_deploy.operations import hosts
+from ox_deploy.status import gather, memory
+from ox_deploy.status.seen import Seen
+from tests.unit.guide import Guide
+from tests.unit.snapshots import cluster as snapshot_of_cluster
+
+Answer = Callable[[Host, dict[str, Any]], HostStatus]
+
+
+def bare(host: Host, asked: dict[str, Any]) -> HostStatus:
+    """Answer as a host on which nothing of ours is."""
+    status = HostStatus(system="debian 12", init="systemd", has_python=True, addresses=[host.data.address])
+    status.answers = [{} for _ in asked["questions"]]
+    return status
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept() -> Iterator[None]:
+    yield
+    hosts._seen.clear()
+    ahead._answers.clear()
+
+
+class Look:
+    """A status of the guide's cluster, on pretended hosts."""
+
+    def __init__(self, guide: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
+        secrets.create(Path(guide.settings["secrets_file"]), guide.settings["contexts"])
+        self.guide, self.asked = guide, dict[str, list[dict[str, Any]]]()
+        self.answer: Answer = bare
+        self.connect: Callable[[Host], None] = lambda host: None
+        monkeypatch.setattr(Host, "connect", lambda host, **_: self.connect(host))
+        monkeypatch.setattr(Host, "get_fact", lambda host, fact, **arguments: self.get_fact(host, fact, **arguments))
+
+    def get_fact(self, host: Host, fact: type[FactBase[Any]], **arguments: Any) -> HostStatus:
+        assert fact is HostState, f"{host.name} is asked for {fact.__name__}, too"
+        self.asked.setdefault(host.name, []).append(arguments)
+        return self.answer(host, arguments)
+
+    def take(self) -> dict[str, Seen]:
+        config: Any = Config()  # type: ignore[no-untyped-call]
+        state = State(check_for_changes=False)
+        with _set(ctx_state, state), _set(ctx_config, config):
+            inventory = self.guide.inventory()
+            state.init(inventory, config)
+            with _set(ctx_inventory, inventory):
+                _, seen = gather._gather(state)
+        return {one.node.name: one for one in seen}
+
+
+@contextmanager
+def _set(context: Any, value: Any) -> Iterator[None]:
+    before = context.get()
+    context.set(value)
+    yield
+    context.set(before)
+
+
+@pytest.fixture
+def look(guide: Guide, monkeypatch: pytest.MonkeyPatch) -> Look:
+    return Look(guide, monkeypatch)
+
+
+def test_every_host_is_asked_once_for_everything(look: Look) -> None:
+    seen = look.take()
+    assert {name: len(asked) for name, asked in look.asked.items()} == dict.fromkeys(look.guide.hosts, 1)
+    questions = look.asked["oxgw01"][0]["questions"]
+    assert questions[-1].fact is HostHealth
+    assert len(questions) > 5
+    assert look.asked["oxgw01"][0]["wait"] == 0
+    assert seen["oxgw01"].daemons == {}
+    assert seen["dbmaster"].mysql
+    assert "apache2" in seen["web"].services
+
+
+def test_what_a_deploy_would_do_is_drift(look: Look) -> None:
+    seen = look.take()
+    drift = {name: [one.operation for one in found.drift] for name, found in seen.items()}
+    assert drift["web"] == ["Names, user, package sources, packages", "Balance sessions over the groupware nodes"]
+    assert "Route multicast to the cluster's interface" in drift["oxgw02"]
+    assert "Replicate from the master" in drift["dbslave"]
+
+
+def test_refusal_is_drift_with_its_sentence(look: Look) -> None:
+    def occupied(host: Host, asked: dict[str, Any]) -> HostStatus:
+        status = bare(host, asked)
+        for number, question in enumerate(asked["questions"]):
+            if question.fact.__name__ == "FilestoreMount":
+                bare_directory = {"protected": False, "entries": ["old"]}
+                status.answers[number] = {
+                    "service": {},
+                    "foreign_line": None,
+                    "mount": None,
+                    "answers": True,
+                    "bare": bare_directory,
+                }
+        return status
+
+    look.answer = occupied
+    (drift,) = [one for one in look.take()["oxgw01"].drift if one.operation.startswith("Mount")]
+    assert "is not empty (old)" in drift.sentence
+
+
+def test_what_was_not_answered_is_no_drift(look: Look) -> None:
+    def silent(host: Host, asked: dict[str, Any]) -> HostStatus:
+        status = bare(host, asked)
+        status.answers = [None for _ in asked["questions"]]
+        return status
+
+    look.answer = silent
+    seen = look.take()
+    assert {name: (found.drift, found.unreachable) for name, found in seen.items()} == dict.fromkeys(seen, ([], ""))
+
+
+def test_host_that_cannot_be_reached_says_why_and_the_rest_is_complete(look: Look) -> None:
+    def refuse(host: Host) -> None:
+        if host.name == "dbmaster":
+            raise OSError("no route to host")
+
+    look.connect = refuse
+    seen = look.take()
+    assert seen["dbmaster"].unreachable == "no route to host"
+    assert {name for name, found in seen.items() if found.host} == set(look.guide.hosts) - {"dbmaster"}
+    # Its master is not known, so nobody can tell whether the slave would be changed.
+    assert "Replicate from the master" not in [one.operation for one in seen["dbslave"].drift]
+
+
+def test_host_that_hangs_is_given_up(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gather, "HOST_SECONDS", 0.1)
+    look.connect = lambda host: gevent.sleep(5 if host.name == "web" else 0)
+    seen = look.take()
+    assert seen["web"].unreachable == "no answer within 0.1 seconds"
+    assert seen["oxgw01"].unreachable == ""
+
+
+def test_host_whose_command_fails_is_not_taken_for_an_empty_one(look: Look) -> None:
+    look.answer = lambda host, asked: HostStatus()
+    assert {found.unreachable for found in look.take().values()} == {"the host gave no answer"}
+
+
+# --- memory ----------------------------------------------------------------------------------------------
+
+
+def test_last_status_is_kept_for_its_owner(tmp_path: Path) -> None:
+    file = tmp_path / "ox-deploy" / "status.json"
+    assert memory.recall(file) is None
+    snapshot = snapshot_of_cluster()
+    for _ in range(2):
+        memory.remember(file, snapshot)
+    assert memory.recall(file) == snapshot
+    assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert [path.name for path in file.parent.iterdir()] == ["status.json"]
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"time": 1}'])
+def test_status_of_another_version_counts_as_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "status.json").write_text(text)
+    assert memory.recall(tmp_path / "status.json") is None
+
+
+def test_each_inventory_has_a_place_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    one, two = memory.place("inventory.py"), memory.place("other.py")
+    assert one != two
+    assert one.is_relative_to(tmp_path)
+    assert memory.place(str(Path("inventory.py").resolve())) == one
