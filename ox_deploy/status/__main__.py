@@ -54,11 +54,7 @@ def show(snapshot: Snapshot, changes: Changes, as_json: bool) -> None:
 def main(inventory: str, as_json: bool, html: str | None, ssh_user: str | None, sudo: bool) -> None:
     """Show what is wrong in the cluster of INVENTORY right now. Reads only."""
     logging.getLogger("pyinfra").setLevel(logging.CRITICAL + 1)
-    try:
-        snapshot = take(inventory, ssh_user, sudo)
-    except InputError as error:
-        click.echo(str(error), err=True)
-        sys.exit(CANNOT_TELL)
+    snapshot = take(inventory, ssh_user, sudo)
     file = memory.place(inventory)
     changes = compare(memory.recall(file), snapshot)
     memory.remember(file, snapshot)
@@ -70,5 +66,20 @@ def main(inventory: str, as_json: bool, html: str | None, ssh_user: str | None, 
     os._exit(snapshot.level)
 
 
+def run() -> None:
+    """Run the command; whatever keeps it from telling the status ends with the exit code for that."""
+    try:
+        main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+    except click.Abort:
+        click.echo("Interrupted.", err=True)
+    except InputError as error:
+        click.echo(str(error), err=True)
+    except Exception as error:
+        click.echo(f"The status could not be taken: {type(error).__name__}: {error}", err=True)
+    sys.exit(CANNOT_TELL)
+
+
 if __name__ == "__main__":
-    main()
+    run()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -185,9 +186,19 @@ def _drift(host: Host, seen: Seen) -> Iterator[Drift]:
     assert seen.host is not None
     with _set(ctx_host, host):
         hosts.remember(seen.host)
+        yield from _conflicts(host, seen)
         for call in ahead.calls(host):
             if _is_known(call.questions):
                 yield from _try(call)
+
+
+def _conflicts(host: Host, seen: Seen) -> Iterator[Drift]:
+    """Yield what would make a deploy refuse this host at its beginning; that one is at work is no fault."""
+    assert seen.host is not None
+    prepare = ahead.calls(host)[0].arguments
+    user, uid, gid = (prepare[key] for key in ("user", "uid", "gid"))
+    for sentence in hosts.find_conflicts(replace(seen.host, busy=False), seen.node.address, user, uid, gid):
+        yield Drift("Look for what stands in the way", sentence)
 
 
 def _is_known(questions: Sequence[tuple[Host, Any]]) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -121,6 +124,19 @@ def test_refusal_is_drift_with_its_sentence(look: Look) -> None:
     assert "is not empty (old)" in drift.sentence
 
 
+def test_host_that_a_deploy_would_refuse_is_drift(look: Look) -> None:
+    def elsewhere(host: Host, asked: dict[str, Any]) -> HostStatus:
+        status = bare(host, asked)
+        status.addresses, status.busy = ["192.0.2.99"], True
+        return status
+
+    look.answer = elsewhere
+    first = look.take()["web"].drift[0]
+    assert first.operation == "Look for what stands in the way"
+    assert "the host has 192.0.2.99" in first.sentence
+    assert not [one for one in look.take()["web"].drift if "still at work" in one.sentence]
+
+
 def test_what_was_not_answered_is_no_drift(look: Look) -> None:
     def silent(host: Host, asked: dict[str, Any]) -> HostStatus:
         status = bare(host, asked)
@@ -184,3 +200,32 @@ def test_each_inventory_has_a_place_of_its_own(tmp_path: Path, monkeypatch: pyte
     assert one != two
     assert one.is_relative_to(tmp_path)
     assert memory.place(str(Path("inventory.py").resolve())) == one
+
+
+# --- the command -----------------------------------------------------------------------------------------
+
+
+def called(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "ox_deploy.status", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    return subprocess.run(argv, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("inventory", "said"),
+    [
+        (None, "does not exist"),
+        ("web = [", "The status could not be taken: SyntaxError"),
+        ("other = ['192.0.2.1']", "none of the groups web, groupware"),
+    ],
+    ids=["missing", "broken", "without groups"],
+)
+def test_what_cannot_be_told_is_neither_a_warning_nor_critical(
+    tmp_path: Path, inventory: str | None, said: str
+) -> None:
+    if inventory is not None:
+        (tmp_path / "inventory.py").write_text(inventory)
+    done = called("--json", "inventory.py", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
