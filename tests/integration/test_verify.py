@@ -121,7 +121,9 @@ FAULTS = {
         {"balancer has another route", "session moves"},
     ),
     "multicast route": Fault("oxgw01", "ip route del 224.0.0.0/8", {"no multicast route"}),
-    "admin daemon": Fault("oxgw02", "systemctl stop open-xchange-admin", {"caches not connected"}),
+    "groupware daemon": Fault(
+        "oxgw02", "systemctl stop open-xchange-groupware", {"caches not connected", "sessions spread unevenly"}
+    ),
     "route of a node": Fault(
         "oxgw01", f"sed -i s/OX-1/OX-9/ {GROUPWARE}/ajp.properties", {"node configured for another cluster"}
     ),
