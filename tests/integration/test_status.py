@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ox_deploy.deploys.web import CERTIFICATE, SITE
 from tests.integration.deployment import SSH_INVENTORY, deploy, passwords
 from tests.integration.leaks import names_in
 from tests.integration.status import status
@@ -48,6 +49,13 @@ def disable(value: int) -> str:
     return f"python3 -c '{MANAGER}' <oxgw02> D {value}"
 
 
+# All containers have the clock of this machine. So a program that changes what a process takes for the time.
+INSTALL_FAKETIME = "apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y faketime > /dev/null"
+FAKE_CLOCK = (
+    "printf '#!/bin/sh\\nexec faketime -f +60s /usr/bin/python3 \"$@\"\\n' > /usr/local/sbin/python3;"
+    " chmod 755 /usr/local/sbin/python3"
+)
+REAL_CLOCK = "rm /usr/local/sbin/python3"
 FAULTS = {
     "slave stopped": Fault("dbslave", "mariadb -e 'STOP SLAVE SQL_THREAD'", (("slave stopped", "dbslave"),)),
     "slave writable": Fault("dbslave", "mariadb -e 'SET GLOBAL read_only = 0'", (("slave writable", "dbslave"),)),
@@ -69,6 +77,13 @@ FAULTS = {
     "NFS server down": Fault("dbmaster", "systemctl stop nfs-ganesha", (("NFS server down", "dbmaster"),)),
     "balancer down": Fault("web", "systemctl stop apache2", (("balancer down", "web"),)),
     "balancer member disabled": Fault("web", disable(1), (("balancer member disabled", "web"),), disable(0)),
+    "balancer member missing": Fault(
+        "web",
+        f"sed -i /route=OX-2/d {SITE}; apachectl graceful",
+        (("balancer member missing", "web"),),
+    ),
+    "certificate unreadable": Fault("web", f"echo gone > {CERTIFICATE}", (("certificate unreadable", "web"),)),
+    "clock differs": Fault("dbslave", f"{INSTALL_FAKETIME}; {FAKE_CLOCK}", (("clock differs", "dbslave"),), REAL_CLOCK),
     "route missing": Fault("oxgw01", "ip route del 224.0.0.0/8", (("multicast route missing", "oxgw01"),)),
     "admin daemon down": Fault("oxgw01", "systemctl stop open-xchange-admin", (("admin daemon down", "oxgw01"),)),
     "groupware daemon down": Fault("oxgw02", "pkill -KILL java", (("groupware daemon down", "oxgw02"),)),
@@ -159,6 +174,15 @@ def test_nodes_that_are_alone_among_the_caches() -> None:
         # It would go on looking for the one that it knew.
         shell("oxgw01", restart)
         wait_for_states({("node alone", "oxgw01")}, seconds=30)
+
+
+def test_caches_of_sessions_that_are_not_connected() -> None:
+    file = "/opt/open-xchange/etc/groupware/sessioncache.ccf"
+    restart = "systemctl restart open-xchange-groupware"
+    damage = f"sed -i.kept s/=6781/=6681/ {file} && {restart}; mv {file}.kept {file}"
+    with broken("oxgw02", damage, restart):
+        shell("oxgw01", restart)
+        wait_for_states({("cache link missing", "oxgw01")}, seconds=30)
 
 
 def test_host_that_is_switched_off_is_one_finding_and_the_rest_is_complete() -> None:

@@ -43,8 +43,8 @@ def states(done: Run) -> set[str]:
 
 
 def assert_nothing_is_left() -> None:
-    for node in ("dbmaster", "dbslave"):
-        assert "ox_verify" not in run(node, "mariadb -e 'SHOW DATABASES'")
+    assert "ox_verify" not in run("dbmaster", "mariadb -e 'SHOW DATABASES'")
+    wait_for("dbslave", "! mariadb -e 'SHOW DATABASES' | grep -q ox_verify")
     assert not run("dbmaster", "find /var/opt/filestore -name '.ox-verify*'")
     for node in ("dbmaster", "oxgw01", "oxgw02"):
         assert "ox-verify" not in run(node, "systemctl list-timers --all --no-legend")
@@ -105,6 +105,32 @@ FAULTS = {
     "mount": Fault("oxgw02", "umount -l /var/opt/filestore", {"filestore not mounted"}),
     "NFS server hangs": Fault(
         "dbmaster", "pkill -STOP ganesha.nfsd", {"filestore not writable"}, "pkill -CONT ganesha.nfsd"
+    ),
+    "owner of files": Fault(
+        "dbmaster",
+        "sed -i 's/Root_Squash/All_Squash/; s/_Uid = 1001/_Uid = 1234/' /etc/ganesha/ox-deploy.conf;"
+        " chmod 777 /var/opt/filestore; systemctl reload nfs-ganesha; sleep 1",
+        {"file has another owner"},
+    ),
+    "removed files come back": Fault(
+        "dbmaster",
+        "nohup bash -c 'cd /var/opt/filestore; while sleep 0.02; do for file in .ox-verify-*; do"
+        ' [ ! -e "$file" ] || files="$files $file"; done; [ -z "$files" ] || touch $files; done\' > /dev/null 2>&1 &',
+        {"removed file stays"},
+        "pkill -f '^bash -c cd /var/opt/filestore'; rm /var/opt/filestore/.ox-verify-*",
+    ),
+    "slave is late": Fault(
+        "dbslave",
+        "mariadb -e 'STOP SLAVE; CHANGE MASTER TO MASTER_DELAY = 30; START SLAVE'",
+        {"slave lagging"},
+        "mariadb -e 'STOP SLAVE; CHANGE MASTER TO MASTER_DELAY = 0; START SLAVE'",
+    ),
+    "slave stops half way": Fault(
+        "dbslave",
+        'nohup bash -c \'until mariadb -e "SHOW DATABASES" | grep -q ox_verify; do sleep 0.05; done; sleep 1.3;'
+        ' mariadb -e "STOP SLAVE SQL_THREAD"\' > /dev/null 2>&1 &',
+        {"dropped database stays"},
+        "mariadb -e 'START SLAVE SQL_THREAD'",
     ),
     "plain HTTP": Fault("web", f"sed -i /RedirectMatch.permanent/d {SITE}; {GRACEFUL}", {"HTTP not redirected"}),
     "certificate": Fault(
