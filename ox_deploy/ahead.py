@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
+from inspect import signature
 from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
@@ -46,19 +47,23 @@ def asks(
     """
 
     def decorate(operation: OperationT) -> OperationT:
+        inner: Callable[..., Any] = operation._inner  # type: ignore[attr-defined]
+
         @wraps(operation)
-        def call(name: str, **arguments: Any) -> Any:
+        def call(*positional: Any, **named: Any) -> Any:
             host = _current()
-            own = {key: value for key, value in arguments.items() if not key.startswith("_")}
-            questions = [(host, question(**own))]
+            # What remains are pyinfra's own arguments.
+            own = {key: value for key, value in named.items() if key != "name" and not key.startswith("_")}
+            arguments = signature(inner).bind(*positional, **own).arguments
+            questions = [(host, question(**arguments))]
             if peer:
-                peer_name, peer_question = peer(**own)
+                peer_name, peer_question = peer(**arguments)
                 questions.append((host.inventory.get_host(peer_name), peer_question))
             for asked, asking in questions:
                 plan(asked, asking)
-            inner = operation._inner  # type: ignore[attr-defined]
-            _calls.setdefault(host, []).append(Call(name, inner, own, tuple(questions)))
-            return operation(name=name, **arguments)
+            name = named.get("name", inner.__name__)
+            _calls.setdefault(host, []).append(Call(name, inner, arguments, tuple(questions)))
+            return operation(*positional, **named)
 
         return cast(OperationT, call)
 

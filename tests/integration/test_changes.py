@@ -255,6 +255,19 @@ def test_what_the_user_has_stays(kind: str) -> None:
     assert deploy().changed() == []
 
 
+def test_filestore_of_somebody_else_is_mounted_and_not_exported() -> None:
+    source = f"{state.load().nodes['dbmaster'].address}:/var/opt/filestore"
+    run("oxgw02", "systemctl stop open-xchange-groupware open-xchange-admin; umount /var/opt/filestore")
+    run("oxgw02", "sed -i '/BEGIN ox-deploy filestore/,/END ox-deploy filestore/d' /etc/fstab")
+    run("dbmaster", "echo '# mine' >> /etc/ganesha/ox-deploy.conf")
+    changed = deploy("--data", f"external_filestore={source}").changed()
+    assert any("Mount the filestore" in change and "oxgw02" in change for change in changed)
+    assert not any("Export" in change for change in changed), changed
+    assert run("oxgw02", "findmnt -n -o SOURCE /var/opt/filestore").strip() == source
+    assert deploy("--data", f"external_filestore={source}").changed() == []
+    assert any("Export" in change for change in deploy().changed())
+
+
 def test_limited_run_after_a_whole_one_changes_nothing(cluster: Run) -> None:
     assert cluster.code == 0
     assert deploy("--limit", "groupware").changed() == []

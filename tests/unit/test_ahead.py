@@ -107,7 +107,7 @@ class Recorded:
     def _inner(self, ports: list[int], other: str) -> Iterator[str]:
         yield f"{ports} {other}"
 
-    def __call__(self, **arguments: Any) -> None:
+    def __call__(self, *positional: Any, **arguments: Any) -> None:
         self.called.append(arguments)
 
 
@@ -125,6 +125,15 @@ def test_call_notes_what_the_operation_asks_and_whom() -> None:
     (call,) = ahead.calls(host)
     assert (call.name, call.arguments) == ("x", {"ports": [1], "other": "there"})
     assert list(call.operation(**call.arguments)) == ["[1] there"]
+
+
+def test_operation_can_be_called_with_positions_and_without_a_name() -> None:
+    host: Any = FakeHost(name="here", there=host_with())
+    with in_phase(host, executing=False):
+        ahead.asks(question, peer=peer_question)(Recorded())([1], other="there")
+        assert ahead.planned() == (Question(CachePeers, ports=[1]),)
+    (call,) = ahead.calls(host)
+    assert (call.name, call.arguments) == ("_inner", {"ports": [1], "other": "there"})
 
 
 def shell(command: str, path: str = os.environ["PATH"]) -> str:
