@@ -204,7 +204,7 @@ def test_everything_is_back_after_a_reboot_of_all_hosts() -> None:
         nodes.start(name)
     for name in ("oxgw01", "oxgw02"):
         nodes.wait_for(name, "[ $(ss -Htn state established '( sport = :57461 or dport = :57461 )' | wc -l) -ge 1 ]")
-        nodes.wait_for(name, "exec 3<>/dev/tcp/127.0.0.1/8009")
+        nodes.wait_for(name, "exec 3<>/dev/tcp/127.0.0.1/8009 && exec 3<>/dev/tcp/127.0.0.1/1099")
     assert deploy().changed() == []
     assert Browser().login()["user_id"] == 3
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -105,7 +106,11 @@ def test_file_stored_through_one_node_is_read_through_the_other(cold: Cold) -> N
     one, two = browsers["OX-1"], browsers["OX-2"]
     new = one.ask(f"/ajax/infostore?action=new&name=note.txt&session={one.session}", b"kept in one place")
     number = new["data"]["id"] if isinstance(new["data"], dict) else new["data"]
-    assert two.request(f"/ajax/infostore?action=get&id={number}&session={two.session}") == "kept in one place"
+    # The other node looks it up on the slave, which may be a moment behind.
+    deadline = time.monotonic() + 10
+    while two.request(f"/ajax/infostore?action=get&id={number}&session={two.session}") != "kept in one place":
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
     owner = run("dbmaster", "find /var/opt/filestore -type f -printf '%u:%g %U:%G\n' | sort -u").split("\n")[0]
     assert owner == "open-xchange:open-xchange 1001:1001"
 
