@@ -1,10 +1,12 @@
 """Questions that are asked ahead: one command at the start of a run brings the answers for all its operations.
 
-An answer holds until something is changed on any host. From then on every operation asks for itself.
+An answer holds for some seconds, and only until something is changed on any host. From then on every operation asks
+for itself.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -12,7 +14,7 @@ from inspect import signature
 from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
-from pyinfra.api import Host
+from pyinfra.api import BaseStateCallback, Host, State
 from pyinfra.context import ctx_host, ctx_state
 
 OperationT = TypeVar("OperationT", bound=Callable[..., Any])
@@ -33,8 +35,10 @@ class Call:
 
 _calls: WeakKeyDictionary[Host, list[Call]] = WeakKeyDictionary()
 _planned: WeakKeyDictionary[Host, list[Any]] = WeakKeyDictionary()
-# An answer is the JSON document that the question's program printed.
-_answers: WeakKeyDictionary[Host, dict[Any, dict[str, Any] | None]] = WeakKeyDictionary()
+# An answer is the JSON document that the question's program printed, with the time until which it holds.
+_answers: WeakKeyDictionary[Host, tuple[float, dict[Any, dict[str, Any] | None]]] = WeakKeyDictionary()
+# The first operation may wait long for another host while this one has answered.
+HOLD_SECONDS = 30
 
 
 def asks(
@@ -89,12 +93,13 @@ def planned() -> Sequence[Any]:
 
 def keep(answers: dict[Any, dict[str, Any] | None]) -> None:
     """Keep what the current host answered just now."""
-    _answers[_current()] = answers
+    _answers[_current()] = (time.monotonic() + HOLD_SECONDS, answers)
 
 
 def answer(host: Host, question: Any) -> dict[str, Any] | None:
     """Return the host's answer, or None if there is none that holds."""
-    return _answers.get(host, {}).get(question)
+    until, answers = _answers.get(host, (0, {}))
+    return answers.get(question) if time.monotonic() < until else None
 
 
 def forget() -> None:
@@ -104,6 +109,16 @@ def forget() -> None:
     """
     if _is_executing():
         _answers.clear()
+
+
+class ForgetAfterChanges(BaseStateCallback):
+    """Lets no answer hold any longer after an operation that did something, also one that is not ours."""
+
+    @staticmethod
+    def operation_host_success(state: State, host: Host, op_hash: str, retry_count: int = 0) -> None:
+        """Look whether the operation sent a command."""
+        if state.get_op_data_for_host(host, op_hash).operation_meta.did_change():
+            forget()
 
 
 def _current() -> Host:

@@ -8,7 +8,7 @@ from pyinfra import host, inventory
 from pyinfra.api import deploy
 from pyinfra.context import state
 
-from ox_deploy import secrets
+from ox_deploy import ahead, secrets
 from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.errors import InputError
 from ox_deploy.operations import hosts
@@ -33,6 +33,7 @@ def prepare_hosts() -> None:
     node = cluster.node_of(host)
     settings = cluster.settings
     _end_run_on_failure()
+    _watch_changes()
     _check_reachable()
     _check_secrets(cluster)
     user = USER if needs_user(cluster, node) else ""
@@ -60,6 +61,12 @@ def _end_run_on_failure() -> None:
     # Not `pyinfra.config`: that is a copy which is forgotten when the operations run. Locked, or it is reset.
     state.config.FAIL_PERCENT = 0
     state.config.lock_current_state()
+
+
+def _watch_changes() -> None:
+    """Have answers that were got ahead forgotten after a change that somebody else's operation makes."""
+    if not any(isinstance(handler, ahead.ForgetAfterChanges) for handler in state.callback_handlers):
+        state.add_callback_handler(ahead.ForgetAfterChanges())  # type: ignore[no-untyped-call]
 
 
 def _check_reachable() -> None:

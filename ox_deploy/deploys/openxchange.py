@@ -47,8 +47,8 @@ def configure_open_xchange() -> None:
             name="Create configdb; register server, filestore and databases; create contexts and users",
             wanted=wanted_registration(cluster),
             administrator=administrator,
+            ports=product.ports,
             admin_service=product.admin_service,
-            admin_port=product.ports[product.admin_service],
         )
 
 

@@ -305,8 +305,9 @@ def replica(
     """
     slave = ask(host, _slave_question(option_file))
     if slave.replica is None:
-        # What starts here starts from the master's position of this moment.
+        # What starts here starts from what both are at this moment.
         ahead.forget()
+        slave = ask(host, _slave_question(option_file))
     try:
         master = ask_peer(host, *_master_question(master_host, master_option_file))
     except PeerUnreachable as error:

@@ -64,6 +64,10 @@ def mount(source: str, path: str, options: str, files: Sequence[ManagedFile]) ->
     """
     wanted = _wanted_files(source, path, options, files)
     status = ask(host, _question(source, path, options, files))
+    if not status.answers:
+        # Whoever uses the mount would lose it: not on an answer of before.
+        ahead.forget()
+        status = ask(host, _question(source, path, options, files))
     obstacle = find_obstacle(status, source, path)
     if obstacle:
         yield stop(obstacle)

@@ -307,14 +307,15 @@ def _registration_question(wanted: WantedRegistration, **_: Any) -> Question[Reg
 @ahead.asks(_registration_question)
 @operation()
 def register(
-    wanted: WantedRegistration, administrator: Administrator, admin_service: str, admin_port: int
+    wanted: WantedRegistration, administrator: Administrator, ports: Mapping[str, int], admin_service: str
 ) -> Generator[StringCommand, None, None]:
     """
     Do once for the cluster what has to be done on one node: configdb, server, filestore, databases, contexts.
 
     + wanted: what configdb should hold
     + administrator: the administrator of the cluster
-    + admin_service, admin_port: the admin daemon, which is started if it does not run
+    + ports: the daemons, and the port each one listens on when it is up
+    + admin_service: the admin daemon, which is started if it does not run
 
     Idempotent; asked is the write host, since a slave may lag. initconfigdb runs only if there is no configdb,
     because its own guard may drop a live one; it gets a password that ends with it. The ids are looked up.
@@ -333,9 +334,11 @@ def register(
         host.noop("everything is registered")
         return
     job["administrator"] = {"name": administrator.name, "password": administrator.password.reveal()}
-    daemon = ask(host, _daemons_question({admin_service: admin_port}))[admin_service]
+    daemon = ask(host, _daemons_question(ports))[admin_service]
     job["daemons"] = {
-        "services": [{"name": admin_service, "port": admin_port, "restart": daemon.pending and daemon.active}],
+        "services": [
+            {"name": admin_service, "port": ports[admin_service], "restart": daemon.pending and daemon.active}
+        ],
         "seconds": START_SECONDS,
         "settle_seconds": 0,
     }

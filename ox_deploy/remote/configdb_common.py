@@ -35,6 +35,7 @@ def connect(server, database=None, password=None):
         database=database,
         autocommit=True,
         connect_timeout=10,
+        read_timeout=60,
         cursorclass=pymysql.cursors.DictCursor,
     )
 

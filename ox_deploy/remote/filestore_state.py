@@ -1,7 +1,7 @@
 """Print whether the filestore is mounted here, by which line of fstab, and what lies under the mount."""
 
 # How long the file system at the mount point is waited for.
-SECONDS = 4
+SECONDS = 3
 
 
 def filestore_state(wanted):

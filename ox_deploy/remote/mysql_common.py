@@ -12,6 +12,11 @@ def connect(option_file):
     return pymysql.connect(unix_socket=SOCKET, cursorclass=cursor, autocommit=True, **options)
 
 
+def without_statement(error):
+    """Return a replica's error without the statement that failed, which may hold a password or customers' data."""
+    return error.partition(" Query: '")[0]
+
+
 def rows(session, statement, values=None):
     """Return the rows of a query."""
     with session.cursor() as cursor:

@@ -31,7 +31,8 @@ def wait_until_caught_up(cursor, target, seconds):
     while True:
         status = status_of(cursor)
         if status["Slave_SQL_Running"] != "Yes":
-            fail("the replica's SQL thread stopped: {Last_SQL_Error} (error {Last_SQL_Errno})".format(**status))
+            error, number = without_statement(status["Last_SQL_Error"]), status["Last_SQL_Errno"]
+            fail("the replica's SQL thread stopped: {} (error {})".format(error, number))
         if status["Slave_IO_Running"] == "Yes" and reached(cursor, target):
             return
         if status["Slave_IO_Running"] != "Yes" and time.monotonic() > patience:

@@ -105,7 +105,7 @@ def replica_of(session, variables):
         "io_running": row["Slave_IO_Running"],
         "sql_running": row["Slave_SQL_Running"],
         "io_error": row["Last_IO_Error"],
-        "sql_error": row["Last_SQL_Error"],
+        "sql_error": without_statement(row["Last_SQL_Error"]),
         "file": row["Relay_Master_Log_File"],
         "position": row["Exec_Master_Log_Pos"],
         "master_server_id": row.get("Master_Server_Id") or 0,

@@ -14,8 +14,10 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO
 
 import click
+import pyinfra.connectors.util
 from rich.console import Console
 
 from ox_deploy.errors import InputError
@@ -28,6 +30,11 @@ from ox_deploy.status.table import print_snapshot
 from ox_deploy.status.view import view
 
 CANNOT_TELL = 3
+
+
+def refuse_to_ask(prompt: str = "", stream: TextIO | None = None) -> str:
+    """Stand in for the question for a password: nobody may be there, and all hosts would wait."""
+    raise RuntimeError("sudo asks for a password on this host; give the user sudo without one")
 
 
 def take(inventory_file: str, ssh_user: str | None, sudo: bool) -> Snapshot:
@@ -54,14 +61,18 @@ def show(snapshot: Snapshot, changes: Changes, as_json: bool) -> None:
 def main(inventory: str, as_json: bool, html: str | None, ssh_user: str | None, sudo: bool) -> None:
     """Show what is wrong in the cluster of INVENTORY right now. Reads only."""
     logging.getLogger("pyinfra").setLevel(logging.CRITICAL + 1)
+    pyinfra.connectors.util.getpass = refuse_to_ask
     snapshot = take(inventory, ssh_user, sudo)
     file = memory.place(inventory)
     changes = compare(memory.recall(file), snapshot)
-    memory.remember(file, snapshot)
-    if html:
-        Path(html).write_text(render_page(snapshot, changes), encoding="utf-8")
     show(snapshot, changes, as_json)
     sys.stdout.flush()
+    if html:
+        Path(html).write_text(render_page(snapshot, changes), encoding="utf-8")
+    try:
+        memory.remember(file, snapshot)
+    except OSError as error:
+        click.echo(f"The next status will not know this one, which could not be kept: {error}", err=True)
     # A host that does not answer may hold a thread or a child process that is still waiting for it.
     os._exit(snapshot.level)
 
@@ -69,7 +80,7 @@ def main(inventory: str, as_json: bool, html: str | None, ssh_user: str | None, 
 def run() -> None:
     """Run the command; whatever keeps it from telling the status ends with the exit code for that."""
     try:
-        main(standalone_mode=False)
+        sys.exit(main(standalone_mode=False))
     except click.ClickException as error:
         error.show()
     except click.Abort:

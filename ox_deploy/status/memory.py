@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -22,15 +23,15 @@ def recall(file: Path) -> Snapshot | None:
     """Return the last status, or None if there is none that this version can read."""
     try:
         return Snapshot.model_validate_json(file.read_text())
-    except (FileNotFoundError, ValidationError):
+    except (OSError, ValidationError):
         return None
 
 
 def remember(file: Path, snapshot: Snapshot) -> None:
     """Keep this status in place of the last one; only its owner can read it."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = file.with_name(file.name + ".new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
+    # Two may be at work at the same time.
+    handle, new = tempfile.mkstemp(dir=file.parent, prefix=f"{file.name}.")
+    with os.fdopen(handle, "w") as opened:
         opened.write(snapshot.model_dump_json())
-    new.replace(file)
+    Path(new).replace(file)

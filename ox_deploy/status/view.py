@@ -60,12 +60,19 @@ LINK_STATES: dict[Kind, LinkStates] = {
         unreachable="unreachable",
     ),
     "database": LinkStates(
-        target={"master unreachable": "server down", "database server down": "server down"}, unreachable="unreachable"
+        target={
+            "master unreachable": "server down",
+            "master read-only": "read-only",
+            "database server down": "server down",
+        },
+        pair={"configdb not reachable": "configdb not reachable", "configdb damaged": "configdb damaged"},
+        unreachable="unreachable",
     ),
     "replication": LinkStates(
         source={"master unreachable": "master down"},
         target={
             "database server down": "server down",
+            "slave of another master": "of another master",
             "slave stopped": "",
             "slave lagging": "",
             "errant transactions": "errant transactions",

@@ -67,6 +67,33 @@ FAULTS = {
     ),
     "database server down": Fault("dbslave", "systemctl stop mariadb", (("database server down", "dbslave"),)),
     "master unreachable": Fault("dbmaster", "systemctl stop mariadb", (("master unreachable", "dbmaster"),)),
+    "master read-only": Fault(
+        "dbmaster",
+        "mariadb -e 'SET GLOBAL read_only = 1'",
+        (("master read-only", "dbmaster"),),
+        "mariadb -e 'SET GLOBAL read_only = 0'",
+    ),
+    "slave of another master": Fault(
+        "dbslave",
+        "mariadb -e 'STOP SLAVE; SHOW SLAVE STATUS\\G' > /root/status;"
+        " mariadb -e \"CHANGE MASTER TO MASTER_HOST = '<oxgw01>'\"",
+        (("slave of another master", "dbslave"),),
+        'value() { sed -n "s/^ *$1: //p" /root/status; }; mariadb -e "CHANGE MASTER TO MASTER_HOST = \'<dbmaster>\','
+        " MASTER_LOG_FILE = '$(value Relay_Master_Log_File)', MASTER_LOG_POS = $(value Exec_Master_Log_Pos);"
+        ' START SLAVE"',
+    ),
+    "configdb not reachable": Fault(
+        "dbmaster",
+        "mariadb -e \"SET sql_log_bin = 0; ALTER USER openexchange@'<oxgw01>' ACCOUNT LOCK\"",
+        (("configdb not reachable", "oxgw01"),),
+        "mariadb -e \"SET sql_log_bin = 0; ALTER USER openexchange@'<oxgw01>' ACCOUNT UNLOCK\"",
+    ),
+    "configdb damaged": Fault(
+        "dbmaster",
+        "mariadb -e 'RENAME TABLE configdb.filestore TO configdb.gone'",
+        (("configdb damaged", "oxgw01"),),
+        "mariadb -e 'RENAME TABLE configdb.gone TO configdb.filestore'",
+    ),
     "mount missing": Fault("oxgw02", "umount -l /var/opt/filestore", (("mount missing", "oxgw02"),)),
     "mount stale": Fault(
         "dbmaster",
@@ -217,6 +244,20 @@ def test_host_that_does_not_answer_holds_up_nothing(lose: Callable[[str], None],
     finally:
         find("oxgw02")
     nodes.wait_for("oxgw02", "stat /var/opt/filestore")
+    deploy()
+    wait_for_states(set())
+
+
+def test_dead_master_that_is_the_filestore_too_is_one_finding() -> None:
+    wait_for_states(set())
+    nodes.pause("dbmaster")
+    try:
+        seen = status(inventory=SSH_INVENTORY)
+        assert seen.states == {("master unreachable", "dbmaster")}, seen.output
+        assert seen.seconds < 30
+    finally:
+        nodes.unpause("dbmaster")
+    nodes.wait_for("oxgw01", "stat /var/opt/filestore")
     deploy()
     wait_for_states(set())
 

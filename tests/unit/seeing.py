@@ -159,6 +159,11 @@ def change_replica(seen: Seen, **values: Any) -> None:
     change_server(seen, replica=seen.mysql.replica.model_copy(update=values))
 
 
+def change_registration(picture: Picture, state: str, error: str = "") -> None:
+    """Have the first node, which registers the cluster, see configdb in another state."""
+    picture["oxgw01"].registration = Registration(state=state, error=error)
+
+
 def change_member(seen: Seen, position: int, **values: Any) -> None:
     """Change values of one of the balancer's members."""
     assert seen.health and seen.health.members

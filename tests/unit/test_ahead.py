@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from ox_deploy.facts.openxchange import CachePeers
 from ox_deploy.facts.service import Service
 from ox_deploy.operations import hosts
 from tests.unit.fakes import FakeHost, in_phase, run
+from tests.unit.programs import load
 
 CACHES = Question(CachePeers, ports=[57462])
 AHEAD, LATER = {"192.0.2.2": [57462]}, {"192.0.2.3": [57462]}
@@ -72,6 +75,22 @@ def test_no_answer_holds_once_an_order_is_sent_and_a_plan_sends_none(executing: 
     host = checked(AHEAD)
     with in_phase(host, executing):
         remote.order("service_configure", {})
+    assert asked(host) == known
+
+
+def test_answer_holds_for_some_seconds_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = checked(AHEAD)
+    monkeypatch.setattr("time.monotonic", lambda now=time.monotonic(): now + ahead.HOLD_SECONDS)  # noqa: B008
+    assert asked(host) == LATER
+
+
+@pytest.mark.parametrize(("changed", "known"), [(True, LATER), (False, AHEAD)])
+def test_change_by_an_operation_that_is_not_ours_counts_too(changed: bool, known: Any) -> None:
+    host = checked(AHEAD)
+    data = SimpleNamespace(operation_meta=SimpleNamespace(did_change=lambda: changed))
+    state: Any = SimpleNamespace(get_op_data_for_host=lambda host, operation: data)
+    with in_phase(host, executing=True):
+        ahead.ForgetAfterChanges.operation_host_success(state, host, "hash")  # type: ignore[arg-type]
     assert asked(host) == known
 
 
@@ -155,6 +174,19 @@ def test_programs_are_answered_together_and_one_that_fails_spoils_no_other(tmp_p
     assert failed is None
     assert caches == {}
     assert last["files"] == {str(tmp_path / "b"): None}
+
+
+def test_question_that_hangs_is_given_up_and_holds_up_no_other(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    hanging, right = files_of(tmp_path / "fifo"), files_of(tmp_path / "b")
+    program = load("answers")
+    program.SECONDS = 0.2
+    wanted = remote.together([hanging.program, right.program]).arguments
+    # Opening it waits for somebody who writes.
+    texts = dict(
+        wanted["texts"], service_state="def service_state(wanted):\n    return read(list(wanted['files'])[0])\n"
+    )
+    assert program.answers({**wanted, "texts": texts}) == [None, None]
 
 
 def test_answers_come_with_the_state_of_the_host(tmp_path: Path) -> None:

@@ -197,7 +197,7 @@ REGISTER: dict[str, Any] = {
     "wanted": REGISTRATION,
     "administrator": ADMINISTRATOR,
     "admin_service": "open-xchange-admin",
-    "admin_port": 1099,
+    "ports": {"open-xchange-admin": 1099},
 }
 
 

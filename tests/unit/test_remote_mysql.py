@@ -104,6 +104,12 @@ def test_hash_in_a_grant_is_not_told(program: Any) -> None:
     assert HASH not in str(told)
 
 
+def test_statement_that_failed_is_not_told(program: Any) -> None:
+    error = "Error 'Table 'configdb.db_pool' doesn't exist' on query. Default database: 'configdb'."
+    assert program.without_statement(f"{error} Query: 'ALTER USER x IDENTIFIED BY 'x''") == error
+    assert program.without_statement(error) == error
+
+
 # --- the whole state -------------------------------------------------------------------------------------
 
 SLAVE_STATUS: dict[str, Any] = {
@@ -387,7 +393,7 @@ def test_stopped_replica_is_started_only() -> None:
 
 FAILURES: dict[str, tuple[Session, str]] = {
     "sql-thread": (
-        replica(Slave_SQL_Running="No", Last_SQL_Error="Duplicate entry", Last_SQL_Errno=1062),
+        replica(Slave_SQL_Running="No", Last_SQL_Error=f"Duplicate entry Query: '{PASSWORD}'", Last_SQL_Errno=1062),
         "the replica's SQL thread stopped: Duplicate entry (error 1062)\n",
     ),
     "login": (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ox_deploy.facts.mysql import MysqlStatus, ServerState
-from ox_deploy.facts.openxchange import Registration
+from ox_deploy.facts.openxchange import Configuration
 from ox_deploy.findings import Level
 from ox_deploy.status.seen import Drift
 from ox_deploy.status.states import find
@@ -21,6 +21,7 @@ from tests.unit.seeing import (
     change_health,
     change_member,
     change_mount,
+    change_registration,
     change_replica,
     change_server,
     cut,
@@ -68,6 +69,11 @@ CAN_NOT_ASK = "configdb cannot be asked (2003, no route); deploy the database ch
         (ACCOUNTS, lambda p: setattr(p["dbmaster"], "mysql", None), ("master unreachable", "dbmaster")),
         (SERVER, lambda p: change_server(p["dbslave"], variables={"read_only": "OFF"}), ("slave writable", "dbslave")),
         (REPLICATE, never_set_up_slave, ("slave stopped", "dbslave")),
+        (
+            REPLICATE,
+            lambda p: change_replica(p["dbslave"], host="192.0.2.99"),
+            ("slave of another master", "dbslave"),
+        ),
         (EXPORT, lambda p: stop_unit(p["dbmaster"], "nfs"), ("NFS server down", "dbmaster")),
         (MOUNT, lambda p: change_mount(p["oxgw01"], mount=None), ("mount missing", "oxgw01")),
         (MOUNT, lambda p: change_mount(p["oxgw01"], answers=False), ("mount stale", "oxgw01")),
@@ -144,7 +150,7 @@ def test_master_server_down_is_one_finding(guide: Guide) -> None:
     change_replica(picture["dbslave"], io_running="Connecting", io_error="error reconnecting", seconds_behind=None)
     drift(picture, "dbslave", REPLICATE)
     # While nothing is executed the operation does not say why it has something to do.
-    picture["oxgw01"].registration = Registration(state="no access", error="Connection refused")
+    change_registration(picture, "no access", "Connection refused")
     drift(picture, "oxgw01", REGISTER)
     assert found(cluster, picture) == [("master unreachable", "dbmaster")]
 
@@ -183,6 +189,91 @@ def test_configdb_that_cannot_be_asked_is_drift_while_the_master_runs(guide: Gui
     finding = only_finding(cluster, picture)
     assert finding.state == "configuration drifted"
     assert CAN_NOT_ASK in finding.found
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"), [("no access", "configdb not reachable"), ("damaged", "configdb damaged")]
+)
+def test_configdb_that_cannot_be_used_explains_the_registration_only(guide: Guide, state: str, expected: str) -> None:
+    cluster = guide.build()
+    picture = healthy(cluster)
+    change_registration(picture, state, "server")
+    drift(picture, "oxgw01", REGISTER)
+    assert found(cluster, picture) == [(expected, "oxgw01")]
+    drift(picture, "oxgw01", "Configure the node (oxinstaller)")
+    drift(picture, "dbmaster", ACCOUNTS)
+    assert found(cluster, picture) == [
+        (expected, "oxgw01"),
+        ("configuration drifted", "dbmaster"),
+        ("configuration drifted", "oxgw01"),
+    ]
+
+
+def test_unreachable_master_does_not_explain_a_damaged_configdb(guide: Guide) -> None:
+    cluster = guide.build()
+    picture = healthy(cluster)
+    picture["dbmaster"].mysql = MysqlStatus(state=ServerState.NO_RIGHTS)
+    change_registration(picture, "damaged", "server")
+    drift(picture, "oxgw01", REGISTER)
+    assert found(cluster, picture) == [("master unreachable", "dbmaster"), ("configdb damaged", "oxgw01")]
+
+
+def test_database_server_of_a_slave_does_not_explain_configdb(guide: Guide) -> None:
+    cluster = guide.build()
+    picture = healthy(cluster)
+    picture["dbslave"].mysql = None
+    change_registration(picture, "no access", "Connection refused")
+    assert found(cluster, picture) == [("database server down", "dbslave"), ("configdb not reachable", "oxgw01")]
+
+
+def test_node_without_open_xchange_is_drift(guide: Guide) -> None:
+    cluster = guide.build()
+    picture = healthy(cluster)
+    picture["oxgw01"].configuration = Configuration(installed=False)
+    change_registration(picture, "no access", "No such file or directory")
+    drift(picture, "oxgw01", REGISTER)
+    assert found(cluster, picture) == [("configuration drifted", "oxgw01")]
+
+
+def test_slave_of_another_master_is_one_finding(guide: Guide) -> None:
+    cluster = guide.build()
+    picture = healthy(cluster)
+    change_server(picture["dbslave"], gtid_state={"0-1": 345, "0-9": 7})
+    change_replica(picture["dbslave"], host="192.0.2.99", seconds_behind=500)
+    assert found(cluster, picture) == [("slave of another master", "dbslave")]
+    change_replica(picture["dbslave"], io_running="No", io_error="no such log", sql_running="No")
+    assert found(cluster, picture) == [("slave of another master", "dbslave")]
+    lose(picture, "dbmaster")
+    assert found(cluster, picture) == [("master unreachable", "dbmaster"), ("slave of another master", "dbslave")]
+
+
+def test_slave_of_another_master_explains_nothing_of_other_slaves(guide: Guide) -> None:
+    guide.add("db_slave", "dbslave2", address="192.0.2.23", server_id=3)
+    cluster = guide.build()
+    picture = healthy(cluster)
+    change_replica(picture["dbslave"], host="192.0.2.99")
+    change_server(picture["dbslave"], variables={"server_id": "2", "read_only": "OFF"})
+    change_replica(picture["dbslave2"], sql_running="No", sql_error="Duplicate entry")
+    assert found(cluster, picture) == [
+        ("slave of another master", "dbslave"),
+        ("slave writable", "dbslave"),
+        ("slave stopped", "dbslave2"),
+    ]
+
+
+def test_master_that_is_down_is_not_read_only(guide: Guide) -> None:
+    cluster = guide.build()
+    picture = healthy(cluster)
+    change_server(picture["dbmaster"], state=ServerState.NOT_RUNNING, variables={"read_only": "ON"})
+    assert found(cluster, picture) == [("master unreachable", "dbmaster")]
+
+
+def test_read_only_master_explains_no_drift(guide: Guide) -> None:
+    cluster = guide.build()
+    picture = healthy(cluster)
+    change_server(picture["dbmaster"], variables={"server_id": "1", "read_only": "ON"})
+    drift(picture, "dbmaster", SERVER)
+    assert found(cluster, picture) == [("master read-only", "dbmaster"), ("configuration drifted", "dbmaster")]
 
 
 def test_read_database_that_is_unreachable_explains_nothing_else(guide: Guide) -> None:

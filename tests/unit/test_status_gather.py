@@ -88,7 +88,7 @@ def test_every_host_is_asked_once_for_everything(look: Look) -> None:
     seen = look.take()
     assert {name: len(asked) for name, asked in look.asked.items()} == dict.fromkeys(look.guide.hosts, 1)
     questions = look.asked["oxgw01"][0]["questions"]
-    assert questions[-1].fact is HostHealth
+    assert questions[0].fact is HostHealth
     assert len(questions) > 5
     assert look.asked["oxgw01"][0]["wait"] == 0
     assert seen["oxgw01"].daemons == {}
@@ -102,6 +102,12 @@ def test_what_a_deploy_would_do_is_drift(look: Look) -> None:
     assert drift["web"] == ["Names, user, package sources, packages", "Balance sessions over the groupware nodes"]
     assert "Route multicast to the cluster's interface" in drift["oxgw02"]
     assert "Replicate from the master" in drift["dbslave"]
+
+
+def test_error_while_looking_for_drift_is_told_and_spoils_nothing(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ox_deploy.operations.service.changes", lambda *_: 1 / 0)
+    drift = {one.operation: one.sentence for one in look.take()["web"].drift}
+    assert drift["Balance sessions over the groupware nodes"] == "division by zero"
 
 
 def test_refusal_is_drift_with_its_sentence(look: Look) -> None:
@@ -188,6 +194,11 @@ def test_last_status_is_kept_for_its_owner(tmp_path: Path) -> None:
     assert [path.name for path in file.parent.iterdir()] == ["status.json"]
 
 
+def test_place_that_cannot_be_read_has_no_status(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert memory.recall(tmp_path / "file" / "status.json") is None
+
+
 @pytest.mark.parametrize("text", ["", "{}", '{"time": 1}'])
 def test_status_of_another_version_counts_as_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "status.json").write_text(text)
@@ -209,6 +220,12 @@ def called(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     argv = [sys.executable, "-m", "ox_deploy.status", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     return subprocess.run(argv, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_help_is_no_failure(tmp_path: Path) -> None:
+    done = called("--help", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "what is wrong in the cluster" in done.stdout
 
 
 @pytest.mark.parametrize(

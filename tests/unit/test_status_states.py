@@ -10,6 +10,7 @@ import pytest
 from ox_deploy.facts.health import Disk
 from ox_deploy.facts.mysql import MysqlStatus, ServerState
 from ox_deploy.facts.nfs import Mount
+from ox_deploy.facts.openxchange import Configuration
 from ox_deploy.findings import Level
 from ox_deploy.status.states import STATES, find
 from tests.unit.guide import Guide
@@ -27,6 +28,7 @@ from tests.unit.seeing import (
     change_health,
     change_member,
     change_mount,
+    change_registration,
     change_replica,
     change_server,
     cut,
@@ -114,6 +116,11 @@ def _unknown_log(picture: Picture) -> None:
     _loose_errant(picture)
 
 
+def _not_installed(picture: Picture) -> None:
+    picture["oxgw01"].configuration = Configuration(installed=False)
+    change_registration(picture, "no access", "No such file or directory")
+
+
 def _drifted(picture: Picture) -> None:
     drift(picture, "dbslave", "Make the accounts")
     drift(picture, "dbslave", "Replicate from the master", sentence="it replicates from another master")
@@ -141,6 +148,20 @@ BROKEN: list[tuple[str, Level, str, str, Break]] = [
         lambda p: setattr(p["dbmaster"], "mysql", None),
     ),
     (
+        "master read-only",
+        CRITICAL,
+        "dbmaster",
+        "read_only is ON",
+        lambda p: change_server(p["dbmaster"], variables={"server_id": "1", "read_only": "ON"}),
+    ),
+    (
+        "master read-only",
+        CRITICAL,
+        "dbmaster",
+        "read_only is unknown",
+        lambda p: change_server(p["dbmaster"], variables={"server_id": "1"}),
+    ),
+    (
         "database server down",
         CRITICAL,
         "dbslave",
@@ -148,6 +169,20 @@ BROKEN: list[tuple[str, Level, str, str, Break]] = [
         lambda p: setattr(p["dbslave"], "mysql", MysqlStatus(state=ServerState.NO_RIGHTS, error="Access denied")),
     ),
     ("database server down", CRITICAL, "dbslave", "could not be asked", lambda p: setattr(p["dbslave"], "mysql", None)),
+    (
+        "slave of another master",
+        CRITICAL,
+        "dbslave",
+        "it replicates from 192.0.2.99:3306",
+        lambda p: change_replica(p["dbslave"], host="192.0.2.99"),
+    ),
+    (
+        "slave of another master",
+        CRITICAL,
+        "dbslave",
+        "it replicates from 192.0.2.21:3307",
+        lambda p: change_replica(p["dbslave"], port=3307),
+    ),
     (
         "slave stopped",
         CRITICAL,
@@ -180,6 +215,20 @@ BROKEN: list[tuple[str, Level, str, str, Break]] = [
     ),
     ("errant transactions", WARNING, "dbslave", "0-2-346 of server id 2, its own (the master has none)", _loose_errant),
     ("errant transactions", WARNING, "dbslave", "0-2-9 of server id 2, its own (the master has 0-2-7)", _old_errant),
+    (
+        "configdb not reachable",
+        CRITICAL,
+        "oxgw01",
+        "cannot be asked with this node's configuration (Access denied for user 'openexchange'@'192.0.2.11')",
+        lambda p: change_registration(p, "no access", "Access denied for user 'openexchange'@'192.0.2.11'"),
+    ),
+    (
+        "configdb damaged",
+        CRITICAL,
+        "oxgw01",
+        "configdb on dbmaster lacks the tables db_pool, server, but holds registrations",
+        lambda p: change_registration(p, "damaged", "db_pool, server"),
+    ),
     (
         "mount missing",
         CRITICAL,
@@ -369,6 +418,10 @@ FINE: list[tuple[str, Break]] = [
         "a master whose log is not known",
         _unknown_log,
     ),
+    ("a node without Open-Xchange", _not_installed),
+    ("a configdb that is yet to be created", lambda p: change_registration(p, "absent")),
+    ("a configdb whose creation was interrupted", lambda p: change_registration(p, "incomplete", "server")),
+    ("a configdb that was not asked", lambda p: setattr(p["oxgw01"], "registration", None)),
     ("a daemon with changed files", lambda p: change_daemon(p["oxgw01"], ADMIN, pending=True)),
 ]
 
@@ -458,6 +511,28 @@ def test_master_that_stopped_replicating_gets_nothing_from_elsewhere(guide: Guid
     change_replica(picture["dbmaster"], sql_running="No")
     change_server(picture["dbslave"], gtid_state={"0-1": 345, "0-9": 5})
     assert "up to 0-9-5 of server id 9 (the master has 0-9-4)" in only_finding(cluster, picture).found
+
+
+def test_findings_of_configdb_are_about_the_master_and_say_what_should_reach_it(guide: Guide) -> None:
+    guide.set(mysql_port=3307)
+    cluster = guide.build()
+    picture = healthy(cluster)
+    change_replica(picture["dbslave"], port=3307)
+    change_registration(picture, "no access", "Connection refused")
+    finding = only_finding(cluster, picture)
+    assert finding.about == "dbmaster"
+    assert finding.wanted == "its account reaches configdb on dbmaster (192.0.2.21:3307) from 192.0.2.11"
+    change_registration(picture, "damaged", "server")
+    assert only_finding(cluster, picture).about == "dbmaster"
+
+
+def test_slave_reads_from_the_port_of_the_inventory(guide: Guide) -> None:
+    guide.set(mysql_port=3307)
+    cluster = guide.build()
+    picture = healthy(cluster)
+    assert only_finding(cluster, picture).wanted == "it replicates from dbmaster (192.0.2.21:3307)"
+    change_replica(picture["dbslave"], port=3307)
+    assert found(cluster, picture) == []
 
 
 # --- other clusters --------------------------------------------------------------------------------------

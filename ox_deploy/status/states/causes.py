@@ -27,6 +27,10 @@ Where = Literal["host", "about", "either", "anywhere"]
 HIDES: dict[tuple[str, str], Where] = {
     ("master unreachable", "host unreachable"): "host",
     ("master unreachable", "slave stopped"): "about",
+    ("master unreachable", "configdb not reachable"): "about",
+    ("slave of another master", "slave stopped"): "host",
+    ("slave of another master", "slave lagging"): "host",
+    ("slave of another master", "errant transactions"): "host",
     ("slave stopped", "slave lagging"): "host",
     ("host unreachable", "mount missing"): "about",
     ("host unreachable", "mount stale"): "about",
@@ -48,8 +52,9 @@ _CACHES_APART = ("host unreachable", *_DAEMON_DOWN, "multicast route missing", "
 HIDES_DRIFT: list[tuple[tuple[str, ...], Where, tuple[str, ...]]] = [
     (("master unreachable", "database server down"), "host", ("Configure the server", "Make the accounts")),
     (("slave writable",), "host", ("Configure the server", "Replicate")),
-    (("slave stopped", "database server down"), "host", ("Replicate",)),
+    (("slave stopped", "slave of another master", "database server down"), "host", ("Replicate",)),
     (("master unreachable",), "anywhere", ("Replicate", "Create configdb")),
+    (("configdb not reachable", "configdb damaged"), "host", ("Create configdb",)),
     (("NFS server down",), "host", ("Export the filestore",)),
     (("mount missing", "mount stale"), "host", ("Mount the filestore",)),
     (("balancer down", "certificate unreadable"), "host", ("Balance sessions",)),
@@ -91,7 +96,7 @@ def _as_bad_as_hidden(cause: Finding, findings: Sequence[Finding]) -> Finding:
 
 
 def _is_explained(drift: Drift, seen: Seen, findings: Sequence[Finding]) -> bool:
-    if drift.operation.startswith("Create configdb") and not _lacks_access(drift, seen):
+    if drift.operation.startswith("Create configdb") and not _is_unusable(drift, seen):
         return False
     return any(
         drift.operation.startswith(operations)
@@ -100,6 +105,7 @@ def _is_explained(drift: Drift, seen: Seen, findings: Sequence[Finding]) -> bool
     )
 
 
-def _lacks_access(drift: Drift, seen: Seen) -> bool:
-    """Tell whether configdb could not be asked; the operation says so only while it executes."""
-    return "cannot be asked" in drift.sentence or (seen.registration or Registration()).state == "no access"
+def _is_unusable(drift: Drift, seen: Seen) -> bool:
+    """Tell whether configdb could not be asked or is damaged; the operation says so only while it executes."""
+    state = (seen.registration or Registration()).state
+    return "cannot be asked" in drift.sentence or state in ("no access", "damaged")

@@ -1,4 +1,4 @@
-"""States of the database master and its slaves."""
+"""States of the database master and its slaves, and of configdb as the registrar sees it."""
 
 from __future__ import annotations
 
@@ -29,6 +29,21 @@ def master_unreachable(picture: Picture) -> Iterator[Problem]:
 
 
 @state(
+    "master read-only",
+    Level.CRITICAL,
+    "run `SET GLOBAL read_only = 0` there if nobody is switching the master just now, then look who set it; a deploy "
+    "does not, it compares files only",
+)
+def master_read_only(picture: Picture) -> Iterator[Problem]:
+    """Find out whether the master takes no writes of Open-Xchange."""
+    seen = picture.of(picture.cluster.master)
+    status = None if seen.unreachable else running_server(seen)
+    read_only = status.variables.get("read_only", "unknown") if status else "OFF"
+    if read_only != "OFF":
+        yield Problem(seen.node, f"read_only is {read_only}", "read_only is OFF")
+
+
+@state(
     "database server down",
     Level.CRITICAL,
     "start it with `systemctl start mariadb`; `journalctl -u mariadb` there has its words",
@@ -38,6 +53,24 @@ def database_server_down(picture: Picture) -> Iterator[Problem]:
     for seen in picture.answering(picture.cluster.slaves):
         if running_server(seen) is None:
             yield Problem(seen.node, _why_no_server(seen), "the database server runs and can be asked")
+
+
+@state(
+    "slave of another master",
+    Level.CRITICAL,
+    "correct `db_master`, or run `STOP SLAVE; RESET SLAVE ALL` there",
+)
+def slave_of_another_master(picture: Picture) -> Iterator[Problem]:
+    """Find slaves that read from another server than the inventory's master."""
+    master, port = picture.cluster.master, picture.cluster.settings.mysql_port
+    for node, status in _running_slaves(picture):
+        replica = status.replica
+        if replica and (replica.host, replica.port) != (master.address, port):
+            yield Problem(
+                node,
+                f"it replicates from {replica.host}:{replica.port}",
+                f"it replicates from {master.name} ({master.address}:{port})",
+            )
 
 
 @state(
@@ -105,6 +138,47 @@ def errant_transactions(picture: Picture) -> Iterator[Problem]:
                 node,
                 f"it has transactions that the master does not have: {', '.join(errant)}",
                 "all that is in its binary log came from the master",
+            )
+
+
+@state(
+    "configdb not reachable",
+    Level.CRITICAL,
+    "run the deploy, which puts right this node's account on the master and host and account in the node's "
+    "/opt/open-xchange/etc/admindaemon/configdb.properties; if it still cannot ask, see whether a firewall stands "
+    "between the two",
+)
+def configdb_not_reachable(picture: Picture) -> Iterator[Problem]:
+    """Find out whether the registrar cannot ask configdb with the account and the write host of its configuration."""
+    master, port = picture.cluster.master, picture.cluster.settings.mysql_port
+    for seen in picture.answering([picture.cluster.registrar]):
+        # Before Open-Xchange is installed there is no account to ask with.
+        if seen.configuration and not seen.configuration.installed:
+            continue
+        if seen.registration and seen.registration.state == "no access":
+            yield Problem(
+                seen.node,
+                f"configdb cannot be asked with this node's configuration ({seen.registration.error})",
+                f"its account reaches configdb on {master.name} ({master.address}:{port}) from {seen.node.address}",
+                about=master.name,
+            )
+
+
+@state(
+    "configdb damaged",
+    Level.CRITICAL,
+    "restore configdb from a backup; a deploy changes nothing in it until then",
+)
+def configdb_damaged(picture: Picture) -> Iterator[Problem]:
+    """Find out whether configdb lacks tables, but holds registrations."""
+    master = picture.cluster.master.name
+    for seen in picture.answering([picture.cluster.registrar]):
+        if seen.registration and seen.registration.state == "damaged":
+            yield Problem(
+                seen.node,
+                f"configdb on {master} lacks the tables {seen.registration.error}, but holds registrations",
+                "configdb has all of its tables",
+                about=master,
             )
 
 
