@@ -115,9 +115,10 @@ class ForgetAfterChanges(BaseStateCallback):
     """Lets no answer hold any longer after an operation that did something, also one that is not ours."""
 
     @staticmethod
-    def operation_host_success(state: State, host: Host, op_hash: str, retry_count: int = 0) -> None:
-        """Look whether the operation sent a command."""
-        if state.get_op_data_for_host(host, op_hash).operation_meta.did_change():
+    def operation_end(state: State, op_hash: str) -> None:
+        """Look whether the operation sent a command to any host, or failed after it may have."""
+        done = [ops[op_hash].operation_meta for ops in state.ops.values() if op_hash in ops]
+        if any(meta.is_complete() and (meta.did_change() or meta.did_error()) for meta in done):
             forget()
 
 

@@ -12,6 +12,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pyinfra.api.operation import OperationMeta
+from pyinfra.connectors.util import CommandOutput
 
 from ox_deploy import ahead, remote
 from ox_deploy.facts.base import Question, ask, ask_peer
@@ -84,13 +86,21 @@ def test_answer_holds_for_some_seconds_only(monkeypatch: pytest.MonkeyPatch) -> 
     assert asked(host) == LATER
 
 
-@pytest.mark.parametrize(("changed", "known"), [(True, LATER), (False, AHEAD)])
-def test_change_by_an_operation_that_is_not_ours_counts_too(changed: bool, known: Any) -> None:
+@pytest.mark.parametrize(
+    ("commands", "success", "known"),
+    [([], True, AHEAD), (["systemctl stop x"], True, LATER), ([], False, LATER), (None, None, AHEAD)],
+    ids=["no change", "change", "failure", "not run"],
+)
+def test_change_by_an_operation_that_is_not_ours_counts_too(
+    commands: list[Any] | None, success: bool | None, known: Any
+) -> None:
     host = checked(AHEAD)
-    data = SimpleNamespace(operation_meta=SimpleNamespace(did_change=lambda: changed))
-    state: Any = SimpleNamespace(get_op_data_for_host=lambda host, operation: data)
+    meta = OperationMeta("hash", is_change=None)
+    if success is not None:
+        meta.set_complete(success, commands or [], CommandOutput([]))
+    state: Any = SimpleNamespace(ops={"other": {}, "host": {"hash": SimpleNamespace(operation_meta=meta)}})
     with in_phase(host, executing=True):
-        ahead.ForgetAfterChanges.operation_host_success(state, host, "hash")  # type: ignore[arg-type]
+        ahead.ForgetAfterChanges.operation_end(state, "hash")
     assert asked(host) == known
 
 
