@@ -134,7 +134,7 @@ class RouteTrial(Trial):
     interface: str | None = None
 
 
-class MulticastRoute(JsonFact[RouteTrial]):
+class RouteToGroup(JsonFact[RouteTrial]):
     """The way of multicast out of this host."""
 
     def command(self, group: str, address: str) -> Program:

@@ -308,6 +308,12 @@ def start(**position: Any) -> dict[str, Any]:
     return login | {"file": None, "position": None} | position
 
 
+def test_slave_that_replicates_by_now_is_not_started_on_what_it_was_before() -> None:
+    host = FakeHost({Mysql: [slave(), slave(replica())]}, name="dbslave", dbmaster=FakeHost({Mysql: master()}))
+    run(mysql.replica, host, **ARGUMENTS).assert_noop()
+    assert len(host.asked) == 2
+
+
 def test_healthy_replica_that_can_be_written_to_is_made_read_only() -> None:
     writable = slave(replica(), variables={"server_id": "2", "read_only": "OFF"})
     host = FakeHost({Mysql: writable}, dbmaster=FakeHost({Mysql: master()}))

@@ -37,6 +37,12 @@ def test_mounted_filestore_is_left_alone() -> None:
     assert host.asked[-1] == (FilestoreMount, {"path": PATH, "service": "filestore", "files": files})
 
 
+def test_mount_that_answers_by_now_is_left_alone() -> None:
+    host = FakeHost({FilestoreMount: [replace(DONE, answers=False), DONE]})
+    run(mount, host, **WANTED).assert_noop()
+    assert len(host.asked) == 2
+
+
 def test_bare_host_gets_line_directory_and_mount() -> None:
     job = mounted(MountStatus()).job("filestore_mount")
     assert (job["path"], job["stale"], job["mount"]) == (PATH, False, True)

@@ -33,7 +33,7 @@ from ox_deploy.facts.verify import (
     LoginTrial,
     MountPoint,
     MountTrial,
-    MulticastRoute,
+    RouteToGroup,
     RouteTrial,
     SharedFiles,
     WebHost,
@@ -420,7 +420,7 @@ def test_files_are_removed_and_gone(trial: FilestoreTrial, found: list[str]) -> 
 
 def routed(route: Mapping[str, str] | None, interface: str | None = "eth0") -> FakeHost:
     trial = RouteTrial.model_validate({"error": "", "route": route, "interface": interface})
-    return FakeHost({MulticastRoute: trial})
+    return FakeHost({RouteToGroup: trial})
 
 
 @pytest.mark.parametrize(

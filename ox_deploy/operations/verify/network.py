@@ -8,13 +8,13 @@ from typing import Any
 
 from ox_deploy.facts.base import Question
 from ox_deploy.facts.openxchange import CachePeers
-from ox_deploy.facts.verify import MulticastRoute, Route, RouteTrial
+from ox_deploy.facts.verify import Route, RouteToGroup, RouteTrial
 from ox_deploy.findings import Finding
 from ox_deploy.operations.verify.checks import Verdict, check, learn, made, problem
 
 
 def _route_question(group: str, address: str) -> Question[RouteTrial]:
-    return Question(MulticastRoute, group=group, address=address)
+    return Question(RouteToGroup, group=group, address=address)
 
 
 @check("Multicast leaves by the cluster's interface", asks=_route_question)
