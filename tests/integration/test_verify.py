@@ -114,10 +114,11 @@ FAULTS = {
     ),
     "removed files come back": Fault(
         "dbmaster",
-        "nohup bash -c 'cd /var/opt/filestore; while sleep 0.02; do for file in .ox-verify-*; do"
-        ' [ ! -e "$file" ] || files="$files $file"; done; [ -z "$files" ] || touch $files; done\' > /dev/null 2>&1 &',
+        "systemd-run -q --unit oxlab-touch --working-directory /var/opt/filestore bash -c 'while sleep 0.02; do"
+        ' find -name ".ox-verify-*" >> /run/oxlab-touch; xargs -r touch < /run/oxlab-touch; done\'',
         {"removed file stays"},
-        "pkill -f '^bash -c cd /var/opt/filestore'; rm /var/opt/filestore/.ox-verify-*",
+        # Waits until its last `touch` has ended, too.
+        "systemctl stop oxlab-touch; rm -f /run/oxlab-touch /var/opt/filestore/.ox-verify-*",
     ),
     "slave is late": Fault(
         "dbslave",
