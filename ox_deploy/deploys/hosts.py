@@ -32,8 +32,8 @@ def prepare_hosts() -> None:
     cluster = cluster_of(inventory)
     node = cluster.node_of(host)
     settings = cluster.settings
-    _end_run_on_failure()
-    _check_reachable()
+    end_run_on_failure()
+    check_reachable()
     _check_secrets(cluster)
     user = USER if needs_user(cluster, node) else ""
     packages = packages_of(cluster, node)
@@ -55,14 +55,14 @@ def prepare_hosts() -> None:
     )
 
 
-def _end_run_on_failure() -> None:
+def end_run_on_failure() -> None:
     """Let a host that fails end the run after that operation: nothing is built on what is not there."""
     # Not `pyinfra.config`: that is a copy which is forgotten when the operations run. Locked, or it is reset.
     state.config.FAIL_PERCENT = 0
     state.config.lock_current_state()
 
 
-def _check_reachable() -> None:
+def check_reachable() -> None:
     """Refuse to go on without a host that pyinfra could not connect to and silently leaves out."""
     if state.failed_hosts:
         names = ", ".join(sorted(failed.name for failed in state.failed_hosts))

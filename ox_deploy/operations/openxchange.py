@@ -98,7 +98,8 @@ class WantedConfiguration:
         return plain + memory + secret + administrator + found.exposed
 
 
-def _configuration_question(wanted: WantedConfiguration, **_: Any) -> Question[Configuration]:
+def configuration_question(wanted: WantedConfiguration, **_: Any) -> Question[Configuration]:
+    """Return what has to be known of a node's configuration."""
     return Question(
         OpenXchangeConfiguration,
         keys=wanted.keys(),
@@ -108,7 +109,7 @@ def _configuration_question(wanted: WantedConfiguration, **_: Any) -> Question[C
     )
 
 
-@ahead.asks(_configuration_question)
+@ahead.asks(configuration_question)
 @operation()
 def configure(
     wanted: WantedConfiguration,
@@ -131,7 +132,7 @@ def configure(
     Guide: Configuring Open-Xchange Server, `oxinstaller` (to be performed on both nodes).
     """
     administrator = wanted.administrator
-    found = ask(host, _configuration_question(wanted))
+    found = ask(host, configuration_question(wanted))
     if not found.installed and state.is_executing:
         yield stop(f"{host.name}: Open-Xchange is not installed; run the whole deploy for this host.")
         return
@@ -182,8 +183,25 @@ class WantedDatabase:
 
     def is_at(self, url: str) -> bool:
         """Tell whether a registered URL is that of this server."""
-        server = url.removeprefix("jdbc:mysql://").split("/")[0].split("?")[0]
-        return server in (self.host, f"{self.address}:{self.port}")
+        return _server_in(url) in (self.host, f"{self.address}:{self.port}")
+
+    def moved(self, url: str) -> str:
+        """Return a registered URL with the address of this server."""
+        return url.replace(_server_in(url), self.host, 1)
+
+
+def _server_in(url: str) -> str:
+    return url.removeprefix("jdbc:mysql://").split("/")[0].split("?")[0]
+
+
+def moved_pools(databases: Sequence[WantedDatabase], found: Registration) -> list[dict[str, Any]]:
+    """Return the registered databases that are elsewhere now, with their new URLs."""
+    wanted = {database.name: database for database in databases}
+    return [
+        {"id": pool.id, "name": pool.name, "url": wanted[pool.name].moved(pool.url)}
+        for pool in found.pools
+        if pool.name in wanted and not wanted[pool.name].is_at(pool.url)
+    ]
 
 
 @dataclass(frozen=True)

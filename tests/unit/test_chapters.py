@@ -277,7 +277,7 @@ def configuration(guide: Guide, name: str = "oxgw01") -> WantedConfiguration:
     cluster = guide.build()
     secrets.create(Path(cluster.settings.secrets_file), [])
     node = next(node for node in cluster.nodes if node.name == name)
-    return openxchange._wanted_configuration(cluster, node, openxchange._administrator(cluster))
+    return openxchange.wanted_configuration(cluster, node)
 
 
 def test_groupware_reads_from_the_slave_and_writes_to_the_master(guide: Guide) -> None:
