@@ -37,12 +37,15 @@ _answers: WeakKeyDictionary[Host, dict[Any, dict[str, Any] | None]] = WeakKeyDic
 
 
 def asks(
-    question: Callable[..., Any], peer: Callable[..., tuple[str, Any]] | None = None
+    question: Callable[..., Any] | None = None,
+    peer: Callable[..., tuple[str, Any]] | None = None,
+    peers: Callable[..., Sequence[tuple[str, Any]]] | None = None,
 ) -> Callable[[OperationT], OperationT]:
     """Note, where a deploy calls this operation, what it is going to ask.
 
     + question: returns the question; called with the operation's arguments
     + peer: returns the name of another host in the inventory and the question to that one
+    + peers: the same for several hosts
     """
 
     def decorate(operation: OperationT) -> OperationT:
@@ -50,10 +53,9 @@ def asks(
         def call(name: str, **arguments: Any) -> Any:
             host = _current()
             own = {key: value for key, value in arguments.items() if not key.startswith("_")}
-            questions = [(host, question(**own))]
-            if peer:
-                peer_name, peer_question = peer(**own)
-                questions.append((host.inventory.get_host(peer_name), peer_question))
+            questions = [(host, question(**own))] if question else []
+            others = [*(peers(**own) if peers else []), *([peer(**own)] if peer else [])]
+            questions += [(host.inventory.get_host(name), asking) for name, asking in others]
             for asked, asking in questions:
                 plan(asked, asking)
             inner = operation._inner  # type: ignore[attr-defined]

@@ -149,6 +149,31 @@ def shown(status: MysqlStatus) -> str:
     return ", ".join(f"{number} in domain {domain}" for domain, number in sorted(has(status).items())) or "nothing"
 
 
+# --- roles -----------------------------------------------------------------------------------------------
+
+
+def actual_master(
+    master: Server, status: MysqlStatus, slaves: Mapping[Server, MysqlStatus]
+) -> tuple[str, Server] | None:
+    """Return which slave of the inventory is the master in truth, and what shows it; None if none is.
+
+    A server that does not run says nothing.
+    """
+    if status.replica:
+        for slave in slaves:
+            if (status.replica.host, status.replica.port) == (slave.address, slave.port):
+                return f"{master.name} is in `db_master` but replicates from {slave.name}", slave
+    for slave, own in slaves.items():
+        if own.replica is not None or not is_writable(own):
+            continue
+        for other, its in slaves.items():
+            if its.replica and (its.replica.host, its.replica.port) == (slave.address, slave.port):
+                return f"{slave.name} is in `db_slave` but takes writes, and {other.name} replicates from it", slave
+        if status.replica is None and transactions.is_later_master(own, status):
+            return f"{slave.name} is in `db_slave` but has taken over from {master.name}", slave
+    return None
+
+
 # --- inventory -------------------------------------------------------------------------------------------
 
 

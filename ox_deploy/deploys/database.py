@@ -7,8 +7,9 @@ from pyinfra.api import deploy
 
 from ox_deploy import secrets
 from ox_deploy.cluster import Cluster, Node, cluster_of
-from ox_deploy.operations import mysql, service
+from ox_deploy.operations import mysql, service, switchover
 from ox_deploy.operations.barrier import barrier
+from ox_deploy.switching import inventory_change, server_of
 from ox_deploy.templates import render
 
 CONFIGURATION = "/etc/mysql/mariadb.conf.d/90-ox-deploy.cnf"
@@ -26,6 +27,9 @@ def set_up_databases() -> None:
     barrier(name="All hosts are prepared")
     cluster = cluster_of(inventory)
     node = cluster.node_of(host)
+    if node.groups & {"db_master", "db_slave", "groupware"} or node == cluster.filestore:
+        _check_roles(cluster)
+    barrier(name="The master is the one of the inventory")
     if not node.groups & {"db_master", "db_slave"}:
         return
     _configure_server(cluster, node)
@@ -34,6 +38,15 @@ def set_up_databases() -> None:
     else:
         replicate(cluster, node)
         _make_accounts(cluster, node)
+
+
+def _check_roles(cluster: Cluster) -> None:
+    switchover.check_roles(
+        name="Look whether the master was switched",
+        master=server_of(cluster, cluster.master),
+        slaves=[server_of(cluster, slave) for slave in cluster.slaves],
+        remedies={slave.name: inventory_change(cluster, cluster.switched(slave)) for slave in cluster.slaves},
+    )
 
 
 def server_files(cluster: Cluster, node: Node) -> list[service.ManagedFile]:
@@ -109,9 +122,10 @@ def replication_password(cluster: Cluster) -> secrets.Secret:
     return secrets.load(cluster.settings.secrets_file).get(secrets.REPLICATION)
 
 
-def replicate(cluster: Cluster, node: Node) -> None:
-    """Let a slave read from the master."""
+def replicate(cluster: Cluster, node: Node, former: Node | None = None) -> None:
+    """Let a slave read from the master, also one that still belongs to a `former` master."""
     master, password = cluster.master, replication_password(cluster)
+    others = [*cluster.databases, *([former] if former else [])]
     mysql.replica(
         name="Replicate from the master",
         source=mysql.Source(master.name, master.address, cluster.settings.mysql_port, REPLICATION_USER, password),
@@ -119,5 +133,5 @@ def replicate(cluster: Cluster, node: Node) -> None:
         master_option_file=master.mysql_option_file,
         option_file=node.mysql_option_file,
         by_gtid=cluster.settings.replication_by == "gtid",
-        siblings=[other.address for other in cluster.databases if other not in (master, node)],
+        siblings=[other.address for other in others if other not in (master, node)],
     )

@@ -62,10 +62,13 @@ def end_run_on_failure() -> None:
     state.config.lock_current_state()
 
 
-def check_reachable() -> None:
-    """Refuse to go on without a host that pyinfra could not connect to and silently leaves out."""
-    if state.failed_hosts:
-        names = ", ".join(sorted(failed.name for failed in state.failed_hosts))
+def check_reachable(but: str | None = None) -> None:
+    """Refuse to go on without a host that pyinfra could not connect to and silently leaves out.
+
+    + but: the name in the inventory of a host that is known to be lost
+    """
+    names = ", ".join(sorted(failed.name for failed in state.failed_hosts if failed.name != but))
+    if names:
         raise InputError(
             f"{names} cannot be reached, and nothing was changed; make it reachable, or leave it out with `--exclude`."
         )

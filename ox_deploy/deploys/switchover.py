@@ -1,4 +1,4 @@
-"""Another master: `pyinfra -y inventory.py ox_deploy.deploys.switchover.switchover --data new_master=dbslave`."""
+"""Another master: `switchover` while the old one lives, `failover` when it is dead (docs/switchover.md)."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from ox_deploy.switching import inventory_change, server_of
 
 USERS = [database.REPLICATION_USER, database.OPENEXCHANGE_USER]
 MAX_LAG = 10
+FENCE_TEXT = "# Written by ox-deploy: another server is the master now.\n[mysqld]\nread_only = ON\n"
 
 
 @deploy("Switchover")
@@ -40,6 +41,49 @@ def switchover() -> None:
         steps.promote(name=f"Open {switch.new.name} for writes", switch=switch)
     barrier(name="The new master is open")
     _complete(cluster, cluster.switched(new), node)
+
+
+@deploy("Failover")
+def failover() -> None:
+    """Make a slave the master because the master is dead; what it did not send is lost, and somebody has to say so."""
+    cluster = cluster_of(inventory)
+    node = cluster.node_of(host)
+    new = _new_master(cluster)
+    switch = _switch(cluster, new)
+    end_run_on_failure()
+    check_reachable(but=cluster.master.inventory_name)
+    _check_survivors(cluster, node, switch)
+    barrier(name="All slaves have been compared")
+    if node == cluster.master:
+        service.configure(
+            name="Let its server start read-only",
+            service="mariadb-fence",
+            files=[service.ManagedFile(database.FENCE, FENCE_TEXT)],
+        )
+    if node == new:
+        steps.promote(name=f"Open {switch.new.name} for writes", switch=switch, lost=True)
+    barrier(name="The new master is open")
+    _complete(cluster, cluster.switched(new, lost=True), node)
+
+
+def _check_survivors(cluster: Cluster, node: Node, switch: steps.Switch) -> None:
+    slaves = [server_of(cluster, slave) for slave in cluster.slaves]
+    own = [server for server in slaves if server.inventory_name == node.inventory_name]
+    for server in own:
+        ahead.plan(host, steps.status_question(server, []))
+        ahead.plan(host, steps.reach_question(switch.old))
+    steps.look(name="Look at all hosts")
+    barrier(name="All hosts have answered")
+    if node == cluster.master:
+        steps.check_dead(name="Look whether its server is dead", switch=switch)
+    for server in own:
+        steps.check_survivor(
+            name="Compare what the slaves have",
+            switch=switch,
+            server=server,
+            slaves=slaves,
+            accept_loss=host.data.get("accept_loss"),
+        )
 
 
 def _new_master(cluster: Cluster) -> Node:
@@ -75,8 +119,11 @@ def _check(cluster: Cluster, node: Node, switch: steps.Switch) -> None:
     if files:
         ahead.plan(host, service.question("mariadb", files))
         ahead.plan(host, steps.status_question(server_of(cluster, node), USERS))
+    registration = groupware.wanted_registration(cluster) if node == cluster.registrar else None
     if wanted:
         ahead.plan(host, openxchange.configuration_question(wanted))
+    if registration:
+        ahead.plan(host, openxchange.registration_question(registration))
     steps.look(name="Look at all hosts")
     barrier(name="All hosts have answered")
     if files:
@@ -90,14 +137,23 @@ def _check(cluster: Cluster, node: Node, switch: steps.Switch) -> None:
             max_lag=float(host.data.get("max_lag", MAX_LAG)),
         )
     if wanted:
-        steps.check_node(name="Check the groupware node", switch=switch, users=USERS, wanted=wanted, node=node.name)
+        steps.check_node(
+            name="Check the groupware node",
+            switch=switch,
+            users=USERS,
+            wanted=wanted,
+            node=node.name,
+            registration=registration,
+        )
 
 
 def _complete(before: Cluster, after: Cluster, node: Node) -> None:
     """Do what a deploy with the changed inventory would do, without restarting a database server."""
     if node.inventory_name in {other.inventory_name for other in after.nodes}:
-        _give_role(after, after.node_of(host))
+        _give_role(after, after.node_of(host), before.master)
     barrier(name="The databases have their new roles")
+    if node.inventory_name == after.master.inventory_name:
+        steps.report(name="Say what is left to do", lines=_lines(before, after))
     if "groupware" in node.groups:
         groupware.configure_node(after, node)
     barrier(name="All nodes are configured")
@@ -106,12 +162,9 @@ def _complete(before: Cluster, after: Cluster, node: Node) -> None:
     barrier(name="Open-Xchange knows the new master")
     if "groupware" in node.groups:
         clustering.start_daemons(after, node)
-    barrier(name="Open-Xchange uses the new master")
-    if node.inventory_name == after.master.inventory_name:
-        steps.report(name="What is left to do", lines=_lines(before, after))
 
 
-def _give_role(cluster: Cluster, node: Node) -> None:
+def _give_role(cluster: Cluster, node: Node, former: Node) -> None:
     if node not in cluster.databases:
         return
     service.configure(
@@ -121,7 +174,7 @@ def _give_role(cluster: Cluster, node: Node) -> None:
         check=database.CHECK,
     )
     if node in cluster.slaves:
-        database.replicate(cluster, node)
+        database.replicate(cluster, node, former)
 
 
 def _registered(cluster: Cluster) -> list[openxchange.WantedDatabase]:

@@ -253,9 +253,10 @@ class WantedRegistration:
                 "restore it from a backup."
             )
         pools = {pool.name: pool for pool in found.pools}
+        moved = {pool["name"] for pool in self._moved(found)}
         for database in self.databases:
             pool = pools.get(database.name)
-            if pool and not database.is_at(pool.url):
+            if pool and not database.is_at(pool.url) and pool.name not in moved:
                 return (
                     f"configdb: database {database.name} is registered at {pool.url}, it should be at "
                     f"{database.host}; correct the inventory (the first host of `db_slave` is the one that "
@@ -268,6 +269,18 @@ class WantedRegistration:
                 )
         return None
 
+    def _moved(self, found: Registration) -> list[dict[str, Any]]:
+        """Return the registered slaves that stand for the master because there was none, with their URLs now."""
+        masters = {database.name: database for database in self.databases if database.master is None}
+        slaves = [database for database in self.databases if database.master in masters]
+        at_master = {
+            pool.name
+            for pool in found.pools
+            for slave in slaves
+            if pool.name == slave.name and masters[slave.master or ""].is_at(pool.url)
+        }
+        return moved_pools([slave for slave in slaves if slave.name in at_master], found)
+
     def missing(self, found: Registration) -> dict[str, Any]:
         """Return what has to be done, as remote/openxchange_register.py wants it."""
         pools = {pool.name: pool for pool in found.pools}
@@ -276,6 +289,7 @@ class WantedRegistration:
             "configdb": {"absent": "create", "incomplete": "recreate"}.get(found.state),
             "servers": [self.server] if self.server not in found.servers else [],
             "filestores": [self.filestore] if self.filestore not in found.filestores else [],
+            "pools": self._moved(found),
             "databases": [_database(wanted) for wanted in self.databases if wanted.name not in pools],
             "passwords": [
                 {"name": wanted.name, "password": wanted.password.reveal()}
@@ -318,11 +332,12 @@ def _user(context: WantedContext, user: WantedUser) -> dict[str, Any]:
     }
 
 
-def _registration_question(wanted: WantedRegistration, **_: Any) -> Question[Registration]:
+def registration_question(wanted: WantedRegistration, **_: Any) -> Question[Registration]:
+    """Return what has to be known of configdb."""
     return Question(Configdb, contexts=[context.id for context in wanted.contexts])
 
 
-@ahead.asks(_registration_question)
+@ahead.asks(registration_question)
 @operation()
 def register(
     wanted: WantedRegistration, administrator: Administrator, admin_service: str, admin_port: int
@@ -338,10 +353,10 @@ def register(
     because its own guard may drop a live one; it gets a password that ends with it. The ids are looked up.
     Guide: Configuring Open-Xchange Server, initconfigdb to createuser.
     """
-    found = ask(host, _registration_question(wanted))
+    found = ask(host, registration_question(wanted))
     if found.state == "interrupted":
         yield order("configdb_restore", {})
-        found = ask(host, _registration_question(wanted))
+        found = ask(host, registration_question(wanted))
     obstacle = wanted.obstacle(found)
     if obstacle:
         yield stop(obstacle) if state.is_executing else StringCommand("true")

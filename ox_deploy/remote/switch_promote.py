@@ -9,9 +9,13 @@ APPLY_SECONDS = 60
 
 
 def open_writes(session):
-    """Pass the point of no return."""
+    """Pass the point of no return, and leave a transaction of our own behind the last one of the old master.
+
+    It shows later who took over from whom, also where nobody has written in between.
+    """
     with session.cursor() as cursor:
         cursor.execute("SET GLOBAL read_only = 0")
+        cursor.execute("FLUSH PRIVILEGES")
 
 
 def check_old(here, old, job):
@@ -80,10 +84,11 @@ def forget_master(here):
 def switch_promote(job):
     """Do all of it; without an old master, take what is here."""
     with connect(job["option_file"]) as here:
+        if not job["old"]:
+            apply_received(here)
         if is_read_only(here):
             if job["old"]:
                 take_over(here, job)
             else:
-                apply_received(here)
                 open_writes(here)
         forget_master(here)
