@@ -171,6 +171,7 @@ def test_master_without_a_slave_has_no_account_for_one(guide: Guide) -> None:
     secrets.create(Path(cluster.settings.secrets_file), [])
     assert {account.user for account in database.wanted_accounts(cluster)} == {"openexchange"}
 
+
 @pytest.mark.parametrize("product", PRODUCTS.values(), ids=PRODUCTS)
 def test_product_may_not_write_on_a_read_only_slave(product: Any) -> None:
     forbidden = {

@@ -419,8 +419,6 @@ def test_what_cannot_be_applied_is_not_left_out(capsys: pytest.CaptureFixture[st
 def test_addresses_in_configdb_change_together(capsys: pytest.CaptureFixture[str]) -> None:
     program = load("configdb_repoint")
     session = Session()
-    session.begin = lambda: session.done.append(("BEGIN", None))  # type: ignore[attr-defined]
-    session.commit = lambda: session.done.append(("COMMIT", None))  # type: ignore[attr-defined]
     program.settings = lambda: {"database": "configdb"}
     program.connect = lambda server, database: session
     pools = [
