@@ -307,7 +307,7 @@ class New:
 def test_new_master_is_opened_first_and_then_forgets_the_old_one() -> None:
     host = New()
     host.promote()
-    assert host.new.said == ["SET GLOBAL read_only = 0", "STOP SLAVE", "RESET SLAVE ALL"]
+    assert host.new.said == ["SET GLOBAL read_only = 0", "FLUSH PRIVILEGES", "STOP SLAVE", "RESET SLAVE ALL"]
     assert host.old.said == []
 
 
@@ -395,6 +395,7 @@ def test_without_the_old_master_all_that_it_sent_is_applied_first() -> None:
         "START SLAVE SQL_THREAD",
         "STOP SLAVE IO_THREAD",
         "SET GLOBAL read_only = 0",
+        "FLUSH PRIVILEGES",
         "STOP SLAVE",
         "RESET SLAVE ALL",
     ]
