@@ -102,11 +102,15 @@ def problems_of_slave(slave: MysqlStatus, master: MysqlStatus, name: str, source
     return problems
 
 
-def problems_of_new(new: MysqlStatus, old: MysqlStatus, name: str) -> list[str]:
+def problems_of_new(new: MysqlStatus, old: MysqlStatus, name: str, of: str) -> list[str]:
     """Return why a slave should not be the master."""
     problems = []
     if new.binary_log is None or new.variables.get("log_slave_updates") != "ON":
         problems.append(f"{name} does not write what it replicates to a binary log; deploy it")
+    if not transactions.position(old.gtid.binlog).keys() <= transactions.position(new.gtid.binlog).keys():
+        problems.append(
+            f"{name} has nothing of {of} in its binary log yet, so nobody could follow it; write something on {of}"
+        )
     if version(new) < version(old):
         problems.append(f"{name} runs {new.version}, older than the master's {old.version}; upgrade it first")
     if new.free is not None and new.free < ROOM:

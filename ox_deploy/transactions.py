@@ -26,16 +26,13 @@ def known(server: MysqlStatus) -> dict[str, int]:
 
 
 def errant(server: MysqlStatus, master: MysqlStatus) -> list[str]:
-    """Return what was written on a server itself and is not on its master, as `0-2-17 to 0-2-19`."""
+    """Return what was written on a server itself and is not on its master, as `after 0-2-17 up to 0-2-19`."""
     at_master = known(master)
-    found = []
-    for origin, last in _own(server).items():
-        first = at_master.get(origin, 0) + 1
-        if last == first:
-            found.append(f"{origin}-{last}")
-        elif last > first:
-            found.append(f"{origin}-{first} to {origin}-{last}" if first > 1 else f"up to {origin}-{last}")
-    return found
+    return [
+        f"after {origin}-{at_master[origin]} up to {origin}-{last}" if origin in at_master else f"up to {origin}-{last}"
+        for origin, last in _own(server).items()
+        if last > at_master.get(origin, 0)
+    ]
 
 
 def has_position_in(server: MysqlStatus, master: MysqlStatus) -> bool:

@@ -157,7 +157,7 @@ def check_server(
         else:
             problems += switching.problems_of_slave(own, old, server.name, switch.old, max_lag)
         if server == switch.new:
-            problems += switching.problems_of_new(new, old, server.name)
+            problems += switching.problems_of_new(new, old, server.name, switch.old.name)
             problems += _missing_accounts(new, accounts, server.name)
         problems += _configuration_differs(server.name, files)
     yield from _refuse(problems, f"ready, {phase.value}")

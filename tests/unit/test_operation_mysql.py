@@ -448,8 +448,9 @@ STOPS: dict[str, str] = {
     "names, then run `START SLAVE`.",
     "io-error": "dbslave stopped with an error (1236 purged); nothing was changed: put right what the error names, "
     "then run `START SLAVE`.",
-    "former-master-with-more": "dbslave was the master, and has transactions that the master lacks (0-2-301); nothing "
-    "was changed: look at them there with `mariadb-binlog`, repeat on the master what is needed, then seed it.",
+    "former-master-with-more": "dbslave was the master, and has transactions that the master lacks (after 0-2-300 up "
+    "to 0-2-301); nothing was changed: look at them there with `mariadb-binlog`, repeat on the master what is needed, "
+    "then seed it.",
     "other-master": "dbslave replicates from another master; nothing was changed: correct `db_master`, or run "
     "`STOP SLAVE; RESET SLAVE ALL` there.",
     "same-server-id": "dbslave has the server id of its master; nothing was changed: give the host a `server_id` of "

@@ -104,10 +104,11 @@ def opened(**other: Any) -> MysqlStatus:
         # What comes from the master is never its own.
         ({"0-1": 346}, {"0-1": 345}, []),
         ({"0-1": 345, "0-2": 346}, {"0-1": 350}, ["up to 0-2-346"]),
-        ({"0-2": 301}, {"0-2": 300}, ["0-2-301"]),
-        ({"0-2": 303}, {"0-2": 300}, ["0-2-301 to 0-2-303"]),
+        ({"0-2": 301}, {"0-2": 300}, ["after 0-2-300 up to 0-2-301"]),
+        ({"0-2": 303}, {"0-2": 300}, ["after 0-2-300 up to 0-2-303"]),
         ({"0-2": 300}, {"0-2": 300, "0-1": 345}, []),
-        ({"0-2": 1, "5-2": 7}, {"0-2": 1, "5-2": 5}, ["5-2-6 to 5-2-7"]),
+        ({"0-2": 1, "5-2": 7}, {"0-2": 1, "5-2": 5}, ["after 5-2-5 up to 5-2-7"]),
+        # Another server, whose id ends alike.
         ({"0-12": 9}, {}, []),
     ],
 )
@@ -243,6 +244,11 @@ REFUSALS: dict[str, tuple[Server, dict[str, Any], str]] = {
         SLAVE,
         {"dbslave": slave(variables={"server_id": "2", "read_only": "ON", "log_slave_updates": "OFF"})},
         "dbslave does not write what it replicates to a binary log; deploy it",
+    ),
+    "log-without-the-masters-transactions": (
+        SLAVE,
+        {"dbslave": slave(gtid=Gtid(slave="0-1-345"))},
+        "dbslave has nothing of dbmaster in its binary log yet, so nobody could follow it; write something on dbmaster",
     ),
     "older": (
         SLAVE,
