@@ -111,6 +111,9 @@ def problems_of_new(new: MysqlStatus, old: MysqlStatus, name: str, of: str) -> l
         problems.append(
             f"{name} has nothing of {of} in its binary log yet, so nobody could follow it; write something on {of}"
         )
+    missing = sorted(set(old.databases) - set(new.databases))
+    if missing:
+        problems.append(f"{name} lacks the databases {', '.join(missing)} of {of}; seed it from the master")
     if version(new) < version(old):
         problems.append(f"{name} runs {new.version}, older than the master's {old.version}; upgrade it first")
     if new.free is not None and new.free < ROOM:

@@ -134,7 +134,7 @@ def _check(cluster: Cluster, node: Node, switch: steps.Switch) -> None:
             users=USERS,
             accounts=database.wanted_accounts(cluster),
             files=files,
-            max_lag=float(host.data.get("max_lag", MAX_LAG)),
+            max_lag=_max_lag(),
         )
     if wanted:
         steps.check_node(
@@ -145,6 +145,13 @@ def _check(cluster: Cluster, node: Node, switch: steps.Switch) -> None:
             node=node.name,
             registration=registration,
         )
+
+
+def _max_lag() -> float:
+    value: Any = host.data.get("max_lag", MAX_LAG)
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        raise InputError(f"`max_lag` is {value!r}, which is wrong: should be a number of seconds.")
+    return float(value)
 
 
 def _complete(before: Cluster, after: Cluster, node: Node) -> None:

@@ -11,9 +11,10 @@ def start_guard(session, guard):
     run(["systemctl", "stop", UNIT])
     if not wait_until(lambda: not holder(session, GUARD), AGREE_SECONDS):
         fail("a guard of an earlier run does not end; stop it with `systemctl stop {}`".format(UNIT))
-    # systemd would take a dollar sign for the name of a variable.
+    # systemd would take a dollar sign for the name of a variable, and it may not have forgotten the last guard yet.
     argv = [argument.replace("$", "$$") for argument in guard]
-    run_or_fail(["systemd-run", "--quiet", "--collect", "--unit=" + UNIT, *argv])
+    start = ["systemd-run", "--quiet", "--collect", "--unit=" + UNIT, *argv]
+    wait_until(lambda: run(start).returncode == 0, AGREE_SECONDS)
     if not wait_until(lambda: holder(session, GUARD), AGREE_SECONDS):
         fail(
             "the guard that would open writes again did not start; nothing was changed: `journalctl -u {}`".format(UNIT)

@@ -250,6 +250,11 @@ REFUSALS: dict[str, tuple[Server, dict[str, Any], str]] = {
         {"dbslave": slave(gtid=Gtid(slave="0-1-345"))},
         "dbslave has nothing of dbmaster in its binary log yet, so nobody could follow it; write something on dbmaster",
     ),
+    "database-that-did-not-come": (
+        SLAVE,
+        {"dbmaster": master(databases=["configdb", "wiki"])},
+        "dbslave lacks the databases wiki of dbmaster; seed it from the master",
+    ),
     "older": (
         SLAVE,
         {"dbslave": slave(version="10.11.5-MariaDB")},

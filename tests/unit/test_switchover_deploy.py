@@ -168,6 +168,13 @@ def test_new_master_has_to_be_a_slave(
         pass
 
 
+def test_lag_has_to_be_a_number(run: Callable[..., Any]) -> None:
+    with pytest.raises(InputError, match="`max_lag` is 'long', which is wrong"), run(max_lag="long"):
+        pass
+    with run(max_lag=30):
+        pass
+
+
 def test_dead_master_may_be_unreachable_for_a_failover_only(
     run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

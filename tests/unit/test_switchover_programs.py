@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -142,18 +143,24 @@ class Old:
         self.old, self.new = Server(), new or Server(read_only=True)
         self.fence = folder / "fence"
         self.commands = Commands()
-        self.program.run = self.commands
-        self.program.run_or_fail = self.start_guard
+        self.program.run = self.run
         self.program.connect = lambda _: self.old
         self.program.reach = lambda _: self.new
         self.started: list[str] = []
+        # How often systemd refuses to start it.
+        self.refuses = 0
         # The guard does what it is told, unless it is dead.
         self.guard_works = True
         self.old.at["SELECT GET_LOCK"] = self.guard_opens
 
-    def start_guard(self, argv: list[str]) -> None:
-        self.started = argv
-        self.old.locks[self.program.GUARD] = 9
+    def run(self, argv: list[str]) -> Any:
+        if argv[0] != "systemd-run":
+            return self.commands(argv)
+        self.refuses -= 1
+        if self.refuses < 0:
+            self.started = argv
+            self.old.locks[self.program.GUARD] = 9
+        return SimpleNamespace(returncode=int(self.refuses >= 0))
 
     def guard_opens(self) -> None:
         if self.guard_works:
@@ -213,9 +220,17 @@ def test_without_the_new_master_nothing_is_begun(tmp_path: Path, capsys: pytest.
 
 def test_without_a_guard_writes_are_not_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     host = Old(tmp_path)
-    host.program.run_or_fail = lambda argv: None
+    host.refuses = 10000
     assert "the guard that would open writes again did not start; nothing was changed" in host.fails(capsys)
     assert host.old.said == []
+
+
+def test_guard_is_started_though_systemd_still_knows_the_last_one(tmp_path: Path) -> None:
+    host = Old(tmp_path)
+    host.refuses = 2
+    host.stop()
+    assert host.old.read_only
+    assert host.started
 
 
 def test_guard_that_an_earlier_run_left_has_to_end_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
