@@ -6,7 +6,7 @@
 #   load_factor   share of the sessions that a groupware node gets (1 to 100, default 50)
 #   server_id     number of a database server; unique
 # More groupware nodes, slaves or web hosts are more lines. A group `filestore` with one host takes the
-# filestore away from the master.
+# filestore away from the master; after a switch of the master it names the old one.
 
 web = [
     ("web", {"ssh_hostname": "192.0.2.10", "address": "192.0.2.10"}),

@@ -23,6 +23,9 @@ mysql_port = 3306
 mysql_settings: dict[str, str | int] = {}
 # Only where root cannot log in over the server's socket: absolute path of a root-only option file there.
 mysql_option_file = None
+# How slaves keep their place in the master's binary log: "gtid", or "position" (file and position). A running
+# slave is moved from one to the other. Switching the master goes by GTID in any case.
+replication_by = "gtid"
 # Drop the accounts of our two users for addresses that are no longer in the inventory, instead of naming them.
 remove_stale_accounts = False
 

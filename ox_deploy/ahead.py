@@ -42,12 +42,15 @@ HOLD_SECONDS = 30
 
 
 def asks(
-    question: Callable[..., Any], peer: Callable[..., tuple[str, Any]] | None = None
+    question: Callable[..., Any] | None = None,
+    peer: Callable[..., tuple[str, Any]] | None = None,
+    peers: Callable[..., Sequence[tuple[str, Any]]] | None = None,
 ) -> Callable[[OperationT], OperationT]:
     """Note, where a deploy calls this operation, what it is going to ask.
 
     + question: returns the question; called with the operation's arguments
     + peer: returns the name of another host in the inventory and the question to that one
+    + peers: the same for several hosts
     """
 
     def decorate(operation: OperationT) -> OperationT:
@@ -59,10 +62,9 @@ def asks(
             # What remains are pyinfra's own arguments.
             own = {key: value for key, value in named.items() if key != "name" and not key.startswith("_")}
             arguments = signature(inner).bind(*positional, **own).arguments
-            questions = [(host, question(**arguments))]
-            if peer:
-                peer_name, peer_question = peer(**arguments)
-                questions.append((host.inventory.get_host(peer_name), peer_question))
+            questions = [(host, question(**arguments))] if question else []
+            others = [*(peers(**arguments) if peers else []), *([peer(**arguments)] if peer else [])]
+            questions += [(host.inventory.get_host(name), asking) for name, asking in others]
             for asked, asking in questions:
                 plan(asked, asking)
             name = named.get("name", inner.__name__)

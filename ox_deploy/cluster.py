@@ -26,6 +26,8 @@ NODE_KEYS = {
     "mysql_settings",
     "mysql_option_file",
 }
+# What is said for one run with `--data`, and holds for that one only.
+RUN_OPTIONS = frozenset({"seed_slave", "seed_method", "overwrite_slave", "new_master", "accept_loss", "max_lag"})
 # Keys that pyinfra and its connectors read from the same data.
 CONNECTOR_PREFIXES = ("_", "ssh_", "docker_", "dockerssh_", "podman_", "vagrant_", "lxd_")
 
@@ -76,6 +78,7 @@ class Settings(_Model):
     ox_repository_key: str
 
     mysql_port: Port = 3306
+    replication_by: Literal["gtid", "position"] = "gtid"
     remove_stale_accounts: bool = False
 
     filestore_path: AbsolutePath = "/var/opt/filestore"
@@ -214,6 +217,27 @@ class Cluster(_Model):
         assert self.filestore is not None
         return f"{self.filestore.address}:{self.settings.filestore_path}"
 
+    def switched(self, new: Node, lost: bool = False) -> Cluster:
+        """Return the cluster as it is with another master, which changes places with the old one.
+
+        Where the old master is `lost`, it is no slave either. The filestore stays where it is.
+        """
+        old = self.master
+        names = {group: [node.inventory_name for node in self.group(group)] for group in GROUPS}
+        if self.filestore == old:
+            names["filestore"] = [old.inventory_name]
+        names["db_master"] = [new.inventory_name]
+        others = [old if slave == new else slave for slave in self.slaves]
+        names["db_slave"] = [node.inventory_name for node in others if not (lost and node == old)]
+        return self.model_copy(update={"nodes": self._with_groups(names)})
+
+    def _with_groups(self, names: Mapping[str, Sequence[str]]) -> tuple[Node, ...]:
+        """Return the nodes in other groups, in the order that an inventory with these would give them."""
+        nodes = {node.inventory_name: node for node in self.nodes}
+        members = dict.fromkeys(name for group in GROUPS for name in names[group])
+        groups = {name: frozenset(group for group in GROUPS if name in names[group]) for name in members}
+        return tuple(nodes[name].model_copy(update={"groups": groups[name]}) for name in members)
+
     @property
     def registrar(self) -> Node:
         """Return the groupware node on which the guide's "only on one of the nodes" steps are done."""
@@ -282,7 +306,7 @@ def _data_of(host: Host) -> dict[str, Any]:
 
 
 def _check_keys(name: str, values: Iterable[str]) -> None:
-    known = NODE_KEYS | Settings.model_fields.keys()
+    known = NODE_KEYS | Settings.model_fields.keys() | RUN_OPTIONS
     for key in values:
         if key not in known and not key.startswith(CONNECTOR_PREFIXES):
             raise InputError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyinfra import host, inventory
 from pyinfra.api import deploy
 
-from ox_deploy.cluster import Cluster, cluster_of
+from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.deploys.web import RETRY_SECONDS
 from ox_deploy.operations import network, openxchange
 from ox_deploy.operations.barrier import barrier
@@ -41,6 +41,11 @@ def start_cluster() -> None:
     node = cluster.node_of(host)
     if "groupware" not in node.groups:
         return
+    start_daemons(cluster, node)
+
+
+def start_daemons(cluster: Cluster, node: Node) -> None:
+    """Start or restart the node's daemons."""
     product = cluster.product
     openxchange.start(name="Start the daemons", ports=product.ports)
     openxchange.restart(

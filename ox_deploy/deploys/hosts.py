@@ -32,9 +32,9 @@ def prepare_hosts() -> None:
     cluster = cluster_of(inventory)
     node = cluster.node_of(host)
     settings = cluster.settings
-    _end_run_on_failure()
+    end_run_on_failure()
     _watch_changes()
-    _check_reachable()
+    check_reachable()
     _check_secrets(cluster)
     user = USER if needs_user(cluster, node) else ""
     packages = packages_of(cluster, node)
@@ -56,7 +56,7 @@ def prepare_hosts() -> None:
     )
 
 
-def _end_run_on_failure() -> None:
+def end_run_on_failure() -> None:
     """Let a host that fails end the run after that operation: nothing is built on what is not there."""
     # Not `pyinfra.config`: that is a copy which is forgotten when the operations run. Locked, or it is reset.
     state.config.FAIL_PERCENT = 0
@@ -69,10 +69,13 @@ def _watch_changes() -> None:
         state.add_callback_handler(ahead.ForgetAfterChanges())  # type: ignore[no-untyped-call]
 
 
-def _check_reachable() -> None:
-    """Refuse to go on without a host that pyinfra could not connect to and silently leaves out."""
-    if state.failed_hosts:
-        names = ", ".join(sorted(failed.name for failed in state.failed_hosts))
+def check_reachable(but: str | None = None) -> None:
+    """Refuse to go on without a host that pyinfra could not connect to and silently leaves out.
+
+    + but: the name in the inventory of a host that is known to be lost
+    """
+    names = ", ".join(sorted(failed.name for failed in state.failed_hosts if failed.name != but))
+    if names:
         raise InputError(
             f"{names} cannot be reached, and nothing was changed; make it reachable, or leave it out with `--exclude`."
         )

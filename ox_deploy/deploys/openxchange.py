@@ -32,24 +32,29 @@ def configure_open_xchange() -> None:
     node = cluster.node_of(host)
     if "groupware" not in node.groups:
         return
-    administrator = _administrator(cluster)
+    configure_node(cluster, node)
+    product = cluster.product
+    if node == cluster.registrar:
+        openxchange.register(
+            name="Create configdb; register server, filestore and databases; create contexts and users",
+            wanted=wanted_registration(cluster),
+            administrator=_administrator(cluster),
+            admin_service=product.admin_service,
+            ports=product.ports,
+        )
+
+
+def configure_node(cluster: Cluster, node: Node) -> None:
+    """Write the node's configuration."""
     product = cluster.product
     openxchange.configure(
         name="Configure the node (oxinstaller)",
-        wanted=_wanted_configuration(cluster, node, administrator),
+        wanted=wanted_configuration(cluster, node),
         installer=_installer_arguments(cluster, node),
         license_arguments=_license_arguments(cluster),
         services=[product.admin_service, product.groupware_service],
         keep=KEPT_FILES,
     )
-    if node == cluster.registrar:
-        openxchange.register(
-            name="Create configdb; register server, filestore and databases; create contexts and users",
-            wanted=wanted_registration(cluster),
-            administrator=administrator,
-            ports=product.ports,
-            admin_service=product.admin_service,
-        )
 
 
 def _administrator(cluster: Cluster) -> openxchange.Administrator:
@@ -85,9 +90,7 @@ def _license_arguments(cluster: Cluster) -> list[str]:
     return [f"--add-license={key}"] if key else ["--no-license"]
 
 
-def _wanted_configuration(
-    cluster: Cluster, node: Node, administrator: openxchange.Administrator
-) -> openxchange.WantedConfiguration:
+def wanted_configuration(cluster: Cluster, node: Node) -> openxchange.WantedConfiguration:
     """Return what oxinstaller is known to write, and what it leaves as it was."""
     settings = cluster.settings
     reader, writer = cluster.read_database, cluster.master
@@ -113,7 +116,7 @@ def _wanted_configuration(
         },
         memory={"groupware/ox-scriptconf.sh": {"JAVA_XTRAOPTS": f"-Xmx{settings.server_memory}m"}},
         secrets={"groupware/configdb.properties": login, "admindaemon/configdb.properties": login},
-        administrator=administrator,
+        administrator=_administrator(cluster),
     )
 
 

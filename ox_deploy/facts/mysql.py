@@ -54,7 +54,10 @@ class BinaryLog(_Answer):
 
 
 class Replica(_Answer):
-    """Where a server replicates from and how it goes; `seconds_behind` is None while a thread stands still."""
+    """Where a server replicates from and how it goes; `seconds_behind` is None while a thread stands still.
+
+    `received` is the GTID position up to which it has the master's transactions, if it is `using_gtid`.
+    """
 
     host: str
     port: int
@@ -68,12 +71,23 @@ class Replica(_Answer):
     master_server_id: int
     password: Fingerprint | None
     seconds_behind: int | None = None
+    using_gtid: bool = False
+    received: str = ""
+
+
+class Gtid(_Answer):
+    """MariaDB's GTID positions: what was replicated, what is in the binary log, and both together."""
+
+    slave: str = ""
+    binlog: str = ""
+    current: str = ""
 
 
 class MysqlStatus(_Answer):
     """One server. Everything but `state` and `error` is empty unless the state is RUNNING.
 
     `gtid_state` has the last transaction in the binary log by MariaDB's domain and server, such as `{"0-1": 345}`.
+    `free` is the room for data and binary log in bytes.
     """
 
     state: ServerState = ServerState.NOT_INSTALLED
@@ -85,6 +99,8 @@ class MysqlStatus(_Answer):
     binary_log: BinaryLog | None = None
     replica: Replica | None = None
     gtid_state: dict[str, int] = {}
+    gtid: Gtid = Gtid()
+    free: int | None = None
 
 
 class Mysql(JsonFact[MysqlStatus]):

@@ -12,7 +12,7 @@ from pyinfra import host
 from pyinfra.api import StringCommand, operation
 from pyinfra.context import state
 
-from ox_deploy import ahead
+from ox_deploy import ahead, transactions
 from ox_deploy.facts.base import PeerUnreachable, Question, ask, ask_peer
 from ox_deploy.facts.mysql import Account, Grant, Mysql, MysqlStatus, Replica, ServerState
 from ox_deploy.operations.stop import stop
@@ -207,8 +207,11 @@ class Situation(Enum):
     FRESH = "is empty and the master's binary log holds everything"
     FRESH_PAIR = "is empty and so is the master"
     STOPPED = "is set up but does not read from its master"
+    FORMER_MASTER = "was the master, and has nothing that the master lacks"
+    MOVED = "replicates from another of our database hosts"
     OTHER_PASSWORD = "logs in at the master with another password"  # noqa: S105 - not a password
     NEEDS_SEED = "is empty while the master has data that its binary log no longer holds"
+    DIVERGED = "was the master, and has transactions that the master lacks"
     HAS_DATA = "has databases of its own but does not replicate"
     BROKEN = "stopped with an error"
     OTHER_MASTER = "replicates from another master"
@@ -218,6 +221,7 @@ class Situation(Enum):
 
 _REMEDIES = {
     Situation.NEEDS_SEED: "seed it from the master (dump with coordinates) and start replication by hand",
+    Situation.DIVERGED: "look at them there with `mariadb-binlog`, repeat on the master what is needed, then seed it",
     Situation.HAS_DATA: "drop what is on it if it is not needed, or take it out of `db_slave`",
     Situation.BROKEN: "put right what the error names, then run `START SLAVE`",
     Situation.OTHER_MASTER: "correct `db_master`, or run `STOP SLAVE; RESET SLAVE ALL` there",
@@ -244,14 +248,21 @@ class Source:
     password: Secret
 
 
-def recognise(slave: MysqlStatus, master: MysqlStatus, source: Source) -> Situation:
-    """Say what a slave is like. Pure: both sides are known, nothing is asked."""
+def recognise(slave: MysqlStatus, master: MysqlStatus, source: Source, siblings: Sequence[str] = ()) -> Situation:
+    """Say what a slave is like. Pure: both sides are known, nothing is asked.
+
+    `siblings` are the addresses of the other database hosts; a slave of one of them can be moved to the master.
+    """
     if master.binary_log is None:
         return Situation.NO_BINARY_LOG
     if slave.variables["server_id"] == master.variables["server_id"]:
         return Situation.SAME_SERVER_ID
     if slave.replica is not None:
-        return _recognise_replica(slave.replica, source)
+        situation = _recognise_replica(slave.replica, source)
+        is_ours = situation is Situation.OTHER_MASTER and slave.replica.host in siblings
+        return _recognise_moved(slave, master) if is_ours else situation
+    if transactions.was_master(slave, master):
+        return Situation.DIVERGED if transactions.errant(slave, master) else Situation.FORMER_MASTER
     if slave.databases:
         return Situation.HAS_DATA
     if master.binary_log.complete:
@@ -273,6 +284,11 @@ def _recognise_replica(replica: Replica, source: Source) -> Situation:
     return Situation.HEALTHY if healthy else Situation.STOPPED
 
 
+def _recognise_moved(slave: MysqlStatus, master: MysqlStatus) -> Situation:
+    can_move = transactions.has_position_in(slave, master) and not transactions.errant(slave, master)
+    return Situation.MOVED if can_move else Situation.OTHER_MASTER
+
+
 def _slave_question(option_file: str | None = None, **_: Any) -> Question[MysqlStatus]:
     return Question(Mysql, users=[], option_file=option_file)
 
@@ -290,6 +306,8 @@ def replica(
     master_host: str,
     master_option_file: str | None = None,
     option_file: str | None = None,
+    by_gtid: bool = True,
+    siblings: Sequence[str] = (),
 ) -> Generator[StringCommand, None, None]:
     """
     Make this server replicate from its master and wait until it has caught up.
@@ -297,10 +315,13 @@ def replica(
     + source: the master's address and the account to read it with
     + master_host: the master's name in the inventory; it is asked for its binary log position, never changed
     + master_option_file, option_file: root-only option files, where root cannot log in over the socket
+    + by_gtid: let it keep its place by GTID, or by file and position; a healthy replica is moved to the other way
+    + siblings: addresses of the other database hosts; after a switch, their slaves are moved to the master
 
     Idempotent: a healthy replica is left alone, but made read-only if it is not. An empty server starts where the
     master's binary log begins if that holds all the master's data, or at the position captured now if the master is
-    empty too. Anything that could lose data (a foreign, broken or filled slave) stops the operation with a remedy.
+    empty too. A former master follows the new one if it has nothing that the new one lacks. Anything that could lose
+    data (a foreign, broken or filled slave) stops the operation with a remedy.
     Guide: Slave configuration, CHANGE MASTER TO and START SLAVE.
     """
     slave = ask(host, _slave_question(option_file))
@@ -317,48 +338,80 @@ def replica(
     if problem:
         yield stop(problem) if state.is_executing else StringCommand("true")
         return
-    situation = recognise(slave, master, source)
-    if situation is Situation.HEALTHY and slave.variables.get("read_only") == "OFF":
-        yield order("mysql_run", {"option_file": option_file, "replicate": False, "statements": [_READ_ONLY]})
-    elif situation is Situation.HEALTHY:
-        host.noop(f"it replicates from {source.name}")
+    situation = recognise(slave, master, source, siblings)
+    if situation is Situation.HEALTHY:
+        yield from _keep_healthy(slave, master, source, option_file, by_gtid)
     elif situation in _REMEDIES:
         if state.is_executing or situation not in _BEFORE_CONFIGURATION:
-            yield stop(explain(host.name, situation, slave))
+            yield stop(explain(host.name, situation, slave, transactions.errant(slave, master)))
         else:
             yield StringCommand("true")
     else:
-        yield _replicate(situation, source, master, option_file)
+        yield _replicate(_start(situation, source, slave, master, by_gtid), master, option_file)
+        if situation in _NEEDS_GTID and not by_gtid:
+            yield _replicate({"use_gtid": _MODES[False]}, master, option_file)
 
 
-def explain(name: str, situation: Situation, slave: MysqlStatus) -> str:
+def _keep_healthy(
+    slave: MysqlStatus, master: MysqlStatus, source: Source, option_file: str | None, by_gtid: bool
+) -> Generator[StringCommand, None, None]:
+    assert slave.replica is not None
+    writable = slave.variables.get("read_only") == "OFF"
+    moves = slave.replica.using_gtid != by_gtid and transactions.has_position_in(slave, master)
+    if writable:
+        yield order("mysql_run", {"option_file": option_file, "replicate": False, "statements": [_READ_ONLY]})
+    if moves:
+        yield _replicate({"use_gtid": _MODES[by_gtid]}, master, option_file)
+    if not writable and not moves:
+        host.noop(f"it replicates from {source.name}")
+
+
+def explain(name: str, situation: Situation, slave: MysqlStatus, errant: Sequence[str] = ()) -> str:
     """Return the sentence for a situation that has to be put right by a person."""
-    errors = (slave.replica.sql_error or slave.replica.io_error) if slave.replica else ""
+    errors = (slave.replica.sql_error or slave.replica.io_error) if slave.replica else ", ".join(errant)
     detail = f" ({errors})" if errors else f" ({', '.join(slave.databases)})" if slave.databases else ""
     return f"{name} {situation.value}{detail}; nothing was changed: {_REMEDIES[situation]}."
 
 
-def _replicate(situation: Situation, source: Source, master: MysqlStatus, option_file: str | None) -> StringCommand:
+# What MASTER_USE_GTID should be, by `by_gtid`.
+_MODES = {True: "slave_pos", False: "no"}
+# Another server's file and position say nothing here.
+_NEEDS_GTID = {Situation.FORMER_MASTER, Situation.MOVED}
+
+
+def _start(
+    situation: Situation, source: Source, slave: MysqlStatus, master: MysqlStatus, by_gtid: bool
+) -> dict[str, Any] | None:
+    """Return what remote/mysql_replicate.py should change; None if the replica only has to be started."""
     assert master.binary_log is not None
     log = master.binary_log
-    start: dict[str, Any] | None = {
-        "host": source.address,
-        "port": source.port,
-        "user": source.user,
-        "password": source.password.reveal(),
-        "file": None,
-        "position": None,
-    }
-    assert start is not None
-    if situation is Situation.FRESH:
-        start |= {"file": log.first_file, "position": 4}
-    elif situation is Situation.FRESH_PAIR:
-        start |= {"file": log.file, "position": log.position}
-    elif situation is Situation.STOPPED:
-        start = None
+    if situation is Situation.STOPPED:
+        return None
+    start: dict[str, Any] = {"user": source.user, "password": source.password.reveal()}
+    if situation is Situation.OTHER_PASSWORD:
+        return start
+    start |= {"host": source.address, "port": source.port}
+    by_gtid = by_gtid or situation in _NEEDS_GTID
+    start["use_gtid"] = _MODES[by_gtid]
+    if situation is Situation.FORMER_MASTER:
+        return start | {"gtid_slave_pos": slave.gtid.binlog}
+    if situation is Situation.MOVED:
+        return start
+    is_fresh = situation is Situation.FRESH
+    if by_gtid:
+        return start | {"gtid_slave_pos": "" if is_fresh else master.gtid.binlog}
+    return start | (
+        {"file": log.first_file, "position": 4} if is_fresh else {"file": log.file, "position": log.position}
+    )
+
+
+def _replicate(start: dict[str, Any] | None, master: MysqlStatus, option_file: str | None) -> StringCommand:
+    assert master.binary_log is not None
+    log = master.binary_log
+    by_gtid = start is not None and start.get("use_gtid") == _MODES[True]
     job = {
         "source": start,
-        "target": {"file": log.file, "position": log.position},
+        "target": {"file": log.file, "position": log.position, "gtid": master.gtid.binlog if by_gtid else ""},
         "databases": master.databases,
         "seconds": CATCH_UP_SECONDS,
         "option_file": option_file,

@@ -26,7 +26,8 @@ def find_obstacle(status: MountStatus, source: str, path: str) -> str | None:
     if status.mount and status.mount.source != source and status.answers:
         return (
             f"{path}: {status.mount.source} is mounted there, it should be {source}; "
-            "stop Open-Xchange on this host, unmount it and run again."
+            "if the master was switched, add a group `filestore` with the host that serves it; otherwise stop "
+            "Open-Xchange on this host, unmount it and run again."
         )
     if status.bare and status.bare.entries:
         names = ", ".join(status.bare.entries)

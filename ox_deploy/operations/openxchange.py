@@ -98,7 +98,8 @@ class WantedConfiguration:
         return plain + memory + secret + administrator + found.exposed
 
 
-def _configuration_question(wanted: WantedConfiguration, **_: Any) -> Question[Configuration]:
+def configuration_question(wanted: WantedConfiguration, **_: Any) -> Question[Configuration]:
+    """Return what has to be known of a node's configuration."""
     return Question(
         OpenXchangeConfiguration,
         keys=wanted.keys(),
@@ -108,7 +109,7 @@ def _configuration_question(wanted: WantedConfiguration, **_: Any) -> Question[C
     )
 
 
-@ahead.asks(_configuration_question)
+@ahead.asks(configuration_question)
 @operation()
 def configure(
     wanted: WantedConfiguration,
@@ -131,7 +132,7 @@ def configure(
     Guide: Configuring Open-Xchange Server, `oxinstaller` (to be performed on both nodes).
     """
     administrator = wanted.administrator
-    found = ask(host, _configuration_question(wanted))
+    found = ask(host, configuration_question(wanted))
     if not found.installed and state.is_executing:
         yield stop(f"{host.name}: Open-Xchange is not installed; run the whole deploy for this host.")
         return
@@ -182,8 +183,25 @@ class WantedDatabase:
 
     def is_at(self, url: str) -> bool:
         """Tell whether a registered URL is that of this server."""
-        server = url.removeprefix("jdbc:mysql://").split("/")[0].split("?")[0]
-        return server in (self.host, f"{self.address}:{self.port}")
+        return _server_in(url) in (self.host, f"{self.address}:{self.port}")
+
+    def moved(self, url: str) -> str:
+        """Return a registered URL with the address of this server."""
+        return url.replace(_server_in(url), self.host, 1)
+
+
+def _server_in(url: str) -> str:
+    return url.removeprefix("jdbc:mysql://").split("/")[0].split("?")[0]
+
+
+def moved_pools(databases: Sequence[WantedDatabase], found: Registration) -> list[dict[str, Any]]:
+    """Return the registered databases that are elsewhere now, with their new URLs."""
+    wanted = {database.name: database for database in databases}
+    return [
+        {"id": pool.id, "name": pool.name, "url": wanted[pool.name].moved(pool.url)}
+        for pool in found.pools
+        if pool.name in wanted and not wanted[pool.name].is_at(pool.url)
+    ]
 
 
 @dataclass(frozen=True)
@@ -235,9 +253,10 @@ class WantedRegistration:
                 "restore it from a backup."
             )
         pools = {pool.name: pool for pool in found.pools}
+        moved = {pool["name"] for pool in self._moved(found)}
         for database in self.databases:
             pool = pools.get(database.name)
-            if pool and not database.is_at(pool.url):
+            if pool and not database.is_at(pool.url) and pool.name not in moved:
                 return (
                     f"configdb: database {database.name} is registered at {pool.url}, it should be at "
                     f"{database.host}; correct the inventory (the first host of `db_slave` is the one that "
@@ -250,6 +269,18 @@ class WantedRegistration:
                 )
         return None
 
+    def _moved(self, found: Registration) -> list[dict[str, Any]]:
+        """Return the registered slaves that stand for the master because there was none, with their URLs now."""
+        masters = {database.name: database for database in self.databases if database.master is None}
+        slaves = [database for database in self.databases if database.master in masters]
+        at_master = {
+            pool.name
+            for pool in found.pools
+            for slave in slaves
+            if pool.name == slave.name and masters[slave.master or ""].is_at(pool.url)
+        }
+        return moved_pools([slave for slave in slaves if slave.name in at_master], found)
+
     def missing(self, found: Registration) -> dict[str, Any]:
         """Return what has to be done, as remote/openxchange_register.py wants it."""
         pools = {pool.name: pool for pool in found.pools}
@@ -258,6 +289,7 @@ class WantedRegistration:
             "configdb": {"absent": "create", "incomplete": "recreate"}.get(found.state),
             "servers": [self.server] if self.server not in found.servers else [],
             "filestores": [self.filestore] if self.filestore not in found.filestores else [],
+            "pools": self._moved(found),
             "databases": [_database(wanted) for wanted in self.databases if wanted.name not in pools],
             "passwords": [
                 {"name": wanted.name, "password": wanted.password.reveal()}
@@ -300,11 +332,12 @@ def _user(context: WantedContext, user: WantedUser) -> dict[str, Any]:
     }
 
 
-def _registration_question(wanted: WantedRegistration, **_: Any) -> Question[Registration]:
+def registration_question(wanted: WantedRegistration, **_: Any) -> Question[Registration]:
+    """Return what has to be known of configdb."""
     return Question(Configdb, contexts=[context.id for context in wanted.contexts])
 
 
-@ahead.asks(_registration_question)
+@ahead.asks(registration_question)
 @operation()
 def register(
     wanted: WantedRegistration, administrator: Administrator, ports: Mapping[str, int], admin_service: str
@@ -321,10 +354,10 @@ def register(
     because its own guard may drop a live one; it gets a password that ends with it. The ids are looked up.
     Guide: Configuring Open-Xchange Server, initconfigdb to createuser.
     """
-    found = ask(host, _registration_question(wanted))
+    found = ask(host, registration_question(wanted))
     if found.state == "interrupted":
         yield order("configdb_restore", {})
-        found = ask(host, _registration_question(wanted))
+        found = ask(host, registration_question(wanted))
     obstacle = wanted.obstacle(found)
     if obstacle:
         yield stop(obstacle) if state.is_executing else StringCommand("true")

@@ -25,6 +25,10 @@ _USES = {
     "mysql_state": ["common", "mysql_common"],
     "mysql_run": ["common", "mysql_common"],
     "mysql_replicate": ["common", "mysql_common"],
+    "switch_reach": ["common"],
+    "switch_guard": ["common", "mysql_common", "switch_common"],
+    "switch_stop_writes": ["common", "mysql_common", "switch_common"],
+    "switch_promote": ["common", "mysql_common", "switch_common"],
     "filestore_state": ["common", "service_state"],
     "filestore_mount": ["common", "service_configure"],
     "openxchange_state": ["common"],
@@ -35,6 +39,7 @@ _USES = {
     "cache_peers": ["common", "sockets"],
     "cache_wait": ["common", "sockets", "cache_peers"],
     "configdb_state": ["common", "configdb_common"],
+    "configdb_repoint": ["common", "configdb_common"],
     "configdb_restore": ["common", "configdb_common", "configdb_init"],
     "verify_canary": ["common", "mysql_common", "verify_common"],
     "verify_filestore": ["common", "verify_common"],
@@ -47,6 +52,7 @@ _USES = {
         "sockets",
         "configdb_common",
         "configdb_init",
+        "configdb_repoint",
         "openxchange_tools",
         "daemons_start",
     ],
@@ -96,6 +102,11 @@ def order(name: str, arguments: Mapping[str, Any]) -> StringCommand:
     ahead.forget()
     program = _program(name, "lock = only_one()\n{}")
     return StringCommand("python3", "-c", program, _stdin=json.dumps(arguments))
+
+
+def command_line(name: str, arguments: Mapping[str, Any]) -> list[str]:
+    """Return the command with which a program on the host starts `name`.py beside it; the arguments are shown."""
+    return ["python3", "-c", str(_program(name, "{}").obj), json.dumps(arguments)]
 
 
 def secret_question(name: str, arguments: Mapping[str, Any]) -> StringCommand:

@@ -8,14 +8,28 @@ HOPELESS = (1045, 1236, 1593)
 CONNECT_SECONDS = 75
 
 
+CLAUSES = {
+    "user": "MASTER_USER",
+    "password": "MASTER_PASSWORD",
+    "host": "MASTER_HOST",
+    "port": "MASTER_PORT",
+    "file": "MASTER_LOG_FILE",
+    "position": "MASTER_LOG_POS",
+}
+
+
 def change_master(cursor, source):
-    """Point the replica at its master; without a position it keeps the one it has."""
-    clauses = ["MASTER_USER=%s", "MASTER_PASSWORD=%s"]
-    values = [source["user"], source["password"]]
-    if source["file"]:
-        clauses += ["MASTER_HOST=%s", "MASTER_PORT=%s", "MASTER_LOG_FILE=%s", "MASTER_LOG_POS=%s"]
-        values += [source["host"], source["port"], source["file"], source["position"]]
-    cursor.execute("CHANGE MASTER TO " + ", ".join(clauses), values)
+    """Point the replica at its master; what is not given stays, the position too.
+
+    `use_gtid` is what MASTER_USE_GTID should be. `gtid_slave_pos` is where a server begins that did not replicate.
+    """
+    if source.get("gtid_slave_pos") is not None:
+        cursor.execute("SET GLOBAL gtid_slave_pos = %s", [source["gtid_slave_pos"]])
+    given = [key for key in CLAUSES if source.get(key) is not None]
+    clauses = [CLAUSES[key] + "=%s" for key in given]
+    if source.get("use_gtid"):
+        clauses.append("MASTER_USE_GTID=" + source["use_gtid"])
+    cursor.execute("CHANGE MASTER TO " + ", ".join(clauses), [source[key] for key in given])
 
 
 def status_of(cursor):
@@ -44,7 +58,10 @@ def wait_until_caught_up(cursor, target, seconds):
 
 def reached(cursor, target):
     """Tell whether the position of the master is reached; waits a second for it."""
-    cursor.execute("SELECT MASTER_POS_WAIT(%s, %s, 1) AS waited", [target["file"], target["position"]])
+    if target.get("gtid"):
+        cursor.execute("SELECT MASTER_GTID_WAIT(%s, 1) AS waited", [target["gtid"]])
+    else:
+        cursor.execute("SELECT MASTER_POS_WAIT(%s, %s, 1) AS waited", [target["file"], target["position"]])
     waited = cursor.fetchone()["waited"]
     return waited is not None and waited >= 0
 
@@ -74,6 +91,7 @@ def mysql_replicate(job):
     with connect(job["option_file"]) as session, session.cursor() as cursor:
         if job["source"]:
             cursor.execute("STOP SLAVE")
+            cursor.execute("SET GLOBAL read_only = 1")
             change_master(cursor, job["source"])
         cursor.execute("START SLAVE")
         wait_until_caught_up(cursor, job["target"], job["seconds"])

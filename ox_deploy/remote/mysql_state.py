@@ -5,7 +5,10 @@ import shutil
 import struct
 
 SYSTEM_DATABASES = {"information_schema", "mysql", "performance_schema", "sys"}
-VARIABLES = ("server_id", "log_bin", "read_only", "datadir", "log_bin_basename", "port", "gtid_binlog_state")
+VARIABLES = ("server_id", "log_bin", "log_slave_updates", "read_only", "datadir", "log_bin_basename", "port")
+# MySQL has none of these.
+GTID_POSITIONS = {"slave": "gtid_slave_pos", "binlog": "gtid_binlog_pos", "current": "gtid_current_pos"}
+GTID_STATE = "gtid_binlog_state"
 
 
 def open_session(option_file):
@@ -24,7 +27,8 @@ def open_session(option_file):
 
 def variables_of(session):
     """Return the variables that the operations compare, and what MariaDB has in its binary log."""
-    listed = rows(session, "SHOW GLOBAL VARIABLES WHERE Variable_name IN %s", [VARIABLES])
+    names = [*VARIABLES, *GTID_POSITIONS.values(), GTID_STATE]
+    listed = rows(session, "SHOW GLOBAL VARIABLES WHERE Variable_name IN %s", [names])
     return {row["Variable_name"]: row["Value"] for row in listed}
 
 
@@ -111,6 +115,8 @@ def replica_of(session, variables):
         "master_server_id": row.get("Master_Server_Id") or 0,
         "password": stored_password(variables["datadir"]),
         "seconds_behind": row.get("Seconds_Behind_Master"),
+        "using_gtid": row.get("Using_Gtid", "No") != "No",
+        "received": row.get("Gtid_IO_Pos", ""),
     }
 
 
@@ -126,6 +132,13 @@ def gtid_state_of(text):
     return {origin: int(number) for origin, _, number in parts}
 
 
+def free_bytes(variables):
+    """Return what can still be written where the data and the binary log are."""
+    folders = [variables["datadir"], os.path.dirname(variables.get("log_bin_basename") or "") or variables["datadir"]]
+    found = [os.statvfs(folder) for folder in folders]
+    return min(one.f_bavail * one.f_frsize for one in found)
+
+
 def mysql_state(wanted):
     """Return all of it."""
     session, problem = open_session(wanted["option_file"])
@@ -133,8 +146,8 @@ def mysql_state(wanted):
         return problem
     with session:
         variables = variables_of(session)
-        # MySQL has no such variable.
-        gtid_state = gtid_state_of(variables.pop("gtid_binlog_state", ""))
+        gtid_state = gtid_state_of(variables.pop(GTID_STATE, ""))
+        positions = {name: variables.pop(variable, "") for name, variable in GTID_POSITIONS.items()}
         listed = rows(session, "SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA")
         databases = sorted({row["name"] for row in listed} - SYSTEM_DATABASES)
         return {
@@ -146,4 +159,6 @@ def mysql_state(wanted):
             "binary_log": binary_log_of(session, variables, databases),
             "replica": replica_of(session, variables),
             "gtid_state": gtid_state,
+            "gtid": positions,
+            "free": free_bytes(variables),
         }

@@ -75,6 +75,8 @@ def openxchange_register(job):
         tool_or_fail("registerfilestore", ["-t", filestore], login)
     server = settings()
     with connect(server, server["database"]) as session:
+        if job["pools"]:
+            set_urls(session, job["pools"])
         for database in job["databases"]:
             register_database(session, database, login)
         for pool in job["passwords"]:

@@ -69,6 +69,12 @@ class Session:
     def cursor(self) -> Session:
         return self
 
+    def begin(self) -> None:
+        self.done.append(("BEGIN", None))
+
+    def commit(self) -> None:
+        self.done.append(("COMMIT", None))
+
     def close(self) -> None:
         self.done.append(("close", None))
 

@@ -165,6 +165,23 @@ def test_operation_can_be_called_with_positions_and_without_a_name() -> None:
     assert (call.name, call.arguments) == ("_inner", {"ports": [1], "other": "there"})
 
 
+def test_call_notes_several_peers_and_no_question_to_the_host_itself() -> None:
+    hosts: dict[str, Any] = {name: host_with() for name in ("one", "two")}
+    host: Any = FakeHost(name="here", **hosts)
+
+    def peers(ports: list[int], other: str) -> list[tuple[str, Question[dict[str, list[int]]]]]:
+        return [peer_question([*ports, number], name) for number, name in enumerate(hosts)]
+
+    with in_phase(host, executing=False):
+        ahead.asks(peers=peers)(Recorded())(name="x", ports=[1], other="there")
+        assert ahead.planned() == ()
+    for number, peer in enumerate(hosts.values()):
+        with in_phase(peer, executing=False):
+            assert ahead.planned() == (Question(CachePeers, ports=[1, number, 2]),)
+    (call,) = ahead.calls(host)
+    assert [asked for asked, _ in call.questions] == list(hosts.values())
+
+
 def shell(command: str, path: str = os.environ["PATH"]) -> str:
     """What a host's shell prints."""
     argv = ["/bin/sh", "-c", command]

@@ -153,6 +153,8 @@ def test_accounts_are_for_the_addresses_of_those_who_log_in(guide: Guide) -> Non
     secrets.create(Path(cluster.settings.secrets_file), [])
     accounts = database.wanted_accounts(cluster)
     assert [(account.user, account.host) for account in accounts] == [
+        # The master is a slave after a switch.
+        ("replication", "192.0.2.21"),
         ("replication", "192.0.2.22"),
         ("replication", "192.0.2.23"),
         ("openexchange", "192.0.2.11"),
@@ -160,7 +162,14 @@ def test_accounts_are_for_the_addresses_of_those_who_log_in(guide: Guide) -> Non
     ]
     assert accounts[0].privileges == {"REPLICATION SLAVE"}
     assert not accounts[0].grant_option
-    assert accounts[0].password.reveal() != accounts[2].password.reveal()
+    assert accounts[0].password.reveal() != accounts[3].password.reveal()
+
+
+def test_master_without_a_slave_has_no_account_for_one(guide: Guide) -> None:
+    guide.groups["db_slave"] = []
+    cluster = guide.build()
+    secrets.create(Path(cluster.settings.secrets_file), [])
+    assert {account.user for account in database.wanted_accounts(cluster)} == {"openexchange"}
 
 
 @pytest.mark.parametrize("product", PRODUCTS.values(), ids=PRODUCTS)
@@ -277,7 +286,7 @@ def configuration(guide: Guide, name: str = "oxgw01") -> WantedConfiguration:
     cluster = guide.build()
     secrets.create(Path(cluster.settings.secrets_file), [])
     node = next(node for node in cluster.nodes if node.name == name)
-    return openxchange._wanted_configuration(cluster, node, openxchange._administrator(cluster))
+    return openxchange.wanted_configuration(cluster, node)
 
 
 def test_groupware_reads_from_the_slave_and_writes_to_the_master(guide: Guide) -> None:

@@ -11,7 +11,7 @@ import pytest
 from pyinfra.context import ctx_state
 from pyinfra_cli.inventory import make_inventory_from_files  # type: ignore[import-untyped]
 
-from ox_deploy.cluster import Settings, cluster_of
+from ox_deploy.cluster import RUN_OPTIONS, Settings, cluster_of
 from ox_deploy.errors import InputError
 from tests.unit.fakes import in_phase
 from tests.unit.guide import Guide, context
@@ -295,6 +295,11 @@ def test_misspelt_host_data_is_refused(guide: Guide) -> None:
     guide.hosts["oxgw02"]["rout"] = "OX-2"
     inventory = guide.inventory()
     assert refusal(lambda: cluster_of(inventory)) == UNKNOWN.format("oxgw02", "rout")
+
+
+@pytest.mark.parametrize("option", sorted(RUN_OPTIONS))
+def test_what_is_said_for_one_run_is_no_misspelt_setting(guide: Guide, option: str) -> None:
+    assert cluster_of(guide.inventory({option: "dbslave"})).settings == guide.build().settings
 
 
 def test_inventory_without_our_groups_is_refused() -> None:

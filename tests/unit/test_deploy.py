@@ -32,6 +32,7 @@ HOSTS, DATABASE, FILESTORE, WEB, MULTICAST, OPENXCHANGE, CLUSTERING = (
 ORDER = [{HOSTS}, {DATABASE}, {FILESTORE}, {WEB, MULTICAST}, {OPENXCHANGE}, {CLUSTERING}]
 BARRIERS = {
     "All hosts are prepared",
+    "The master is the one of the inventory",
     "The databases are done",
     "The filestore is done",
     "Databases, filestore and balancer are done",
@@ -143,7 +144,12 @@ def test_every_host_passes_every_barrier(deployment: Deployment) -> None:
     [
         # Nothing is changed before every host was looked at.
         ("Look for", "Names, user"),
-        ("Names, user", "Configure the server"),
+        ("Names, user", "Look whether the master was switched"),
+        # A cluster that was switched is not turned back.
+        ("Look whether the master was switched", "Configure the server"),
+        ("Look whether the master was switched", "Mount the filestore"),
+        ("Look whether the master was switched", "Balance sessions"),
+        ("Look whether the master was switched", "Configure the node"),
         ("Configure the server", "Replicate"),
         ("Make the accounts", "Create configdb"),
         ("Export the filestore", "Mount the filestore"),
@@ -174,6 +180,7 @@ def test_each_host_is_given_its_part(guide: Guide, passwords: list[str], monkeyp
     with prepared(monkeypatch, guide.inventory()) as deployment:
         steps = [step for step in deployment.steps() if step.name not in BARRIERS]
     hosts = ["Look for what stands in the way", "Names, user, package sources, packages"]
+    roles = "Look whether the master was switched"
     server = "Configure the server (bind address, server id, binary log)"
     accounts = "Make the accounts of the slaves and of Open-Xchange"
     node = [
@@ -190,10 +197,10 @@ def test_each_host_is_given_its_part(guide: Guide, passwords: list[str], monkeyp
     export = "Export the filestore to the groupware nodes"
     parts = {
         "web": [*hosts, "Balance sessions over the groupware nodes"],
-        "oxgw01": [*hosts, *node, register, *daemons],
-        "oxgw02": [*hosts, *node, *daemons],
-        "dbmaster": [*hosts, server, accounts, export],
-        "dbslave": [*hosts, server, "Replicate from the master", accounts],
+        "oxgw01": [*hosts, roles, *node, register, *daemons],
+        "oxgw02": [*hosts, roles, *node, *daemons],
+        "dbmaster": [*hosts, roles, server, accounts, export],
+        "dbslave": [*hosts, roles, server, "Replicate from the master", accounts],
     }
     for host, part in parts.items():
         assert [step.name for step in steps if step.host == host] == part

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pyinfra.api.exceptions import OperationError
 
-from ox_deploy.facts.mysql import Account, BinaryLog, Grant, Mysql, MysqlStatus, Replica, ServerState
+from ox_deploy.facts.mysql import Account, BinaryLog, Grant, Gtid, Mysql, MysqlStatus, Replica, ServerState
 from ox_deploy.facts.secret import Fingerprint
 from ox_deploy.operations import mysql
 from ox_deploy.operations.mysql import Situation, Source, WantedAccount
@@ -226,11 +226,13 @@ PURGED = BinaryLog(file="mysql-bin.000003", position=342, first_file="mysql-bin.
 
 
 def master(**other: Any) -> MysqlStatus:
-    return server(**{"variables": {"server_id": "1"}, "binary_log": LOG, "databases": ["configdb"]} | other)
+    values: dict[str, Any] = {"variables": {"server_id": "1"}, "binary_log": LOG, "databases": ["configdb"]}
+    return server(**values | {"gtid": Gtid(binlog="0-1-345")} | other)
 
 
 def slave(replicating: Replica | None = None, **other: Any) -> MysqlStatus:
-    return server(**{"variables": {"server_id": "2"}, "replica": replicating} | other)
+    values: dict[str, Any] = {"variables": {"server_id": "2"}, "replica": replicating}
+    return server(**values | {"gtid": Gtid(slave="0-1-340")} | other)
 
 
 def replica(**other: Any) -> Replica:
@@ -246,10 +248,12 @@ def replica(**other: Any) -> Replica:
         "position": 342,
         "master_server_id": 1,
         "password": fingerprint(PASSWORD),
+        "using_gtid": True,
     }
     return Replica(**values | other)
 
 
+SIBLINGS = ["192.0.2.23"]
 SITUATIONS: dict[str, tuple[MysqlStatus, MysqlStatus, Situation]] = {
     "healthy": (slave(replica()), master(), Situation.HEALTHY),
     "healthy-without-known-password": (slave(replica(password=None)), master(), Situation.HEALTHY),
@@ -271,6 +275,42 @@ SITUATIONS: dict[str, tuple[MysqlStatus, MysqlStatus, Situation]] = {
     ),
     "other-user": (slave(replica(user="repl")), master(), Situation.OTHER_PASSWORD),
     "other-master": (slave(replica(host="192.0.2.99")), master(), Situation.OTHER_MASTER),
+    "slave-of-another-of-ours": (slave(replica(host="192.0.2.23")), master(), Situation.MOVED),
+    "slave-of-another-of-ours-without-a-position": (
+        slave(replica(host="192.0.2.23"), gtid=Gtid()),
+        master(),
+        Situation.OTHER_MASTER,
+    ),
+    "slave-of-another-of-ours-with-errant-transactions": (
+        slave(replica(host="192.0.2.23"), gtid_state={"0-2": 7}),
+        master(),
+        Situation.OTHER_MASTER,
+    ),
+    "former-master": (
+        slave(databases=["configdb"], gtid_state={"0-2": 300}),
+        master(gtid_state={"0-2": 300, "0-1": 345}),
+        Situation.FORMER_MASTER,
+    ),
+    "former-master-of-a-seeded-one": (
+        slave(databases=["configdb"], gtid_state={"0-2": 300}),
+        master(gtid_state={"0-1": 345}, gtid=Gtid(slave="0-2-300", binlog="0-1-345")),
+        Situation.FORMER_MASTER,
+    ),
+    "former-master-with-more": (
+        slave(databases=["configdb"], gtid_state={"0-2": 301}),
+        master(gtid_state={"0-2": 300, "0-1": 345}),
+        Situation.DIVERGED,
+    ),
+    "stranger-with-a-binary-log": (
+        slave(databases=["configdb"], gtid_state={"0-2": 300}),
+        master(gtid_state={"0-1": 345}),
+        Situation.HAS_DATA,
+    ),
+    "former-master-with-a-database-of-its-own": (
+        slave(databases=["configdb", "wiki"], gtid_state={"0-2": 300}),
+        master(gtid_state={"0-2": 300, "0-1": 345}),
+        Situation.HAS_DATA,
+    ),
     "other-port": (slave(replica(port=3307)), master(), Situation.OTHER_MASTER),
     "same-server-id": (slave(variables={"server_id": "1"}), master(), Situation.SAME_SERVER_ID),
     "no-binary-log": (slave(), master(binary_log=None), Situation.NO_BINARY_LOG),
@@ -279,7 +319,7 @@ SITUATIONS: dict[str, tuple[MysqlStatus, MysqlStatus, Situation]] = {
 
 @pytest.mark.parametrize(("found", "source", "situation"), SITUATIONS.values(), ids=SITUATIONS)
 def test_situation_is_recognised(found: MysqlStatus, source: MysqlStatus, situation: Situation) -> None:
-    assert mysql.recognise(found, source, SOURCE) is situation
+    assert mysql.recognise(found, source, SOURCE, SIBLINGS) is situation
 
 
 def test_every_situation_is_covered() -> None:
@@ -299,13 +339,15 @@ def pair(found: MysqlStatus, source: object) -> FakeHost:
     return FakeHost({Mysql: found}, name="dbslave", dbmaster=FakeHost({Mysql: source}, name="dbmaster"))
 
 
-def replicate(found: MysqlStatus, source: MysqlStatus) -> dict[str, Any]:
-    return both_phases(mysql.replica, pair(found, source), **ARGUMENTS).job("mysql_replicate")
+def replicate(found: MysqlStatus, source: MysqlStatus, **other: Any) -> dict[str, Any]:
+    return both_phases(mysql.replica, pair(found, source), **ARGUMENTS | other).job("mysql_replicate")
+
+
+LOGIN = {"user": "replication", "password": PASSWORD}
 
 
 def start(**position: Any) -> dict[str, Any]:
-    login = {"host": "192.0.2.21", "port": 3306, "user": "replication", "password": PASSWORD}
-    return login | {"file": None, "position": None} | position
+    return LOGIN | {"host": "192.0.2.21", "port": 3306, "use_gtid": "slave_pos"} | position
 
 
 def test_slave_that_replicates_by_now_is_not_started_on_what_it_was_before() -> None:
@@ -331,14 +373,20 @@ def test_healthy_replica_is_left_alone() -> None:
 
 
 STARTS: dict[str, tuple[MysqlStatus, MysqlStatus, dict[str, Any] | None]] = {
-    "fresh-at-the-beginning-of-the-log": (slave(), master(), start(file="mysql-bin.000001", position=4)),
+    "fresh-at-the-beginning-of-the-log": (slave(), master(), start(gtid_slave_pos="")),
     "fresh-pair-at-the-position-of-now": (
         slave(),
         master(binary_log=PURGED, databases=[]),
-        start(file="mysql-bin.000003", position=342),
+        start(gtid_slave_pos="0-1-345"),
     ),
     "stopped-as-it-was": (slave(replica(io_running="No")), master(), None),
-    "other-password-at-its-own-position": (slave(replica(user="repl")), master(), start()),
+    "other-password-at-its-own-position": (slave(replica(user="repl")), master(), LOGIN),
+    "former-master-where-it-ended": (
+        slave(databases=["configdb"], gtid_state={"0-2": 300}, gtid=Gtid(slave="0-1-2", binlog="0-2-300")),
+        master(gtid_state={"0-2": 300, "0-1": 345}),
+        start(gtid_slave_pos="0-2-300"),
+    ),
+    "slave-of-the-former-master-as-it-was": (slave(replica(host="192.0.2.23")), master(), start()),
 }
 
 
@@ -346,11 +394,55 @@ STARTS: dict[str, tuple[MysqlStatus, MysqlStatus, dict[str, Any] | None]] = {
 def test_replication_starts_where_nothing_is_lost(
     found: MysqlStatus, source: MysqlStatus, wanted: dict[str, Any] | None
 ) -> None:
-    job = replicate(found, source)
+    job = replicate(found, source, siblings=SIBLINGS)
     assert job["source"] == wanted
-    assert job["target"] == {"file": "mysql-bin.000003", "position": 342}
+    by_gtid = wanted is not None and "use_gtid" in wanted
+    assert job["target"] == {"file": "mysql-bin.000003", "position": 342, "gtid": "0-1-345" if by_gtid else ""}
     assert job["databases"] == source.databases
     assert job["option_file"] is None
+
+
+@pytest.mark.parametrize(
+    ("source", "wanted"),
+    [
+        (master(), {"file": "mysql-bin.000001", "position": 4}),
+        (master(binary_log=PURGED, databases=[]), {"file": "mysql-bin.000003", "position": 342}),
+    ],
+)
+def test_by_position_a_fresh_slave_gets_file_and_position(source: MysqlStatus, wanted: dict[str, Any]) -> None:
+    job = replicate(slave(), source, by_gtid=False)
+    assert job["source"] == start(use_gtid="no", **wanted)
+    assert job["target"]["gtid"] == ""
+
+
+@pytest.mark.parametrize(("by_gtid", "mode"), [(True, "slave_pos"), (False, "no")])
+def test_healthy_replica_is_moved_between_position_and_gtid(by_gtid: bool, mode: str) -> None:
+    job = replicate(slave(replica(using_gtid=not by_gtid)), master(), by_gtid=by_gtid)
+    assert job["source"] == {"use_gtid": mode}
+    moved = pair(slave(replica(using_gtid=by_gtid)), master())
+    both_phases(mysql.replica, moved, **ARGUMENTS, by_gtid=by_gtid).assert_noop()
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        # It would begin again at the beginning of the log.
+        slave(replica(using_gtid=False), gtid=Gtid()),
+        slave(replica(using_gtid=False), gtid=Gtid(slave="7-1-5")),
+    ],
+)
+def test_replica_without_a_gtid_position_is_left_at_its_file_and_position(found: MysqlStatus) -> None:
+    both_phases(mysql.replica, pair(found, master()), **ARGUMENTS).assert_noop()
+
+
+def test_replica_that_is_not_healthy_is_not_moved() -> None:
+    assert replicate(slave(replica(using_gtid=False, io_running="No")), master())["source"] is None
+
+
+def test_by_position_a_former_master_is_moved_back_after_it_followed() -> None:
+    found, source, _ = STARTS["former-master-where-it-ended"]
+    jobs = run(mysql.replica, pair(found, source), **ARGUMENTS, by_gtid=False).jobs
+    assert [job["source"] for _, job in jobs] == [start(gtid_slave_pos="0-2-300"), {"use_gtid": "no"}]
 
 
 STOPS: dict[str, str] = {
@@ -362,6 +454,9 @@ STOPS: dict[str, str] = {
     "names, then run `START SLAVE`.",
     "io-error": "dbslave stopped with an error (1236 purged); nothing was changed: put right what the error names, "
     "then run `START SLAVE`.",
+    "former-master-with-more": "dbslave was the master, and has transactions that the master lacks (after 0-2-300 up "
+    "to 0-2-301); nothing was changed: look at them there with `mariadb-binlog`, repeat on the master what is needed, "
+    "then seed it.",
     "other-master": "dbslave replicates from another master; nothing was changed: correct `db_master`, or run "
     "`STOP SLAVE; RESET SLAVE ALL` there.",
     "same-server-id": "dbslave has the server id of its master; nothing was changed: give the host a `server_id` of "

@@ -281,6 +281,7 @@ EMPTY: dict[str, Any] = {
     "configdb": None,
     "servers": [],
     "filestores": [],
+    "pools": [],
     "databases": [],
     "passwords": [],
     "contexts": [],
@@ -303,6 +304,11 @@ MISSING: dict[str, tuple[Registration, dict[str, Any]]] = {
     "slave": (
         found(pools=[MASTER_POOL], clusters={3: 0}),
         {"databases": [SLAVE_JOB], "passwords": [password_job("oxdatabase_slave")]},
+    ),
+    # After a failover reads go to the master, until there is a slave again.
+    "slave-that-is-back": (
+        found(pools=[MASTER_POOL, pool(4, "oxdatabase_slave", MASTER_POOL.url)]),
+        {"pools": [{"id": 4, "name": "oxdatabase_slave", "url": "jdbc:mysql://192.0.2.22/?useUnicode=true"}]},
     ),
     "password": (
         found(pools=[MASTER_POOL, pool(4, "oxdatabase_slave", SLAVE_POOL.url, "throw-away")]),

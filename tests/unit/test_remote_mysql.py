@@ -233,6 +233,29 @@ def test_transactions_are_told_by_domain_and_server(
     assert "gtid_binlog_state" in values[0]
 
 
+def test_gtid_positions_are_told(program: Any, tmp_path: Path) -> None:
+    make_files(tmp_path)
+    usual = answers(tmp_path)
+    positions = {"gtid_slave_pos": "0-1-5", "gtid_binlog_pos": "0-1-7", "gtid_current_pos": "0-1-8"}
+    more = [{"Variable_name": name, "Value": value} for name, value in positions.items()]
+    slave = SLAVE_STATUS | {"Using_Gtid": "Slave_Pos", "Gtid_IO_Pos": "0-1-9"}
+    changed = {"SHOW GLOBAL VARIABLES": usual["SHOW GLOBAL VARIABLES"] + more, "SHOW SLAVE STATUS": [slave]}
+    _, status = asked(program, Session(usual | changed), [])
+    assert status.gtid.model_dump() == {"slave": "0-1-5", "binlog": "0-1-7", "current": "0-1-8"}
+    assert status.replica is not None
+    assert (status.replica.using_gtid, status.replica.received) == (True, "0-1-9")
+    assert status.free is not None
+    assert status.free > 0
+
+
+@pytest.mark.parametrize(("column", "by_gtid"), [({}, False), ({"Using_Gtid": "No"}, False)])
+def test_replica_by_position_is_told(program: Any, tmp_path: Path, column: dict[str, str], by_gtid: bool) -> None:
+    make_files(tmp_path)
+    _, status = asked(program, Session(answers(tmp_path) | {"SHOW SLAVE STATUS": [SLAVE_STATUS | column]}), [])
+    assert status.replica is not None
+    assert status.replica.using_gtid is by_gtid
+
+
 @pytest.mark.parametrize(
     ("column", "seconds"),
     [({"Seconds_Behind_Master": 12}, 12), ({"Seconds_Behind_Master": 0}, 0), ({"Seconds_Behind_Master": None}, None)],
@@ -342,10 +365,14 @@ SOURCE = {
 }
 
 
-def replicate(session: Session, source: dict[str, Any] | None, databases: tuple[str, ...] = ("configdb",)) -> None:
+def replicate(
+    session: Session,
+    source: dict[str, Any] | None,
+    databases: tuple[str, ...] = ("configdb",),
+    target: Mapping[str, Any] = {"file": "mysql-bin.000002", "position": 342},
+) -> None:
     program = load("mysql_replicate")
     program.connect = lambda _: session
-    target = {"file": "mysql-bin.000002", "position": 342}
     program.mysql_replicate(
         {"source": source, "target": target, "databases": list(databases), "seconds": 0, "option_file": None}
     )
@@ -356,6 +383,7 @@ def replica(waited: int | None = 0, **status: Any) -> Session:
         {
             "SHOW SLAVE STATUS": [SLAVE_STATUS | status],
             "SELECT MASTER_POS_WAIT": [{"waited": waited}],
+            "SELECT MASTER_GTID_WAIT": [{"waited": waited}],
             "SELECT SCHEMA_NAME": [{"name": "configdb"}, {"name": "mysql"}],
         }
     )
@@ -364,8 +392,9 @@ def replica(waited: int | None = 0, **status: Any) -> Session:
 def test_fresh_replica_is_pointed_at_its_master_and_waited_for() -> None:
     session = replica()
     replicate(session, SOURCE)
-    assert session.done[:3] == [
+    assert session.done[:4] == [
         ("STOP SLAVE", None),
+        ("SET GLOBAL read_only = 1", None),
         (
             "CHANGE MASTER TO MASTER_USER=%s, MASTER_PASSWORD=%s, MASTER_HOST=%s, MASTER_PORT=%s, "
             "MASTER_LOG_FILE=%s, MASTER_LOG_POS=%s",
@@ -378,11 +407,43 @@ def test_fresh_replica_is_pointed_at_its_master_and_waited_for() -> None:
 
 def test_other_password_does_not_move_the_position() -> None:
     session = replica()
-    replicate(session, SOURCE | {"file": None, "position": None})
-    assert session.done[1] == (
+    replicate(session, {"user": "replication", "password": PASSWORD})
+    assert session.done[2] == (
         "CHANGE MASTER TO MASTER_USER=%s, MASTER_PASSWORD=%s",
         ["replication", PASSWORD],
     )
+
+
+BY_GTID = {key: value for key, value in SOURCE.items() if key not in ("file", "position")} | {"use_gtid": "slave_pos"}
+GTID_TARGET = {"file": "mysql-bin.000002", "position": 342, "gtid": "0-1-345"}
+
+
+@pytest.mark.parametrize("begin", ["", "0-1-345"])
+def test_by_gtid_a_server_begins_where_it_is_told_to(begin: str) -> None:
+    session = replica()
+    replicate(session, BY_GTID | {"gtid_slave_pos": begin}, target=GTID_TARGET)
+    assert session.done[2:5] == [
+        ("SET GLOBAL gtid_slave_pos = %s", [begin]),
+        (
+            "CHANGE MASTER TO MASTER_USER=%s, MASTER_PASSWORD=%s, MASTER_HOST=%s, MASTER_PORT=%s, "
+            "MASTER_USE_GTID=slave_pos",
+            ["replication", PASSWORD, "192.0.2.21", 3306],
+        ),
+        ("START SLAVE", None),
+    ]
+    assert ("SELECT MASTER_GTID_WAIT(%s, 1) AS waited", ["0-1-345"]) in session.done
+
+
+@pytest.mark.parametrize("mode", ["slave_pos", "no"])
+def test_running_replica_is_moved_between_gtid_and_position_and_nothing_else(mode: str) -> None:
+    session = replica()
+    replicate(session, {"use_gtid": mode})
+    assert session.statements[:4] == [
+        "STOP SLAVE",
+        "SET GLOBAL read_only = 1",
+        f"CHANGE MASTER TO MASTER_USE_GTID={mode}",
+        "START SLAVE",
+    ]
 
 
 def test_stopped_replica_is_started_only() -> None:

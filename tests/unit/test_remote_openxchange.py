@@ -565,6 +565,7 @@ JOB: dict[str, Any] = {
     "daemons": {"services": [], "seconds": 1},
     "servers": ["oxserver"],
     "filestores": ["file:///var/opt/filestore"],
+    "pools": [],
     "databases": [
         {"name": "oxdatabase", "host": "192.0.2.21", "user": "openexchange", "master": None},
         {"name": "oxdatabase_slave", "host": "192.0.2.22", "user": "openexchange", "master": "oxdatabase"},
@@ -627,6 +628,14 @@ def test_registration_goes_in_the_guides_order(tmp_path: Path) -> None:
     assert lines[2].endswith("-A oxadminmaster -t file:///var/opt/filestore")
     assert lines[-1].startswith("createuser -A oxadmin -c 1 -u anna -d Anna B")
     assert session.done[-1] == ("UPDATE db_pool SET password = %s WHERE name = %s", [DATABASE_PASSWORD, "oxdatabase"])
+
+
+def test_slave_that_is_back_gets_its_address(tmp_path: Path) -> None:
+    pools = [{"id": 4, "name": "oxdatabase_slave", "url": "jdbc:mysql://192.0.2.22/"}]
+    _, session, _ = registered(tmp_path, pools=pools)
+    update = ("UPDATE db_pool SET url = %s WHERE db_pool_id = %s", ["jdbc:mysql://192.0.2.22/", 4])
+    assert session.done[:3] == [("BEGIN", None), update, ("COMMIT", None)]
+    assert "BEGIN" not in registered(tmp_path)[1].statements
 
 
 @pytest.mark.parametrize(

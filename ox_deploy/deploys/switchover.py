@@ -1,0 +1,202 @@
+"""Another master: `switchover` while the old one lives, `failover` when it is dead (docs/switchover.md)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyinfra import host, inventory
+from pyinfra.api import deploy
+
+from ox_deploy import ahead, secrets
+from ox_deploy.cluster import Cluster, Node, cluster_of
+from ox_deploy.deploys import clustering, database
+from ox_deploy.deploys import openxchange as groupware
+from ox_deploy.deploys.hosts import check_reachable, end_run_on_failure
+from ox_deploy.errors import InputError
+from ox_deploy.operations import openxchange, service
+from ox_deploy.operations import switchover as steps
+from ox_deploy.operations.barrier import barrier
+from ox_deploy.switching import inventory_change, server_of
+
+USERS = [database.REPLICATION_USER, database.OPENEXCHANGE_USER]
+MAX_LAG = 10
+FENCE_TEXT = "# Written by ox-deploy: another server is the master now.\n[mysqld]\nread_only = ON\n"
+
+
+@deploy("Switchover")
+def switchover() -> None:
+    """Make a slave the master while the master lives; no acknowledged transaction is lost."""
+    cluster = cluster_of(inventory)
+    node = cluster.node_of(host)
+    new = _new_master(cluster)
+    switch = _switch(cluster, new)
+    end_run_on_failure()
+    check_reachable()
+    _check(cluster, node, switch)
+    barrier(name="All hosts are ready")
+    if node == cluster.master:
+        steps.stop_writes(name=f"Stop writes on {switch.old.name}", switch=switch)
+    barrier(name="The new master has everything")
+    if node == new:
+        steps.promote(name=f"Open {switch.new.name} for writes", switch=switch)
+    barrier(name="The new master is open")
+    _complete(cluster, cluster.switched(new), node)
+
+
+@deploy("Failover")
+def failover() -> None:
+    """Make a slave the master because the master is dead; what it did not send is lost, and somebody has to say so."""
+    cluster = cluster_of(inventory)
+    node = cluster.node_of(host)
+    new = _new_master(cluster)
+    switch = _switch(cluster, new)
+    end_run_on_failure()
+    check_reachable(but=cluster.master.inventory_name)
+    _check_survivors(cluster, node, switch)
+    barrier(name="All slaves have been compared")
+    if node == cluster.master:
+        service.configure(
+            name="Let its server start read-only",
+            service="mariadb-fence",
+            files=[service.ManagedFile(database.FENCE, FENCE_TEXT)],
+        )
+    if node == new:
+        steps.promote(name=f"Open {switch.new.name} for writes", switch=switch, lost=True)
+    barrier(name="The new master is open")
+    _complete(cluster, cluster.switched(new, lost=True), node)
+
+
+def _check_survivors(cluster: Cluster, node: Node, switch: steps.Switch) -> None:
+    slaves = [server_of(cluster, slave) for slave in cluster.slaves]
+    own = [server for server in slaves if server.inventory_name == node.inventory_name]
+    for server in own:
+        ahead.plan(host, steps.status_question(server, []))
+        ahead.plan(host, steps.reach_question(switch.old))
+    steps.look(name="Look at all hosts")
+    barrier(name="All hosts have answered")
+    if node == cluster.master:
+        steps.check_dead(name="Look whether its server is dead", switch=switch)
+    for server in own:
+        steps.check_survivor(
+            name="Compare what the slaves have",
+            switch=switch,
+            server=server,
+            slaves=slaves,
+            accept_loss=host.data.get("accept_loss"),
+        )
+
+
+def _new_master(cluster: Cluster) -> Node:
+    """Return the slave that `new_master` names."""
+    name: Any = host.data.get("new_master")
+    names = ", ".join(slave.name for slave in cluster.slaves) or "none"
+    if name is None:
+        raise InputError(f"Say which slave becomes the master: `--data new_master=NAME`. The slaves are {names}.")
+    found = [node for node in cluster.databases if name in (node.name, node.inventory_name)]
+    if found == [cluster.master]:
+        raise InputError(f"inventory: {name} is in `db_master` already; a deploy does what is left to do.")
+    if not found:
+        raise InputError(f"`new_master` is {name}, which is no slave; the slaves are {names}.")
+    return found[0]
+
+
+def _switch(cluster: Cluster, new: Node) -> steps.Switch:
+    return steps.Switch(
+        server_of(cluster, cluster.master),
+        server_of(cluster, new),
+        database.REPLICATION_USER,
+        database.replication_password(cluster),
+        database.FENCE,
+    )
+
+
+def _check(cluster: Cluster, node: Node, switch: steps.Switch) -> None:
+    """Have all looked at, on all hosts, before anything is changed."""
+    for server in (switch.new, switch.old):
+        ahead.plan(inventory.get_host(server.inventory_name), steps.status_question(server, USERS))
+    wanted = groupware.wanted_configuration(cluster, node) if "groupware" in node.groups else None
+    files = database.server_files(cluster, node)[:-1] if node in cluster.databases else []
+    if files:
+        ahead.plan(host, service.question("mariadb", files))
+        ahead.plan(host, steps.status_question(server_of(cluster, node), USERS))
+    registration = groupware.wanted_registration(cluster) if node == cluster.registrar else None
+    if wanted:
+        ahead.plan(host, openxchange.configuration_question(wanted))
+    if registration:
+        ahead.plan(host, openxchange.registration_question(registration))
+    steps.look(name="Look at all hosts")
+    barrier(name="All hosts have answered")
+    if files:
+        steps.check_server(
+            name="Check the database server",
+            switch=switch,
+            server=server_of(cluster, node),
+            users=USERS,
+            accounts=database.wanted_accounts(cluster),
+            files=files,
+            max_lag=_max_lag(),
+        )
+    if wanted:
+        steps.check_node(
+            name="Check the groupware node",
+            switch=switch,
+            users=USERS,
+            wanted=wanted,
+            node=node.name,
+            registration=registration,
+        )
+
+
+def _max_lag() -> float:
+    value: Any = host.data.get("max_lag", MAX_LAG)
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        raise InputError(f"`max_lag` is {value!r}, which is wrong: should be a number of seconds.")
+    return float(value)
+
+
+def _complete(before: Cluster, after: Cluster, node: Node) -> None:
+    """Do what a deploy with the changed inventory would do, without restarting a database server."""
+    if node.inventory_name in {other.inventory_name for other in after.nodes}:
+        _give_role(after, after.node_of(host), before.master)
+    barrier(name="The databases have their new roles")
+    if node.inventory_name == after.master.inventory_name:
+        steps.report(name="Say what is left to do", lines=_lines(before, after))
+    if "groupware" in node.groups:
+        groupware.configure_node(after, node)
+    barrier(name="All nodes are configured")
+    if node.inventory_name == after.registrar.inventory_name:
+        steps.repoint(name="Change the addresses in configdb", databases=_registered(after))
+    barrier(name="Open-Xchange knows the new master")
+    if "groupware" in node.groups:
+        clustering.start_daemons(after, node)
+
+
+def _give_role(cluster: Cluster, node: Node, former: Node) -> None:
+    if node not in cluster.databases:
+        return
+    service.configure(
+        name="Write the server's configuration for its new role",
+        service="mariadb",
+        files=database.server_files(cluster, node),
+        check=database.CHECK,
+    )
+    if node in cluster.slaves:
+        database.replicate(cluster, node, former)
+
+
+def _registered(cluster: Cluster) -> list[openxchange.WantedDatabase]:
+    """Return the registered databases; without a slave its name stands for the master, too."""
+    password = secrets.load(cluster.settings.secrets_file).get(secrets.OPENEXCHANGE)
+    login = (cluster.settings.mysql_port, database.OPENEXCHANGE_USER, password)
+    addresses = {
+        groupware.MASTER_DATABASE: cluster.master.address,
+        groupware.SLAVE_DATABASE: cluster.read_database.address,
+    }
+    return [openxchange.WantedDatabase(name, address, *login) for name, address in addresses.items()]
+
+
+def _lines(before: Cluster, after: Cluster) -> list[str]:
+    return [
+        f"{after.master.name} is the master now. Change inventory.py before the next deploy, which refuses until then:",
+        *(f"  - {change}" for change in inventory_change(before, after).split("; ")),
+    ]

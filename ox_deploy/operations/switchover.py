@@ -1,0 +1,374 @@
+"""Another database server becomes the master: switchover while the old one lives, failover when it is dead."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pyinfra import host
+from pyinfra.api import StringCommand, operation
+from pyinfra.context import state
+from rich.console import Console
+
+from ox_deploy import ahead, switching
+from ox_deploy.facts.base import PeerUnreachable, Question, ask, ask_peer
+from ox_deploy.facts.mysql import Mysql, MysqlStatus, ServerState
+from ox_deploy.facts.openxchange import Configdb, Registration
+from ox_deploy.facts.switchover import Reaches
+from ox_deploy.facts.verify import Answers
+from ox_deploy.operations import openxchange, service
+from ox_deploy.operations.mysql import WantedAccount, account_statements, not_ready
+from ox_deploy.operations.stop import stop
+from ox_deploy.remote import command_line, order
+from ox_deploy.secrets import Secret
+from ox_deploy.switching import Phase, Server, is_writable
+
+# After how many seconds the guard opens the old master again, if nobody takes over. Long enough for all that the
+# program which stops writes waits for, and for the next operation to begin.
+GUARD_SECONDS = 15
+
+
+@dataclass(frozen=True)
+class Switch:
+    """Who hands over to whom, the slaves' account, and the file that makes the old master start read-only."""
+
+    old: Server
+    new: Server
+    user: str
+    password: Secret
+    fence: str
+
+    def login(self, server: Server) -> dict[str, Any]:
+        """Return how one of the two reaches the other."""
+        return {
+            "name": server.name,
+            "host": server.address,
+            "port": server.port,
+            "user": self.user,
+            "password": self.password.reveal(),
+        }
+
+
+# The phase by the name of the new master, and who is open and replicates from nobody. Noted by the checks for what
+# follows: nobody asks while writes are down.
+_phases: dict[str, Phase] = {}
+_promoted: set[str] = set()
+
+
+def status_question(server: Server, users: Sequence[str]) -> Question[MysqlStatus]:
+    """Return what has to be known of a database server."""
+    return Question(Mysql, users=list(users), option_file=server.option_file)
+
+
+def _ask(server: Server, users: Sequence[str]) -> MysqlStatus:
+    """Ask a database server; raises PeerUnreachable with a sentence if it cannot be asked."""
+    status = ask_peer(host, server.inventory_name, status_question(server, users))
+    problem = not_ready(status, server.name)
+    if problem:
+        raise PeerUnreachable(problem)
+    return status
+
+
+def _roles_questions(master: Server, slaves: Sequence[Server], **_: Any) -> list[tuple[str, Question[MysqlStatus]]]:
+    return [(server.inventory_name, status_question(server, [])) for server in (master, *slaves)]
+
+
+@ahead.asks(peers=_roles_questions)
+@operation()
+def check_roles(
+    master: Server, slaves: Sequence[Server], remedies: Mapping[str, str]
+) -> Generator[StringCommand, None, None]:
+    """
+    Refuse to go on if the master was switched and the inventory does not say so yet.
+
+    + master, slaves: the database servers by their roles in the inventory
+    + remedies: what is to be changed in the inventory if one of the slaves is the master, by its name
+
+    To be called before anything is done that depends on the roles, on every host for which they matter. A server that
+    is not there yet says nothing, nor does a slave that cannot be reached.
+    """
+    try:
+        found = ask_peer(host, master.inventory_name, status_question(master, []))
+    except PeerUnreachable as error:
+        yield stop(str(error))
+        return
+    statuses = {slave: status for slave in slaves if (status := _answer_of(slave))}
+    actual = switching.actual_master(master, found, statuses)
+    if actual:
+        evidence, server = actual
+        yield stop(f"inventory: {evidence}; nothing was changed. {_sentence(remedies[server.name])}")
+    else:
+        host.noop(f"{master.name} is the master")
+
+
+def _answer_of(server: Server) -> MysqlStatus | None:
+    try:
+        return ask_peer(host, server.inventory_name, status_question(server, []))
+    except PeerUnreachable:
+        return None
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+@operation()
+def look() -> Generator[StringCommand, None, None]:
+    """Ask the host, in one command, all that the checks want to know. To be called first, on every host."""
+    questions = ahead.planned()
+    answers = host.get_fact(Answers, questions=questions)
+    if answers is None:
+        yield stop(f"{host.name} gives no answer; make it reachable and run again.")
+        return
+    ahead.keep(dict(zip(questions, answers, strict=False)))
+    host.noop("it answers")
+
+
+@operation()
+def check_server(
+    switch: Switch,
+    server: Server,
+    users: Sequence[str],
+    accounts: Sequence[WantedAccount],
+    files: Sequence[service.ManagedFile],
+    max_lag: float,
+) -> Generator[StringCommand, None, None]:
+    """
+    Refuse to switch if this database server would not come through without a loss. Changes nothing.
+
+    + switch: who hands over to whom
+    + server: this host's server
+    + users, accounts: the accounts that the new master has to have
+    + files: its configuration files as they should be
+    + max_lag: how many seconds a slave may be behind
+    """
+    try:
+        new, old, own = (_ask(one, users) for one in (switch.new, switch.old, server))
+    except PeerUnreachable as error:
+        yield stop(str(error))
+        return
+    phase = switching.phase(new, old)
+    _note(switch.new, new, phase)
+    problems = switching.problems_of_pair(new, old, (switch.new.name, switch.old.name))
+    if phase is Phase.BEFORE:
+        if server == switch.old:
+            problems += switching.problems_of_old(own, server.name)
+        else:
+            problems += switching.problems_of_slave(own, old, server.name, switch.old, max_lag)
+        if server == switch.new:
+            problems += switching.problems_of_new(new, old, server.name, switch.old.name)
+            problems += _missing_accounts(new, accounts, server.name)
+        problems += _configuration_differs(server.name, files)
+    yield from _refuse(problems, f"ready, {phase.value}")
+
+
+def _note(server: Server, new: MysqlStatus, phase: Phase) -> None:
+    _phases[server.name] = phase
+    _promoted.discard(server.name)
+    if phase is Phase.AFTER and new.replica is None:
+        _promoted.add(server.name)
+
+
+def _missing_accounts(new: MysqlStatus, accounts: Sequence[WantedAccount], name: str) -> list[str]:
+    found = {(account.user, account.host): account for account in new.accounts}
+    missing = [wanted for wanted in accounts if account_statements(wanted, found.get((wanted.user, wanted.host)))]
+    names = ", ".join(f"'{wanted.user}'@'{wanted.host}'" for wanted in missing)
+    return [f"{name} has not the accounts {names} as they should be; deploy"] if missing else []
+
+
+def _configuration_differs(name: str, files: Sequence[service.ManagedFile]) -> list[str]:
+    status = ask(host, service.question("mariadb", files))
+    changed = [file.path for file in service.changes(files, status)]
+    if status.pending:
+        return [f"{name}: a deploy of its server did not end; deploy"]
+    return [f"{name}: {', '.join(changed)} is not as the inventory wants it; deploy"] if changed else []
+
+
+def _refuse(problems: Sequence[str], otherwise: str) -> Generator[StringCommand, None, None]:
+    if problems:
+        yield stop("\n".join(f"{problem}. Nothing was changed." for problem in problems))
+    else:
+        host.noop(otherwise)
+
+
+@operation()
+def check_node(
+    switch: Switch,
+    users: Sequence[str],
+    wanted: openxchange.WantedConfiguration,
+    node: str,
+    registration: openxchange.WantedRegistration | None = None,
+) -> Generator[StringCommand, None, None]:
+    """
+    Refuse to switch if a groupware node's configuration is not that of the inventory. Changes nothing.
+
+    + switch: who hands over to whom
+    + users: as for `check_server`
+    + wanted: what the files should say before the switch
+    + node: the node's name
+    + registration: what configdb should hold before the switch, on the node that is asked for that
+    """
+    try:
+        phase = switching.phase(_ask(switch.new, users), _ask(switch.old, users))
+    except PeerUnreachable as error:
+        yield stop(str(error))
+        return
+    if phase is Phase.AFTER:
+        host.noop("it will be configured for the new master")
+        return
+    differences = wanted.differences(ask(host, openxchange.configuration_question(wanted)))
+    problems = [f"{node} is not configured as the inventory wants it ({', '.join(differences)}); deploy"]
+    obstacle = registration and registration.obstacle(ask(host, openxchange.registration_question(registration)))
+    yield from _refuse((problems if differences else []) + ([obstacle.rstrip(".")] if obstacle else []), "ready")
+
+
+@operation()
+def check_dead(switch: Switch) -> Generator[StringCommand, None, None]:
+    """
+    Refuse a failover while the old master's server runs. To be called on its host, if that can be reached.
+
+    + switch: who hands over to whom
+    """
+    status = ask(host, status_question(switch.old, []))
+    alive = [f"the database server of {switch.old.name} runs; use the switchover, which loses nothing"]
+    yield from _refuse(alive if status.state is ServerState.RUNNING else [], "its database server does not run")
+
+
+@operation()
+def check_survivor(
+    switch: Switch, server: Server, slaves: Sequence[Server], accept_loss: str | None
+) -> Generator[StringCommand, None, None]:
+    """
+    Refuse a failover if the old master lives, if another slave has more, or without the word that a loss is accepted.
+
+    + switch: who should take over from whom
+    + server: this host's server
+    + slaves: all slaves of the old master
+    + accept_loss: the name of the old master, said by a person
+    """
+    if ask(host, reach_question(switch.old)):
+        alive = (
+            f"{server.name} gets an answer from {switch.old.name}, so that is alive; use the switchover, which loses "
+        )
+        yield from _refuse([alive + "nothing, or switch that host off"], "")
+        return
+    if server != switch.new:
+        host.noop(f"{switch.old.name} gives no answer")
+        return
+    own = ask(host, status_question(server, []))
+    problem = not_ready(own, server.name)
+    if problem:
+        yield stop(problem)
+        return
+    _note(server, own, Phase.AFTER if is_writable(own) else Phase.BEFORE)
+    if server.name in _promoted:
+        host.noop(f"{server.name} is open")
+        return
+    yield from _refuse(_losses(switch, own, slaves, accept_loss), f"it has most: {switching.shown(own)}")
+
+
+def _losses(switch: Switch, own: MysqlStatus, slaves: Sequence[Server], accept_loss: str | None) -> list[str]:
+    """Return why nothing should be lost by choosing this slave, unless it was said that it may."""
+    new, old = switch.new, switch.old
+    if own.replica is None:
+        return [f"{new.name} does not replicate, so it has nothing of {old.name}"]
+    answers = {slave.name: _answer_of(slave) for slave in slaves}
+    known = {name: status for name, status in answers.items() if status and status.replica} | {new.name: own}
+    best = switching.with_most(known)
+    if switching.lacks(own, known[best]):
+        return [
+            f"{best} has more of {old.name} ({switching.shown(known[best])}) than {new.name} ({switching.shown(own)}); "
+            f"run again with `--data new_master={best}`"
+        ]
+    if accept_loss == old.name:
+        return []
+    unknown = [name for name in answers if name not in known]
+    also = f" What {', '.join(unknown)} may have on top cannot be known." if unknown else ""
+    return [
+        f"{new.name} has most of {old.name}: {switching.shown(own)}. What {old.name} acknowledged and did not send is "
+        f"lost.{also} If that has to be, run again with `--data accept_loss={old.name}`"
+    ]
+
+
+def reach_question(server: Server) -> Question[bool]:
+    """Return what tells whether a server elsewhere lives."""
+    return Question(Reaches, address=server.address, port=server.port)
+
+
+@operation()
+def stop_writes(switch: Switch) -> Generator[StringCommand, None, None]:
+    """
+    Stop writes on the old master and wait until the new one has everything; otherwise leave all as it was.
+
+    + switch: who hands over to whom
+
+    Idempotent. A guard on the host, run by its systemd, opens writes again after GUARD_SECONDS unless the new master
+    claims them before. It does so even if neither this machine nor the program is there any more.
+    """
+    if _phases.get(switch.new.name) is Phase.AFTER:
+        host.noop(f"{switch.new.name} is open")
+        return
+    old = switch.old
+    guard = {"option_file": old.option_file, "fence": switch.fence, "seconds": GUARD_SECONDS}
+    job = {
+        "name": old.name,
+        "new": switch.login(switch.new),
+        "option_file": old.option_file,
+        "fence": switch.fence,
+        "guard": command_line("switch_guard", guard),
+    }
+    yield order("switch_stop_writes", job)
+
+
+@operation()
+def promote(switch: Switch, lost: bool = False) -> Generator[StringCommand, None, None]:
+    """
+    Open the new master: the point of no return.
+
+    + switch: who hands over to whom
+    + lost: the old master is dead, and cannot be asked whether it takes writes
+
+    Idempotent. The guard of the old master has ended, and it is read-only, before the new one is opened.
+    """
+    new = switch.new
+    if new.name in _promoted:
+        host.noop(f"{new.name} is open")
+        return
+    old = None if lost else switch.login(switch.old)
+    yield order("switch_promote", {"old": old, "option_file": new.option_file})
+
+
+def _registration_question(**_: Any) -> Question[Registration]:
+    return Question(Configdb, contexts=[])
+
+
+@ahead.asks(_registration_question)
+@operation()
+def repoint(databases: Sequence[openxchange.WantedDatabase]) -> Generator[StringCommand, None, None]:
+    """
+    Have configdb name the addresses of the databases. Their names and ids, which contexts refer to, stay.
+
+    + databases: the registered databases with their addresses
+
+    Idempotent. To be called on one node, after its configuration.
+    """
+    found = ask(host, _registration_question())
+    if found.state != "complete":
+        yield stop(f"configdb cannot be changed ({found.error or found.state}); run again when it can be reached.")
+        return
+    moved = openxchange.moved_pools(databases, found)
+    if moved:
+        yield order("configdb_repoint", {"pools": moved})
+    else:
+        host.noop("configdb names the right addresses")
+
+
+@operation()
+def report(lines: Sequence[str]) -> Generator[StringCommand, None, None]:
+    """Print what is to be done by a person now."""
+    if state.is_executing:
+        Console(stderr=True).print("\n".join(lines), markup=False, highlight=False)
+    host.noop("done")
+    return
+    yield

@@ -1,0 +1,19 @@
+"""Change the addresses of registered databases in configdb."""
+
+
+def set_urls(session, pools):
+    """Write them all, or none."""
+    session.begin()
+    with session.cursor() as cursor:
+        for pool in pools:
+            cursor.execute("UPDATE db_pool SET url = %s WHERE db_pool_id = %s", [pool["url"], pool["id"]])
+    session.commit()
+    for pool in pools:
+        print("{} is at {}".format(pool["name"], pool["url"]))
+
+
+def configdb_repoint(job):
+    """Do it on the write host."""
+    server = settings()
+    with connect(server, server["database"]) as session:
+        set_urls(session, job["pools"])

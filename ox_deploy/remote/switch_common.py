@@ -1,0 +1,82 @@
+"""What the programs of a switch share: the locks by which they agree, and how they reach the other server.
+
+Three parties take part in giving up the old master: the program that stops writes there, a guard that opens them again
+unless somebody takes over, and the program that opens the new master. They meet in user locks of the old master's
+server, which end with the session that holds them:
+
+  GUARD  the guard is at work; only who holds it may open the old master again
+  CLAIM  the new master is about to be opened; a guard that sees this ends and opens nothing
+  ABORT  writes should be opened again now
+
+Who claims waits until GUARD is free, and then looks whether the old master is still read-only. So at no time are both
+open.
+"""
+
+import time
+
+GUARD, CLAIM, ABORT = "ox-deploy.guard", "ox-deploy.claim", "ox-deploy.abort"
+# How long the new master and the guard are waited for, in seconds.
+CONNECT_SECONDS = 3
+ANSWER_SECONDS = 20
+AGREE_SECONDS = 5
+
+
+def reach(server):
+    """Open a session on another database server, with the account of its slaves."""
+    import pymysql
+
+    return pymysql.connect(
+        host=server["host"],
+        port=server["port"],
+        user=server["user"],
+        password=server["password"],
+        cursorclass=pymysql.cursors.DictCursor,
+        autocommit=True,
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=ANSWER_SECONDS,
+    )
+
+
+def value(session, expression, values=None):
+    """Return the value of an SQL expression."""
+    return rows(session, "SELECT {} AS value".format(expression), values)[0]["value"]
+
+
+def is_read_only(session):
+    """Tell whether only we may write."""
+    return bool(value(session, "@@GLOBAL.read_only"))
+
+
+def holder(session, lock):
+    """Return the session that holds a lock, or None."""
+    return value(session, "IS_USED_LOCK(%s)", [lock])
+
+
+def take(session, lock):
+    """Take a lock without waiting; tell whether it was free."""
+    return value(session, "GET_LOCK(%s, 0)", [lock]) == 1
+
+
+def wait_until(condition, seconds):
+    """Wait for a condition; tell whether it came."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def write_fence(path):
+    """Have this server start read-only, whatever becomes of us."""
+    with open(path + ".new", "w") as file:
+        file.write("# Written by ox-deploy while the master is switched.\n[mysqld]\nread_only = ON\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(path + ".new", path)
+
+
+def remove_fence(path):
+    """Let this server start as its configuration says."""
+    if os.path.exists(path):
+        os.unlink(path)

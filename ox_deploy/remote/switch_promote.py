@@ -1,0 +1,94 @@
+"""Open the new master for writes, and let it forget its own one.
+
+`SET GLOBAL read_only = 0` is the point of no return. All before it can be given up; all after it can be repeated.
+"""
+
+# A claim that took longer to be confirmed may be a dead one.
+CLAIM_SECONDS = 5
+APPLY_SECONDS = 60
+
+
+def open_writes(session):
+    """Pass the point of no return, and leave a transaction of our own behind the last one of the old master.
+
+    It shows later who took over from whom, also where nobody has written in between.
+    """
+    with session.cursor() as cursor:
+        cursor.execute("SET GLOBAL read_only = 0")
+        cursor.execute("FLUSH PRIVILEGES")
+
+
+def check_old(here, old, job):
+    """Stop unless the old master takes no writes and this server has all of its transactions."""
+    if not is_read_only(old):
+        fail("{} takes writes again; nothing was changed, run again".format(job["old"]["name"]))
+    last = value(old, "@@GLOBAL.gtid_binlog_pos")
+    if value(here, "MASTER_GTID_WAIT(%s, %s)", [last, AGREE_SECONDS]) != 0:
+        fail("{} has transactions that did not arrive; nothing was changed, run again".format(job["old"]["name"]))
+
+
+def take_over(here, job):
+    """Open this server when nobody can open the old master any more."""
+    try:
+        old = reach(job["old"])
+    except Exception as error:
+        fail("{} cannot be asked: {}; nothing was changed, run again".format(job["old"]["name"], error))
+    with old:
+        check_old(here, old, job)
+        since = time.monotonic()
+        if not take(old, CLAIM):
+            fail("another run is about to switch; nothing was changed")
+        if not wait_until(lambda: not holder(old, GUARD), AGREE_SECONDS):
+            fail("the guard of {} does not answer; nothing was changed, run again".format(job["old"]["name"]))
+        check_old(here, old, job)
+        if time.monotonic() - since > CLAIM_SECONDS:
+            fail("{} answers too slowly; run again".format(job["old"]["name"]))
+        open_writes(here)
+
+
+def apply_received(here):
+    """Bring in what the dead master has sent, and is not in the tables yet."""
+    status = replica_status(here)
+    if status is None:
+        return
+    with here.cursor() as cursor:
+        # In this order: once both threads stand still, a start by GTID throws away what was received.
+        cursor.execute("START SLAVE SQL_THREAD")
+        cursor.execute("STOP SLAVE IO_THREAD")
+    status = replica_status(here)
+    if status["Using_Gtid"] != "No":
+        arrived = value(here, "MASTER_GTID_WAIT(%s, %s)", [status["Gtid_IO_Pos"], APPLY_SECONDS]) == 0
+    else:
+        read = [status["Master_Log_File"], status["Read_Master_Log_Pos"], APPLY_SECONDS]
+        waited = value(here, "MASTER_POS_WAIT(%s, %s, %s)", read)
+        arrived = waited is not None and waited >= 0
+    if not arrived:
+        error = replica_status(here)["Last_SQL_Error"] or "run again when it has"
+        fail("it has not applied all that it received within {} s: {}".format(APPLY_SECONDS, error))
+
+
+def replica_status(session):
+    """Return how it replicates, or None."""
+    found = rows(session, "SHOW SLAVE STATUS")
+    return found[0] if found else None
+
+
+def forget_master(here):
+    """Replicate from nobody."""
+    if replica_status(here) is not None:
+        with here.cursor() as cursor:
+            cursor.execute("STOP SLAVE")
+            cursor.execute("RESET SLAVE ALL")
+
+
+def switch_promote(job):
+    """Do all of it; without an old master, take what is here."""
+    with connect(job["option_file"]) as here:
+        if not job["old"]:
+            apply_received(here)
+        if is_read_only(here):
+            if job["old"]:
+                take_over(here, job)
+            else:
+                open_writes(here)
+        forget_master(here)

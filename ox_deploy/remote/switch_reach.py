@@ -1,0 +1,12 @@
+"""Tell whether a database server can be reached from this host: it greets whoever connects."""
+
+import socket
+
+
+def switch_reach(wanted):
+    """Return whether it said anything in time."""
+    try:
+        with socket.create_connection((wanted["host"], wanted["port"]), wanted["seconds"]) as connection:
+            return {"answers": bool(connection.recv(1))}
+    except OSError:
+        return {"answers": False}

@@ -1,0 +1,91 @@
+"""Stop writes on the old master, and wait until the new one has everything; otherwise leave it as it was."""
+
+UNIT = "ox-deploy-guard.service"
+LOCK_SECONDS = 2
+ARRIVE_SECONDS = 5
+LOCK_WAIT_TIMEOUT = 1205
+
+
+def start_guard(session, guard):
+    """Have systemd run the guard, in the place of one that an earlier run has left; wait until it is at work."""
+    run(["systemctl", "stop", UNIT])
+    if not wait_until(lambda: not holder(session, GUARD), AGREE_SECONDS):
+        fail("a guard of an earlier run does not end; stop it with `systemctl stop {}`".format(UNIT))
+    # systemd would take a dollar sign for the name of a variable, and it may not have forgotten the last guard yet.
+    argv = [argument.replace("$", "$$") for argument in guard]
+    start = ["systemd-run", "--quiet", "--collect", "--unit=" + UNIT, *argv]
+    wait_until(lambda: run(start).returncode == 0, AGREE_SECONDS)
+    if not wait_until(lambda: holder(session, GUARD), AGREE_SECONDS):
+        fail(
+            "the guard that would open writes again did not start; nothing was changed: `journalctl -u {}`".format(UNIT)
+        )
+
+
+def is_taken_over(session, new):
+    """Tell whether the new master is open or about to be. Asked in this order, it cannot slip through."""
+    return bool(holder(session, CLAIM)) or not is_read_only(new)
+
+
+def freeze(session, fence):
+    """Stop writes, without waiting for long for those who write; return the last transaction."""
+    write_fence(fence)
+    with session.cursor() as cursor:
+        cursor.execute("SET SESSION lock_wait_timeout = {}".format(LOCK_SECONDS))
+        cursor.execute("FLUSH TABLES WITH READ LOCK")
+        cursor.execute("SET GLOBAL read_only = 1")
+        last = value(session, "@@GLOBAL.gtid_binlog_pos")
+        cursor.execute("UNLOCK TABLES")
+    return last
+
+
+def open_again(session):
+    """Have the guard open writes again, and tell what came of it."""
+    try:
+        with session.cursor() as cursor:
+            cursor.execute("UNLOCK TABLES")
+        take(session, ABORT)
+        wait_until(lambda: not holder(session, GUARD), AGREE_SECONDS)
+        writable = not is_read_only(session)
+    except Exception:
+        writable = False
+    return "it takes writes as before" if writable else "look whether it takes writes, then run again"
+
+
+def longest_statement(session):
+    """Say what has been at work for longest, without its text."""
+    query = (
+        "SELECT ID AS id, USER AS user, TIME AS seconds FROM information_schema.PROCESSLIST "
+        "WHERE COMMAND NOT IN ('Sleep', 'Binlog Dump', 'Daemon') AND ID <> CONNECTION_ID() ORDER BY TIME DESC LIMIT 1"
+    )
+    found = rows(session, query)
+    return " (session {id} of {user} is at work for {seconds} s)".format(**found[0]) if found else ""
+
+
+def why(session, error, job):
+    """Say why writes could not be stopped."""
+    if error.args and error.args[0] == LOCK_WAIT_TIMEOUT:
+        return "{} did not get the lock on all tables within {} s{}".format(
+            job["name"], LOCK_SECONDS, longest_statement(session)
+        )
+    return "{}: {}".format(job["name"], error)
+
+
+def switch_stop_writes(job):
+    """Do all of it."""
+    try:
+        new = reach(job["new"])
+    except Exception as error:
+        fail("{} cannot log in at {}: {}; nothing was changed".format(job["name"], job["new"]["name"], error))
+    with new, connect(job["option_file"]) as session:
+        start_guard(session, job["guard"])
+        if is_taken_over(session, new):
+            run(["systemctl", "stop", UNIT])
+            return
+        try:
+            last = freeze(session, job["fence"])
+            arrived = value(new, "MASTER_GTID_WAIT(%s, %s)", [last, ARRIVE_SECONDS]) == 0
+        except Exception as error:
+            fail("{}; {}".format(why(session, error, job), open_again(session)))
+        if not arrived:
+            sentence = "{} did not have all of {} within {} s; {}"
+            fail(sentence.format(job["new"]["name"], job["name"], ARRIVE_SECONDS, open_again(session)))

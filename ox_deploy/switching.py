@@ -1,0 +1,198 @@
+"""What stands in the way of another master, and who it may be. Pure: nothing is asked, no host is changed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from ox_deploy import transactions
+from ox_deploy.cluster import Cluster, Node
+from ox_deploy.facts.mysql import MysqlStatus
+
+# What the new master has to have free, in bytes.
+ROOM = 1 << 30
+
+
+class Phase(Enum):
+    """On which side of the point of no return a switch is; the new master's server says so."""
+
+    BEFORE = "the old master is the master"
+    AFTER = "the new master is open"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A database server: its name, its name in pyinfra's inventory, and how it is reached."""
+
+    name: str
+    inventory_name: str
+    address: str
+    port: int
+    option_file: str | None
+
+
+def server_of(cluster: Cluster, node: Node) -> Server:
+    """Return a node's database server."""
+    return Server(node.name, node.inventory_name, node.address, cluster.settings.mysql_port, node.mysql_option_file)
+
+
+def is_writable(status: MysqlStatus) -> bool:
+    """Tell whether others than we may write."""
+    return status.variables.get("read_only") == "OFF"
+
+
+def phase(new: MysqlStatus, old: MysqlStatus) -> Phase:
+    """Return the phase of a switch."""
+    if not is_writable(new):
+        return Phase.BEFORE
+    is_over = new.replica is None or not is_writable(old)
+    return Phase.AFTER if is_over else Phase.BEFORE
+
+
+def problems_of_pair(new: MysqlStatus, old: MysqlStatus, names: tuple[str, str]) -> list[str]:
+    """Return what makes it impossible to say which of two servers is the master; `names` are those of both."""
+    if is_writable(new) and is_writable(old) and new.replica is None and old.replica is None:
+        return [
+            f"{names[0]} and {names[1]} both take writes and neither replicates; look which one has what, "
+            "and seed the other one from it"
+        ]
+    return []
+
+
+def problems_of_old(status: MysqlStatus, name: str) -> list[str]:
+    """Return why writes should not be taken away from a master."""
+    problems = []
+    if "MariaDB" not in status.version:
+        problems.append(f"{name} runs {status.version}; only MariaDB can be switched")
+    if status.binary_log is None:
+        problems.append(f"{name} writes no binary log; deploy it")
+    if status.replica is not None:
+        problems.append(f"{name} replicates from {status.replica.host}, so it is not the master; correct `db_master`")
+    return problems
+
+
+def problems_of_slave(slave: MysqlStatus, master: MysqlStatus, name: str, source: Server, max_lag: float) -> list[str]:
+    """Return why a slave would not follow its master's successor without a loss."""
+    replica = slave.replica
+    if replica is None:
+        return [f"{name} does not replicate; deploy it"]
+    if (replica.host, replica.port) != (source.address, source.port):
+        return [f"{name} replicates from {replica.host}:{replica.port}, not from {source.name}; deploy it"]
+    error = replica.sql_error or replica.io_error or "without an error"
+    if (replica.io_running, replica.sql_running) != ("Yes", "Yes"):
+        return [f"{name} has stopped ({error}); put that right, then run `START SLAVE` there"]
+    problems = []
+    if replica.seconds_behind is None or replica.seconds_behind > max_lag:
+        problems.append(
+            f"{name} is {replica.seconds_behind} s behind, it should be {max_lag:g} s at most; wait, "
+            "or allow more with `--data max_lag=SECONDS`"
+        )
+    if not transactions.has_position_in(slave, master):
+        problems.append(f"{name} has not replicated a transaction yet, so it has no GTID position; deploy it")
+    if is_writable(slave):
+        problems.append(f"{name} takes writes although it is a slave; deploy it")
+    errant = transactions.errant(slave, master)
+    if errant:
+        problems.append(
+            f"{name} has transactions that {source.name} lacks ({', '.join(errant)}); look at them with "
+            "`mariadb-binlog`, repeat what is needed, then seed it from the master"
+        )
+    return problems
+
+
+def problems_of_new(new: MysqlStatus, old: MysqlStatus, name: str, of: str) -> list[str]:
+    """Return why a slave should not be the master."""
+    problems = []
+    if new.binary_log is None or new.variables.get("log_slave_updates") != "ON":
+        problems.append(f"{name} does not write what it replicates to a binary log; deploy it")
+    if not transactions.position(old.gtid.binlog).keys() <= transactions.position(new.gtid.binlog).keys():
+        problems.append(
+            f"{name} has nothing of {of} in its binary log yet, so nobody could follow it; write something on {of}"
+        )
+    missing = sorted(set(old.databases) - set(new.databases))
+    if missing:
+        problems.append(f"{name} lacks the databases {', '.join(missing)} of {of}; seed it from the master")
+    if version(new) < version(old):
+        problems.append(f"{name} runs {new.version}, older than the master's {old.version}; upgrade it first")
+    if new.free is not None and new.free < ROOM:
+        problems.append(f"{name} has {new.free >> 20} MB free, it should have {ROOM >> 20} MB; make room")
+    return problems
+
+
+def version(status: MysqlStatus) -> tuple[int, ...]:
+    """Return the version's numbers."""
+    match = re.match(r"[\d.]+", status.version)
+    return tuple(int(number) for number in match[0].strip(".").split(".")) if match else ()
+
+
+# --- failover --------------------------------------------------------------------------------------------
+
+
+def has(status: MysqlStatus) -> dict[str, int]:
+    """Return what a slave has received, by domain; what is not in its tables yet counts too."""
+    texts = [status.gtid.slave, status.gtid.binlog, status.replica.received if status.replica else ""]
+    found: dict[str, int] = {}
+    for text in texts:
+        for domain, number in transactions.position(text).items():
+            found[domain] = max(found.get(domain, 0), number)
+    return found
+
+
+def with_most(slaves: Mapping[str, MysqlStatus]) -> str:
+    """Return the name of the slave that has most; the first of those that have the same."""
+    return max(slaves, key=lambda name: sum(has(slaves[name]).values()))
+
+
+def lacks(slave: MysqlStatus, other: MysqlStatus) -> bool:
+    """Tell whether a slave lacks something that another one has."""
+    own = has(slave)
+    return any(number > own.get(domain, 0) for domain, number in has(other).items())
+
+
+def shown(status: MysqlStatus) -> str:
+    """Return what a slave has, as a position."""
+    return ", ".join(f"{number} in domain {domain}" for domain, number in sorted(has(status).items())) or "nothing"
+
+
+# --- roles -----------------------------------------------------------------------------------------------
+
+
+def actual_master(
+    master: Server, status: MysqlStatus, slaves: Mapping[Server, MysqlStatus]
+) -> tuple[str, Server] | None:
+    """Return which slave of the inventory is the master in truth, and what shows it; None if none is.
+
+    A server that does not run says nothing.
+    """
+    if status.replica:
+        for slave in slaves:
+            if (status.replica.host, status.replica.port) == (slave.address, slave.port):
+                return f"{master.name} is in `db_master` but replicates from {slave.name}", slave
+    for slave, own in slaves.items():
+        if own.replica is not None or not is_writable(own):
+            continue
+        for other, its in slaves.items():
+            if its.replica and (its.replica.host, its.replica.port) == (slave.address, slave.port):
+                return f"{slave.name} is in `db_slave` but takes writes, and {other.name} replicates from it", slave
+        if status.replica is None and transactions.is_later_master(own, status):
+            return f"{slave.name} is in `db_slave` but has taken over from {master.name}", slave
+    return None
+
+
+# --- inventory -------------------------------------------------------------------------------------------
+
+
+def inventory_change(before: Cluster, after: Cluster) -> str:
+    """Return what is to be changed in inventory.py when a cluster has another master."""
+    old, new = before.master, after.master
+    is_slave = old.inventory_name in {node.inventory_name for node in after.slaves}
+    lines = [f"move the line of {new.name} from `db_slave` to `db_master`"]
+    if is_slave:
+        lines.append(f"move the line of {old.name} from `db_master` to `db_slave`, in its place")
+    else:
+        lines.append(f"take the line of {old.name} out of `db_master`; put it into `db_slave` when the host is back")
+    if before.filestore == old and "filestore" not in old.groups:
+        lines.append(f"add a group `filestore` with the line of {old.name}, or the filestore would move to {new.name}")
+    return "; ".join(lines)

@@ -1,0 +1,316 @@
+"""Another master: there and back under load, interrupted at every step, and when the old one is dead."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.integration.deployment import PYINFRA, SSH_INVENTORY, Run, command, deploy, make_bare_lab, pyinfra
+from tests.integration.writing import prepare, rows, wait_until_equal, writing
+from tests.lab import nodes, state
+from tests.lab.browser import Browser
+from tests.lab.nodes import exec_in, run, wait_for
+
+pytestmark = pytest.mark.lab
+
+SWITCHED = "tests/lab/inventory_switched.py"
+GUARD = "ox-deploy-guard.service"
+FENCE = "/etc/mysql/mariadb.conf.d/95-ox-deploy-switch.cnf"
+SERVERS = ("dbmaster", "dbslave")
+LONGEST_GAP = 5
+NAMES = "Names, user, package sources"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def bare_lab_afterwards(cluster: Run) -> object:
+    """The other tests find the lab as the inventory has it."""
+    yield
+    make_bare_lab()
+
+
+def switch_command(kind: str, new: str, *options: str, inventory: str = SSH_INVENTORY) -> list[str]:
+    data = ["--data", f"new_master={new}"]
+    return [*PYINFRA, "-y", *data, *options, inventory, f"ox_deploy.deploys.switchover.{kind}"]
+
+
+# For the switched inventory, and for lines that are not broken.
+ENVIRONMENT = {"OXLAB_MASTER": "dbslave", "COLUMNS": "250"}
+
+
+def switch(new: str, *options: str, kind: str = "switchover", inventory: str = SSH_INVENTORY) -> Run:
+    argv = switch_command(kind, new, *options, inventory=inventory)
+    return pyinfra(argv, env=ENVIRONMENT)
+
+
+def deploy_switched() -> Run:
+    """Deploy with the inventory that a switch has asked for."""
+    done = pyinfra(command("--json", inventory=SWITCHED), env=ENVIRONMENT)
+    assert done.code == 0, done.output
+    return done
+
+
+def sql(node: str, statement: str) -> str:
+    return run(node, ["mariadb", "-N", "-e", statement]).strip()
+
+
+def read_only() -> tuple[str, ...]:
+    return tuple(sql(server, "SELECT @@read_only") for server in SERVERS)
+
+
+def assert_roles(master: str, slave: str) -> None:
+    """Everything knows who is who: servers, their files, configdb, the files of every node."""
+    assert sql(master, "SHOW SLAVE STATUS") == ""
+    status = sql(slave, "SHOW SLAVE STATUS\\G")
+    address, other = nodes.node(master).address, nodes.node(slave).address
+    assert address in status
+    assert (sql(master, "SELECT @@read_only"), sql(slave, "SELECT @@read_only")) == ("0", "1")
+    assert "read_only = OFF" in run(master, "cat /etc/mysql/mariadb.conf.d/90-ox-deploy.cnf")
+    assert "read_only = ON" in run(slave, "cat /etc/mysql/mariadb.conf.d/90-ox-deploy.cnf")
+    for server in (master, slave):
+        assert exec_in(server, f"test -e {FENCE}").code, "the fence should be gone"
+        assert exec_in(server, f"systemctl is-active {GUARD}").code, "the guard should be gone"
+    pools = dict(line.split() for line in sql(master, "SELECT name, url FROM configdb.db_pool").splitlines())
+    assert address in pools["oxdatabase"]
+    assert other in pools["oxdatabase_slave"]
+    for node in state.load().with_role("groupware"):
+        for file, reader in (("groupware", other), ("admindaemon", address)):
+            text = run(node, f"cat /opt/open-xchange/etc/{file}/configdb.properties")
+            assert f"writeUrl=jdbc:mysql://{address}" in text
+            assert f"readUrl=jdbc:mysql://{reader}" in text
+
+
+def test_there_and_back_under_load() -> None:
+    gaps = []
+    pids = {server: run(server, "systemctl show -P MainPID mariadb") for server in SERVERS}
+    for master, slave, inventory in (("dbslave", "dbmaster", SSH_INVENTORY), ("dbmaster", "dbslave", SWITCHED)):
+        with writing(slave, master) as writer:
+            done = switch(master, inventory=inventory)
+        assert done.code == 0, done.output
+        wait_until_equal(master, slave)
+        assert writer.lost(master) == writer.lost(slave) == set()
+        assert rows(master) == rows(slave)
+        assert len(writer.acknowledged) > 500
+        assert writer.both == []
+        gaps.append(writer.gap)
+        assert_roles(master, slave)
+        assert Browser().login()["user_id"] == 3
+        if master == "dbslave":
+            check_the_inventory_is_asked_for(done)
+    print("writes were down for " + ", ".join(f"{gap:.2f} s" for gap in gaps))
+    assert max(gaps) < LONGEST_GAP
+    assert {server: run(server, "systemctl show -P MainPID mariadb") for server in SERVERS} == pids
+    assert all(NAMES in change for change in deploy(inventory=SSH_INVENTORY).changed())
+    assert deploy(inventory=SSH_INVENTORY).changed() == []
+
+
+def check_the_inventory_is_asked_for(done: Run) -> None:
+    """The change is told, no deploy goes on without it, and with it there is nothing left to do."""
+    assert "move the line of dbslave from `db_slave` to `db_master`" in done.output
+    assert "add a group `filestore` with the line of dbmaster" in done.output
+    for limit in ([], ["--limit", "groupware"], ["--limit", "db_slave"]):
+        refused = pyinfra(command(*limit, inventory=SSH_INVENTORY), env=ENVIRONMENT)
+        assert refused.code, refused.output
+        assert (
+            "inventory: dbmaster is in `db_master` but replicates from dbslave; nothing was changed" in refused.output
+        )
+    assert_roles("dbslave", "dbmaster")
+    # The order of the lines in /etc/hosts is that of the inventory.
+    assert all(NAMES in change for change in deploy_switched().changed())
+    assert deploy_switched().changed() == []
+
+
+def kill_run(argv: list[str], operation: str, dying: tuple[str, str] | None = None, before: str = "") -> None:
+    """Start a run and kill it as soon as an operation begins; `dying` are a node and a program that dies, too."""
+    process = subprocess.Popen(
+        argv,
+        cwd=state.ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, **ENVIRONMENT, "PYINFRA_PROGRESS": "off", "PYTHONUNBUFFERED": "1"},
+        start_new_session=True,
+    )
+    assert process.stdout
+    seen = ""
+    for line in process.stdout:
+        seen += line
+        if "Starting" in line and operation in line:
+            if before:
+                exec_in("dbslave", before)
+            break
+    assert process.poll() is None, f"the run ended before {operation}:\n{seen}"
+    if dying:
+        wait_for(dying[0], f"pgrep -f '{dying[1]}' && [ $(mariadb -N -e 'SELECT @@read_only') = 1 ]", 10)
+    os.killpg(process.pid, signal.SIGKILL)
+    if dying:
+        run(dying[0], ["pkill", "-KILL", "-f", dying[1]])
+    process.wait()
+    process.stdout.close()
+
+
+def test_writes_go_on_when_everybody_dies_before_the_point_of_no_return() -> None:
+    with writing(*SERVERS) as writer:
+        # The slave stands still, so that the master's program waits for it while writes are down.
+        kill_run(
+            switch_command("switchover", "dbslave"),
+            "Stop writes on",
+            dying=("dbmaster", "switch_stop_writes[(]arguments"),
+            before="mariadb -e 'STOP SLAVE SQL_THREAD'",
+        )
+        assert read_only() == ("1", "1")
+        wait_for("dbmaster", "[ $(mariadb -N -e 'SELECT @@read_only') = 0 ]", 20)
+        sql("dbslave", "START SLAVE SQL_THREAD")
+    wait_until_equal(*SERVERS)
+    assert writer.lost("dbslave") == set()
+    assert writer.both == []
+    assert_roles("dbmaster", "dbslave")
+    assert deploy(inventory=SSH_INVENTORY).changed() == []
+
+
+def test_writes_go_on_when_only_the_control_machine_dies_before_the_point_of_no_return() -> None:
+    with writing(*SERVERS) as writer:
+        kill_run(switch_command("switchover", "dbslave"), "Stop writes on")
+        # The program on the master may be about to begin.
+        time.sleep(3)
+        wait_for("dbmaster", f"! systemctl is-active {GUARD} && [ $(mariadb -N -e 'SELECT @@read_only') = 0 ]", 30)
+    assert writer.lost("dbmaster") == set()
+    assert_roles("dbmaster", "dbslave")
+
+
+KILLS = [
+    "Open dbslave for writes",
+    "Write the server's configuration for its new role",
+    "Replicate from the master",
+    "Configure the node",
+    "Change the addresses in configdb",
+    "Start the daemons",
+    "Restart the daemons",
+]
+
+
+def test_killed_at_every_step_and_run_again_it_completes() -> None:
+    with writing(*SERVERS) as writer:
+        for operation in KILLS:
+            kill_run(switch_command("switchover", "dbslave"), operation)
+            # A program that was left alone ends.
+            time.sleep(3)
+        assert switch("dbslave").code == 0
+    wait_until_equal("dbslave", "dbmaster")
+    assert writer.lost("dbslave") == writer.lost("dbmaster") == set()
+    assert writer.both == []
+    assert_roles("dbslave", "dbmaster")
+    again = switch("dbslave")
+    assert again.code == 0
+    assert all(NAMES in change for change in deploy_switched().changed())
+    assert switch("dbmaster", inventory=SWITCHED).code == 0
+    deploy(inventory=SSH_INVENTORY)
+    assert_roles("dbmaster", "dbslave")
+
+
+REFUSALS = {
+    "stopped": ("dbslave", "STOP SLAVE SQL_THREAD", "START SLAVE SQL_THREAD", "dbslave has stopped"),
+    "errant": (
+        "dbslave",
+        "CREATE DATABASE errant",
+        "DROP DATABASE errant; STOP SLAVE; RESET MASTER; START SLAVE",
+        r"dbslave has transactions that dbmaster lacks \(.*up to 0-2-\d+\)",
+    ),
+    "writable": ("dbslave", "SET GLOBAL read_only = 0", "SET GLOBAL read_only = 1", "dbslave takes writes although"),
+}
+
+
+@pytest.mark.parametrize("fault", REFUSALS)
+def test_cluster_that_is_not_well_is_not_switched(fault: str) -> None:
+    node, damage, repair, sentence = REFUSALS[fault]
+    deploy(inventory=SSH_INVENTORY)
+    prepare("dbmaster")
+    sql(node, damage)
+    try:
+        with writing(*SERVERS) as writer:
+            done = switch("dbslave")
+        assert done.code
+        assert re.search(sentence + ".*Nothing was changed", done.output), done.output
+        assert writer.gap < 2
+        assert writer.refused == 0 or fault == "writable"
+    finally:
+        sql(node, repair)
+
+
+def test_statement_that_does_not_end_is_not_waited_for() -> None:
+    prepare("dbmaster")
+    slow = "INSERT INTO lab_writer.rows SELECT -1 - SLEEP(25)"
+    busy = subprocess.Popen(["docker", "exec", nodes.node("dbmaster").container, "mariadb", "-e", slow])
+    try:
+        with writing(*SERVERS) as writer:
+            done = switch("dbslave")
+        assert done.code
+        assert "did not get the lock on all tables within 2 s" in done.output
+        assert "it takes writes as before" in done.output
+        assert writer.gap < LONGEST_GAP
+        assert read_only() == ("0", "1")
+    finally:
+        busy.wait()
+    sql("dbmaster", "DELETE FROM lab_writer.rows WHERE n < 0")
+
+
+def fail_over(*options: str) -> Run:
+    # It is left out: pyinfra would end with an error because of it.
+    return switch("dbslave", "--exclude", "dbmaster", *options, kind="failover")
+
+
+def test_living_master_is_not_failed_over() -> None:
+    done = fail_over("--data", "accept_loss=dbmaster")
+    assert done.code
+    assert "dbslave gets an answer from dbmaster, so that is alive" in done.output
+    assert read_only() == ("0", "1")
+
+
+def test_dead_master_is_replaced_and_follows_when_it_is_back() -> None:
+    deploy(inventory=SSH_INVENTORY)
+    with writing(*SERVERS) as before:
+        pass
+    wait_until_equal(*SERVERS)
+    nodes.kill("dbmaster")
+    asked = fail_over()
+    assert asked.code
+    assert "What dbmaster acknowledged and did not send is lost" in asked.output
+    done = fail_over("--data", "accept_loss=dbmaster")
+    # The nodes' filestore is dead, too, so their daemons may not start; the databases are switched all the same.
+    assert "dbslave is the master now" in done.output, done.output
+    assert sql("dbslave", "SELECT @@read_only") == "0"
+    assert before.acknowledged <= rows("dbslave")
+    nodes.start("dbmaster")
+    wait_for("dbmaster", "mariadb -e 'SELECT 1'", 60)
+    assert fail_over("--data", "accept_loss=dbmaster").code, "it is alive"
+    # What was lost is a slave again, of its own accord.
+    deploy_switched()
+    assert_roles("dbslave", "dbmaster")
+    wait_until_equal("dbslave", "dbmaster")
+    assert before.lost("dbmaster") == set()
+    assert deploy_switched().changed() == []
+    assert Browser().login()["user_id"] == 3
+
+
+def test_dead_master_with_transactions_of_its_own_is_shown_and_not_written_to() -> None:
+    """Goes on where the last one ended: dbslave is the master."""
+    sql("dbmaster", "STOP SLAVE IO_THREAD")
+    prepare("dbslave")
+    sql("dbslave", "INSERT INTO lab_writer.rows VALUES (-7)")
+    nodes.kill("dbslave")
+    options = ["--exclude", "dbslave", "--data", "accept_loss=dbslave"]
+    done = switch("dbmaster", *options, kind="failover", inventory=SWITCHED)
+    assert "dbmaster is the master now" in done.output, done.output
+    nodes.start("dbslave")
+    wait_for("dbslave", "mariadb -e 'SELECT 1'", 60)
+    refused = pyinfra(command(inventory=SSH_INVENTORY), env=ENVIRONMENT)
+    assert refused.code
+    assert re.search(
+        r"dbslave was the master, and has transactions that the master lacks \(after 0-2-\d+ up to", refused.output
+    )
+    assert read_only() == ("0", "1")
+    assert rows("dbslave") - rows("dbmaster") == {-7}

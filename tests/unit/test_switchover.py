@@ -1,0 +1,639 @@
+"""Who may become the master, what stands in the way, and what the operations of a switch do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pyinfra.api.exceptions import OperationError
+
+from ox_deploy import ahead, switching, transactions
+from ox_deploy.facts.mysql import BinaryLog, Gtid, Mysql, MysqlStatus, Replica, ServerState
+from ox_deploy.facts.openxchange import Configdb, Configuration, OpenXchangeConfiguration, Pool, Registration
+from ox_deploy.facts.secret import Fingerprint
+from ox_deploy.facts.service import Service, ServiceStatus
+from ox_deploy.facts.switchover import Reaches
+from ox_deploy.facts.verify import Answers
+from ox_deploy.operations import switchover
+from ox_deploy.operations.mysql import WantedAccount
+from ox_deploy.operations.openxchange import Administrator, WantedConfiguration, WantedDatabase, WantedRegistration
+from ox_deploy.operations.service import ManagedFile
+from ox_deploy.operations.switchover import Switch
+from ox_deploy.secrets import Secret
+from ox_deploy.switching import Phase, Server
+from tests.unit.fakes import Facts, FakeHost, Outcome, both_phases, run, stop_sentence
+from tests.unit.guide import Guide
+
+PASSWORD = "Zc4qLw8mPn2rTx6v"
+MASTER = Server("dbmaster", "dbmaster", "192.0.2.21", 3306, None)
+SLAVE = Server("dbslave", "dbslave", "192.0.2.22", 3306, None)
+THIRD = Server("dbslave2", "dbslave2", "192.0.2.23", 3306, None)
+SWITCH = Switch(MASTER, SLAVE, "replication", Secret(PASSWORD), "/etc/mysql/fence.cnf")
+USERS = ["replication", "openexchange"]
+LOG = BinaryLog(file="mysql-bin.000003", position=342, first_file="mysql-bin.000001", complete=True)
+
+
+@pytest.fixture(autouse=True)
+def nothing_noted() -> Iterator[None]:
+    yield
+    switchover._phases.clear()
+    switchover._promoted.clear()
+    ahead._answers.clear()
+
+
+def replica(of: Server = MASTER, **other: Any) -> Replica:
+    values: dict[str, Any] = {
+        "host": of.address,
+        "port": of.port,
+        "user": "replication",
+        "io_running": "Yes",
+        "sql_running": "Yes",
+        "io_error": "",
+        "sql_error": "",
+        "file": "mysql-bin.000003",
+        "position": 342,
+        "master_server_id": 1,
+        "password": None,
+        "seconds_behind": 0,
+        "using_gtid": True,
+        "received": "0-1-345",
+    }
+    return Replica(**values | other)
+
+
+def status(number: int, replicates: Replica | None, read_only: str, **other: Any) -> MysqlStatus:
+    values: dict[str, Any] = {
+        "state": ServerState.RUNNING,
+        "version": "10.11.6-MariaDB-log",
+        "variables": {"server_id": str(number), "read_only": read_only, "log_slave_updates": "ON"},
+        "databases": ["configdb"],
+        "binary_log": LOG,
+        "replica": replicates,
+        "gtid_state": {"0-1": 345},
+        "gtid": Gtid(slave="0-1-345" if replicates else "", binlog="0-1-345", current="0-1-345"),
+        "free": 10 << 30,
+    }
+    return MysqlStatus(**values | other)
+
+
+def master(read_only: str = "OFF", **other: Any) -> MysqlStatus:
+    values: dict[str, Any] = {"replicates": None, "read_only": read_only}
+    return status(1, **values | other)
+
+
+def slave(read_only: str = "ON", number: int = 2, **other: Any) -> MysqlStatus:
+    values: dict[str, Any] = {"replicates": replica(), "read_only": read_only}
+    return status(number, **values | other)
+
+
+def opened(**other: Any) -> MysqlStatus:
+    """The slave after it was made the master, with a transaction of its own."""
+    values: dict[str, Any] = {"replicates": None, "gtid_state": {"0-1": 345, "0-2": 346}}
+    return slave("OFF", **values | {"gtid": Gtid(slave="0-1-345", binlog="0-2-346")} | other)
+
+
+# --- transactions ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("own", "at_master", "found"),
+    [
+        ({"0-1": 345}, {"0-1": 345}, []),
+        # What comes from the master is never its own.
+        ({"0-1": 346}, {"0-1": 345}, []),
+        ({"0-1": 345, "0-2": 346}, {"0-1": 350}, ["up to 0-2-346"]),
+        ({"0-2": 301}, {"0-2": 300}, ["after 0-2-300 up to 0-2-301"]),
+        ({"0-2": 303}, {"0-2": 300}, ["after 0-2-300 up to 0-2-303"]),
+        ({"0-2": 300}, {"0-2": 300, "0-1": 345}, []),
+        ({"0-2": 1, "5-2": 7}, {"0-2": 1, "5-2": 5}, ["after 5-2-5 up to 5-2-7"]),
+        # Another server, whose id ends alike.
+        ({"0-12": 9}, {}, []),
+    ],
+)
+def test_errant_is_what_a_server_wrote_itself_and_its_master_lacks(
+    own: dict[str, int], at_master: dict[str, int], found: list[str]
+) -> None:
+    assert transactions.errant(slave(gtid_state=own), master(gtid_state=at_master, gtid=Gtid())) == found
+
+
+def test_seeded_master_has_what_came_with_its_seed() -> None:
+    seeded = master(gtid_state={"0-1": 400}, gtid=Gtid(slave="0-2-300", binlog="0-1-400"))
+    assert transactions.errant(slave(gtid_state={"0-2": 300}), seeded) == []
+
+
+HISTORIES: dict[str, tuple[dict[str, int], dict[str, int], bool]] = {
+    "switched": ({"0-1": 345, "0-2": 346}, {"0-1": 345}, True),
+    "failed-over": ({"0-1": 345, "0-2": 346}, {"0-1": 350}, True),
+    "there-and-back": ({"0-1": 300, "0-2": 320}, {"0-1": 345, "0-2": 320}, False),
+    "there-and-back-and-there": ({"0-1": 345, "0-2": 346}, {"0-1": 345, "0-2": 320}, True),
+    "there-and-back-and-failed-over": ({"0-1": 345, "0-2": 346}, {"0-1": 350, "0-2": 320}, True),
+}
+
+
+@pytest.mark.parametrize(("of_slave", "of_master", "later"), HISTORIES.values(), ids=HISTORIES)
+def test_later_master_is_who_has_more_of_the_other(
+    of_slave: dict[str, int], of_master: dict[str, int], later: bool
+) -> None:
+    two, one = slave(gtid_state=of_slave, gtid=Gtid()), master(gtid_state=of_master, gtid=Gtid())
+    assert transactions.is_later_master(two, one) is later
+
+
+# --- phase -----------------------------------------------------------------------------------------------
+
+
+PHASES: dict[str, tuple[MysqlStatus, MysqlStatus, Phase]] = {
+    "before": (slave(), master(), Phase.BEFORE),
+    "writes-stopped": (slave(), master("ON"), Phase.BEFORE),
+    "slave-writable-by-mistake": (slave("OFF"), master(), Phase.BEFORE),
+    "open-and-still-a-slave": (slave("OFF"), master("ON"), Phase.AFTER),
+    "open": (opened(), master("ON"), Phase.AFTER),
+    "old-follows": (opened(), master("ON", replicates=replica(SLAVE)), Phase.AFTER),
+    "old-follows-and-is-writable": (opened(), master(replicates=replica(SLAVE)), Phase.AFTER),
+}
+
+
+@pytest.mark.parametrize(("new", "old", "phase"), PHASES.values(), ids=PHASES)
+def test_phase_is_read_from_the_servers(new: MysqlStatus, old: MysqlStatus, phase: Phase) -> None:
+    assert switching.phase(new, old) is phase
+
+
+# --- checks ----------------------------------------------------------------------------------------------
+
+FILE = ManagedFile("/etc/mysql/90.cnf")
+PRESENT = ServiceStatus(files={FILE.path: None}, units={}, pending=False)
+
+
+def host_of(server: Server, *, files: ServiceStatus = PRESENT, **statuses: Any) -> FakeHost:
+    """A database host that can ask the others."""
+    everyone = {"dbmaster": master(), "dbslave": slave(), "dbslave2": slave(number=3)} | statuses
+    hosts = {name: FakeHost({Mysql: one, Service: files}, name=name) for name, one in everyone.items()}
+    for one in hosts.values():
+        one.peers = hosts
+    return hosts[server.name]
+
+
+def check_arguments(server: Server, **other: Any) -> dict[str, Any]:
+    return {
+        "switch": SWITCH,
+        "server": server,
+        "users": USERS,
+        "accounts": [],
+        "files": [FILE],
+        "max_lag": 10,
+    } | other
+
+
+def refusal(server: Server, **statuses: Any) -> str:
+    return stop_sentence(switchover.check_server, host_of(server, **statuses), **check_arguments(server))
+
+
+def ready(server: Server, **statuses: Any) -> Outcome:
+    return both_phases(switchover.check_server, host_of(server, **statuses), **check_arguments(server))
+
+
+@pytest.mark.parametrize("server", [MASTER, SLAVE, THIRD])
+def test_healthy_servers_are_ready(server: Server) -> None:
+    ready(server).assert_noop()
+    assert switchover._phases == {"dbslave": Phase.BEFORE}
+
+
+REFUSALS: dict[str, tuple[Server, dict[str, Any], str]] = {
+    "master-is-no-master": (
+        MASTER,
+        {"dbmaster": master(replicates=replica(THIRD))},
+        "dbmaster replicates from 192.0.2.23, so it is not the master; correct `db_master`",
+    ),
+    "master-without-log": (MASTER, {"dbmaster": master(binary_log=None)}, "dbmaster writes no binary log; deploy it"),
+    "mysql": (MASTER, {"dbmaster": master(version="8.4.1")}, "dbmaster runs 8.4.1; only MariaDB can be switched"),
+    "no-slave": (THIRD, {"dbslave2": slave(replicates=None)}, "dbslave2 does not replicate; deploy it"),
+    "other-master": (
+        THIRD,
+        {"dbslave2": slave(replicates=replica(SLAVE))},
+        "dbslave2 replicates from 192.0.2.22:3306, not from dbmaster; deploy it",
+    ),
+    "stopped": (
+        SLAVE,
+        {"dbslave": slave(replicates=replica(sql_running="No", sql_error="Duplicate entry"))},
+        "dbslave has stopped (Duplicate entry); put that right, then run `START SLAVE` there",
+    ),
+    "connecting": (
+        SLAVE,
+        {"dbslave": slave(replicates=replica(io_running="Connecting"))},
+        "dbslave has stopped (without an error); put that right, then run `START SLAVE` there",
+    ),
+    "lagging": (
+        THIRD,
+        {"dbslave2": slave(replicates=replica(seconds_behind=11))},
+        "dbslave2 is 11 s behind, it should be 10 s at most; wait, or allow more with `--data max_lag=SECONDS`",
+    ),
+    "no-position": (
+        THIRD,
+        {"dbslave2": slave(gtid=Gtid())},
+        "dbslave2 has not replicated a transaction yet, so it has no GTID position; deploy it",
+    ),
+    "writable": (THIRD, {"dbslave2": slave("OFF")}, "dbslave2 takes writes although it is a slave; deploy it"),
+    "errant": (
+        SLAVE,
+        {"dbslave": slave(gtid_state={"0-1": 345, "0-2": 346})},
+        "dbslave has transactions that dbmaster lacks (up to 0-2-346); look at them with `mariadb-binlog`, repeat what "
+        "is needed, then seed it from the master",
+    ),
+    "no-log-of-what-it-replicates": (
+        SLAVE,
+        {"dbslave": slave(variables={"server_id": "2", "read_only": "ON", "log_slave_updates": "OFF"})},
+        "dbslave does not write what it replicates to a binary log; deploy it",
+    ),
+    "log-without-the-masters-transactions": (
+        SLAVE,
+        {"dbslave": slave(gtid=Gtid(slave="0-1-345"))},
+        "dbslave has nothing of dbmaster in its binary log yet, so nobody could follow it; write something on dbmaster",
+    ),
+    "database-that-did-not-come": (
+        SLAVE,
+        {"dbmaster": master(databases=["configdb", "wiki"])},
+        "dbslave lacks the databases wiki of dbmaster; seed it from the master",
+    ),
+    "older": (
+        SLAVE,
+        {"dbslave": slave(version="10.11.5-MariaDB")},
+        "dbslave runs 10.11.5-MariaDB, older than the master's 10.11.6-MariaDB-log; upgrade it first",
+    ),
+    "no-room": (SLAVE, {"dbslave": slave(free=5 << 20)}, "dbslave has 5 MB free, it should have 1024 MB; make room"),
+    "two-masters": (
+        THIRD,
+        {"dbslave": opened(), "dbmaster": master()},
+        "dbslave and dbmaster both take writes and neither replicates; look which one has what, and seed the other "
+        "one from it",
+    ),
+    "file": (
+        MASTER,
+        {"files": ServiceStatus(files={}, units={}, pending=True)},
+        "dbmaster: a deploy of its server did not end; deploy",
+    ),
+}
+
+
+@pytest.mark.parametrize(("server", "statuses", "sentence"), REFUSALS.values(), ids=REFUSALS)
+def test_what_would_not_go_well_is_refused_before_anything_is_changed(
+    server: Server, statuses: dict[str, Any], sentence: str
+) -> None:
+    assert refusal(server, **statuses) == f"{sentence}. Nothing was changed."
+    with pytest.raises(OperationError):
+        run(
+            switchover.check_server,
+            host_of(server, **statuses),
+            executing=False,
+            **check_arguments(server),
+        )
+
+
+def test_other_slaves_need_no_room_and_may_be_newer() -> None:
+    ready(THIRD, dbslave2=slave(free=5, version="10.11.5-MariaDB")).assert_noop()
+    ready(SLAVE, dbslave=slave(version="10.11.16-MariaDB")).assert_noop()
+
+
+def test_several_problems_are_all_told() -> None:
+    found = slave(replicates=replica(seconds_behind=None), free=5 << 20)
+    assert len(refusal(SLAVE, dbslave=found).splitlines()) == 2
+
+
+def test_file_that_is_not_as_it_should_be_is_named() -> None:
+    wanted = ManagedFile("/etc/mysql/90.cnf", "x")
+    host = host_of(MASTER)
+    sentence = stop_sentence(switchover.check_server, host, **check_arguments(MASTER, files=[wanted]))
+    assert sentence == "dbmaster: /etc/mysql/90.cnf is not as the inventory wants it; deploy. Nothing was changed."
+
+
+def test_new_master_has_to_have_the_accounts() -> None:
+    account = WantedAccount("replication", "192.0.2.21", Secret(PASSWORD), frozenset({"REPLICATION SLAVE"}))
+    wanted = {"accounts": [account]}
+    sentence = stop_sentence(switchover.check_server, host_of(SLAVE), **check_arguments(SLAVE, **wanted))
+    assert sentence.startswith("dbslave has not the accounts 'replication'@'192.0.2.21' as they should be; deploy")
+    run(switchover.check_server, host_of(THIRD), **check_arguments(THIRD, **wanted)).assert_noop()
+
+
+@pytest.mark.parametrize("dead", ["dbmaster", "dbslave"])
+def test_server_that_cannot_be_asked_is_named(dead: str) -> None:
+    statuses = {dead: MysqlStatus(state=ServerState.NOT_RUNNING)}
+    assert f"the database server of {dead} is not running" in refusal(THIRD, **statuses)
+
+
+def test_after_the_point_of_no_return_nothing_is_refused_for_what_is_completed_now() -> None:
+    statuses = {"dbslave": opened(free=5), "dbmaster": master("ON")}
+    late = ServiceStatus(files={}, units={}, pending=True)
+    for server in (MASTER, SLAVE, THIRD):
+        ready(server, files=late, **statuses).assert_noop()
+    assert switchover._phases == {"dbslave": Phase.AFTER}
+    assert switchover._promoted == {"dbslave"}
+
+
+# --- groupware nodes -------------------------------------------------------------------------------------
+
+WANTED = WantedConfiguration(
+    values={"groupware/configdb.properties": {"writeUrl": "x"}},
+    memory={},
+    secrets={},
+    administrator=Administrator("oxadminmaster", Secret(PASSWORD), "admindaemon/mpasswd"),
+)
+DATABASES = (
+    WantedDatabase("oxdatabase", "192.0.2.22", 3306, "openexchange", Secret(PASSWORD)),
+    WantedDatabase("oxdatabase_slave", "192.0.2.21", 3306, "openexchange", Secret(PASSWORD), master="oxdatabase"),
+)
+
+
+def pool(number: int, name: str, address: str) -> Pool:
+    password = Fingerprint(salt="ab", digest="")
+    return Pool(id=number, name=name, url=f"jdbc:mysql://{address}/?x=1", login="openexchange", password=password)
+
+
+REGISTERED = Registration(
+    state="complete", pools=[pool(3, "oxdatabase", "192.0.2.21"), pool(5, "oxdatabase_slave", "192.0.2.22")]
+)
+
+
+def node(**statuses: Any) -> FakeHost:
+    host = host_of(MASTER, **statuses)
+    facts: Facts = {OpenXchangeConfiguration: Configuration(installed=True), Configdb: REGISTERED}
+    return FakeHost(facts, "oxgw01", **host.peers)
+
+
+def check_node(host: FakeHost, **other: Any) -> str:
+    arguments: dict[str, Any] = {"switch": SWITCH, "users": USERS, "wanted": WANTED, "node": "oxgw01"}
+    return stop_sentence(switchover.check_node, host, **arguments | other)
+
+
+def test_node_that_is_not_configured_as_the_inventory_says_is_refused() -> None:
+    assert check_node(node()) == (
+        "oxgw01 is not configured as the inventory wants it (groupware/configdb.properties: writeUrl, "
+        "admindaemon/mpasswd); deploy. Nothing was changed."
+    )
+
+
+def test_database_that_is_registered_elsewhere_is_refused() -> None:
+    registration = WantedRegistration("oxserver", "file:///x", DATABASES, ())
+    found = check_node(node(), registration=registration).splitlines()
+    assert found[1].startswith("configdb: database oxdatabase is registered at jdbc:mysql://192.0.2.21/?x=1, it should")
+
+
+def test_node_may_be_anyhow_after_the_point_of_no_return() -> None:
+    host = node(dbslave=opened(), dbmaster=master("ON"))
+    run(switchover.check_node, host, switch=SWITCH, users=USERS, wanted=WANTED, node="oxgw01").assert_noop()
+
+
+def test_addresses_change_and_names_and_ids_stay() -> None:
+    host = FakeHost({Configdb: REGISTERED})
+    job = both_phases(switchover.repoint, host, databases=DATABASES).job("configdb_repoint")
+    assert job["pools"] == [
+        {"id": 3, "name": "oxdatabase", "url": "jdbc:mysql://192.0.2.22/?x=1"},
+        {"id": 5, "name": "oxdatabase_slave", "url": "jdbc:mysql://192.0.2.21/?x=1"},
+    ]
+
+
+def test_right_addresses_are_left_alone_and_other_databases_too() -> None:
+    pools = [pool(3, "oxdatabase", "192.0.2.22"), pool(9, "archive", "192.0.2.99")]
+    host = FakeHost({Configdb: Registration(state="complete", pools=pools)})
+    both_phases(switchover.repoint, host, databases=DATABASES).assert_noop()
+
+
+def test_configdb_that_cannot_be_asked_is_told() -> None:
+    host = FakeHost({Configdb: Registration(error="refused")})
+    sentence = "configdb cannot be changed (refused); run again when it can be reached."
+    assert stop_sentence(switchover.repoint, host, databases=DATABASES) == sentence
+
+
+# --- the two steps while writes are down -----------------------------------------------------------------
+
+
+def test_nobody_is_asked_while_writes_are_down() -> None:
+    host = FakeHost(name="dbmaster")
+    (command,) = run(switchover.stop_writes, host, switch=SWITCH).commands
+    outcome = run(switchover.stop_writes, host, switch=SWITCH)
+    job = outcome.job("switch_stop_writes")
+    assert job["new"]["host"] == "192.0.2.22"
+    assert job["guard"][0] == "python3"
+    assert PASSWORD not in "".join(job["guard"])
+    promoted = run(switchover.promote, FakeHost(name="dbslave"), switch=SWITCH)
+    assert promoted.job("switch_promote")["old"]["host"] == "192.0.2.21"
+    assert PASSWORD not in command.get_raw_value() + repr(SWITCH)
+
+
+def test_both_steps_are_over_after_the_point_of_no_return() -> None:
+    ready(SLAVE, dbslave=opened(), dbmaster=master("ON"))
+    run(switchover.stop_writes, FakeHost(), switch=SWITCH).assert_noop()
+    run(switchover.promote, FakeHost(), switch=SWITCH).assert_noop()
+
+
+def test_new_master_that_still_replicates_has_to_forget_the_old_one() -> None:
+    ready(SLAVE, dbslave=slave("OFF"), dbmaster=master("ON"))
+    run(switchover.stop_writes, FakeHost(), switch=SWITCH).assert_noop()
+    assert run(switchover.promote, FakeHost(), switch=SWITCH).job("switch_promote")
+
+
+def test_phase_is_looked_at_anew_in_each_run() -> None:
+    ready(SLAVE, dbslave=opened(), dbmaster=master("ON"))
+    ready(SLAVE)
+    assert run(switchover.promote, FakeHost(), switch=SWITCH).job("switch_promote")
+
+
+def test_host_without_an_answer_ends_the_run() -> None:
+    assert stop_sentence(switchover.look, FakeHost({Answers: None}, name="web")).startswith("web gives no answer")
+
+
+# --- failover --------------------------------------------------------------------------------------------
+
+
+def survivor(reaches: bool = False, server: Server = SLAVE, **statuses: Any) -> FakeHost:
+    cut = replica(io_running="Connecting", io_error="cannot connect")
+    everyone = {"dbslave": slave(replicates=cut), "dbslave2": slave(number=3, replicates=cut)} | statuses
+    hosts = {name: FakeHost({Mysql: one, Reaches: reaches}, name=name) for name, one in everyone.items()}
+    for one in hosts.values():
+        one.peers = hosts
+    return hosts[server.name]
+
+
+def lose(server: Server = SLAVE, accept_loss: str | None = None, switch: Switch = SWITCH) -> dict[str, Any]:
+    return {"switch": switch, "server": server, "slaves": [SLAVE, THIRD], "accept_loss": accept_loss}
+
+
+def test_loss_has_to_be_accepted_by_the_name_of_the_dead_master() -> None:
+    sentence = (
+        "dbslave has most of dbmaster: 345 in domain 0. What dbmaster acknowledged and did not send is lost. If that "
+        "has to be, run again with `--data accept_loss=dbmaster`. Nothing was changed."
+    )
+    for said in (None, "dbslave", True):
+        assert stop_sentence(switchover.check_survivor, survivor(), **lose(accept_loss=said)) == sentence  # type: ignore[arg-type]
+    run(switchover.check_survivor, survivor(), **lose(accept_loss="dbmaster")).assert_noop()
+    assert switchover._phases == {"dbslave": Phase.BEFORE}
+
+
+def test_slave_with_less_is_refused_even_if_the_loss_is_accepted() -> None:
+    more = slave(number=3, replicates=replica(received="0-1-350"))
+    sentence = stop_sentence(switchover.check_survivor, survivor(dbslave2=more), **lose(accept_loss="dbmaster"))
+    assert sentence == (
+        "dbslave2 has more of dbmaster (350 in domain 0) than dbslave (345 in domain 0); run again with "
+        "`--data new_master=dbslave2`. Nothing was changed."
+    )
+
+
+def test_what_was_received_counts_though_it_is_not_applied() -> None:
+    ahead_of_it = slave(replicates=replica(received="0-1-360"))
+    applied = slave(number=3, gtid=Gtid(slave="0-1-350", binlog="0-1-350"))
+    run(
+        switchover.check_survivor, survivor(dbslave=ahead_of_it, dbslave2=applied), **lose(accept_loss="dbmaster")
+    ).assert_noop()
+
+
+def test_slave_that_cannot_be_asked_is_named() -> None:
+    dead = MysqlStatus(state=ServerState.NOT_RUNNING)
+    sentence = stop_sentence(switchover.check_survivor, survivor(dbslave2=dead), **lose())
+    assert "What dbslave2 may have on top cannot be known. If that has to be" in sentence
+    run(switchover.check_survivor, survivor(dbslave2=dead), **lose(accept_loss="dbmaster")).assert_noop()
+
+
+@pytest.mark.parametrize("server", [SLAVE, THIRD])
+def test_master_that_answers_any_slave_is_alive(server: Server) -> None:
+    sentence = stop_sentence(switchover.check_survivor, survivor(True, server), **lose(server, accept_loss="dbmaster"))
+    assert sentence == (
+        f"{server.name} gets an answer from dbmaster, so that is alive; use the switchover, which loses nothing, or "
+        "switch that host off. Nothing was changed."
+    )
+
+
+def test_server_that_is_no_slave_has_nothing() -> None:
+    sentence = stop_sentence(
+        switchover.check_survivor, survivor(dbslave=slave(replicates=None)), **lose(accept_loss="dbmaster")
+    )
+    assert sentence == "dbslave does not replicate, so it has nothing of dbmaster. Nothing was changed."
+
+
+def test_failover_that_died_after_the_point_of_no_return_is_completed() -> None:
+    run(switchover.check_survivor, survivor(dbslave=opened()), **lose(accept_loss="dbmaster")).assert_noop()
+    run(switchover.promote, FakeHost(), switch=SWITCH, lost=True).assert_noop()
+
+
+def test_dead_master_is_not_asked_by_the_new_one() -> None:
+    job = run(switchover.promote, FakeHost(), switch=SWITCH, lost=True).job("switch_promote")
+    assert job == {"old": None, "option_file": None}
+
+
+def test_server_that_runs_is_not_dead() -> None:
+    host = FakeHost({Mysql: master()}, name="dbmaster")
+    assert stop_sentence(switchover.check_dead, host, switch=SWITCH).startswith("the database server of dbmaster runs;")
+    host = FakeHost({Mysql: MysqlStatus(state=ServerState.NOT_RUNNING)}, name="dbmaster")
+    run(switchover.check_dead, host, switch=SWITCH).assert_noop()
+
+
+# --- the inventory after a switch ------------------------------------------------------------------------
+
+REMEDIES = {"dbslave": "move dbslave", "dbslave2": "move dbslave2"}
+
+
+def roles(**statuses: Any) -> tuple[FakeHost, dict[str, Any]]:
+    host = FakeHost(None, "oxgw01", **host_of(MASTER, **statuses).peers)
+    return host, {"master": MASTER, "slaves": [SLAVE, THIRD], "remedies": REMEDIES}
+
+
+REVERSED: dict[str, tuple[dict[str, MysqlStatus], str]] = {
+    "old-follows": (
+        {"dbmaster": master("ON", replicates=replica(SLAVE)), "dbslave": opened()},
+        "dbmaster is in `db_master` but replicates from dbslave",
+    ),
+    "other-follows": (
+        {"dbslave": opened(gtid_state={}, gtid=Gtid()), "dbslave2": slave(number=3, replicates=replica(SLAVE))},
+        "dbslave is in `db_slave` but takes writes, and dbslave2 replicates from it",
+    ),
+    "only-opened": (
+        {"dbmaster": master("ON"), "dbslave": opened()},
+        "dbslave is in `db_slave` but has taken over from dbmaster",
+    ),
+    "dead-one-is-back": (
+        {"dbmaster": master(gtid_state={"0-1": 350}), "dbslave": opened()},
+        "dbslave is in `db_slave` but has taken over from dbmaster",
+    ),
+}
+
+
+@pytest.mark.parametrize(("statuses", "evidence"), REVERSED.values(), ids=REVERSED)
+def test_deploy_refuses_until_the_inventory_is_changed(statuses: dict[str, MysqlStatus], evidence: str) -> None:
+    host, arguments = roles(**statuses)
+    wanted = f"inventory: {evidence}; nothing was changed. Move dbslave."
+    assert stop_sentence(switchover.check_roles, host, **arguments) == wanted
+    with pytest.raises(OperationError, match="inventory: "):
+        run(switchover.check_roles, host, executing=False, **arguments)
+
+
+UNSUSPICIOUS: dict[str, dict[str, MysqlStatus]] = {
+    "as-it-should-be": {},
+    "bare": {name: MysqlStatus() for name in ("dbmaster", "dbslave", "dbslave2")},
+    "debians-servers": {
+        "dbmaster": master(gtid_state={}, gtid=Gtid()),
+        "dbslave": slave("OFF", replicates=None, gtid_state={}, gtid=Gtid()),
+    },
+    "master-of-a-foreign-slave": {"dbmaster": master(replicates=replica(replace(SLAVE, address="198.51.100.1")))},
+    "slave-that-was-reset": {"dbslave": slave(replicates=None)},
+    # In the inventory it is a slave by now.
+    "dead-one-is-back-as-a-slave": {
+        "dbmaster": master(gtid_state={"0-1": 400, "0-2": 350}),
+        "dbslave": slave("OFF", replicates=None, gtid_state={"0-2": 360, "0-1": 300}, gtid=Gtid()),
+    },
+}
+
+
+@pytest.mark.parametrize("statuses", UNSUSPICIOUS.values(), ids=UNSUSPICIOUS)
+def test_deploy_goes_on_where_nothing_was_switched(statuses: dict[str, MysqlStatus]) -> None:
+    host, arguments = roles(**statuses)
+    both_phases(switchover.check_roles, host, **arguments).assert_noop()
+
+
+def test_slave_that_cannot_be_reached_says_nothing_but_the_master_has_to_answer() -> None:
+    host, arguments = roles()
+    host.peers["dbslave2"].facts[Mysql] = ConnectionError("no route")
+    both_phases(switchover.check_roles, host, **arguments).assert_noop()
+    host.peers["dbmaster"].facts[Mysql] = ConnectionError("no route")
+    assert "oxgw01 has to know the state of dbmaster" in stop_sentence(switchover.check_roles, host, **arguments)
+
+
+def names(guide: Guide, lost: bool = False, new: str = "dbslave") -> dict[str, list[str]]:
+    cluster = guide.build()
+    after = cluster.switched(next(node for node in cluster.slaves if node.name == new), lost)
+    groups = ("db_master", "db_slave", "filestore", "groupware")
+    return {group: [node.name for node in after.group(group)] for group in groups}
+
+
+def test_switched_cluster_has_the_roles_turned_and_the_filestore_where_it_was(guide: Guide) -> None:
+    guide.add("db_slave", "dbslave2", address="192.0.2.23", server_id=3)
+    nodes = ["oxgw01", "oxgw02"]
+    assert names(guide) == {
+        "db_master": ["dbslave"],
+        "db_slave": ["dbmaster", "dbslave2"],
+        "filestore": ["dbmaster"],
+        "groupware": nodes,
+    }
+    assert names(guide, new="dbslave2")["db_slave"] == ["dbslave", "dbmaster"]
+    assert names(guide, lost=True)["db_slave"] == ["dbslave2"]
+    guide.set(external_filestore="nas.example.com:/ox")
+    assert names(guide)["filestore"] == []
+
+
+def test_switched_cluster_is_what_the_changed_inventory_gives(guide: Guide) -> None:
+    before = guide.build()
+    after = before.switched(before.slaves[0])
+    guide.groups |= {"db_master": ["dbslave"], "db_slave": ["dbmaster"], "filestore": ["dbmaster"]}
+    assert guide.build() == after
+
+
+def test_change_of_the_inventory_is_told(guide: Guide) -> None:
+    before = guide.build()
+    new = before.slaves[0]
+    assert switching.inventory_change(before, before.switched(new)) == (
+        "move the line of dbslave from `db_slave` to `db_master`; move the line of dbmaster from `db_master` to "
+        "`db_slave`, in its place; add a group `filestore` with the line of dbmaster, or the filestore would move to "
+        "dbslave"
+    )
+    lost = switching.inventory_change(before, before.switched(new, lost=True))
+    assert "take the line of dbmaster out of `db_master`; put it into `db_slave` when the host is back" in lost
+    guide.add("filestore", "nas", address="192.0.2.30")
+    before = guide.build()
+    assert "filestore" not in switching.inventory_change(before, before.switched(before.slaves[0]))
