@@ -26,6 +26,8 @@ NODE_KEYS = {
     "mysql_settings",
     "mysql_option_file",
 }
+# What is asked for one run with `--data`; in the inventory or in group_data it would hold for ever.
+RUN_KEYS = {"seed_slave", "seed_method", "overwrite_slave"}
 # Keys that pyinfra and its connectors read from the same data.
 CONNECTOR_PREFIXES = ("_", "ssh_", "docker_", "dockerssh_", "podman_", "vagrant_", "lxd_")
 
@@ -256,7 +258,7 @@ def _cluster_of(inventory: Inventory) -> Cluster:
     hosts = {name: inventory.get_host(name) for names in groups.values() for name in names}
     data = {name: _data_of(host) for name, host in hosts.items()}
     for name, values in data.items():
-        _check_keys(name, values)
+        _check_keys(name, values, RUN_KEYS & inventory.override_data.keys())
     settings = _common_settings(data)
     return build_cluster(groups, data, settings)
 
@@ -281,8 +283,8 @@ def _data_of(host: Host) -> dict[str, Any]:
     return data
 
 
-def _check_keys(name: str, values: Iterable[str]) -> None:
-    known = NODE_KEYS | Settings.model_fields.keys()
+def _check_keys(name: str, values: Iterable[str], asked: Iterable[str]) -> None:
+    known = NODE_KEYS | Settings.model_fields.keys() | set(asked)
     for key in values:
         if key not in known and not key.startswith(CONNECTOR_PREFIXES):
             raise InputError(

@@ -27,10 +27,10 @@ def set_up_databases() -> None:
         return
     _configure_server(cluster, node)
     if node == cluster.master:
-        _make_accounts(cluster, node)
+        make_accounts(cluster, node)
     else:
         _replicate(cluster, node)
-        _make_accounts(cluster, node)
+        make_accounts(cluster, node)
 
 
 def _configure_server(cluster: Cluster, node: Node) -> None:
@@ -56,7 +56,8 @@ def _configure_server(cluster: Cluster, node: Node) -> None:
     )
 
 
-def _make_accounts(cluster: Cluster, node: Node) -> None:
+def make_accounts(cluster: Cluster, node: Node) -> None:
+    """Bring the accounts of one server into the wanted state."""
     mysql.accounts(
         name="Make the accounts of the slaves and of Open-Xchange",
         wanted=wanted_accounts(cluster),
@@ -95,11 +96,17 @@ def wanted_accounts(cluster: Cluster) -> list[mysql.WantedAccount]:
 
 def _replicate(cluster: Cluster, node: Node) -> None:
     master = cluster.master
-    password = secrets.load(cluster.settings.secrets_file).get(secrets.REPLICATION)
     mysql.replica(
         name="Replicate from the master",
-        source=mysql.Source(master.name, master.address, cluster.settings.mysql_port, REPLICATION_USER, password),
+        source=source_of(cluster),
         master_host=master.inventory_name,
         master_option_file=master.mysql_option_file,
         option_file=node.mysql_option_file,
     )
+
+
+def source_of(cluster: Cluster) -> mysql.Source:
+    """Return what the slaves replicate from."""
+    master = cluster.master
+    password = secrets.load(cluster.settings.secrets_file).get(secrets.REPLICATION)
+    return mysql.Source(master.name, master.address, cluster.settings.mysql_port, REPLICATION_USER, password)

@@ -32,7 +32,7 @@ def prepare_hosts() -> None:
     cluster = cluster_of(inventory)
     node = cluster.node_of(host)
     settings = cluster.settings
-    _end_run_on_failure()
+    end_run_on_failure()
     _check_reachable()
     _check_secrets(cluster)
     user = USER if needs_user(cluster, node) else ""
@@ -55,7 +55,7 @@ def prepare_hosts() -> None:
     )
 
 
-def _end_run_on_failure() -> None:
+def end_run_on_failure() -> None:
     """Let a host that fails end the run after that operation: nothing is built on what is not there."""
     # Not `pyinfra.config`: that is a copy which is forgotten when the operations run. Locked, or it is reset.
     state.config.FAIL_PERCENT = 0
@@ -80,7 +80,7 @@ def packages_of(cluster: Cluster, node: Node) -> list[str]:
     """Return all packages of a host, so that one installation brings them."""
     packages = ["python3"]
     if node in cluster.databases:
-        packages += ["mariadb-server", "python3-pymysql"]
+        packages += ["mariadb-server", "python3-pymysql", "mariadb-backup", "socat"]
     if node == cluster.filestore:
         packages += NFS_SERVER_PACKAGES[cluster.settings.nfs_server]
     if "groupware" in node.groups:

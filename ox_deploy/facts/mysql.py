@@ -45,16 +45,24 @@ class Account(_Answer):
 
 
 class BinaryLog(_Answer):
-    """Where the binary log stands; `complete` if it holds all that was ever written to this server."""
+    """Where the binary log stands; `complete` if it holds all that was ever written to this server.
+
+    `files` are those that are still there, in their order.
+    """
 
     file: str
     position: int
     first_file: str
     complete: bool
+    files: list[str] = []
 
 
 class Replica(_Answer):
-    """Where a server replicates from and how it goes; `seconds_behind` is None while a thread stands still."""
+    """Where a server replicates from and how it goes; `seconds_behind` is None while a thread stands still.
+
+    `file` and `position` are those of what was executed last, `read_file` is the one that it would read next: "" if
+    that is not known, and nothing of these is asked from the master if `gtid` is set.
+    """
 
     host: str
     port: int
@@ -68,12 +76,16 @@ class Replica(_Answer):
     master_server_id: int
     password: Fingerprint | None
     seconds_behind: int | None = None
+    read_file: str = ""
+    gtid: bool = False
+    io_errno: int = 0
 
 
 class MysqlStatus(_Answer):
-    """One server. Everything but `state` and `error` is empty unless the state is RUNNING.
+    """One server. Everything but `state`, `error` and `seeding` is empty unless the state is RUNNING.
 
     `gtid_state` has the last transaction in the binary log by MariaDB's domain and server, such as `{"0-1": 345}`.
+    `seeding` is set from the first byte of a seeding to its end, also if it died half way.
     """
 
     state: ServerState = ServerState.NOT_INSTALLED
@@ -85,6 +97,7 @@ class MysqlStatus(_Answer):
     binary_log: BinaryLog | None = None
     replica: Replica | None = None
     gtid_state: dict[str, int] = {}
+    seeding: bool = False
 
 
 class Mysql(JsonFact[MysqlStatus]):

@@ -13,6 +13,7 @@ from pyinfra.api import StringCommand, operation
 from pyinfra.context import state
 
 from ox_deploy import ahead
+from ox_deploy.errant import own_transactions
 from ox_deploy.facts.base import PeerUnreachable, Question, ask, ask_peer
 from ox_deploy.facts.mysql import Account, Grant, Mysql, MysqlStatus, Replica, ServerState
 from ox_deploy.operations.stop import stop
@@ -188,16 +189,22 @@ def accounts(
 
 
 def _drop(account: Account) -> Statement:
-    return Statement(
-        f"drop '{account.user}'@'{account.host}'", "DROP USER IF EXISTS %s@%s", (account.user, account.host)
-    )
+    return drop_account(account.user, account.host)
+
+
+def drop_account(user: str, address: str) -> Statement:
+    """Return what drops an account if it is there."""
+    return Statement(f"drop '{user}'@'{address}'", "DROP USER IF EXISTS %s@%s", (user, address))
 
 
 def _run(statements: Sequence[Statement], replicate: bool, option_file: str | None) -> StringCommand:
-    listed: list[dict[str, Any]] = [
-        {"label": statement.label, "sql": statement.sql, "values": statement.values} for statement in statements
-    ]
-    return order("mysql_run", {"statements": listed, "replicate": replicate, "option_file": option_file})
+    job = {"statements": listed(statements), "replicate": replicate, "option_file": option_file}
+    return order("mysql_run", job)
+
+
+def listed(statements: Sequence[Statement]) -> list[dict[str, Any]]:
+    """Return statements as a program takes them."""
+    return [{"label": each.label, "sql": each.sql, "values": each.values} for each in statements]
 
 
 class Situation(Enum):
@@ -206,22 +213,39 @@ class Situation(Enum):
     HEALTHY = "replicates"
     FRESH = "is empty and the master's binary log holds everything"
     FRESH_PAIR = "is empty and so is the master"
-    STOPPED = "is set up but does not read from its master"
+    CAN_CATCH_UP = "is stopped, and its master still has all that it lacks"
     OTHER_PASSWORD = "logs in at the master with another password"  # noqa: S105 - not a password
     NEEDS_SEED = "is empty while the master has data that its binary log no longer holds"
     HAS_DATA = "has databases of its own but does not replicate"
     BROKEN = "stopped with an error"
+    PURGED = "lacks what its master's binary log no longer holds"
+    ERRANT = "has transactions that its master does not have"
+    HALF_SEEDED = "is half seeded"
+    UNKNOWN = "is in a state that is not known here"
     OTHER_MASTER = "replicates from another master"
     SAME_SERVER_ID = "has the server id of its master"
+    SAME_SERVER_ID_AS_SLAVE = "has the server id of another slave"
     NO_BINARY_LOG = "has a master that writes no binary log"
 
 
+SEED = "pyinfra -y inventory.py ox_deploy.deploys.seed.seed --data seed_slave={name}"
+OVERWRITE = SEED + " --data overwrite_slave={name}"
+
 _REMEDIES = {
-    Situation.NEEDS_SEED: "seed it from the master (dump with coordinates) and start replication by hand",
-    Situation.HAS_DATA: "drop what is on it if it is not needed, or take it out of `db_slave`",
-    Situation.BROKEN: "put right what the error names, then run `START SLAVE`",
-    Situation.OTHER_MASTER: "correct `db_master`, or run `STOP SLAVE; RESET SLAVE ALL` there",
+    Situation.NEEDS_SEED: f"seed it (`{SEED}`)",
+    Situation.HAS_DATA: f"take it out of `db_slave`, or have all that is on it replaced by the master's data "
+    f"(`{OVERWRITE}`)",
+    Situation.BROKEN: f"put right what the error names, then run `START SLAVE`, or seed it (`{OVERWRITE}`)",
+    Situation.PURGED: f"seed it (`{OVERWRITE}`)",
+    Situation.ERRANT: "look at them with `mariadb-binlog` there; undo or repeat them on the master and run "
+    f"`RESET MASTER` there, or seed it (`{OVERWRITE}`)",
+    Situation.HALF_SEEDED: f"wait for the end of its seeding, or seed it again (`{SEED}`)",
+    Situation.UNKNOWN: "look at `SHOW SLAVE STATUS` there",
+    Situation.OTHER_MASTER: "correct `db_master`, or run `STOP SLAVE; RESET SLAVE ALL` there and seed it "
+    f"(`{OVERWRITE}`)",
     Situation.SAME_SERVER_ID: "give the host a `server_id` of its own and deploy it",
+    Situation.SAME_SERVER_ID_AS_SLAVE: "look for the other one with `SHOW SLAVE HOSTS` on the master, give each a "
+    "`server_id` of its own and deploy them",
     Situation.NO_BINARY_LOG: "deploy the master first",
 }
 
@@ -243,15 +267,22 @@ class Source:
     user: str
     password: Secret
 
+    def job(self) -> dict[str, Any]:
+        """Return it as a program takes it, with the password in clear."""
+        login = {"user": self.user, "password": self.password.reveal()}
+        return {"host": self.address, "port": self.port, **login}
+
 
 def recognise(slave: MysqlStatus, master: MysqlStatus, source: Source) -> Situation:
     """Say what a slave is like. Pure: both sides are known, nothing is asked."""
+    if slave.seeding:
+        return Situation.HALF_SEEDED
     if master.binary_log is None:
         return Situation.NO_BINARY_LOG
     if slave.variables["server_id"] == master.variables["server_id"]:
         return Situation.SAME_SERVER_ID
     if slave.replica is not None:
-        return _recognise_replica(slave.replica, source)
+        return _recognise_replica(slave, slave.replica, master, source)
     if slave.databases:
         return Situation.HAS_DATA
     if master.binary_log.complete:
@@ -259,9 +290,13 @@ def recognise(slave: MysqlStatus, master: MysqlStatus, source: Source) -> Situat
     return Situation.NEEDS_SEED if master.databases else Situation.FRESH_PAIR
 
 
-def _recognise_replica(replica: Replica, source: Source) -> Situation:
+def _recognise_replica(slave: MysqlStatus, replica: Replica, master: MysqlStatus, source: Source) -> Situation:
     if (replica.host, replica.port) != (source.address, source.port):
         return Situation.OTHER_MASTER
+    if "same server_uuid/server_id" in replica.io_error:
+        return Situation.SAME_SERVER_ID_AS_SLAVE
+    if _is_purged(replica, master):
+        return Situation.PURGED
     if replica.sql_error:
         return Situation.BROKEN
     known = replica.password
@@ -269,8 +304,29 @@ def _recognise_replica(replica: Replica, source: Source) -> Situation:
         return Situation.OTHER_PASSWORD
     if replica.io_error and replica.io_running == "No":
         return Situation.BROKEN
-    healthy = (replica.io_running, replica.sql_running) == ("Yes", "Yes")
-    return Situation.HEALTHY if healthy else Situation.STOPPED
+    if not {replica.io_running, replica.sql_running} <= _THREAD_STATES:
+        return Situation.UNKNOWN
+    if own_transactions(slave, master):
+        return Situation.ERRANT
+    return Situation.HEALTHY if _runs(replica) else Situation.CAN_CATCH_UP
+
+
+_THREAD_STATES = {"Yes", "No", "Connecting", "Preparing"}
+# What masters say who no longer have what is asked for: the file, or what a GTID stands for.
+_PURGED_WORDS = ("Could not find first log file name", "have been purged")
+
+
+def _is_purged(replica: Replica, master: MysqlStatus) -> bool:
+    if replica.io_running == "Yes":
+        return False
+    if any(words in replica.io_error for words in _PURGED_WORDS):
+        return True
+    files = master.binary_log.files if master.binary_log else []
+    return bool(files and replica.read_file) and not replica.gtid and replica.read_file not in files
+
+
+def _runs(replica: Replica | None) -> bool:
+    return replica is not None and (replica.io_running, replica.sql_running) == ("Yes", "Yes")
 
 
 def _slave_question(option_file: str | None = None, **_: Any) -> Question[MysqlStatus]:
@@ -312,48 +368,55 @@ def replica(
     except PeerUnreachable as error:
         yield stop(str(error))
         return
-    problem = not_ready(slave, host.name) or not_ready(master, master_host)
+    # A slave that is half seeded may not run, and that is the reason.
+    problem = (None if slave.seeding else not_ready(slave, host.name)) or not_ready(master, master_host)
     if problem:
         yield stop(problem) if state.is_executing else StringCommand("true")
         return
     situation = recognise(slave, master, source)
-    if situation is Situation.HEALTHY and slave.variables.get("read_only") == "OFF":
+    # A slave with transactions of its own follows its master all the same, and no deploy could put that right.
+    follows = situation is Situation.HEALTHY or (situation is Situation.ERRANT and _runs(slave.replica))
+    if follows and slave.variables.get("read_only") == "OFF":
         yield order("mysql_run", {"option_file": option_file, "replicate": False, "statements": [_READ_ONLY]})
     elif situation is Situation.HEALTHY:
         host.noop(f"it replicates from {source.name}")
+    elif follows:
+        host.noop(explain(host.name, situation, slave, master))
     elif situation in _REMEDIES:
         if state.is_executing or situation not in _BEFORE_CONFIGURATION:
-            yield stop(explain(host.name, situation, slave))
+            yield stop(explain(host.name, situation, slave, master))
         else:
             yield StringCommand("true")
     else:
         yield _replicate(situation, source, master, option_file)
 
 
-def explain(name: str, situation: Situation, slave: MysqlStatus) -> str:
+def explain(name: str, situation: Situation, slave: MysqlStatus, master: MysqlStatus) -> str:
     """Return the sentence for a situation that has to be put right by a person."""
+    detail = _detail(situation, slave, master)
+    shown = f" ({detail})" if detail else ""
+    return f"{name} {situation.value}{shown}; nothing was changed: {_REMEDIES[situation].format(name=name)}."
+
+
+def _detail(situation: Situation, slave: MysqlStatus, master: MysqlStatus) -> str:
+    if situation is Situation.ERRANT:
+        return ", ".join(own_transactions(slave, master))
+    if situation is Situation.UNKNOWN and slave.replica:
+        return f"Slave_IO_Running is {slave.replica.io_running}, Slave_SQL_Running is {slave.replica.sql_running}"
     errors = (slave.replica.sql_error or slave.replica.io_error) if slave.replica else ""
-    detail = f" ({errors})" if errors else f" ({', '.join(slave.databases)})" if slave.databases else ""
-    return f"{name} {situation.value}{detail}; nothing was changed: {_REMEDIES[situation]}."
+    return errors or ", ".join(slave.databases)
 
 
 def _replicate(situation: Situation, source: Source, master: MysqlStatus, option_file: str | None) -> StringCommand:
     assert master.binary_log is not None
     log = master.binary_log
-    start: dict[str, Any] | None = {
-        "host": source.address,
-        "port": source.port,
-        "user": source.user,
-        "password": source.password.reveal(),
-        "file": None,
-        "position": None,
-    }
+    start: dict[str, Any] | None = source.job() | {"file": None, "position": None}
     assert start is not None
     if situation is Situation.FRESH:
         start |= {"file": log.first_file, "position": 4}
     elif situation is Situation.FRESH_PAIR:
         start |= {"file": log.file, "position": log.position}
-    elif situation is Situation.STOPPED:
+    elif situation is Situation.CAN_CATCH_UP:
         start = None
     job = {
         "source": start,

@@ -4,7 +4,6 @@ import re
 import shutil
 import struct
 
-SYSTEM_DATABASES = {"information_schema", "mysql", "performance_schema", "sys"}
 VARIABLES = ("server_id", "log_bin", "read_only", "datadir", "log_bin_basename", "port", "gtid_binlog_state")
 
 
@@ -64,12 +63,14 @@ def binary_log_of(session, variables, databases):
     status = rows(session, "SHOW MASTER STATUS")
     if not status:
         return None
-    first = rows(session, "SHOW BINARY LOGS")[0]["Log_name"]
+    files = [row["Log_name"] for row in rows(session, "SHOW BINARY LOGS")]
+    first = files[0]
     return {
         "file": status[0]["File"],
         "position": status[0]["Position"],
         "first_file": first,
         "complete": is_complete(session, variables, first, databases),
+        "files": files,
     }
 
 
@@ -111,6 +112,9 @@ def replica_of(session, variables):
         "master_server_id": row.get("Master_Server_Id") or 0,
         "password": stored_password(variables["datadir"]),
         "seconds_behind": row.get("Seconds_Behind_Master"),
+        "read_file": row.get("Master_Log_File") or "",
+        "gtid": row.get("Using_Gtid", "No") != "No",
+        "io_errno": row.get("Last_IO_Errno") or 0,
     }
 
 
@@ -129,14 +133,14 @@ def gtid_state_of(text):
 def mysql_state(wanted):
     """Return all of it."""
     session, problem = open_session(wanted["option_file"])
+    seeding = os.path.exists(os.path.join(STATE_DIRECTORY, "seeding"))
     if session is None:
-        return problem
+        return {**problem, "seeding": seeding}
     with session:
         variables = variables_of(session)
         # MySQL has no such variable.
         gtid_state = gtid_state_of(variables.pop("gtid_binlog_state", ""))
-        listed = rows(session, "SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA")
-        databases = sorted({row["name"] for row in listed} - SYSTEM_DATABASES)
+        databases = user_databases(session)
         return {
             "state": "running",
             "version": rows(session, "SELECT VERSION() AS version")[0]["version"],
@@ -146,4 +150,5 @@ def mysql_state(wanted):
             "binary_log": binary_log_of(session, variables, databases),
             "replica": replica_of(session, variables),
             "gtid_state": gtid_state,
+            "seeding": seeding,
         }

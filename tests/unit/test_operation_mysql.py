@@ -259,9 +259,9 @@ SITUATIONS: dict[str, tuple[MysqlStatus, MysqlStatus, Situation]] = {
     "fresh-pair": (slave(), master(binary_log=PURGED, databases=[]), Situation.FRESH_PAIR),
     "needs-seed": (slave(), master(binary_log=PURGED), Situation.NEEDS_SEED),
     "has-data": (slave(databases=["wiki"]), master(), Situation.HAS_DATA),
-    "stopped": (slave(replica(io_running="No", sql_running="No")), master(), Situation.STOPPED),
-    "io-stopped": (slave(replica(io_running="No")), master(), Situation.STOPPED),
-    "sql-stopped": (slave(replica(sql_running="No")), master(), Situation.STOPPED),
+    "stopped": (slave(replica(io_running="No", sql_running="No")), master(), Situation.CAN_CATCH_UP),
+    "io-stopped": (slave(replica(io_running="No")), master(), Situation.CAN_CATCH_UP),
+    "sql-stopped": (slave(replica(sql_running="No")), master(), Situation.CAN_CATCH_UP),
     "sql-error": (slave(replica(sql_running="No", sql_error="Duplicate entry")), master(), Situation.BROKEN),
     "io-error": (slave(replica(io_running="No", io_error="1236 purged")), master(), Situation.BROKEN),
     "other-password": (

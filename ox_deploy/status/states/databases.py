@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ox_deploy.cluster import Node
+from ox_deploy.errant import own_transactions
 from ox_deploy.facts.mysql import MysqlStatus, Replica, ServerState
 from ox_deploy.findings import Level
 from ox_deploy.status.seen import Seen
@@ -99,7 +100,7 @@ def errant_transactions(picture: Picture) -> Iterator[Problem]:
     if master is None or not master.gtid_state:
         return
     for node, status in _running_slaves(picture):
-        errant = _errant_transactions(status, master)
+        errant = own_transactions(status, master)
         if errant:
             yield Problem(
                 node,
@@ -135,25 +136,3 @@ def _stopped_threads(replica: Replica) -> dict[str, str]:
     if replica.sql_running != "Yes":
         stopped["SQL"] = f"Slave_SQL_Running is {replica.sql_running} ({replica.sql_error or 'without an error'})"
     return stopped
-
-
-def _errant_transactions(slave: MysqlStatus, master: MysqlStatus) -> list[str]:
-    errant = []
-    for origin, number in slave.gtid_state.items():
-        server_id = origin.rpartition("-")[2]
-        if number <= master.gtid_state.get(origin, 0) or _comes_from_master(server_id, slave, master):
-            continue
-        own = ", its own" if server_id == slave.variables.get("server_id") else ""
-        at_master = f"has {origin}-{master.gtid_state[origin]}" if origin in master.gtid_state else "has none"
-        errant.append(f"up to {origin}-{number} of server id {server_id}{own} (the master {at_master})")
-    return errant
-
-
-def _comes_from_master(server_id: str, slave: MysqlStatus, master: MysqlStatus) -> bool:
-    """Tell whether a server's transactions come by way of the master, so that the slave may have newer ones.
-
-    The slave may be asked a moment after its master: what is ahead then is the master's own, or what the master
-    replicates from elsewhere.
-    """
-    relays = master.replica is not None and master.replica.sql_running == "Yes"
-    return server_id == master.variables.get("server_id") or (relays and server_id != slave.variables.get("server_id"))
