@@ -100,6 +100,7 @@ def _replicate(cluster: Cluster, node: Node) -> None:
         name="Replicate from the master",
         source=source_of(cluster),
         master_host=master.inventory_name,
+        address=node.address,
         master_option_file=master.mysql_option_file,
         option_file=node.mysql_option_file,
     )

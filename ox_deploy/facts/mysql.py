@@ -78,14 +78,14 @@ class Replica(_Answer):
     seconds_behind: int | None = None
     read_file: str = ""
     gtid: bool = False
-    io_errno: int = 0
 
 
 class MysqlStatus(_Answer):
     """One server. Everything but `state`, `error` and `seeding` is empty unless the state is RUNNING.
 
     `gtid_state` has the last transaction in the binary log by MariaDB's domain and server, such as `{"0-1": 345}`.
-    `seeding` is set from the first byte of a seeding to its end, also if it died half way.
+    `slaves` has the addresses of those that read from here just now, by their server id. `seeding` is set from the
+    first byte of a seeding to its end, also if it died half way.
     """
 
     state: ServerState = ServerState.NOT_INSTALLED
@@ -97,6 +97,7 @@ class MysqlStatus(_Answer):
     binary_log: BinaryLog | None = None
     replica: Replica | None = None
     gtid_state: dict[str, int] = {}
+    slaves: dict[str, str] = {}
     seeding: bool = False
 
 

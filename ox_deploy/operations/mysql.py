@@ -244,8 +244,8 @@ _REMEDIES = {
     Situation.OTHER_MASTER: "correct `db_master`, or run `STOP SLAVE; RESET SLAVE ALL` there and seed it "
     f"(`{OVERWRITE}`)",
     Situation.SAME_SERVER_ID: "give the host a `server_id` of its own and deploy it",
-    Situation.SAME_SERVER_ID_AS_SLAVE: "look for the other one with `SHOW SLAVE HOSTS` on the master, give each a "
-    "`server_id` of its own and deploy them",
+    Situation.SAME_SERVER_ID_AS_SLAVE: "give each a `server_id` of its own in the inventory, restart their servers and "
+    "deploy them",
     Situation.NO_BINARY_LOG: "deploy the master first",
 }
 
@@ -273,14 +273,19 @@ class Source:
         return {"host": self.address, "port": self.port, **login}
 
 
-def recognise(slave: MysqlStatus, master: MysqlStatus, source: Source) -> Situation:
-    """Say what a slave is like. Pure: both sides are known, nothing is asked."""
+def recognise(slave: MysqlStatus, master: MysqlStatus, source: Source, address: str | None = None) -> Situation:
+    """Say what a slave is like. Pure: both sides are known, nothing is asked.
+
+    + address: the slave's, as its master sees it
+    """
     if slave.seeding:
         return Situation.HALF_SEEDED
     if master.binary_log is None:
         return Situation.NO_BINARY_LOG
     if slave.variables["server_id"] == master.variables["server_id"]:
         return Situation.SAME_SERVER_ID
+    if address and reads_under_its_id(slave, master) not in (None, address):
+        return Situation.SAME_SERVER_ID_AS_SLAVE
     if slave.replica is not None:
         return _recognise_replica(slave, slave.replica, master, source)
     if slave.databases:
@@ -290,11 +295,19 @@ def recognise(slave: MysqlStatus, master: MysqlStatus, source: Source) -> Situat
     return Situation.NEEDS_SEED if master.databases else Situation.FRESH_PAIR
 
 
+def reads_under_its_id(slave: MysqlStatus, master: MysqlStatus) -> str | None:
+    """Return who else reads from the master under the slave's server id just now, if the slave itself does not.
+
+    Two with the same id drive each other out, and neither names the reason.
+    """
+    if slave.replica and slave.replica.io_running == "Yes":
+        return None
+    return master.slaves.get(slave.variables["server_id"])
+
+
 def _recognise_replica(slave: MysqlStatus, replica: Replica, master: MysqlStatus, source: Source) -> Situation:
     if (replica.host, replica.port) != (source.address, source.port):
         return Situation.OTHER_MASTER
-    if "same server_uuid/server_id" in replica.io_error:
-        return Situation.SAME_SERVER_ID_AS_SLAVE
     if _is_purged(replica, master):
         return Situation.PURGED
     if replica.sql_error:
@@ -344,6 +357,7 @@ def _master_question(
 def replica(
     source: Source,
     master_host: str,
+    address: str | None = None,
     master_option_file: str | None = None,
     option_file: str | None = None,
 ) -> Generator[StringCommand, None, None]:
@@ -351,6 +365,7 @@ def replica(
     Make this server replicate from its master and wait until it has caught up.
 
     + source: the master's address and the account to read it with
+    + address: this server's address, as its master sees it
     + master_host: the master's name in the inventory; it is asked for its binary log position, never changed
     + master_option_file, option_file: root-only option files, where root cannot log in over the socket
 
@@ -373,7 +388,7 @@ def replica(
     if problem:
         yield stop(problem) if state.is_executing else StringCommand("true")
         return
-    situation = recognise(slave, master, source)
+    situation = recognise(slave, master, source, address)
     # A slave with transactions of its own follows its master all the same, and no deploy could put that right.
     follows = situation is Situation.HEALTHY or (situation is Situation.ERRANT and _runs(slave.replica))
     if follows and slave.variables.get("read_only") == "OFF":
@@ -399,6 +414,8 @@ def explain(name: str, situation: Situation, slave: MysqlStatus, master: MysqlSt
 
 
 def _detail(situation: Situation, slave: MysqlStatus, master: MysqlStatus) -> str:
+    if situation is Situation.SAME_SERVER_ID_AS_SLAVE:
+        return f"{slave.variables['server_id']}, under which {reads_under_its_id(slave, master)} reads"
     if situation is Situation.ERRANT:
         return ", ".join(own_transactions(slave, master))
     if situation is Situation.UNKNOWN and slave.replica:

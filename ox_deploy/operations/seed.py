@@ -29,6 +29,7 @@ from ox_deploy.operations.mysql import (
     explain,
     listed,
     not_ready,
+    reads_under_its_id,
     recognise,
 )
 from ox_deploy.operations.stop import stop
@@ -74,7 +75,7 @@ def refusal(plan: Plan, slave: Side, master: Side) -> str | None:
     problem = not_ready(master.status, master.name) or (None if half_seeded else not_ready(slave.status, slave.name))
     return (
         problem
-        or _wrong_server(slave, master)
+        or _wrong_server(plan, slave, master)
         or _missing_programs(slave)
         or _missing_programs(master)
         or _cannot_be_copied(plan, slave, master)
@@ -82,14 +83,19 @@ def refusal(plan: Plan, slave: Side, master: Side) -> str | None:
     )
 
 
-def _wrong_server(slave: Side, master: Side) -> str | None:
+def _wrong_server(plan: Plan, slave: Side, master: Side) -> str | None:
     for side in (slave, master):
         if side.status.version and "MariaDB" not in side.status.version:
             return f"{side.name} runs {side.status.version}; only a MariaDB server can be seeded from another one."
     if master.status.binary_log is None:
         return explain(slave.name, Situation.NO_BINARY_LOG, slave.status, master.status)
-    if slave.status.variables.get("server_id") == master.status.variables["server_id"]:
+    # Of a server that is down, nothing but this is known: it is half seeded.
+    if not slave.status.variables:
+        return None
+    if slave.status.variables["server_id"] == master.status.variables["server_id"]:
         return explain(slave.name, Situation.SAME_SERVER_ID, slave.status, master.status)
+    if reads_under_its_id(slave.status, master.status) not in (None, plan.address):
+        return explain(slave.name, Situation.SAME_SERVER_ID_AS_SLAVE, slave.status, master.status)
     return None
 
 
@@ -290,7 +296,7 @@ class _Seeding:
     def _verify(self) -> None:
         """Raises OperationError unless the slave is a healthy one."""
         slave, master = self._sides()
-        situation = recognise(slave.status, master.status, self.plan.source)
+        situation = recognise(slave.status, master.status, self.plan.source, self.plan.address)
         if situation is not Situation.HEALTHY:
             raise OperationError(explain(host.name, situation, slave.status, master.status))
 

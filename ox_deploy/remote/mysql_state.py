@@ -114,7 +114,6 @@ def replica_of(session, variables):
         "seconds_behind": row.get("Seconds_Behind_Master"),
         "read_file": row.get("Master_Log_File") or "",
         "gtid": row.get("Using_Gtid", "No") != "No",
-        "io_errno": row.get("Last_IO_Errno") or 0,
     }
 
 
@@ -150,5 +149,6 @@ def mysql_state(wanted):
             "binary_log": binary_log_of(session, variables, databases),
             "replica": replica_of(session, variables),
             "gtid_state": gtid_state,
+            "slaves": {str(row["Server_id"]): row["Host"] for row in rows(session, "SHOW SLAVE HOSTS")},
             "seeding": seeding,
         }

@@ -13,6 +13,7 @@ DUMP = [
     "--events",
     "--triggers",
     "--hex-blob",
+    "--dump-history",
     "--no-tablespaces",
     "--max-allowed-packet=1G",
 ]
@@ -87,8 +88,12 @@ def settings(session, wanted):
     set_all(session, wanted)
     try:
         yield
-    finally:
-        set_all(session, before)
+    except Exception:
+        # The server may be gone; what is told is why, and it starts with its own settings again.
+        with contextlib.suppress(Exception):
+            set_all(session, before)
+        raise
+    set_all(session, before)
 
 
 def set_all(session, values):

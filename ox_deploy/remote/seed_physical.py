@@ -104,16 +104,16 @@ def change_over(datadir):
     """Let the server run on the new directory; if it does not, on the old one as before."""
     new, old, gone = (datadir + end for end in (NEW, OLD, GONE))
     adapt(new, datadir)
-    # No deploy starts the server meanwhile.
-    lock = only_one()
-    run_or_fail(["systemctl", "stop", SERVICE])
-    os.rename(datadir, old)
-    os.rename(new, datadir)
-    if run(["systemctl", "start", SERVICE]).returncode:
-        recover()
-        fail("the server does not start on its master's data, and runs on its own again; see `journalctl -u mariadb`")
-    os.rename(old, gone)
-    lock.close()
+    # With the lock, so that no deploy starts the server meanwhile.
+    with only_one():
+        run_or_fail(["systemctl", "stop", SERVICE])
+        os.rename(datadir, old)
+        os.rename(new, datadir)
+        if run(["systemctl", "start", SERVICE]).returncode:
+            recover()
+            text = "the server does not start on its master's data, and runs on its own again; see `journalctl -u {}`"
+            fail(text.format(SERVICE))
+        os.rename(old, gone)
     shutil.rmtree(gone)
 
 
