@@ -51,7 +51,8 @@ class ServerSurvey(JsonFact[Survey]):
 class SeedState(_Answer):
     """How far a host's part of a seeding is: what its program wrote last.
 
-    `active` tells whether the program runs, `marked` whether this is a slave that has not all of its data yet.
+    `active` tells whether the program runs, `marked` whether this is a slave that has not all of its data yet, and
+    `to` is on a master the address of the slave that it sends to.
     """
 
     active: bool = False
@@ -61,6 +62,7 @@ class SeedState(_Answer):
     error: str = ""
     done: bool = False
     summary: str = ""
+    to: str = ""
 
 
 class Seeding(JsonFact[SeedState]):

@@ -194,7 +194,7 @@ class _Seeding:
     def check(self) -> tuple[Side, Side]:
         """Return both sides; raises OperationError if the slave must not be seeded."""
         slave, master = self._sides()
-        sentence = None if self.under_way() else refusal(self.plan, slave, master)
+        sentence = None if self.under_way() else refusal(self.plan, slave, master) or self._other_slave()
         if sentence:
             raise OperationError(sentence)
         return slave, master
@@ -230,6 +230,15 @@ class _Seeding:
         found = ask_peer(host, self.master_host, status), ask_peer(host, self.master_host, survey)
         return slave, Side(self.master_host, *found)
 
+    def _other_slave(self) -> str | None:
+        sender = self._sender()
+        if self.plan.method == "logical" or not sender.active or sender.to == self.plan.address:
+            return None
+        return f"{self.master_host} is sending its data to {sender.to}, which has to end first; seed again then."
+
+    def _sender(self) -> SeedState:
+        return ask_peer(host, self.master_host, Question(Seeding))
+
     def _job(self, slave: Side, master: Side, password: Secret, certificate: str) -> dict[str, Any]:
         source, physical = self.plan.source, self.plan.method == "physical"
         contents = sum(each.bytes for each in master.survey.databases)
@@ -263,6 +272,8 @@ class _Seeding:
             "host": self.plan.address,
             "timer": f"ox-seed-account-{self.plan.address}",
             "guarded": guarded,
+            # It may not have noticed yet that nobody listens any more.
+            "stop": self._sender().to == self.plan.address,
             "statements": listed(statements),
             "option_file": self.master_option_file,
         }
@@ -288,7 +299,7 @@ class _Seeding:
     def _why_not(self, found: SeedState) -> str:
         error = found.error or "its unit ox-seed died without a word; seed again"
         if self.plan.method == "physical" and found.stage in ("listens", "copies"):
-            sender: SeedState = ask_peer(host, self.master_host, Question(Seeding))
+            sender = self._sender()
             error += f" ({self.master_host}: {sender.error})" if sender.error else ""
         half = "is half seeded, at" if found.marked else "was not changed:"
         return f"{host.name} {half} `{found.stage}`: {error}."

@@ -1,4 +1,7 @@
-"""Make or drop the account at the master with which a slave is seeded. Never in the binary log: no slave has it."""
+"""Make or drop the account at the master with which a slave is seeded, before and after the seeding.
+
+Never in the binary log: no slave has it.
+"""
 
 # After how many hours the account goes away, whatever became of the seeding.
 GUARD_HOURS = 24
@@ -6,6 +9,8 @@ GUARD_HOURS = 24
 
 def seed_account(job):
     """Run the statements; as long as the account is there, systemd has the order to drop it."""
+    if job["stop"]:
+        run(["systemctl", "stop", "ox-seed"])
     timer = job["timer"]
     run(["systemctl", "stop", timer + ".timer"])
     if job["guarded"]:

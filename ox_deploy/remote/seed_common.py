@@ -20,7 +20,7 @@ def fail(message):
 
 
 class Progress:
-    """What those who wait are told: written once a second by a thread of its own."""
+    """What those who wait are told: written several times a second by a thread of its own."""
 
     def __init__(self):
         self.state = {"stage": "begins", "bytes": 0, "error": "", "done": False, "summary": ""}
@@ -69,7 +69,7 @@ class Progress:
         self.write()
 
     def _report(self):
-        while not self._over.wait(1):
+        while not self._over.wait(0.25):
             self.write()
             if self.children and time.monotonic() - self._moved > STALL_SECONDS:
                 self.stalled = True
@@ -107,9 +107,18 @@ def pour(source, sink, progress):
 
 
 def start(argv, folder, **pipes):
-    """Start a process with large pipes; what it says goes to a file of its name."""
+    """Start a process; what it says goes to a file of its name."""
     with open(os.path.join(folder, argv[0] + ".log"), "w") as log:
-        return subprocess.Popen(argv, stderr=log, pipesize=1 << 20, **pipes)
+        child = subprocess.Popen(argv, stderr=log, **pipes)
+    for pipe in filter(None, (child.stdin, child.stdout)):
+        enlarge(pipe.fileno())
+    return child
+
+
+def enlarge(pipe):
+    """Let a pipe hold more, so that those at its ends wait for each other less; the system may not want to."""
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 1 << 20)
 
 
 def said_by(name, folder):

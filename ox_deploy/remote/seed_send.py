@@ -8,9 +8,11 @@ def seed_send(job):
 
 def send(job, progress, folder):
     """Go through the steps; returns what came of it in words."""
+    progress.state["to"] = job["address"]
     progress.stage("sends")
     marker = private(folder, COMPLETE, "")
     reading, writing = os.pipe()
+    enlarge(writing)
     address = "OPENSSL:{}:{},retry=5,interval=1,{}".format(job["address"], PORT, tls(folder, job["certificate"]))
     connection = start(["socat", "-u", "-T", str(SILENCE_SECONDS), "-", address], folder, stdin=reading)
     os.close(reading)

@@ -66,6 +66,7 @@ LINK_STATES: dict[Kind, LinkStates] = {
         source={"master unreachable": "master down"},
         target={
             "database server down": "server down",
+            "slave half seeded": "half seeded",
             "slave stopped": "",
             "slave lagging": "",
             "errant transactions": "errant transactions",

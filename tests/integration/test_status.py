@@ -50,6 +50,12 @@ def disable(value: int) -> str:
 
 FAULTS = {
     "slave stopped": Fault("dbslave", "mariadb -e 'STOP SLAVE SQL_THREAD'", (("slave stopped", "dbslave"),)),
+    "slave half seeded": Fault(
+        "dbslave",
+        "touch /var/lib/ox-deploy/seeding",
+        (("slave half seeded", "dbslave"),),
+        "rm /var/lib/ox-deploy/seeding",
+    ),
     "slave writable": Fault("dbslave", "mariadb -e 'SET GLOBAL read_only = 0'", (("slave writable", "dbslave"),)),
     "errant transactions": Fault(
         "dbslave",

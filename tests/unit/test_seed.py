@@ -282,6 +282,31 @@ def test_seeding_that_is_under_way_is_waited_for(monkeypatch: pytest.MonkeyPatch
     assert not hosts.at_master[0][1]["guarded"]
 
 
+@pytest.mark.parametrize(
+    ("to", "method", "sentence"),
+    [
+        (
+            "192.0.2.29",
+            "physical",
+            "dbmaster is sending its data to 192.0.2.29, which has to end first; seed again then.",
+        ),
+        ("192.0.2.29", "logical", None),
+        ("192.0.2.22", "physical", None),
+    ],
+)
+def test_master_sends_to_one_slave_at_a_time_and_a_left_sender_is_stopped(
+    monkeypatch: pytest.MonkeyPatch, to: str, method: str, sentence: str | None
+) -> None:
+    hosts = pair(monkeypatch, IDLE, IDLE, DONE)
+    hosts.master.facts[Seeding] = SeedState(active=True, to=to)
+    outcome = run(seeding.from_master, hosts.slave, **ARGUMENTS, method=method)
+    if sentence:
+        assert sentence in outcome.texts[-1]
+        assert hosts.at_master == []
+    else:
+        assert [job["stop"] for program, job in hosts.at_master] == [to == "192.0.2.22"] * 2
+
+
 FAILURES: dict[str, tuple[SeedState, str, str]] = {
     "logical": (
         SeedState(stage="copies", error="the dump broke off; seed again", marked=True),

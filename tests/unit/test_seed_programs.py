@@ -586,6 +586,15 @@ def test_other_values_in_as_many_rows_are_a_difference(logical: Any) -> None:
 # --- account and survey ----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("stop", [True, False])
+def test_sender_that_is_left_is_stopped(stop: bool) -> None:
+    program = load("seed_account")
+    program.run = Commands()
+    program.connect = lambda _: Session()
+    program.seed_account({"timer": "t", "guarded": False, "stop": stop, "statements": [], "option_file": None})
+    assert ("systemctl stop ox-seed" in program.run.lines) is stop
+
+
 @pytest.mark.parametrize("guarded", [True, False])
 def test_account_has_a_timer_that_drops_it(guarded: bool) -> None:
     program = load("seed_account")
@@ -593,7 +602,7 @@ def test_account_has_a_timer_that_drops_it(guarded: bool) -> None:
     session = Session()
     program.connect = lambda _: session
     statements = [{"label": "x", "sql": "DROP USER IF EXISTS %s@%s", "values": ["ox_seed", "192.0.2.22"]}]
-    job = {"user": "ox_seed", "host": "192.0.2.22", "timer": "t", "option_file": None}
+    job = {"user": "ox_seed", "host": "192.0.2.22", "timer": "t", "stop": False, "option_file": None}
     program.seed_account({**job, "guarded": guarded, "statements": statements})
     assert program.run.lines[0] == "systemctl stop t.timer"
     assert any(line.startswith("systemd-run") and "DROP USER" in line for line in program.run.lines) is guarded

@@ -170,6 +170,20 @@ BROKEN: list[tuple[str, Level, str, str, Break]] = [
         lambda p: change_replica(p["dbslave"], io_running="Connecting", io_error="error connecting"),
     ),
     ("slave stopped", CRITICAL, "dbslave", "replication is not set up", never_set_up_slave),
+    (
+        "slave half seeded",
+        CRITICAL,
+        "dbslave",
+        "a seeding of it has not come to its end",
+        lambda p: change_server(p["dbslave"], seeding=True),
+    ),
+    (
+        "slave half seeded",
+        CRITICAL,
+        "dbslave",
+        "a seeding of it has not come to its end",
+        lambda p: setattr(p["dbslave"], "mysql", MysqlStatus(state=ServerState.NOT_RUNNING, seeding=True)),
+    ),
     ("slave lagging", WARNING, "dbslave", "61 s behind", lambda p: change_replica(p["dbslave"], seconds_behind=61)),
     (
         "slave writable",

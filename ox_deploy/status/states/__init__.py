@@ -22,6 +22,7 @@ STATES: list[State] = [
     hosts.clock_differs,
     databases.master_unreachable,
     databases.database_server_down,
+    databases.slave_half_seeded,
     databases.slave_stopped,
     databases.slave_lagging,
     databases.slave_writable,

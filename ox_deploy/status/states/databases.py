@@ -8,6 +8,7 @@ from ox_deploy.cluster import Node
 from ox_deploy.errant import own_transactions
 from ox_deploy.facts.mysql import MysqlStatus, Replica, ServerState
 from ox_deploy.findings import Level
+from ox_deploy.operations.mysql import SEED
 from ox_deploy.status.seen import Seen
 from ox_deploy.status.states.base import Picture, Problem, state
 
@@ -39,6 +40,20 @@ def database_server_down(picture: Picture) -> Iterator[Problem]:
     for seen in picture.answering(picture.cluster.slaves):
         if running_server(seen) is None:
             yield Problem(seen.node, _why_no_server(seen), "the database server runs and can be asked")
+
+
+@state(
+    "slave half seeded",
+    Level.CRITICAL,
+    "wait for the end of its seeding (`systemctl status ox-seed` there), or seed it again "
+    f"(`{SEED.format(name='<slave>')}`)",
+)
+def slave_half_seeded(picture: Picture) -> Iterator[Problem]:
+    """Find slaves that do not have all of their master's data yet, whether that still comes or not."""
+    for seen in picture.answering(picture.cluster.slaves):
+        if seen.mysql and seen.mysql.seeding:
+            found = "a seeding of it has not come to its end"
+            yield Problem(seen.node, found, "it has all of its master's data")
 
 
 @state(
