@@ -40,7 +40,7 @@ USER = "ox_seed"
 # To read everything, and to tell the position of what was read.
 PRIVILEGES = frozenset({"SELECT", "SHOW VIEW", "TRIGGER", "EVENT", "BINLOG MONITOR"})
 METHODS = ("logical", "physical")
-POLL_SECONDS = 1
+POLL_SECONDS = 0.5
 # A line of progress comes with each stage, and after so many seconds.
 SHOW_SECONDS = 5
 # The name in the certificate of the connection; remote/seed_stream.py has it, too.
@@ -220,15 +220,15 @@ class _Seeding:
         self._verify()
 
     def _sides(self) -> tuple[Side, Side]:
-        def questions(option_file: str | None) -> tuple[Question[MysqlStatus], Question[Survey]]:
-            return Question(Mysql, users=[], option_file=option_file), Question(ServerSurvey, option_file=option_file)
+        slave, master = self._servers()
+        here = ask(host, Question(ServerSurvey, option_file=self.option_file))
+        there = ask_peer(host, self.master_host, Question(ServerSurvey, option_file=self.master_option_file))
+        return Side(host.name, slave, here), Side(self.master_host, master, there)
 
+    def _servers(self) -> tuple[MysqlStatus, MysqlStatus]:
         # The slave first: what it has of its master's, the master has then.
-        status, survey = questions(self.option_file)
-        slave = Side(host.name, ask(host, status), ask(host, survey))
-        status, survey = questions(self.master_option_file)
-        found = ask_peer(host, self.master_host, status), ask_peer(host, self.master_host, survey)
-        return slave, Side(self.master_host, *found)
+        slave = ask(host, Question(Mysql, users=[], option_file=self.option_file))
+        return slave, ask_peer(host, self.master_host, Question(Mysql, users=[], option_file=self.master_option_file))
 
     def _other_slave(self) -> str | None:
         sender = self._sender()
@@ -306,10 +306,10 @@ class _Seeding:
 
     def _verify(self) -> None:
         """Raises OperationError unless the slave is a healthy one."""
-        slave, master = self._sides()
-        situation = recognise(slave.status, master.status, self.plan.source, self.plan.address)
+        slave, master = self._servers()
+        situation = recognise(slave, master, self.plan.source, self.plan.address)
         if situation is not Situation.HEALTHY:
-            raise OperationError(explain(host.name, situation, slave.status, master.status))
+            raise OperationError(explain(host.name, situation, slave, master))
 
 
 def _state() -> SeedState:
