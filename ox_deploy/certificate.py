@@ -1,10 +1,21 @@
-"""A look at the web host's certificate and key before they are sent to it."""
+"""A look at the web host's certificate and key before they are sent to it, and certificates for one moment."""
 
 from __future__ import annotations
 
+import datetime
+
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+from cryptography.x509.oid import NameOID
 
 from ox_deploy.errors import InputError
 
@@ -32,3 +43,23 @@ def check_pair(certificate: str, key: str) -> None:
         raise InputError(
             "group_data/all.py: `web_certificate_key` is not the key of `web_certificate`; name the right one of each."
         )
+
+
+def one_time_pair(name: str) -> str:
+    """Return a new key and its self-signed certificate as PEM text, valid for two days on clocks that differ by one."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - day)
+        .not_valid_after(now + 2 * day)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return (private + certificate.public_bytes(Encoding.PEM)).decode()

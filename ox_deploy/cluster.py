@@ -26,7 +26,7 @@ NODE_KEYS = {
     "mysql_settings",
     "mysql_option_file",
 }
-# What is said for one run with `--data`, and holds for that one only.
+# What is asked for one run with `--data`; in the inventory or in group_data it would hold for ever.
 RUN_OPTIONS = frozenset({"seed_slave", "seed_method", "overwrite_slave", "new_master", "accept_loss", "max_lag"})
 # Keys that pyinfra and its connectors read from the same data.
 CONNECTOR_PREFIXES = ("_", "ssh_", "docker_", "dockerssh_", "podman_", "vagrant_", "lxd_")
@@ -280,7 +280,7 @@ def _cluster_of(inventory: Inventory) -> Cluster:
     hosts = {name: inventory.get_host(name) for names in groups.values() for name in names}
     data = {name: _data_of(host) for name, host in hosts.items()}
     for name, values in data.items():
-        _check_keys(name, values)
+        _check_keys(name, values, RUN_OPTIONS & inventory.override_data.keys())
     settings = _common_settings(data)
     return build_cluster(groups, data, settings)
 
@@ -305,8 +305,8 @@ def _data_of(host: Host) -> dict[str, Any]:
     return data
 
 
-def _check_keys(name: str, values: Iterable[str]) -> None:
-    known = NODE_KEYS | Settings.model_fields.keys() | RUN_OPTIONS
+def _check_keys(name: str, values: Iterable[str], asked: Iterable[str]) -> None:
+    known = NODE_KEYS | Settings.model_fields.keys() | set(asked)
     for key in values:
         if key not in known and not key.startswith(CONNECTOR_PREFIXES):
             raise InputError(

@@ -34,10 +34,10 @@ def set_up_databases() -> None:
         return
     _configure_server(cluster, node)
     if node == cluster.master:
-        _make_accounts(cluster, node)
+        make_accounts(cluster, node)
     else:
         replicate(cluster, node)
-        _make_accounts(cluster, node)
+        make_accounts(cluster, node)
 
 
 def _check_roles(cluster: Cluster) -> None:
@@ -78,7 +78,8 @@ def _configure_server(cluster: Cluster, node: Node) -> None:
     )
 
 
-def _make_accounts(cluster: Cluster, node: Node) -> None:
+def make_accounts(cluster: Cluster, node: Node) -> None:
+    """Bring the accounts of one server into the wanted state."""
     mysql.accounts(
         name="Make the accounts of the slaves and of Open-Xchange",
         wanted=wanted_accounts(cluster),
@@ -124,14 +125,21 @@ def replication_password(cluster: Cluster) -> secrets.Secret:
 
 def replicate(cluster: Cluster, node: Node, former: Node | None = None) -> None:
     """Let a slave read from the master, also one that still belongs to a `former` master."""
-    master, password = cluster.master, replication_password(cluster)
+    master = cluster.master
     others = [*cluster.databases, *([former] if former else [])]
     mysql.replica(
         name="Replicate from the master",
-        source=mysql.Source(master.name, master.address, cluster.settings.mysql_port, REPLICATION_USER, password),
+        source=source_of(cluster),
         master_host=master.inventory_name,
+        address=node.address,
         master_option_file=master.mysql_option_file,
         option_file=node.mysql_option_file,
         by_gtid=cluster.settings.replication_by == "gtid",
         siblings=[other.address for other in others if other not in (master, node)],
     )
+
+
+def source_of(cluster: Cluster) -> mysql.Source:
+    """Return what the slaves replicate from."""
+    master, password = cluster.master, replication_password(cluster)
+    return mysql.Source(master.name, master.address, cluster.settings.mysql_port, REPLICATION_USER, password)

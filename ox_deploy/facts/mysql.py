@@ -45,18 +45,26 @@ class Account(_Answer):
 
 
 class BinaryLog(_Answer):
-    """Where the binary log stands; `complete` if it holds all that was ever written to this server."""
+    """Where the binary log stands; `complete` if it holds all that was ever written to this server.
+
+    `files` are those that are still there, in their order; `before` are the last transactions that were written before
+    them, by GTID.
+    """
 
     file: str
     position: int
     first_file: str
     complete: bool
+    files: list[str] = []
+    before: str = ""
 
 
 class Replica(_Answer):
     """Where a server replicates from and how it goes; `seconds_behind` is None while a thread stands still.
 
-    `received` is the GTID position up to which it has the master's transactions, if it is `using_gtid`.
+    `received` is the GTID position up to which it has the master's transactions, if it is `using_gtid`. `file` and
+    `position` are those of what was executed last, `read_file` is the one that it would read next: "" if that is not
+    known, and nothing of these is asked from the master if it is `using_gtid`.
     """
 
     host: str
@@ -71,6 +79,7 @@ class Replica(_Answer):
     master_server_id: int
     password: Fingerprint | None
     seconds_behind: int | None = None
+    read_file: str = ""
     using_gtid: bool = False
     received: str = ""
 
@@ -84,10 +93,11 @@ class Gtid(_Answer):
 
 
 class MysqlStatus(_Answer):
-    """One server. Everything but `state` and `error` is empty unless the state is RUNNING.
+    """One server. Everything but `state`, `error` and `seeding` is empty unless the state is RUNNING.
 
     `gtid_state` has the last transaction in the binary log by MariaDB's domain and server, such as `{"0-1": 345}`.
-    `free` is the room for data and binary log in bytes.
+    `free` is the room for data and binary log in bytes. `slaves` has the addresses of those that read from here just
+    now, by their server id. `seeding` is set from the first byte of a seeding to its end, also if it died half way.
     """
 
     state: ServerState = ServerState.NOT_INSTALLED
@@ -101,6 +111,8 @@ class MysqlStatus(_Answer):
     gtid_state: dict[str, int] = {}
     gtid: Gtid = Gtid()
     free: int | None = None
+    slaves: dict[str, str] = {}
+    seeding: bool = False
 
 
 class Mysql(JsonFact[MysqlStatus]):

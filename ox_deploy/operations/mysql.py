@@ -14,7 +14,7 @@ from pyinfra.context import state
 
 from ox_deploy import ahead, transactions
 from ox_deploy.facts.base import PeerUnreachable, Question, ask, ask_peer
-from ox_deploy.facts.mysql import Account, Grant, Mysql, MysqlStatus, Replica, ServerState
+from ox_deploy.facts.mysql import Account, BinaryLog, Grant, Mysql, MysqlStatus, Replica, ServerState
 from ox_deploy.operations.stop import stop
 from ox_deploy.remote import order
 from ox_deploy.secrets import Secret
@@ -188,16 +188,22 @@ def accounts(
 
 
 def _drop(account: Account) -> Statement:
-    return Statement(
-        f"drop '{account.user}'@'{account.host}'", "DROP USER IF EXISTS %s@%s", (account.user, account.host)
-    )
+    return drop_account(account.user, account.host)
+
+
+def drop_account(user: str, address: str) -> Statement:
+    """Return what drops an account if it is there."""
+    return Statement(f"drop '{user}'@'{address}'", "DROP USER IF EXISTS %s@%s", (user, address))
 
 
 def _run(statements: Sequence[Statement], replicate: bool, option_file: str | None) -> StringCommand:
-    listed: list[dict[str, Any]] = [
-        {"label": statement.label, "sql": statement.sql, "values": statement.values} for statement in statements
-    ]
-    return order("mysql_run", {"statements": listed, "replicate": replicate, "option_file": option_file})
+    job = {"statements": listed(statements), "replicate": replicate, "option_file": option_file}
+    return order("mysql_run", job)
+
+
+def listed(statements: Sequence[Statement]) -> list[dict[str, Any]]:
+    """Return statements as a program takes them."""
+    return [{"label": each.label, "sql": each.sql, "values": each.values} for each in statements]
 
 
 class Situation(Enum):
@@ -206,26 +212,44 @@ class Situation(Enum):
     HEALTHY = "replicates"
     FRESH = "is empty and the master's binary log holds everything"
     FRESH_PAIR = "is empty and so is the master"
-    STOPPED = "is set up but does not read from its master"
     FORMER_MASTER = "was the master, and has nothing that the master lacks"
     MOVED = "replicates from another of our database hosts"
+    CAN_CATCH_UP = "is stopped, and its master still has all that it lacks"
     OTHER_PASSWORD = "logs in at the master with another password"  # noqa: S105 - not a password
     NEEDS_SEED = "is empty while the master has data that its binary log no longer holds"
     DIVERGED = "was the master, and has transactions that the master lacks"
     HAS_DATA = "has databases of its own but does not replicate"
     BROKEN = "stopped with an error"
+    PURGED = "lacks what its master's binary log no longer holds"
+    ERRANT = "has transactions that its master does not have"
+    HALF_SEEDED = "is half seeded"
+    UNKNOWN = "is in a state that is not known here"
     OTHER_MASTER = "replicates from another master"
     SAME_SERVER_ID = "has the server id of its master"
+    SAME_SERVER_ID_AS_SLAVE = "has the server id of another slave"
     NO_BINARY_LOG = "has a master that writes no binary log"
 
 
+SEED = "pyinfra -y inventory.py ox_deploy.deploys.seed.seed --data seed_slave={name}"
+OVERWRITE = SEED + " --data overwrite_slave={name}"
+
 _REMEDIES = {
-    Situation.NEEDS_SEED: "seed it from the master (dump with coordinates) and start replication by hand",
-    Situation.DIVERGED: "look at them there with `mariadb-binlog`, repeat on the master what is needed, then seed it",
-    Situation.HAS_DATA: "drop what is on it if it is not needed, or take it out of `db_slave`",
-    Situation.BROKEN: "put right what the error names, then run `START SLAVE`",
-    Situation.OTHER_MASTER: "correct `db_master`, or run `STOP SLAVE; RESET SLAVE ALL` there",
+    Situation.NEEDS_SEED: f"seed it (`{SEED}`)",
+    Situation.DIVERGED: "look at them there with `mariadb-binlog`, repeat on the master what is needed, then seed it "
+    f"(`{OVERWRITE}`)",
+    Situation.HAS_DATA: f"take it out of `db_slave`, or have all that is on it replaced by the master's data "
+    f"(`{OVERWRITE}`)",
+    Situation.BROKEN: f"put right what the error names, then run `START SLAVE`, or seed it (`{OVERWRITE}`)",
+    Situation.PURGED: f"seed it (`{OVERWRITE}`)",
+    Situation.ERRANT: "look at them with `mariadb-binlog` there; undo or repeat them on the master and run "
+    f"`RESET MASTER` there, or seed it (`{OVERWRITE}`)",
+    Situation.HALF_SEEDED: f"wait for the end of its seeding, or seed it again (`{SEED}`)",
+    Situation.UNKNOWN: "look at `SHOW SLAVE STATUS` there",
+    Situation.OTHER_MASTER: "correct `db_master`, or run `STOP SLAVE; RESET SLAVE ALL` there and seed it "
+    f"(`{OVERWRITE}`)",
     Situation.SAME_SERVER_ID: "give the host a `server_id` of its own and deploy it",
+    Situation.SAME_SERVER_ID_AS_SLAVE: "give each a `server_id` of its own in the inventory, restart their servers and "
+    "deploy them",
     Situation.NO_BINARY_LOG: "deploy the master first",
 }
 
@@ -247,18 +271,37 @@ class Source:
     user: str
     password: Secret
 
+    def job(self) -> dict[str, Any]:
+        """Return it as a program takes it, with the password in clear."""
+        return {"host": self.address, "port": self.port, **self.login()}
 
-def recognise(slave: MysqlStatus, master: MysqlStatus, source: Source, siblings: Sequence[str] = ()) -> Situation:
+    def login(self) -> dict[str, Any]:
+        """Return the account as a program takes it, with the password in clear."""
+        return {"user": self.user, "password": self.password.reveal()}
+
+
+def recognise(
+    slave: MysqlStatus,
+    master: MysqlStatus,
+    source: Source,
+    address: str | None = None,
+    siblings: Sequence[str] = (),
+) -> Situation:
     """Say what a slave is like. Pure: both sides are known, nothing is asked.
 
-    `siblings` are the addresses of the other database hosts; a slave of one of them can be moved to the master.
+    + address: the slave's, as its master sees it
+    + siblings: the addresses of the other database hosts; a slave of one of them can be moved to the master
     """
+    if slave.seeding:
+        return Situation.HALF_SEEDED
     if master.binary_log is None:
         return Situation.NO_BINARY_LOG
     if slave.variables["server_id"] == master.variables["server_id"]:
         return Situation.SAME_SERVER_ID
+    if address and reads_under_its_id(slave, master) not in (None, address):
+        return Situation.SAME_SERVER_ID_AS_SLAVE
     if slave.replica is not None:
-        situation = _recognise_replica(slave.replica, source)
+        situation = _recognise_replica(slave, slave.replica, master, source)
         is_ours = situation is Situation.OTHER_MASTER and slave.replica.host in siblings
         return _recognise_moved(slave, master) if is_ours else situation
     if transactions.was_master(slave, master):
@@ -270,9 +313,21 @@ def recognise(slave: MysqlStatus, master: MysqlStatus, source: Source, siblings:
     return Situation.NEEDS_SEED if master.databases else Situation.FRESH_PAIR
 
 
-def _recognise_replica(replica: Replica, source: Source) -> Situation:
+def reads_under_its_id(slave: MysqlStatus, master: MysqlStatus) -> str | None:
+    """Return who else reads from the master under the slave's server id just now, if the slave itself does not.
+
+    Two with the same id drive each other out, and neither names the reason.
+    """
+    if slave.replica and slave.replica.io_running == "Yes":
+        return None
+    return master.slaves.get(slave.variables["server_id"])
+
+
+def _recognise_replica(slave: MysqlStatus, replica: Replica, master: MysqlStatus, source: Source) -> Situation:
     if (replica.host, replica.port) != (source.address, source.port):
         return Situation.OTHER_MASTER
+    if master.binary_log and _is_purged(replica, slave, master.binary_log):
+        return Situation.PURGED
     if replica.sql_error:
         return Situation.BROKEN
     known = replica.password
@@ -280,8 +335,30 @@ def _recognise_replica(replica: Replica, source: Source) -> Situation:
         return Situation.OTHER_PASSWORD
     if replica.io_error and replica.io_running == "No":
         return Situation.BROKEN
-    healthy = (replica.io_running, replica.sql_running) == ("Yes", "Yes")
-    return Situation.HEALTHY if healthy else Situation.STOPPED
+    if not {replica.io_running, replica.sql_running} <= _THREAD_STATES:
+        return Situation.UNKNOWN
+    if transactions.errant(slave, master):
+        return Situation.ERRANT
+    return Situation.HEALTHY if _runs(replica) else Situation.CAN_CATCH_UP
+
+
+_THREAD_STATES = {"Yes", "No", "Connecting", "Preparing"}
+# What masters say who no longer have what is asked for: the file, or what a GTID stands for.
+_PURGED_WORDS = ("Could not find first log file name", "have been purged")
+
+
+def _is_purged(replica: Replica, slave: MysqlStatus, log: BinaryLog) -> bool:
+    if replica.io_running == "Yes":
+        return False
+    if any(words in replica.io_error for words in _PURGED_WORDS):
+        return True
+    if replica.using_gtid:
+        return transactions.is_purged(replica, slave, log)
+    return bool(log.files and replica.read_file) and replica.read_file not in log.files
+
+
+def _runs(replica: Replica | None) -> bool:
+    return replica is not None and (replica.io_running, replica.sql_running) == ("Yes", "Yes")
 
 
 def _recognise_moved(slave: MysqlStatus, master: MysqlStatus) -> Situation:
@@ -304,6 +381,7 @@ def _master_question(
 def replica(
     source: Source,
     master_host: str,
+    address: str | None = None,
     master_option_file: str | None = None,
     option_file: str | None = None,
     by_gtid: bool = True,
@@ -313,6 +391,7 @@ def replica(
     Make this server replicate from its master and wait until it has caught up.
 
     + source: the master's address and the account to read it with
+    + address: this server's address, as its master sees it
     + master_host: the master's name in the inventory; it is asked for its binary log position, never changed
     + master_option_file, option_file: root-only option files, where root cannot log in over the socket
     + by_gtid: let it keep its place by GTID, or by file and position; a healthy replica is moved to the other way
@@ -334,47 +413,68 @@ def replica(
     except PeerUnreachable as error:
         yield stop(str(error))
         return
-    problem = not_ready(slave, host.name) or not_ready(master, master_host)
+    # A slave that is half seeded may not run, and that is the reason.
+    problem = (None if slave.seeding else not_ready(slave, host.name)) or not_ready(master, master_host)
     if problem:
         yield stop(problem) if state.is_executing else StringCommand("true")
         return
-    situation = recognise(slave, master, source, siblings)
-    if situation is Situation.HEALTHY:
-        yield from _keep_healthy(slave, master, source, option_file, by_gtid)
+    situation = recognise(slave, master, source, address, siblings)
+    # A slave with transactions of its own follows its master all the same, and no deploy could put that right.
+    follows = situation is Situation.HEALTHY or (situation is Situation.ERRANT and _runs(slave.replica))
+    if follows:
+        yield from _keep(situation, slave, master, source, option_file, by_gtid)
     elif situation in _REMEDIES:
         if state.is_executing or situation not in _BEFORE_CONFIGURATION:
-            yield stop(explain(host.name, situation, slave, transactions.errant(slave, master)))
+            yield stop(explain(host.name, situation, slave, master))
         else:
             yield StringCommand("true")
     else:
         yield _replicate(_start(situation, source, slave, master, by_gtid), master, option_file)
         if situation in _NEEDS_GTID and not by_gtid:
-            yield _replicate({"use_gtid": _MODES[False]}, master, option_file)
+            yield _replicate({"use_gtid": GTID_MODES[False]}, master, option_file)
 
 
-def _keep_healthy(
-    slave: MysqlStatus, master: MysqlStatus, source: Source, option_file: str | None, by_gtid: bool
+def _keep(
+    situation: Situation,
+    slave: MysqlStatus,
+    master: MysqlStatus,
+    source: Source,
+    option_file: str | None,
+    by_gtid: bool,
 ) -> Generator[StringCommand, None, None]:
+    """Leave a slave that follows its master where it is."""
     assert slave.replica is not None
     writable = slave.variables.get("read_only") == "OFF"
-    moves = slave.replica.using_gtid != by_gtid and transactions.has_position_in(slave, master)
+    is_healthy = situation is Situation.HEALTHY
+    moves = is_healthy and slave.replica.using_gtid != by_gtid and transactions.has_position_in(slave, master)
     if writable:
         yield order("mysql_run", {"option_file": option_file, "replicate": False, "statements": [_READ_ONLY]})
     if moves:
-        yield _replicate({"use_gtid": _MODES[by_gtid]}, master, option_file)
+        yield _replicate({"use_gtid": GTID_MODES[by_gtid]}, master, option_file)
     if not writable and not moves:
-        host.noop(f"it replicates from {source.name}")
+        host.noop(f"it replicates from {source.name}" if is_healthy else explain(host.name, situation, slave, master))
 
 
-def explain(name: str, situation: Situation, slave: MysqlStatus, errant: Sequence[str] = ()) -> str:
+def explain(name: str, situation: Situation, slave: MysqlStatus, master: MysqlStatus) -> str:
     """Return the sentence for a situation that has to be put right by a person."""
-    errors = (slave.replica.sql_error or slave.replica.io_error) if slave.replica else ", ".join(errant)
-    detail = f" ({errors})" if errors else f" ({', '.join(slave.databases)})" if slave.databases else ""
-    return f"{name} {situation.value}{detail}; nothing was changed: {_REMEDIES[situation]}."
+    detail = _detail(situation, slave, master)
+    shown = f" ({detail})" if detail else ""
+    return f"{name} {situation.value}{shown}; nothing was changed: {_REMEDIES[situation].format(name=name)}."
+
+
+def _detail(situation: Situation, slave: MysqlStatus, master: MysqlStatus) -> str:
+    if situation is Situation.SAME_SERVER_ID_AS_SLAVE:
+        return f"{slave.variables['server_id']}, under which {reads_under_its_id(slave, master)} reads"
+    if situation in (Situation.ERRANT, Situation.DIVERGED):
+        return ", ".join(transactions.errant(slave, master))
+    if situation is Situation.UNKNOWN and slave.replica:
+        return f"Slave_IO_Running is {slave.replica.io_running}, Slave_SQL_Running is {slave.replica.sql_running}"
+    errors = (slave.replica.sql_error or slave.replica.io_error) if slave.replica else ""
+    return errors or ", ".join(slave.databases)
 
 
 # What MASTER_USE_GTID should be, by `by_gtid`.
-_MODES = {True: "slave_pos", False: "no"}
+GTID_MODES = {True: "slave_pos", False: "no"}
 # Another server's file and position say nothing here.
 _NEEDS_GTID = {Situation.FORMER_MASTER, Situation.MOVED}
 
@@ -385,14 +485,12 @@ def _start(
     """Return what remote/mysql_replicate.py should change; None if the replica only has to be started."""
     assert master.binary_log is not None
     log = master.binary_log
-    if situation is Situation.STOPPED:
+    if situation is Situation.CAN_CATCH_UP:
         return None
-    start: dict[str, Any] = {"user": source.user, "password": source.password.reveal()}
     if situation is Situation.OTHER_PASSWORD:
-        return start
-    start |= {"host": source.address, "port": source.port}
+        return source.login()
     by_gtid = by_gtid or situation in _NEEDS_GTID
-    start["use_gtid"] = _MODES[by_gtid]
+    start = source.job() | {"use_gtid": GTID_MODES[by_gtid]}
     if situation is Situation.FORMER_MASTER:
         return start | {"gtid_slave_pos": slave.gtid.binlog}
     if situation is Situation.MOVED:
@@ -408,7 +506,7 @@ def _start(
 def _replicate(start: dict[str, Any] | None, master: MysqlStatus, option_file: str | None) -> StringCommand:
     assert master.binary_log is not None
     log = master.binary_log
-    by_gtid = start is not None and start.get("use_gtid") == _MODES[True]
+    by_gtid = start is not None and start.get("use_gtid") == GTID_MODES[True]
     job = {
         "source": start,
         "target": {"file": log.file, "position": log.position, "gtid": master.gtid.binlog if by_gtid else ""},

@@ -16,6 +16,15 @@ from pyinfra.api import QuoteString, StringCommand
 
 from ox_deploy import ahead
 
+_SEED_SLAVE = [
+    "common",
+    "mysql_common",
+    "mysql_replicate",
+    "seed_common",
+    "seed_accounts",
+    "seed_slave",
+    "seed_compare",
+]
 # What a program uses of the others; their text is put before its own.
 _USES = {
     "answers": ["common"],
@@ -47,6 +56,13 @@ _USES = {
     "verify_route": ["common", "verify_common"],
     "verify_web": ["common", "verify_common", "verify_https"],
     "verify_logins": ["common", "verify_common", "verify_https"],
+    "seed_start": ["common"],
+    "seed_state": ["common"],
+    "seed_survey": ["common", "mysql_common"],
+    "seed_account": ["common", "mysql_common", "mysql_run"],
+    "seed_logical": _SEED_SLAVE,
+    "seed_physical": [*_SEED_SLAVE, "seed_stream"],
+    "seed_send": ["common", "mysql_common", "seed_common", "seed_stream"],
     "openxchange_register": [
         "common",
         "sockets",
@@ -66,8 +82,11 @@ def _source(name: str) -> str:
 
 def _program(name: str, call: str) -> QuoteString:
     """Return the program's text with the call of its main function, which has the program's name."""
-    texts = [_source(f"{part}.py") for part in [*_USES[name], name]]
-    return QuoteString("\n".join([*texts, call.format(f"{name}(arguments())")]))
+    return QuoteString("\n".join([_text(name), call.format(f"{name}(arguments())")]))
+
+
+def _text(name: str) -> str:
+    return "\n".join(_source(f"{part}.py") for part in [*_USES[name], name])
 
 
 class Program(StringCommand):
@@ -107,6 +126,15 @@ def order(name: str, arguments: Mapping[str, Any]) -> StringCommand:
 def command_line(name: str, arguments: Mapping[str, Any]) -> list[str]:
     """Return the command with which a program on the host starts `name`.py beside it; the arguments are shown."""
     return ["python3", "-c", str(_program(name, "{}").obj), json.dumps(arguments)]
+
+
+def seed_order(name: str, arguments: Mapping[str, Any]) -> StringCommand:
+    """Return the command of an operation that starts `name`.py as a systemd unit and does not wait for it.
+
+    Its arguments go the same way as those of an order, and then by a file that only root can read.
+    """
+    call = f"{name}(json.loads({json.dumps(arguments)!r}))"
+    return order("seed_start", {"program": f"{_text(name)}\n{call}\n"})
 
 
 def secret_question(name: str, arguments: Mapping[str, Any]) -> StringCommand:

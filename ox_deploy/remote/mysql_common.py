@@ -1,6 +1,7 @@
 """How the MySQL programs reach the server of their host; its text is put before each of them."""
 
 SOCKET = "/run/mysqld/mysqld.sock"
+SYSTEM_DATABASES = {"information_schema", "mysql", "performance_schema", "sys"}
 
 
 def connect(option_file):
@@ -22,3 +23,10 @@ def rows(session, statement, values=None):
     with session.cursor() as cursor:
         cursor.execute(statement, values)
         return list(cursor.fetchall())
+
+
+def user_databases(session):
+    """Return the names of all databases that are not the server's own."""
+    names = {row["name"] for row in rows(session, "SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA")}
+    # A directory that the server did not make, such as lost+found.
+    return sorted(name for name in names - SYSTEM_DATABASES if not name.startswith("#mysql50#"))

@@ -49,7 +49,9 @@ def wait_until_caught_up(cursor, target, seconds):
             fail("the replica's SQL thread stopped: {} (error {})".format(error, number))
         if status["Slave_IO_Running"] == "Yes" and reached(cursor, target):
             return
-        if status["Slave_IO_Running"] != "Yes" and time.monotonic() > patience:
+        if status["Slave_IO_Running"] == "Yes":
+            patience = time.monotonic() + CONNECT_SECONDS
+        elif time.monotonic() > patience:
             fail(why_not(status, target, CONNECT_SECONDS))
         if status["Last_IO_Errno"] in HOPELESS or time.monotonic() > deadline:
             fail(why_not(status, target, seconds))

@@ -4,7 +4,6 @@ import re
 import shutil
 import struct
 
-SYSTEM_DATABASES = {"information_schema", "mysql", "performance_schema", "sys"}
 VARIABLES = ("server_id", "log_bin", "log_slave_updates", "read_only", "datadir", "log_bin_basename", "port")
 # MySQL has none of these.
 GTID_POSITIONS = {"slave": "gtid_slave_pos", "binlog": "gtid_binlog_pos", "current": "gtid_current_pos"}
@@ -68,21 +67,29 @@ def binary_log_of(session, variables, databases):
     status = rows(session, "SHOW MASTER STATUS")
     if not status:
         return None
-    first = rows(session, "SHOW BINARY LOGS")[0]["Log_name"]
+    files = [row["Log_name"] for row in rows(session, "SHOW BINARY LOGS")]
+    first = files[0]
+    before = gtids_before(session, first)
     return {
         "file": status[0]["File"],
         "position": status[0]["Position"],
         "first_file": first,
-        "complete": is_complete(session, variables, first, databases),
+        "complete": not before and is_complete(variables, first, databases),
+        "files": files,
+        "before": before,
     }
 
 
-def is_complete(session, variables, first, databases):
+def gtids_before(session, first):
+    """Return the last transactions that were written before a file of the binary log, as `0-1-345,0-2-7`."""
+    events = rows(session, "SHOW BINLOG EVENTS IN %s LIMIT 3", [first])
+    lists = [event["Info"] for event in events if event["Event_type"] == "Gtid_list"]
+    return lists[0].strip("[]") if lists else ""
+
+
+def is_complete(variables, first, databases):
     """Tell whether the log holds everything since the server was new: none purged, no database older."""
     if not first.endswith(".000001"):
-        return False
-    events = rows(session, "SHOW BINLOG EVENTS IN %s LIMIT 3", [first])
-    if any(event["Event_type"] == "Gtid_list" and event["Info"] != "[]" for event in events):
         return False
     begun = log_begin(os.path.join(os.path.dirname(variables["log_bin_basename"]), first))
     options = (os.path.join(variables["datadir"], name, "db.opt") for name in databases)
@@ -115,6 +122,7 @@ def replica_of(session, variables):
         "master_server_id": row.get("Master_Server_Id") or 0,
         "password": stored_password(variables["datadir"]),
         "seconds_behind": row.get("Seconds_Behind_Master"),
+        "read_file": row.get("Master_Log_File") or "",
         "using_gtid": row.get("Using_Gtid", "No") != "No",
         "received": row.get("Gtid_IO_Pos", ""),
     }
@@ -142,14 +150,14 @@ def free_bytes(variables):
 def mysql_state(wanted):
     """Return all of it."""
     session, problem = open_session(wanted["option_file"])
+    seeding = os.path.exists(os.path.join(STATE_DIRECTORY, "seeding"))
     if session is None:
-        return problem
+        return {**problem, "seeding": seeding}
     with session:
         variables = variables_of(session)
         gtid_state = gtid_state_of(variables.pop(GTID_STATE, ""))
         positions = {name: variables.pop(variable, "") for name, variable in GTID_POSITIONS.items()}
-        listed = rows(session, "SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA")
-        databases = sorted({row["name"] for row in listed} - SYSTEM_DATABASES)
+        databases = user_databases(session)
         return {
             "state": "running",
             "version": rows(session, "SELECT VERSION() AS version")[0]["version"],
@@ -161,4 +169,6 @@ def mysql_state(wanted):
             "gtid_state": gtid_state,
             "gtid": positions,
             "free": free_bytes(variables),
+            "slaves": {str(row["Server_id"]): row["Host"] for row in rows(session, "SHOW SLAVE HOSTS")},
+            "seeding": seeding,
         }

@@ -73,6 +73,7 @@ LINK_STATES: dict[Kind, LinkStates] = {
         target={
             "database server down": "server down",
             "slave of another master": "of another master",
+            "slave half seeded": "half seeded",
             "slave stopped": "",
             "slave lagging": "",
             "errant transactions": "errant transactions",

@@ -58,6 +58,12 @@ FAKE_CLOCK = (
 REAL_CLOCK = "rm /usr/local/sbin/python3"
 FAULTS = {
     "slave stopped": Fault("dbslave", "mariadb -e 'STOP SLAVE SQL_THREAD'", (("slave stopped", "dbslave"),)),
+    "slave half seeded": Fault(
+        "dbslave",
+        "touch /var/lib/ox-deploy/seeding",
+        (("slave half seeded", "dbslave"),),
+        "rm /var/lib/ox-deploy/seeding",
+    ),
     "slave writable": Fault("dbslave", "mariadb -e 'SET GLOBAL read_only = 0'", (("slave writable", "dbslave"),)),
     "errant transactions": Fault(
         "dbslave",

@@ -46,7 +46,7 @@ def packages(cluster: Cluster) -> dict[str, list[str]]:
 
 def test_each_host_gets_its_packages_in_one_list(guide: Guide) -> None:
     found = packages(guide.build())
-    database_packages = ["python3", "mariadb-server", "python3-pymysql"]
+    database_packages = ["python3", "mariadb-server", "python3-pymysql", "mariadb-backup", "socat"]
     product = PRODUCTS["ox6"]
     assert found["dbslave"] == database_packages
     assert found["dbmaster"] == [*database_packages, "nfs-kernel-server", "nfs-common"]

@@ -222,7 +222,17 @@ def test_servers_own_error_is_told() -> None:
 
 SOURCE = Source("dbmaster", "192.0.2.21", 3306, "replication", Secret(PASSWORD))
 LOG = BinaryLog(file="mysql-bin.000003", position=342, first_file="mysql-bin.000001", complete=True)
-PURGED = BinaryLog(file="mysql-bin.000003", position=342, first_file="mysql-bin.000002", complete=False)
+PURGED = BinaryLog(
+    file="mysql-bin.000003",
+    position=342,
+    first_file="mysql-bin.000002",
+    complete=False,
+    files=["mysql-bin.000002", "mysql-bin.000003"],
+    before="0-1-342",
+)
+ADDRESS = "192.0.2.22"
+# What was written on the slave itself.
+OWN = {"0-1": 7, "0-2": 8}
 
 
 def master(**other: Any) -> MysqlStatus:
@@ -263,11 +273,11 @@ SITUATIONS: dict[str, tuple[MysqlStatus, MysqlStatus, Situation]] = {
     "fresh-pair": (slave(), master(binary_log=PURGED, databases=[]), Situation.FRESH_PAIR),
     "needs-seed": (slave(), master(binary_log=PURGED), Situation.NEEDS_SEED),
     "has-data": (slave(databases=["wiki"]), master(), Situation.HAS_DATA),
-    "stopped": (slave(replica(io_running="No", sql_running="No")), master(), Situation.STOPPED),
-    "io-stopped": (slave(replica(io_running="No")), master(), Situation.STOPPED),
-    "sql-stopped": (slave(replica(sql_running="No")), master(), Situation.STOPPED),
+    "stopped": (slave(replica(io_running="No", sql_running="No")), master(), Situation.CAN_CATCH_UP),
+    "io-stopped": (slave(replica(io_running="No")), master(), Situation.CAN_CATCH_UP),
+    "sql-stopped": (slave(replica(sql_running="No")), master(), Situation.CAN_CATCH_UP),
     "sql-error": (slave(replica(sql_running="No", sql_error="Duplicate entry")), master(), Situation.BROKEN),
-    "io-error": (slave(replica(io_running="No", io_error="1236 purged")), master(), Situation.BROKEN),
+    "io-error": (slave(replica(io_running="No", io_error="1236 impossible position")), master(), Situation.BROKEN),
     "other-password": (
         slave(replica(io_running="Connecting", io_error="1045", password=fingerprint("old"))),
         master(),
@@ -314,12 +324,72 @@ SITUATIONS: dict[str, tuple[MysqlStatus, MysqlStatus, Situation]] = {
     "other-port": (slave(replica(port=3307)), master(), Situation.OTHER_MASTER),
     "same-server-id": (slave(variables={"server_id": "1"}), master(), Situation.SAME_SERVER_ID),
     "no-binary-log": (slave(), master(binary_log=None), Situation.NO_BINARY_LOG),
+    "purged": (
+        slave(replica(io_running="No", read_file="mysql-bin.000001", using_gtid=False)),
+        master(binary_log=PURGED),
+        Situation.PURGED,
+    ),
+    "purged-for-gtid": (
+        slave(replica(io_running="No", io_error="...required binlog files have been purged.")),
+        master(binary_log=PURGED),
+        Situation.PURGED,
+    ),
+    "stopped-within-the-log": (
+        slave(replica(io_running="No", read_file="mysql-bin.000002", using_gtid=False)),
+        master(binary_log=PURGED),
+        Situation.CAN_CATCH_UP,
+    ),
+    "old-file-does-not-matter-with-gtid": (
+        slave(replica(io_running="No", read_file="mysql-bin.000001"), gtid=Gtid(slave="0-1-342")),
+        master(binary_log=PURGED),
+        Situation.CAN_CATCH_UP,
+    ),
+    "purged-for-gtid-before-the-master-says-so": (
+        slave(replica(io_running="No", received="0-1-341"), gtid=Gtid(slave="0-1-340")),
+        master(binary_log=PURGED),
+        Situation.PURGED,
+    ),
+    "received-what-is-purged": (
+        slave(replica(io_running="Connecting", received="0-1-342"), gtid=Gtid(slave="0-1-300")),
+        master(binary_log=PURGED),
+        Situation.CAN_CATCH_UP,
+    ),
+    "same-server-id-as-slave": (
+        slave(replica(io_running="Connecting")),
+        master(slaves={"2": "192.0.2.29"}),
+        Situation.SAME_SERVER_ID_AS_SLAVE,
+    ),
+    "other-slaves-with-other-ids": (
+        slave(replica(io_running="Connecting")),
+        master(slaves={"3": "192.0.2.29", "2": "192.0.2.22"}),
+        Situation.CAN_CATCH_UP,
+    ),
+    "new-slave-with-the-id-of-another": (
+        slave(),
+        master(slaves={"2": "192.0.2.29"}),
+        Situation.SAME_SERVER_ID_AS_SLAVE,
+    ),
+    "the-one-that-reads": (slave(replica()), master(slaves={"2": "192.0.2.22"}), Situation.HEALTHY),
+    "errant": (slave(replica(), gtid_state=OWN), master(gtid_state={"0-1": 7}), Situation.ERRANT),
+    "errant-and-stopped": (
+        slave(replica(io_running="No"), gtid_state=OWN),
+        master(gtid_state={"0-1": 7}),
+        Situation.ERRANT,
+    ),
+    "ahead-of-what-the-master-said": (
+        slave(replica(), gtid_state={"0-1": 9}),
+        master(gtid_state={"0-1": 7}),
+        Situation.HEALTHY,
+    ),
+    "unknown": (slave(replica(io_running="Dreaming")), master(), Situation.UNKNOWN),
+    "half-seeded": (slave(replica(), seeding=True), master(), Situation.HALF_SEEDED),
+    "half-seeded-and-down": (MysqlStatus(seeding=True), master(), Situation.HALF_SEEDED),
 }
 
 
 @pytest.mark.parametrize(("found", "source", "situation"), SITUATIONS.values(), ids=SITUATIONS)
 def test_situation_is_recognised(found: MysqlStatus, source: MysqlStatus, situation: Situation) -> None:
-    assert mysql.recognise(found, source, SOURCE, SIBLINGS) is situation
+    assert mysql.recognise(found, source, SOURCE, ADDRESS, SIBLINGS) is situation
 
 
 def test_every_situation_is_covered() -> None:
@@ -332,7 +402,7 @@ def test_replica_that_cannot_reach_its_master_is_not_healthy(error: str) -> None
     assert mysql.recognise(found, master(), SOURCE) is not Situation.HEALTHY
 
 
-ARGUMENTS: dict[str, Any] = {"source": SOURCE, "master_host": "dbmaster"}
+ARGUMENTS: dict[str, Any] = {"source": SOURCE, "master_host": "dbmaster", "address": ADDRESS}
 
 
 def pair(found: MysqlStatus, source: object) -> FakeHost:
@@ -445,24 +515,55 @@ def test_by_position_a_former_master_is_moved_back_after_it_followed() -> None:
     assert [job["source"] for _, job in jobs] == [start(gtid_slave_pos="0-2-300"), {"use_gtid": "no"}]
 
 
+SEED = "pyinfra -y inventory.py ox_deploy.deploys.seed.seed --data seed_slave=dbslave"
+OVERWRITE = SEED + " --data overwrite_slave=dbslave"
 STOPS: dict[str, str] = {
     "needs-seed": "dbslave is empty while the master has data that its binary log no longer holds; nothing was "
-    "changed: seed it from the master (dump with coordinates) and start replication by hand.",
-    "has-data": "dbslave has databases of its own but does not replicate (wiki); nothing was changed: drop what is on "
-    "it if it is not needed, or take it out of `db_slave`.",
+    f"changed: seed it (`{SEED}`).",
+    "has-data": "dbslave has databases of its own but does not replicate (wiki); nothing was changed: take it out of "
+    f"`db_slave`, or have all that is on it replaced by the master's data (`{OVERWRITE}`).",
     "sql-error": "dbslave stopped with an error (Duplicate entry); nothing was changed: put right what the error "
-    "names, then run `START SLAVE`.",
-    "io-error": "dbslave stopped with an error (1236 purged); nothing was changed: put right what the error names, "
-    "then run `START SLAVE`.",
+    f"names, then run `START SLAVE`, or seed it (`{OVERWRITE}`).",
+    "io-error": "dbslave stopped with an error (1236 impossible position); nothing was changed: put right what the "
+    f"error names, then run `START SLAVE`, or seed it (`{OVERWRITE}`).",
     "former-master-with-more": "dbslave was the master, and has transactions that the master lacks (after 0-2-300 up "
     "to 0-2-301); nothing was changed: look at them there with `mariadb-binlog`, repeat on the master what is needed, "
-    "then seed it.",
+    f"then seed it (`{OVERWRITE}`).",
+    "purged": f"dbslave lacks what its master's binary log no longer holds; nothing was changed: seed it "
+    f"(`{OVERWRITE}`).",
+    "errant-and-stopped": "dbslave has transactions that its master does not have (up to 0-2-8); nothing was changed: "
+    "look at them with `mariadb-binlog` there; undo or repeat them on the master and run `RESET MASTER` there, or seed "
+    f"it (`{OVERWRITE}`).",
+    "half-seeded": "dbslave is half seeded; nothing was changed: wait for the end of its seeding, or seed it again "
+    f"(`{SEED}`).",
+    "half-seeded-and-down": "dbslave is half seeded; nothing was changed: wait for the end of its seeding, or seed it "
+    f"again (`{SEED}`).",
+    "unknown": "dbslave is in a state that is not known here (Slave_IO_Running is Dreaming, Slave_SQL_Running is Yes); "
+    "nothing was changed: look at `SHOW SLAVE STATUS` there.",
+    "same-server-id-as-slave": "dbslave has the server id of another slave (2, under which 192.0.2.29 reads); nothing "
+    "was changed: give each a `server_id` of its own in the inventory, restart their servers and deploy them.",
     "other-master": "dbslave replicates from another master; nothing was changed: correct `db_master`, or run "
-    "`STOP SLAVE; RESET SLAVE ALL` there.",
+    f"`STOP SLAVE; RESET SLAVE ALL` there and seed it (`{OVERWRITE}`).",
     "same-server-id": "dbslave has the server id of its master; nothing was changed: give the host a `server_id` of "
     "its own and deploy it.",
     "no-binary-log": "dbslave has a master that writes no binary log; nothing was changed: deploy the master first.",
 }
+
+
+def test_every_stop_has_its_sentence() -> None:
+    assert {SITUATIONS[name][2] for name in STOPS} == set(mysql._REMEDIES)
+
+
+@pytest.mark.parametrize("read_only", ["ON", "OFF"])
+def test_running_slave_with_transactions_of_its_own_is_told_and_left_alone(read_only: str) -> None:
+    variables = {"server_id": "2", "read_only": read_only}
+    found = slave(replica(), gtid_state=OWN, variables=variables)
+    outcome = both_phases(mysql.replica, pair(found, master(gtid_state={"0-1": 7})), **ARGUMENTS)
+    if read_only == "OFF":
+        assert outcome.job("mysql_run")["statements"][0]["sql"] == "SET GLOBAL read_only = 1"
+    else:
+        outcome.assert_noop()
+        assert "up to 0-2-8" in outcome.noops[0]
 
 
 @pytest.mark.parametrize(("name", "sentence"), STOPS.items(), ids=STOPS)

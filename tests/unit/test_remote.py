@@ -166,14 +166,12 @@ def test_missing_file_reads_as_none(common: Any, tmp_path: Path) -> None:
     ],
 )
 def test_units_are_told_from_systemds_words(common: Any, active: str, enabled: str, state: tuple[bool, bool]) -> None:
-    # This machine may have such a service.
-    common.starts_by_sysv = lambda unit: False
-    common.run = Commands({"systemctl show": shown("mariadb", "apache2", active=active, enabled=enabled)})
     # This machine may have such init scripts.
     common.starts_by_sysv = lambda unit: False
+    common.run = Commands({"systemctl show": shown("first-unit", "second-unit", active=active, enabled=enabled)})
     wanted = {"loaded": True, "active": state[0], "enabled": state[1]}
-    assert common.unit_states(["mariadb", "apache2"]) == {"mariadb": wanted, "apache2": wanted}
-    assert common.run.done[0][-2:] == ["mariadb", "apache2"]
+    assert common.unit_states(["first-unit", "second-unit"]) == {"first-unit": wanted, "second-unit": wanted}
+    assert common.run.done[0][-2:] == ["first-unit", "second-unit"]
 
 
 def test_no_units_ask_nothing(common: Any) -> None:

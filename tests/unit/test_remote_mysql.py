@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ox_deploy import transactions
 from ox_deploy.facts.mysql import MysqlStatus, ServerState
 from tests.unit.programs import Session, load
 
@@ -150,6 +151,7 @@ def answers(folder: Path, **other: Any) -> dict[str, Any]:
             {"Event_type": "Gtid_list", "Info": "[]"},
         ],
         "SHOW SLAVE STATUS": [SLAVE_STATUS],
+        "SHOW SLAVE HOSTS": [{"Server_id": 3, "Host": "192.0.2.23", "Port": 3306, "Master_id": 2}],
     } | other
 
 
@@ -185,10 +187,13 @@ def test_answer_is_what_the_fact_understands(program: Any, tmp_path: Path) -> No
         "position": 342,
         "first_file": "mysql-bin.000001",
         "complete": True,
+        "files": ["mysql-bin.000001", "mysql-bin.000002"],
+        "before": "",
     }
     assert status.replica is not None
     assert status.replica.password is not None
     assert status.replica.password.matches(PASSWORD)
+    assert status.slaves == {"3": "192.0.2.23"}
     assert PASSWORD not in str(document)
     assert HASH not in str(document)
 
@@ -291,6 +296,14 @@ def test_log_is_complete_only_if_nothing_is_older(
     assert status.binary_log.complete is complete
 
 
+def test_last_transactions_before_the_log_are_told(program: Any, tmp_path: Path) -> None:
+    make_files(tmp_path)
+    events = [{"Event_type": "Gtid_list", "Info": "[0-1-5, 0-2-7]"}]
+    _, status = asked(program, Session(answers(tmp_path) | {"SHOW BINLOG EVENTS": events}), [])
+    assert status.binary_log is not None
+    assert transactions.position(status.binary_log.before) == {"0": 7}
+
+
 def test_replica_without_its_file_has_no_known_password(program: Any, tmp_path: Path) -> None:
     assert program.stored_password(str(tmp_path)) is None
 
@@ -319,7 +332,32 @@ def test_reason_for_no_session_is_told(
 
 def test_host_without_server_is_told(program: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program.shutil, "which", lambda name: None)
-    assert program.mysql_state({"users": [], "option_file": None}) == {"state": "not installed"}
+    assert program.mysql_state({"users": [], "option_file": None}) == {"state": "not installed", "seeding": False}
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_slave_that_is_half_seeded_is_told_even_if_its_server_is_down(program: Any, tmp_path: Path, runs: bool) -> None:
+    make_files(tmp_path)
+    program.STATE_DIRECTORY = str(tmp_path)
+    (tmp_path / "seeding").touch()
+    session = Session(answers(tmp_path)) if runs else None
+    program.open_session = lambda _: (session, {"state": "not running"})
+    status = MysqlStatus.model_validate(program.mysql_state({"users": [], "option_file": None}))
+    assert status.seeding
+    assert status.state is (ServerState.RUNNING if runs else ServerState.NOT_RUNNING)
+
+
+def test_directory_that_the_server_did_not_make_is_no_database(program: Any) -> None:
+    session = Session({"SELECT SCHEMA_NAME": [{"name": name} for name in ("#mysql50#lost+found", "sys", "b", "a")]})
+    assert program.user_databases(session) == ["a", "b"]
+
+
+def test_what_the_slave_reads_next_is_told(program: Any, tmp_path: Path) -> None:
+    make_files(tmp_path)
+    columns = {"Master_Log_File": "mysql-bin.000009", "Using_Gtid": "Slave_Pos"}
+    _, status = asked(program, Session(answers(tmp_path) | {"SHOW SLAVE STATUS": [SLAVE_STATUS | columns]}), [])
+    assert status.replica is not None
+    assert (status.replica.read_file, status.replica.using_gtid) == ("mysql-bin.000009", True)
 
 
 # --- statements ------------------------------------------------------------------------------------------

@@ -322,6 +322,7 @@ def test_missing_link_leaves_the_arrows_of_other_pairs_alone(guide: Guide) -> No
         (lambda p: change_replica(p["dbslave"], seconds_behind=75), REPLICATION, "lag 75 s"),
         (lambda p: change_replica(p["dbslave"], sql_running="No", seconds_behind=None), REPLICATION, "stopped"),
         (lambda p: change_server(p["dbslave"], replica=None), REPLICATION, "not set up"),
+        (lambda p: change_server(p["dbslave"], seeding=True), REPLICATION, "lag 0 s, half seeded"),
         (lambda p: change_server(p["dbslave"], gtid_state={"0-2": 9}), REPLICATION, "lag 0 s, errant transactions"),
         (lambda p: setattr(p["dbslave"], "mysql", None), REPLICATION, "lag unknown, server down"),
         (lambda p: setattr(p["dbmaster"], "mysql", None), REPLICATION, "lag 0 s, master down"),

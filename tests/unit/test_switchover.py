@@ -108,11 +108,11 @@ def opened(**other: Any) -> MysqlStatus:
         ({"0-2": 303}, {"0-2": 300}, ["after 0-2-300 up to 0-2-303"]),
         ({"0-2": 300}, {"0-2": 300, "0-1": 345}, []),
         ({"0-2": 1, "5-2": 7}, {"0-2": 1, "5-2": 5}, ["after 5-2-5 up to 5-2-7"]),
-        # Another server, whose id ends alike.
-        ({"0-12": 9}, {}, []),
+        # What a server that is the master of neither wrote, such as one that is dead now.
+        ({"0-12": 9}, {"0-12": 7}, ["after 0-12-7 up to 0-12-9"]),
     ],
 )
-def test_errant_is_what_a_server_wrote_itself_and_its_master_lacks(
+def test_errant_is_what_a_server_has_and_its_master_lacks(
     own: dict[str, int], at_master: dict[str, int], found: list[str]
 ) -> None:
     assert transactions.errant(slave(gtid_state=own), master(gtid_state=at_master, gtid=Gtid())) == found

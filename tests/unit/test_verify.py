@@ -143,6 +143,7 @@ def test_server_is_asked_for_its_accounts_along_with_the_rest() -> None:
     ("values", "state"),
     [
         ({"replica": None}, "slave not set up"),
+        ({"replica": replica(), "seeding": True}, "slave half seeded"),
         ({"replica": replica(host="192.0.2.99")}, "slave of another master"),
         ({"replica": replica(port=3307)}, "slave of another master"),
         ({"replica": replica(io_running="No")}, "slave stopped"),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from pyinfra import host
+
 from ox_deploy.facts.base import Question
 from ox_deploy.facts.mysql import Account, Mysql, MysqlStatus, Replica
 from ox_deploy.facts.verify import Canary
 from ox_deploy.findings import Finding
-from ox_deploy.operations.mysql import WantedAccount, account_statements, not_ready, stale_accounts
+from ox_deploy.operations.mysql import SEED, WantedAccount, account_statements, not_ready, stale_accounts
 from ox_deploy.operations.verify.checks import CouldNotRun, Verdict, check, holds, learn, made, problem
 
 REPLICATES = "Every slave replicates from the master"
@@ -44,6 +46,10 @@ def replicates(users: Sequence[str], option_file: str | None, master: str | None
     status = _running(users, option_file)
     if master is None:
         return _master(status, slaves)
+    if status.seeding:
+        remedy = f"wait for the end of its seeding, or seed it again (`{SEED.format(name=host.name)}`)"
+        found = "a seeding of it has not come to its end"
+        return Verdict(findings=[problem("slave half seeded", found, "it has all of its master's data", remedy)])
     replica = status.replica
     if replica is None:
         found = "it reads from no master"

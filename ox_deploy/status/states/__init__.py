@@ -24,6 +24,7 @@ STATES: list[State] = [
     databases.master_read_only,
     databases.database_server_down,
     databases.slave_of_another_master,
+    databases.slave_half_seeded,
     databases.slave_stopped,
     databases.slave_lagging,
     databases.slave_writable,

@@ -31,6 +31,9 @@ HIDES: dict[tuple[str, str], Where] = {
     ("slave of another master", "slave stopped"): "host",
     ("slave of another master", "slave lagging"): "host",
     ("slave of another master", "errant transactions"): "host",
+    ("slave half seeded", "database server down"): "host",
+    ("slave half seeded", "slave stopped"): "host",
+    ("slave half seeded", "slave lagging"): "host",
     ("slave stopped", "slave lagging"): "host",
     ("host unreachable", "mount missing"): "about",
     ("host unreachable", "mount stale"): "about",
@@ -51,6 +54,7 @@ _CACHES_APART = ("host unreachable", *_DAEMON_DOWN, "multicast route missing", "
 # (states, where one of them has to be, beginning of the names of the operations)
 HIDES_DRIFT: list[tuple[tuple[str, ...], Where, tuple[str, ...]]] = [
     (("master unreachable", "database server down"), "host", ("Configure the server", "Make the accounts")),
+    (("slave half seeded",), "host", ("Configure the server", "Replicate", "Make the accounts")),
     (("slave writable",), "host", ("Configure the server", "Replicate")),
     (("slave stopped", "slave of another master", "database server down"), "host", ("Replicate",)),
     (("master unreachable",), "anywhere", ("Replicate", "Create configdb")),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ox_deploy import transactions
 from ox_deploy.cluster import Node
 from ox_deploy.facts.mysql import MysqlStatus, Replica, ServerState
 from ox_deploy.findings import Level
+from ox_deploy.operations.mysql import SEED
 from ox_deploy.status.seen import Seen
 from ox_deploy.status.states.base import Picture, Problem, state
 
@@ -74,6 +76,20 @@ def slave_of_another_master(picture: Picture) -> Iterator[Problem]:
 
 
 @state(
+    "slave half seeded",
+    Level.CRITICAL,
+    "wait for the end of its seeding (`systemctl status ox-seed` there), or seed it again "
+    f"(`{SEED.format(name='<slave>')}`)",
+)
+def slave_half_seeded(picture: Picture) -> Iterator[Problem]:
+    """Find slaves that do not have all of their master's data yet, whether that still comes or not."""
+    for seen in picture.answering(picture.cluster.slaves):
+        if seen.mysql and seen.mysql.seeding:
+            found = "a seeding of it has not come to its end"
+            yield Problem(seen.node, found, "it has all of its master's data")
+
+
+@state(
     "slave stopped",
     Level.CRITICAL,
     "put right what the error names, then run `START SLAVE` there; without an error, run the deploy, which starts "
@@ -132,7 +148,7 @@ def errant_transactions(picture: Picture) -> Iterator[Problem]:
     if master is None or not master.gtid_state:
         return
     for node, status in _running_slaves(picture):
-        errant = _errant_transactions(status, master)
+        errant = transactions.errant(status, master)
         if errant:
             yield Problem(
                 node,
@@ -209,25 +225,3 @@ def _stopped_threads(replica: Replica) -> dict[str, str]:
     if replica.sql_running != "Yes":
         stopped["SQL"] = f"Slave_SQL_Running is {replica.sql_running} ({replica.sql_error or 'without an error'})"
     return stopped
-
-
-def _errant_transactions(slave: MysqlStatus, master: MysqlStatus) -> list[str]:
-    errant = []
-    for origin, number in slave.gtid_state.items():
-        server_id = origin.rpartition("-")[2]
-        if number <= master.gtid_state.get(origin, 0) or _comes_from_master(server_id, slave, master):
-            continue
-        own = ", its own" if server_id == slave.variables.get("server_id") else ""
-        at_master = f"has {origin}-{master.gtid_state[origin]}" if origin in master.gtid_state else "has none"
-        errant.append(f"up to {origin}-{number} of server id {server_id}{own} (the master {at_master})")
-    return errant
-
-
-def _comes_from_master(server_id: str, slave: MysqlStatus, master: MysqlStatus) -> bool:
-    """Tell whether a server's transactions come by way of the master, so that the slave may have newer ones.
-
-    The slave may be asked a moment after its master: what is ahead then is the master's own, or what the master
-    replicates from elsewhere.
-    """
-    relays = master.replica is not None and master.replica.sql_running == "Yes"
-    return server_id == master.variables.get("server_id") or (relays and server_id != slave.variables.get("server_id"))

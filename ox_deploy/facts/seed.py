@@ -1,0 +1,77 @@
+"""What a seeding has to know of both servers, and how far it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from ox_deploy.facts.base import JsonFact
+from ox_deploy.remote import Program
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Contents(_Answer):
+    """How much is in a database; the server estimates `rows` and `bytes`."""
+
+    name: str
+    tables: int
+    rows: int
+    bytes: int
+
+
+class Survey(_Answer):
+    """What a server has; only `missing` is known of one that does not answer.
+
+    `missing` are the programs that a seeding uses and the host lacks, `not_transactional` tables that no snapshot
+    covers, `directory_bytes` is what the data directory takes on its disk.
+    """
+
+    missing: list[str] = []
+    databases: list[Contents] = []
+    not_transactional: list[str] = []
+    directory_bytes: int = 0
+
+
+class ServerSurvey(JsonFact[Survey]):
+    """What there is to be copied from a server, or to be lost on it."""
+
+    def command(self, option_file: str | None = None) -> Program:
+        """Ask the server over its own socket as root, or as `option_file` says."""
+        return Program("seed_survey", {"option_file": option_file})
+
+    def parse(self, document: dict[str, Any]) -> Survey:
+        """Return the typed form."""
+        return Survey.model_validate(document)
+
+
+class SeedState(_Answer):
+    """How far a host's part of a seeding is: what its program wrote last.
+
+    `active` tells whether the program runs, `marked` whether this is a slave that has not all of its data yet, and
+    `to` is on a master the address of the slave that it sends to.
+    """
+
+    active: bool = False
+    marked: bool = False
+    stage: str = ""
+    bytes: int = 0
+    error: str = ""
+    done: bool = False
+    summary: str = ""
+    to: str = ""
+
+
+class Seeding(JsonFact[SeedState]):
+    """How far the seeding is that this host takes part in."""
+
+    def command(self) -> Program:
+        """Ask the host."""
+        return Program("seed_state", {})
+
+    def parse(self, document: dict[str, Any]) -> SeedState:
+        """Return the typed form."""
+        return SeedState.model_validate(document)

@@ -1,0 +1,345 @@
+"""Seeding: a slave gets a copy of its master's data and replicates from exactly there."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pyinfra import host
+from pyinfra.api import StringCommand, operation
+from pyinfra.api.exceptions import OperationError
+from pyinfra.context import state
+
+from ox_deploy.certificate import one_time_pair
+from ox_deploy.facts.base import Question, ask, ask_peer
+from ox_deploy.facts.mysql import Mysql, MysqlStatus
+from ox_deploy.facts.seed import Contents, Seeding, SeedState, ServerSurvey, Survey
+from ox_deploy.operations.direct import carry_out
+from ox_deploy.operations.mysql import (
+    GTID_MODES,
+    OVERWRITE,
+    Situation,
+    Source,
+    Statement,
+    WantedAccount,
+    account_statements,
+    drop_account,
+    explain,
+    listed,
+    not_ready,
+    reads_under_its_id,
+    recognise,
+)
+from ox_deploy.operations.stop import stop
+from ox_deploy.remote import order, seed_order
+from ox_deploy.secrets import Secret
+
+USER = "ox_seed"
+# To read everything, and to tell the position of what was read.
+PRIVILEGES = frozenset({"SELECT", "SHOW VIEW", "TRIGGER", "EVENT", "BINLOG MONITOR"})
+METHODS = ("logical", "physical")
+POLL_SECONDS = 0.5
+# A line of progress comes with each stage, and after so many seconds.
+SHOW_SECONDS = 5
+# The name in the certificate of the connection; remote/seed_stream.py has it, too.
+STREAM = "ox-seed"
+
+
+@dataclass(frozen=True)
+class Side:
+    """A server as it was before the seeding."""
+
+    name: str
+    status: MysqlStatus
+    survey: Survey
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done with which slave.
+
+    `address` is that of the slave, as its master sees it; `overwrite` tells whether its data may be lost; `by_gtid` how
+    it keeps its place afterwards.
+    """
+
+    source: Source
+    address: str
+    method: str
+    overwrite: bool
+    by_gtid: bool
+
+
+def refusal(plan: Plan, slave: Side, master: Side) -> str | None:
+    """Return a sentence if the slave must not or cannot be seeded. Pure: both sides are known."""
+    half_seeded = slave.status.seeding
+    problem = not_ready(master.status, master.name) or (None if half_seeded else not_ready(slave.status, slave.name))
+    return (
+        problem
+        or _wrong_server(plan, slave, master)
+        or _missing_programs(slave)
+        or _missing_programs(master)
+        or _cannot_be_copied(plan, slave, master)
+        or (None if half_seeded or plan.overwrite else _would_be_lost(slave))
+    )
+
+
+def _wrong_server(plan: Plan, slave: Side, master: Side) -> str | None:
+    for side in (slave, master):
+        if side.status.version and "MariaDB" not in side.status.version:
+            return f"{side.name} runs {side.status.version}; only a MariaDB server can be seeded from another one."
+    if master.status.binary_log is None:
+        return explain(slave.name, Situation.NO_BINARY_LOG, slave.status, master.status)
+    # Of a server that is down, nothing but this is known: it is half seeded.
+    if not slave.status.variables:
+        return None
+    if slave.status.variables["server_id"] == master.status.variables["server_id"]:
+        return explain(slave.name, Situation.SAME_SERVER_ID, slave.status, master.status)
+    if reads_under_its_id(slave.status, master.status) not in (None, plan.address):
+        return explain(slave.name, Situation.SAME_SERVER_ID_AS_SLAVE, slave.status, master.status)
+    return None
+
+
+def _missing_programs(side: Side) -> str | None:
+    if not side.survey.missing:
+        return None
+    return f"{side.name} lacks {', '.join(side.survey.missing)}; run the deploy, which installs what is needed."
+
+
+def _cannot_be_copied(plan: Plan, slave: Side, master: Side) -> str | None:
+    if not master.survey.databases:
+        return f"there is no database on {master.name}, so there is nothing to seed; run the deploy instead."
+    tables = master.survey.not_transactional
+    if plan.method == "logical" and tables:
+        return (
+            f"{master.name} has tables that no snapshot covers, since they are not InnoDB ({', '.join(tables)}); "
+            "convert them, or seed with `--data seed_method=physical`."
+        )
+    versions = {_series(side.status.version) for side in (slave, master) if side.status.version}
+    if plan.method == "physical" and len(versions) > 1:
+        return (
+            f"{slave.name} runs {slave.status.version} and {master.name} {master.status.version}, which do not share "
+            "data directories; seed with `--data seed_method=logical`."
+        )
+    return None
+
+
+def _series(version: str) -> str:
+    return ".".join(version.split(".")[:2])
+
+
+def _would_be_lost(slave: Side) -> str | None:
+    if not slave.survey.databases:
+        return None
+    lost = ", ".join(_shown(contents) for contents in slave.survey.databases)
+    return (
+        f"{slave.name} has data that would be lost: {lost}; nothing was changed. "
+        f"Have it replaced by the master's data with `{OVERWRITE.format(name=slave.name)}`."
+    )
+
+
+def _shown(contents: Contents) -> str:
+    return f"{contents.name} ({contents.tables} tables, about {contents.rows} rows)"
+
+
+@operation(is_idempotent=False)
+def from_master(
+    source: Source,
+    address: str,
+    master_host: str,
+    method: str = "logical",
+    overwrite: bool = False,
+    by_gtid: bool = True,
+    master_option_file: str | None = None,
+    option_file: str | None = None,
+) -> Generator[StringCommand, None, None]:
+    """
+    Copy the master's data to this slave, and make it replicate from exactly there.
+
+    + source: the master's address and the account to replicate with
+    + address: the slave's address, as its master sees it
+    + master_host: the master's name in the inventory; an account is made there for the time of the seeding
+    + method: `logical` (a dump) or `physical` (the data directory)
+    + overwrite: whether the databases that the slave has may be lost
+    + by_gtid: let it keep its place by GTID, or by file and position
+    + master_option_file, option_file: root-only option files, where root cannot log in over the socket
+
+    The work is done by a systemd unit on the slave, `ox-seed`; this operation shows how far it is. A unit that runs
+    already, from an earlier run, is waited for. One that died is begun again.
+    """
+    seeding = _Seeding(Plan(source, address, method, overwrite, by_gtid), master_host, master_option_file, option_file)
+    try:
+        if not state.is_executing:
+            seeding.check()
+            yield StringCommand("true")
+        elif seeding.under_way():
+            host.log("a seeding that was begun earlier is under way, and is waited for")
+            seeding.wait()
+        else:
+            yield from seeding.begin()
+    except OperationError as error:
+        yield stop(str(error))
+
+
+@dataclass
+class _Seeding:
+    """One run of the operation."""
+
+    plan: Plan
+    master_host: str
+    master_option_file: str | None
+    option_file: str | None
+
+    def under_way(self) -> bool:
+        """Tell whether the unit runs."""
+        return _state().active
+
+    def check(self) -> tuple[Side, Side]:
+        """Return both sides; raises OperationError if the slave must not be seeded."""
+        slave, master = self._sides()
+        sentence = None if self.under_way() else refusal(self.plan, slave, master) or self._other_slave()
+        if sentence:
+            raise OperationError(sentence)
+        return slave, master
+
+    def begin(self) -> Generator[StringCommand, None, None]:
+        """Start the unit, and wait for its end."""
+        slave, master = self.check()
+        password, certificate = Secret(secrets.token_urlsafe(24)), one_time_pair(STREAM)
+        self._make_account(password)
+        try:
+            yield seed_order(f"seed_{self.plan.method}", self._job(slave, master, password, certificate))
+            self._watch(certificate)
+        finally:
+            self._drop_account()
+        self._verify()
+
+    def wait(self) -> None:
+        """Wait for the end of a unit that an earlier run started."""
+        try:
+            self._watch(None)
+        finally:
+            self._drop_account()
+        self._verify()
+
+    def _sides(self) -> tuple[Side, Side]:
+        slave, master = self._servers()
+        here = ask(host, Question(ServerSurvey, option_file=self.option_file))
+        there = ask_peer(host, self.master_host, Question(ServerSurvey, option_file=self.master_option_file))
+        return Side(host.name, slave, here), Side(self.master_host, master, there)
+
+    def _servers(self) -> tuple[MysqlStatus, MysqlStatus]:
+        # The slave first: what it has of its master's, the master has then.
+        slave = ask(host, Question(Mysql, users=[], option_file=self.option_file))
+        return slave, ask_peer(host, self.master_host, Question(Mysql, users=[], option_file=self.master_option_file))
+
+    def _other_slave(self) -> str | None:
+        sender = self._sender()
+        if self.plan.method == "logical" or not sender.active or sender.to == self.plan.address:
+            return None
+        return f"{self.master_host} is sending its data to {sender.to}, which has to end first; seed again then."
+
+    def _sender(self) -> SeedState:
+        return ask_peer(host, self.master_host, Question(Seeding))
+
+    def _job(self, slave: Side, master: Side, password: Secret, certificate: str) -> dict[str, Any]:
+        source, physical = self.plan.source, self.plan.method == "physical"
+        contents = sum(each.bytes for each in master.survey.databases)
+        return {
+            "master": source.job() | {"user": USER, "password": password.reveal()},
+            "source": source.job() | {"use_gtid": GTID_MODES[self.plan.by_gtid]},
+            "bytes": master.survey.directory_bytes if physical else contents,
+            "freed": sum(each.bytes for each in slave.survey.databases),
+            "address": self.plan.address,
+            "certificate": certificate,
+            "option_file": self.option_file,
+        }
+
+    def _make_account(self, password: Secret) -> None:
+        wanted = WantedAccount(USER, self.plan.address, password, PRIVILEGES)
+        # A leftover of an earlier run has another password.
+        statements = [drop_account(USER, self.plan.address), *account_statements(wanted, None)]
+        self._account_order(statements, guarded=True)
+
+    def _drop_account(self) -> None:
+        """Drop it, unless the unit goes on without us; systemd drops it one day in any case."""
+        try:
+            if not self.under_way():
+                self._account_order([drop_account(USER, self.plan.address)], guarded=False)
+        except OperationError as error:
+            host.log(f"the account {USER} stays on the master until its timer drops it: {error}")
+
+    def _account_order(self, statements: Sequence[Statement], guarded: bool) -> None:
+        job = {
+            "user": USER,
+            "host": self.plan.address,
+            "timer": f"ox-seed-account-{self.plan.address}",
+            "guarded": guarded,
+            # It may not have noticed yet that nobody listens any more.
+            "stop": self._sender().to == self.plan.address,
+            "statements": listed(statements),
+            "option_file": self.master_option_file,
+        }
+        carry_out(host.inventory.get_host(self.master_host), order("seed_account", job))
+
+    def _send(self, certificate: str) -> None:
+        job = {"address": self.plan.address, "certificate": certificate, "option_file": self.master_option_file}
+        carry_out(host.inventory.get_host(self.master_host), seed_order("seed_send", job))
+
+    def _watch(self, certificate: str | None) -> None:
+        """Show how far the unit is until it ends; raises OperationError if it failed."""
+        shown = Shown()
+        while (found := _state()).active:
+            shown.show(found)
+            if found.stage == "listens" and certificate:
+                self._send(certificate)
+                certificate = None
+            time.sleep(POLL_SECONDS)
+        if not found.done:
+            raise OperationError(self._why_not(found))
+        host.log(f"seeded with {found.bytes / 1e6:.0f} MB, {found.summary}")
+
+    def _why_not(self, found: SeedState) -> str:
+        error = found.error or "its unit ox-seed died without a word; seed again"
+        if self.plan.method == "physical" and found.stage in ("listens", "copies"):
+            sender = self._sender()
+            error += f" ({self.master_host}: {sender.error})" if sender.error else ""
+        half = "is half seeded, at" if found.marked else "was not changed:"
+        return f"{host.name} {half} `{found.stage}`: {error}."
+
+    def _verify(self) -> None:
+        """Raises OperationError unless the slave is a healthy one."""
+        slave, master = self._servers()
+        situation = recognise(slave, master, self.plan.source, self.plan.address)
+        if situation is not Situation.HEALTHY:
+            raise OperationError(explain(host.name, situation, slave, master))
+
+
+def _state() -> SeedState:
+    found: SeedState | None = host.get_fact(Seeding)
+    if found is None:
+        raise OperationError(
+            f"{host.name} gives no answer; a seeding that is under way there goes on alone: run again to wait for it."
+        )
+    return found
+
+
+@dataclass
+class Shown:
+    """What was shown of the progress last, and when."""
+
+    stage: str = ""
+    bytes: int = 0
+    at: float = 0.0
+
+    def show(self, found: SeedState) -> None:
+        """Show a line for each stage, and now and then how many bytes came, and how fast."""
+        now = time.monotonic()
+        if found.stage == self.stage and now - self.at < SHOW_SECONDS:
+            return
+        moves = found.stage == self.stage and found.bytes > self.bytes
+        rate = f", {(found.bytes - self.bytes) / 1e6 / (now - self.at):.1f} MB/s" if moves else ""
+        host.log(f"{found.stage}: {found.bytes / 1e6:.0f} MB{rate}")
+        self.stage, self.bytes, self.at = found.stage, found.bytes, now

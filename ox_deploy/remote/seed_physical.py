@@ -1,0 +1,140 @@
+"""Seed this slave with a backup of its master's data directory, which the master sends."""
+
+import glob
+
+BINLOG_FILES = ("mariadb_backup_binlog_info", "xtrabackup_binlog_info")
+# Of the backup only, not of a server.
+SURPLUS = ("xtrabackup_*", "mariadb_backup_*", "backup-my.cnf", COMPLETE)
+# What a server of this version leaves in its directory, so that it does not take it for one of another.
+KEPT = ("debian-*.flag", "*_upgrade_info")
+
+
+def seed_physical(job):
+    """Do all of it."""
+    work(seed, job)
+
+
+def seed(job, progress, folder):
+    """Go through the steps; returns what came of it in words."""
+    progress.stage("checks")
+    recover()
+    check_logins(job)
+    with connect(job["option_file"]) as session:
+        datadir = data_directory(session)
+        check_place(session, datadir)
+    new = datadir + NEW
+    check_room(os.path.dirname(datadir), job["bytes"])
+    with marked(datadir) as touched:
+        try:
+            shutil.rmtree(new, ignore_errors=True)
+            os.mkdir(new, 0o700)
+            with login_at_master(job["master"]) as master:
+                gtids = gtid_state_of_master(master)
+            receive(job, new, progress, folder)
+            progress.stage("prepares")
+            position = {**prepare(new, folder), "before": gtids}
+            progress.stage("changes over")
+            touched()
+            change_over(datadir)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+        with connect(job["option_file"]) as session:
+            drop_throw_away(session, job["master"])
+            summary = finish(session, job, position, progress)
+    return summary
+
+
+def check_place(session, datadir):
+    """Find out whether the server's directory can be exchanged as a whole."""
+    remedy = "; seed with `--data seed_method=logical`"
+    if os.path.ismount(datadir):
+        fail("{} is a file system of its own, so it cannot be exchanged{}".format(datadir, remedy))
+    for name in ("innodb_data_home_dir", "innodb_log_group_home_dir", "innodb_undo_directory"):
+        value = rows(session, "SELECT @@{} AS value".format(name))[0]["value"]
+        if value and os.path.realpath(os.path.join(datadir, value)) != datadir:
+            fail("`{}` of the server is {}, outside of {}{}".format(name, value, datadir, remedy))
+
+
+def receive(job, new, progress, folder):
+    """Write the backup that the master sends into a new directory."""
+    options = "bind={},reuseaddr,accept-timeout={},{}".format(
+        job["address"], LISTEN_SECONDS, tls(folder, job["certificate"])
+    )
+    listen = ["socat", "-u", "-T", str(SILENCE_SECONDS), "OPENSSL-LISTEN:{},{}".format(PORT, options), "-"]
+    connection = start(listen, folder, stdout=subprocess.PIPE)
+    unpack = start(["mbstream", "-x", "-C", new], folder, stdin=subprocess.PIPE)
+    progress.stage("listens")
+    with progress.moving(connection, unpack):
+        try:
+            first = os.read(connection.stdout.fileno(), 65536)
+            if not first:
+                fail(nobody_came(job, folder))
+            progress.stage("copies")
+            progress.count(len(first))
+            unpack.stdin.write(first)
+            unpack.stdin.flush()
+            pour(connection.stdout, unpack.stdin, progress)
+            unpack.stdin.close()
+        except BrokenPipeError:
+            pass
+        if unpack.wait():
+            fail("the backup cannot be unpacked ({}); seed again".format(said_by("mbstream", folder)))
+    if not os.path.exists(os.path.join(new, COMPLETE)):
+        fail("the backup of the master broke off; seed again")
+
+
+def nobody_came(job, folder):
+    """Say that the master did not connect."""
+    text = (
+        "the master could not connect to {}:{} within {} seconds ({}); let the master reach that port, and seed again"
+    )
+    return text.format(job["address"], PORT, LISTEN_SECONDS, said_by("socat", folder))
+
+
+def prepare(new, folder):
+    """Make the backup a data directory; return the position at which it was taken."""
+    with open(os.path.join(folder, "prepare.log"), "w") as log:
+        argv = ["mariadb-backup", "--prepare", "--target-dir=" + new]
+        if subprocess.run(argv, stdout=log, stderr=log, check=False).returncode:
+            fail("the backup cannot be prepared ({}); seed again".format(said_by("prepare", folder)))
+    texts = [read(os.path.join(new, name)) for name in BINLOG_FILES]
+    file, position, gtid = (next(filter(None, texts)).decode().rstrip("\n").split("\t") + [""])[:3]
+    return {"file": file, "position": int(position), "gtid": gtid}
+
+
+def change_over(datadir):
+    """Let the server run on the new directory; if it does not, on the old one as before."""
+    new, old, gone = (datadir + end for end in (NEW, OLD, GONE))
+    adapt(new, datadir)
+    # With the lock, so that no deploy starts the server meanwhile.
+    with only_one():
+        run_or_fail(["systemctl", "stop", SERVICE])
+        os.rename(datadir, old)
+        os.rename(new, datadir)
+        if run(["systemctl", "start", SERVICE]).returncode:
+            recover()
+            text = "the server does not start on its master's data, and runs on its own again; see `journalctl -u {}`"
+            fail(text.format(SERVICE))
+        os.rename(old, gone)
+    shutil.rmtree(gone)
+
+
+def adapt(new, datadir):
+    """Give a new directory the owner of the old one, and what the server's package keeps there."""
+    for pattern in SURPLUS:
+        for path in glob.glob(os.path.join(new, pattern)):
+            os.unlink(path)
+    for pattern in KEPT:
+        for path in glob.glob(os.path.join(datadir, pattern)):
+            shutil.copy(path, new)
+    status = os.stat(datadir)
+    os.chmod(new, status.st_mode)
+    run_or_fail(["chown", "-R", "{}:{}".format(status.st_uid, status.st_gid), new])
+
+
+def drop_throw_away(session, master):
+    """Drop the account that came along."""
+    with session.cursor() as cursor:
+        cursor.execute("SET sql_log_bin = 0")
+        for row in rows(session, "SELECT User AS user, Host AS host FROM mysql.user WHERE User = %s", [master["user"]]):
+            cursor.execute("DROP USER %s@%s", [row["user"], row["host"]])

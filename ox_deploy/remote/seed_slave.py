@@ -1,0 +1,169 @@
+"""What both ways of seeding do on the slave before and after the data comes: checks, the mark, replication."""
+
+import contextlib
+import shutil
+
+SERVICE = "mariadb"
+# Beside the server's directory: what comes, what was there before, what is about to be removed.
+NEW, OLD, GONE = ".ox-seed", ".ox-seed-old", ".ox-seed-gone"
+# A slave that has to wait so long for nothing else than its master's new data has caught up.
+NEAR_SECONDS = 5
+CATCH_UP_SECONDS = 86400
+# What the server may make of a dump's bytes.
+ROOM = 1.1
+
+
+def login_at_master(master, user=None, password=None):
+    """Open a session at the master, as the throw-away account if nothing else is said."""
+    import pymysql
+
+    return pymysql.connect(
+        host=master["host"],
+        port=master["port"],
+        user=user or master["user"],
+        password=password or master["password"],
+        cursorclass=pymysql.cursors.DictCursor,
+        autocommit=True,
+        connect_timeout=20,
+    )
+
+
+def check_logins(job):
+    """Find out before anything is touched whether both accounts can log in at the master."""
+    source = job["source"]
+    remedy = "deploy the master, which sets its password and address"
+    for who, options, todo in (
+        (job["master"]["user"], {}, "seed again"),
+        (source["user"], {"user": source["user"], "password": source["password"]}, remedy),
+    ):
+        try:
+            login_at_master(job["master"], **options).close()
+        except Exception as error:
+            where = "{}:{}".format(job["master"]["host"], job["master"]["port"])
+            fail("the account {} cannot log in at the master {} ({}); {}".format(who, where, error, todo))
+
+
+def check_room(path, needed, freed=0):
+    """Find out whether the data has room on the disk."""
+    free = shutil.disk_usage(path).free + freed
+    if free < needed * ROOM:
+        text = "the disk of {} has {} MB for the data, which needs {} MB; make room, and seed again"
+        fail(text.format(path, free // 1000000, int(needed * ROOM) // 1000000))
+
+
+@contextlib.contextmanager
+def marked(datadir):
+    """Mark the slave as half seeded; the mark stays if anything fails once `touched` was called."""
+    known = os.path.exists(MARK)
+    touched = []
+    if not known:
+        with open(MARK + ".new", "w") as file:
+            file.write(datadir)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(MARK + ".new", MARK)
+    try:
+        yield lambda: touched.append(True)
+    except Exception:
+        if not known and not touched:
+            os.unlink(MARK)
+        raise
+    os.unlink(MARK)
+
+
+def recover():
+    """Put back what a seeding left that died while it changed the data directories, and have the server run."""
+    datadir = (read(MARK) or b"").decode()
+    if not datadir:
+        return
+    old, new, gone = (datadir + end for end in (OLD, NEW, GONE))
+    if os.path.isdir(old):
+        run_or_fail(["systemctl", "stop", SERVICE])
+        if os.path.isdir(datadir):
+            shutil.rmtree(datadir)
+        os.rename(old, datadir)
+    for leftover in (new, gone):
+        if os.path.isdir(leftover):
+            shutil.rmtree(leftover)
+    run_or_fail(["systemctl", "start", SERVICE])
+
+
+def data_directory(session):
+    """Return where the server keeps its data."""
+    return os.path.realpath(rows(session, "SELECT @@datadir AS path")[0]["path"])
+
+
+def follow(session, job, position):
+    """Replicate from exactly there. What this server wrote to its own binary log was before that time."""
+    events = rows(session, "SELECT * FROM information_schema.EVENTS WHERE STATUS = 'ENABLED'")
+    with session.cursor() as cursor:
+        cursor.execute("SET sql_log_bin = 0")
+        for event in events:
+            cursor.execute(disable(event))
+        cursor.execute("STOP SLAVE")
+        cursor.execute("RESET SLAVE ALL")
+        cursor.execute("RESET MASTER")
+        # A server that follows this one some day must not think that the log begins with the first transaction.
+        cursor.execute("SET GLOBAL gtid_binlog_state = %s", [with_last(position["before"], position["gtid"])])
+        cursor.execute("SET GLOBAL gtid_slave_pos = %s", [position["gtid"]])
+        by_gtid = job["source"]["use_gtid"] != "no"
+        place = {} if by_gtid else {"file": position["file"], "position": position["position"]}
+        change_master(cursor, {**job["source"], **place})
+        cursor.execute("START SLAVE")
+
+
+def with_last(state, last):
+    """Return the last transaction of each server, some of which are older than those that are the last by now."""
+    numbers = {}
+    for gtid in filter(None, (state + "," + last).split(",")):
+        origin, _, number = gtid.rpartition("-")
+        numbers[origin] = number
+    return ",".join("{}-{}".format(*each) for each in numbers.items())
+
+
+def gtid_state_of_master(master):
+    """Return the last transaction of each server in the master's binary log."""
+    return rows(master, "SELECT @@GLOBAL.gtid_binlog_state AS state")[0]["state"]
+
+
+def disable(event):
+    """Return the statement with which only the master runs an event, as if it had come by replication."""
+    definer = "@".join(identifier(name) for name in event["DEFINER"].rsplit("@", 1))
+    name = "{}.{}".format(identifier(event["EVENT_SCHEMA"]), identifier(event["EVENT_NAME"]))
+    return "ALTER DEFINER = {} EVENT {} DISABLE ON SLAVE".format(definer, name)
+
+
+def catch_up(session, job):
+    """Wait until the slave has all but what the master wrote in the last seconds."""
+    while True:
+        begun = time.monotonic()
+        target = position_of_master(job)
+        with session.cursor() as cursor:
+            wait_until_caught_up(cursor, target, CATCH_UP_SECONDS)
+        if time.monotonic() - begun < NEAR_SECONDS:
+            return
+
+
+def position_of_master(job):
+    """Return where the master's binary log stands; wait for a master that is just restarting."""
+    deadline = time.monotonic() + CONNECT_SECONDS
+    while True:
+        try:
+            with login_at_master(job["master"]) as master:
+                (row,) = rows(master, "SHOW MASTER STATUS")
+                gtid = rows(master, "SELECT @@GLOBAL.gtid_binlog_pos AS gtid")[0]["gtid"]
+                by_gtid = job["source"]["use_gtid"] != "no"
+                return {"file": row["File"], "position": row["Position"], "gtid": gtid if by_gtid else ""}
+        except Exception:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1)
+
+
+def finish(session, job, position, progress):
+    """Replicate, catch up, compare; returns what there was to compare."""
+    progress.stage("catches up")
+    follow(session, job, position)
+    catch_up(session, job)
+    progress.stage("compares")
+    return compare(session, job)

@@ -1,0 +1,53 @@
+"""Print what a server has, as far as a seeding has to know: what would be copied, and what would be lost."""
+
+import contextlib
+import shutil
+
+PROGRAMS = ("mariadb", "mariadb-dump", "mariadb-backup", "mbstream", "socat")
+
+
+def seed_survey(wanted):
+    """Return all of it; without a server that answers, the programs only."""
+    missing = [name for name in PROGRAMS if shutil.which(name) is None]
+    try:
+        session = connect(wanted["option_file"])
+    except Exception:
+        return {"missing": missing}
+    with session:
+        names = user_databases(session)
+        return {
+            "missing": missing,
+            "databases": [contents_of(session, name) for name in names],
+            "not_transactional": not_transactional(session, names),
+            "directory_bytes": size_of(rows(session, "SELECT @@datadir AS path")[0]["path"]),
+        }
+
+
+def contents_of(session, name):
+    """Return how much is in a database; the server estimates rows and bytes."""
+    query = (
+        "SELECT COUNT(*) AS tables, COALESCE(SUM(TABLE_ROWS), 0) AS number,"
+        " COALESCE(SUM(DATA_LENGTH + INDEX_LENGTH), 0) AS bytes FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s"
+    )
+    (found,) = rows(session, query, [name])
+    return {"name": name, "tables": found["tables"], "rows": int(found["number"]), "bytes": int(found["bytes"])}
+
+
+def not_transactional(session, names):
+    """Return tables that no snapshot covers."""
+    query = (
+        "SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME) AS name FROM information_schema.TABLES"
+        " WHERE TABLE_SCHEMA IN %s AND TABLE_TYPE = 'BASE TABLE' AND ENGINE <> 'InnoDB' ORDER BY 1 LIMIT 20"
+    )
+    return [row["name"] for row in rows(session, query, [names])] if names else []
+
+
+def size_of(directory):
+    """Return how many bytes a directory takes on its disk."""
+    total = 0
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            # The server works on: a file may be gone by now.
+            with contextlib.suppress(FileNotFoundError):
+                total += os.lstat(os.path.join(folder, name)).st_blocks * 512
+    return total

@@ -1,0 +1,501 @@
+"""Seeding of a slave: when it is refused, who does what, and how it ends."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from cryptography import x509
+from pyinfra.api import StringCommand
+from pyinfra.api.exceptions import OperationError
+from pyinfra.api.state import StateStage
+from pyinfra_cli.util import load_func  # type: ignore[import-untyped]
+
+from ox_deploy import secrets as passwords
+from ox_deploy.certificate import one_time_pair
+from ox_deploy.cluster import cluster_of
+from ox_deploy.deploys.seed import requested, seed
+from ox_deploy.errors import InputError
+from ox_deploy.facts.mysql import BinaryLog, Mysql, MysqlStatus, Replica, ServerState
+from ox_deploy.facts.seed import Contents, Seeding, SeedState, ServerSurvey, Survey
+from ox_deploy.operations import direct
+from ox_deploy.operations import seed as seeding
+from ox_deploy.operations.mysql import Source
+from ox_deploy.operations.seed import Plan, Side, refusal
+from ox_deploy.secrets import Secret
+from tests.unit.deployment import Deployment, prepared
+from tests.unit.fakes import FakeHost, program_of, run, stdin_of, stop_sentence
+from tests.unit.guide import Guide
+
+PASSWORD = "Zc4qLw8mPn2rTx6v"
+SOURCE = Source("dbmaster", "192.0.2.21", 3306, "replication", Secret(PASSWORD))
+LOG = BinaryLog(file="mysql-bin.000003", position=342, first_file="mysql-bin.000002", complete=False)
+VERSION = "10.11.19-MariaDB-0+deb12u1-log"
+OXDB = Contents(name="oxdb", tables=80, rows=12000, bytes=5_000_000)
+WIKI = Contents(name="wiki", tables=3, rows=70, bytes=40_000)
+
+
+def server(server_id: str, **other: Any) -> MysqlStatus:
+    values: dict[str, Any] = {"version": VERSION, "variables": {"server_id": server_id}, "binary_log": LOG}
+    return MysqlStatus(**{"state": ServerState.RUNNING} | values | other)
+
+
+def slave(*databases: Contents, missing: tuple[str, ...] = (), **other: Any) -> Side:
+    names = [contents.name for contents in databases]
+    status = server("2", databases=names, **other)
+    return Side("dbslave", status, Survey(databases=list(databases), missing=list(missing)))
+
+
+def master(*databases: Contents, survey: dict[str, Any] | None = None, **other: Any) -> Side:
+    found = {"databases": list(databases), "directory_bytes": 9_000_000, **(survey or {})}
+    return Side("dbmaster", server("1", **other), Survey(**found))
+
+
+def refused(found: Side, source: Side | None = None, method: str = "logical", overwrite: bool = False) -> str | None:
+    return refusal(Plan(SOURCE, "192.0.2.22", method, overwrite, by_gtid=True), found, source or master(OXDB))
+
+
+def test_empty_slave_is_seeded() -> None:
+    assert refused(slave()) is None
+    assert refused(slave(), method="physical") is None
+
+
+def test_data_on_the_slave_is_named_and_kept_unless_it_is_asked_for() -> None:
+    assert refused(slave(OXDB, WIKI)) == (
+        "dbslave has data that would be lost: oxdb (80 tables, about 12000 rows), wiki (3 tables, about 70 rows); "
+        "nothing was changed. Have it replaced by the master's data with `pyinfra -y inventory.py "
+        "ox_deploy.deploys.seed.seed --data seed_slave=dbslave --data overwrite_slave=dbslave`."
+    )
+    assert refused(slave(OXDB, WIKI), overwrite=True) is None
+
+
+def test_half_seeded_slave_is_seeded_again_without_a_further_request() -> None:
+    assert refused(slave(OXDB, seeding=True)) is None
+    down = Side("dbslave", MysqlStatus(state=ServerState.NOT_RUNNING, seeding=True), Survey())
+    assert refused(down) is None
+    assert refused(down, method="physical") is None
+
+
+MYISAM = {"not_transactional": ["oxdb.old", "oxdb.older"]}
+REFUSALS: dict[str, tuple[Side, Side, str, str]] = {
+    "slave-down": (
+        Side("dbslave", MysqlStatus(state=ServerState.NOT_RUNNING), Survey()),
+        master(OXDB),
+        "logical",
+        "the database server of dbslave is not running; start it",
+    ),
+    "master-down": (
+        slave(seeding=True),
+        Side("dbmaster", MysqlStatus(state=ServerState.NOT_RUNNING), Survey()),
+        "logical",
+        "the database server of dbmaster is not running; start it",
+    ),
+    "mysql": (slave(version="8.4.2"), master(OXDB), "logical", "dbslave runs 8.4.2; only a MariaDB server can be"),
+    "mysql-master": (slave(), master(OXDB, version="8.4.2"), "logical", "dbmaster runs 8.4.2; only a MariaDB"),
+    "no-binary-log": (slave(), master(OXDB, binary_log=None), "logical", "dbslave has a master that writes no binary"),
+    "same-id": (
+        slave(variables={"server_id": "1"}),
+        master(OXDB),
+        "logical",
+        "dbslave has the server id of its master",
+    ),
+    "same-id-as-slave": (
+        slave(),
+        master(OXDB, slaves={"2": "192.0.2.29"}),
+        "logical",
+        "dbslave has the server id of another slave (2, under which 192.0.2.29 reads)",
+    ),
+    "programs": (slave(missing=("socat", "mbstream")), master(OXDB), "physical", "dbslave lacks socat, mbstream; run"),
+    "master's-programs": (
+        slave(),
+        master(OXDB, survey={"missing": ["socat"]}),
+        "physical",
+        "dbmaster lacks socat; run the deploy, which installs what is needed.",
+    ),
+    "nothing": (slave(), master(), "logical", "there is no database on dbmaster, so there is nothing to seed; run the"),
+    "no-snapshot": (
+        slave(),
+        master(OXDB, survey=MYISAM),
+        "logical",
+        "dbmaster has tables that no snapshot covers, since they are not InnoDB (oxdb.old, oxdb.older); convert them, "
+        "or seed with `--data seed_method=physical`.",
+    ),
+    "other-version": (
+        slave(version="11.8.1-MariaDB"),
+        master(OXDB),
+        "physical",
+        f"dbslave runs 11.8.1-MariaDB and dbmaster {VERSION}, which do not share data directories; seed with "
+        "`--data seed_method=logical`.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("found", "source", "method", "sentence"), REFUSALS.values(), ids=REFUSALS)
+def test_what_cannot_be_seeded_is_refused(found: Side, source: Side, method: str, sentence: str) -> None:
+    said = refused(found, source, method, overwrite=True)
+    assert said is not None
+    assert said.startswith(sentence)
+    assert said.endswith(".")
+
+
+def test_what_only_one_way_cannot_do_the_other_one_can() -> None:
+    assert refused(slave(), master(OXDB, survey=MYISAM), "physical") is None
+    assert refused(slave(version="11.8.1-MariaDB")) is None
+
+
+# --- a run -----------------------------------------------------------------------------------------------
+
+IDLE = SeedState()
+DONE = SeedState(stage="done", done=True, bytes=5_000_000, summary="equal to the master: 1 databases")
+REPLICATES = Replica(
+    host="192.0.2.21",
+    port=3306,
+    user="replication",
+    io_running="Yes",
+    sql_running="Yes",
+    io_error="",
+    sql_error="",
+    file="mysql-bin.000003",
+    position=342,
+    master_server_id=1,
+    password=None,
+)
+
+
+def at(stage: str, number: int = 0) -> SeedState:
+    return SeedState(active=True, marked=True, stage=stage, bytes=number)
+
+
+class Hosts:
+    """A slave and its master; what is carried out at the master is noted."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *states: SeedState, found: Side, after: MysqlStatus) -> None:
+        source = master(OXDB)
+        self.master = FakeHost(
+            {Mysql: source.status, ServerSurvey: source.survey, Seeding: SeedState(error="the backup broke off")},
+            name="dbmaster",
+        )
+        facts: dict[Any, Any] = {
+            Mysql: [found.status, after],
+            ServerSurvey: [found.survey, found.survey],
+            Seeding: [*states, states[-1]],
+        }
+        self.slave = FakeHost(facts, name="dbslave", dbmaster=self.master)
+        self.at_master: list[tuple[str, dict[str, Any]]] = []
+        monkeypatch.setattr(seeding, "carry_out", self._carry_out)
+        monkeypatch.setattr(time, "sleep", lambda _: None)
+
+    def _carry_out(self, target: Any, command: StringCommand) -> None:
+        assert target is self.master
+        self.at_master.append((program_of(command), stdin_of(command)))
+
+    def programs(self) -> list[str]:
+        return [program for program, _ in self.at_master]
+
+
+HEALTHY = server("2", replica=REPLICATES, databases=["oxdb"])
+ARGUMENTS: dict[str, Any] = {"source": SOURCE, "address": "192.0.2.22", "master_host": "dbmaster"}
+
+
+def pair(
+    monkeypatch: pytest.MonkeyPatch, *states: SeedState, found: Side | None = None, after: MysqlStatus = HEALTHY
+) -> Hosts:
+    return Hosts(monkeypatch, *states, found=found or slave(), after=after)
+
+
+def started(text: str) -> dict[str, Any]:
+    """The arguments that a unit's program is called with."""
+    match = re.search(r"^seed_\w+\(json\.loads\((.*)\)\)$", text.strip().rsplit("\n", 1)[-1])
+    assert match
+    arguments: dict[str, Any] = json.loads(ast.literal_eval(match[1]))
+    return arguments
+
+
+def test_slave_is_seeded_with_an_account_that_is_there_for_that_time_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = pair(monkeypatch, IDLE, IDLE, at("copies", 1), DONE)
+    outcome = run(seeding.from_master, hosts.slave, **ARGUMENTS)
+    job = started(outcome.job("seed_start")["program"])
+    password = job["master"].pop("password")
+    assert job.pop("certificate").startswith("-----BEGIN PRIVATE KEY-----")
+    assert job == {
+        "master": {"host": "192.0.2.21", "port": 3306, "user": "ox_seed"},
+        "source": {
+            "host": "192.0.2.21",
+            "port": 3306,
+            "user": "replication",
+            "password": PASSWORD,
+            "use_gtid": "slave_pos",
+        },
+        "bytes": 5_000_000,
+        "freed": 0,
+        "address": "192.0.2.22",
+        "option_file": None,
+    }
+    made, dropped = (job for program, job in hosts.at_master)
+    assert [statement["sql"].split()[0] for statement in made["statements"]] == ["DROP", "CREATE", "GRANT"]
+    assert made["statements"][1]["values"][:2] == ["ox_seed", "192.0.2.22"]
+    assert (made["guarded"], dropped["guarded"]) == (True, False)
+    assert [statement["sql"].split()[0] for statement in dropped["statements"]] == ["DROP"]
+    assert password not in json.dumps(hosts.at_master) + repr(outcome.commands)
+    assert len(password) >= 24
+    assert outcome.logged[-1] == "seeded with 5 MB, equal to the master: 1 databases"
+
+
+def test_physical_way_lets_the_master_send_once_the_slave_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    states = [IDLE, IDLE, at("checks"), at("listens"), at("listens"), at("copies"), DONE]
+    hosts = pair(monkeypatch, *states)
+    outcome = run(seeding.from_master, hosts.slave, **ARGUMENTS, method="physical", master_option_file="/root/m.cnf")
+    job = started(outcome.job("seed_start")["program"])
+    assert job["bytes"] == 9_000_000
+    assert hosts.programs() == ["seed_account", "seed_start", "seed_account"]
+    text = hosts.at_master[1][1]["program"]
+    assert text.strip().rsplit("\n", 1)[-1].startswith("seed_send(")
+    # The same certificate on both sides.
+    assert json.dumps(job["certificate"])[1:-1].replace("\\", "\\\\") in text
+    assert '"option_file": "/root/m.cnf"' in text
+
+
+def test_progress_is_shown_by_stage_with_bytes_and_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    states = [
+        IDLE,
+        IDLE,
+        at("checks"),
+        at("copies", 1_000_000),
+        at("copies", 2_000_000),
+        at("copies", 61_000_000),
+        DONE,
+    ]
+    hosts = pair(monkeypatch, *states)
+    times = iter([0.0, 1.0, 2.0, 7.0, 8.0])
+    clock = SimpleNamespace(monotonic=lambda: next(times), sleep=time.sleep)
+    monkeypatch.setattr(seeding, "time", clock)
+    logged = run(seeding.from_master, hosts.slave, **ARGUMENTS).logged
+    assert logged[:-1] == ["checks: 0 MB", "copies: 1 MB", "copies: 61 MB, 10.0 MB/s"]
+
+
+def test_seeding_that_is_under_way_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = pair(monkeypatch, at("copies"), at("copies"), DONE, found=slave(OXDB, replica=REPLICATES))
+    outcome = run(seeding.from_master, hosts.slave, **ARGUMENTS)
+    assert outcome.texts == []
+    assert "is waited for" in outcome.logged[0]
+    # What the earlier run made is removed.
+    assert hosts.programs() == ["seed_account"]
+    assert not hosts.at_master[0][1]["guarded"]
+
+
+@pytest.mark.parametrize(
+    ("to", "method", "sentence"),
+    [
+        (
+            "192.0.2.29",
+            "physical",
+            "dbmaster is sending its data to 192.0.2.29, which has to end first; seed again then.",
+        ),
+        ("192.0.2.29", "logical", None),
+        ("192.0.2.22", "physical", None),
+    ],
+)
+def test_master_sends_to_one_slave_at_a_time_and_a_left_sender_is_stopped(
+    monkeypatch: pytest.MonkeyPatch, to: str, method: str, sentence: str | None
+) -> None:
+    hosts = pair(monkeypatch, IDLE, IDLE, DONE)
+    hosts.master.facts[Seeding] = SeedState(active=True, to=to)
+    outcome = run(seeding.from_master, hosts.slave, **ARGUMENTS, method=method)
+    if sentence:
+        assert sentence in outcome.texts[-1]
+        assert hosts.at_master == []
+    else:
+        assert [job["stop"] for program, job in hosts.at_master] == [to == "192.0.2.22"] * 2
+
+
+FAILURES: dict[str, tuple[SeedState, str, str]] = {
+    "logical": (
+        SeedState(stage="copies", error="the dump broke off; seed again", marked=True),
+        "logical",
+        "dbslave is half seeded, at `copies`: the dump broke off; seed again.",
+    ),
+    "untouched": (
+        SeedState(stage="checks", error="no room; make some"),
+        "logical",
+        "dbslave was not changed: `checks`: no room; make some.",
+    ),
+    "killed": (
+        SeedState(stage="copies", marked=True),
+        "logical",
+        "dbslave is half seeded, at `copies`: its unit ox-seed died without a word; seed again.",
+    ),
+    "master's-words": (
+        SeedState(stage="copies", error="the stream broke off"),
+        "physical",
+        "dbslave was not changed: `copies`: the stream broke off (dbmaster: the backup broke off).",
+    ),
+}
+
+
+@pytest.mark.parametrize(("end", "method", "sentence"), FAILURES.values(), ids=FAILURES)
+def test_seeding_that_fails_is_told_and_its_account_dropped(
+    monkeypatch: pytest.MonkeyPatch, end: SeedState, method: str, sentence: str
+) -> None:
+    hosts = pair(monkeypatch, IDLE, IDLE, at("copies"), end)
+    outcome = run(seeding.from_master, hosts.slave, **ARGUMENTS, method=method)
+    assert sentence in outcome.texts[-1]
+    assert outcome.texts[-1].endswith(">&2; exit 1")
+    assert hosts.programs() == ["seed_account", "seed_account"]
+
+
+def test_account_stays_while_the_unit_goes_on_without_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = pair(monkeypatch, IDLE, IDLE, at("copies"))
+    hosts.slave.facts[Seeding] = [IDLE, IDLE, None, at("copies")]
+    outcome = run(seeding.from_master, hosts.slave, **ARGUMENTS)
+    assert "dbslave gives no answer; a seeding that is under way there goes on alone" in outcome.texts[-1]
+    assert hosts.programs() == ["seed_account"]
+
+
+def test_slave_that_does_not_replicate_afterwards_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped = HEALTHY.model_copy(update={"replica": REPLICATES.model_copy(update={"sql_running": "No"})})
+    hosts = pair(monkeypatch, IDLE, IDLE, DONE, after=stopped.model_copy(update={"seeding": True}))
+    outcome = run(seeding.from_master, hosts.slave, **ARGUMENTS)
+    assert "dbslave is half seeded" in outcome.texts[-1]
+
+
+def test_refusal_ends_the_plan_and_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = slave(WIKI)
+    with pytest.raises(OperationError, match="wiki"):
+        run(seeding.from_master, pair(monkeypatch, IDLE, found=found).slave, executing=False, **ARGUMENTS)
+    hosts = pair(monkeypatch, IDLE, found=found)
+    assert "data that would be lost: wiki" in stop_sentence(seeding.from_master, hosts.slave, **ARGUMENTS)
+    assert hosts.at_master == []
+
+
+def test_plan_has_a_change_and_starts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = pair(monkeypatch, IDLE)
+    assert run(seeding.from_master, hosts.slave, executing=False, **ARGUMENTS).texts == ["true"]
+    assert hosts.at_master == []
+
+
+def test_password_and_key_are_on_standard_input_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    (command,) = run(seeding.from_master, pair(monkeypatch, IDLE, IDLE, DONE).slave, **ARGUMENTS).commands
+    for shown in (str(command), repr(command), command.get_raw_value()):
+        assert PASSWORD not in shown
+        assert "PRIVATE KEY" not in shown
+
+
+def test_one_time_certificate_is_new_each_time_and_short_lived() -> None:
+    first, second = one_time_pair("ox-seed"), one_time_pair("ox-seed")
+    assert first != second
+    certificate = x509.load_pem_x509_certificate(
+        first.partition("-----BEGIN CERT")[2].join(["-----BEGIN CERT", ""]).encode()
+    )
+    assert certificate.subject.rfc4514_string() == "CN=ox-seed"
+    assert (certificate.not_valid_after_utc - certificate.not_valid_before_utc).days == 3
+
+
+def test_command_on_another_host_is_run_as_facts_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(direct, "pop_global_arguments", lambda *_: ({"_sudo": True, "name": "x"}, []))
+    given: dict[str, Any] = {}
+
+    class Target(FakeHost):
+        current_op_global_arguments = None
+
+        def run_shell_command(self, command: StringCommand, **arguments: Any) -> Any:
+            given.update(arguments)
+            return False, type("Output", (), {"stderr_lines": ["a", "no such thing"]})
+
+    with pytest.raises(OperationError, match=r"^dbmaster: no such thing$"):
+        direct.carry_out(Target(name="dbmaster"), StringCommand("x", _stdin="y"))  # type: ignore[arg-type]
+    assert given == {"_sudo": True, "_stdin": "y"}
+
+
+# --- the deploy ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "method", "overwrite"),
+    [
+        ({"seed_slave": "dbslave"}, "logical", False),
+        ({"seed_slave": "dbslave", "seed_method": "physical"}, "physical", False),
+        ({"seed_slave": "dbslave", "overwrite_slave": "dbslave"}, "logical", True),
+    ],
+)
+def test_request_names_the_slave_and_the_way(guide: Guide, given: dict[str, str], method: str, overwrite: bool) -> None:
+    found = requested(guide.build(), given)
+    assert (found.node.name, found.method, found.overwrite) == ("dbslave", method, overwrite)
+
+
+def test_slave_can_be_named_as_in_the_inventory(guide: Guide) -> None:
+    guide.groups["db_slave"] = ["@docker/x"]
+    guide.hosts["@docker/x"] = guide.hosts.pop("dbslave") | {"hostname": "dbslave"}
+    found = requested(guide.build(), {"seed_slave": "@docker/x", "overwrite_slave": "dbslave"})
+    assert (found.node.name, found.overwrite) == ("dbslave", True)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({}, "no slave is named; add `--data seed_slave=` and one of `db_slave` (dbslave)."),
+        (
+            {"seed_slave": "dbmaster"},
+            "`seed_slave` is 'dbmaster', which is no slave; name one of `db_slave` (dbslave).",
+        ),
+        (
+            {"seed_slave": "dbslave", "seed_method": "magic"},
+            "`seed_method` is 'magic'; it should be one of logical, physical.",
+        ),
+        (
+            {"seed_slave": "dbslave", "overwrite_slave": "dbslave2"},
+            "`overwrite_slave` is 'dbslave2', but the slave to be seeded is dbslave; name the same in both.",
+        ),
+    ],
+)
+def test_request_that_is_not_clear_is_refused(guide: Guide, given: dict[str, str], sentence: str) -> None:
+    with pytest.raises(InputError) as refused_request:
+        requested(guide.build(), given)
+    assert str(refused_request.value) == sentence
+
+
+@pytest.mark.parametrize("key", ["seed_slave", "seed_method", "overwrite_slave"])
+def test_request_is_for_one_run_and_no_setting(guide: Guide, key: str) -> None:
+    cluster_of(guide.inventory({key: "dbslave"}))
+    guide.set(**{key: "dbslave"})
+    with pytest.raises(InputError, match=f"`{key}` is not a setting"):
+        cluster_of(guide.inventory())
+
+
+class Seed(Deployment):
+    """The deploy `seed` instead of deploy.py."""
+
+    def load(self) -> None:
+        self.state.current_stage = StateStage.Prepare
+        load_func(self.state, seed)
+
+
+@pytest.fixture
+def seeds(guide: Guide, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    passwords.create(Path(guide.settings["secrets_file"]), guide.settings["contexts"])
+    monkeypatch.setattr("tests.unit.deployment.Deployment", Seed)
+    yield lambda data, **options: prepared(monkeypatch, guide.inventory(data), **options)
+
+
+def test_only_the_named_slave_is_seeded_and_gets_its_accounts(guide: Guide, seeds: Any) -> None:
+    guide.add("db_slave", "dbslave2", address="192.0.2.23", server_id=3)
+    with seeds({"seed_slave": "dbslave2", "seed_method": "physical"}) as deployment:
+        assert [(step.name, step.host) for step in deployment.steps()] == [
+            ("Seed dbslave2 from dbmaster (physical)", "dbslave2"),
+            ("Make the accounts of the slaves and of Open-Xchange", "dbslave2"),
+        ]
+        assert deployment.state.config.FAIL_PERCENT == 0
+
+
+def test_slave_that_does_not_take_part_is_no_success(guide: Guide, seeds: Any) -> None:
+    with (
+        pytest.raises(InputError, match="dbslave is left out by `--limit`"),
+        seeds({"seed_slave": "dbslave"}, limit=["web"]),
+    ):
+        pass

@@ -1,0 +1,659 @@
+"""The programs of a seeding: what they do to a slave, and what they leave when they fail."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ox_deploy import remote
+from ox_deploy.facts.seed import SeedState, Survey
+from tests.unit.fakes import stdin_of
+from tests.unit.programs import Commands, Session, load
+
+PASSWORD = "Zc4qLw8mPn2rTx6v"
+MASTER = {"host": "192.0.2.21", "port": 3306, "user": "ox_seed", "password": PASSWORD}
+JOB: dict[str, Any] = {
+    "master": MASTER,
+    "source": MASTER | {"user": "replication", "password": "replication-password"},
+    "bytes": 1000,
+    "freed": 0,
+    "address": "192.0.2.22",
+    "certificate": "-----BEGIN PRIVATE KEY-----\n",
+    "option_file": None,
+}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    for name in ("run", "state", "runtime", "lib"):
+        (tmp_path / name).mkdir()
+    return tmp_path
+
+
+def program_at(name: str, place: Path) -> Any:
+    program = load(name)
+    program.STATE_DIRECTORY = str(place / "state")
+    program.STATE_FILE = str(place / "run" / "seed.json")
+    program.MARK = str(place / "state" / "seeding")
+    return program
+
+
+@pytest.fixture
+def logical(place: Path) -> Any:
+    return program_at("seed_logical", place)
+
+
+@pytest.fixture
+def physical(place: Path) -> Any:
+    return program_at("seed_physical", place)
+
+
+def state_in(place: Path) -> SeedState:
+    return SeedState.model_validate(json.loads((place / "run" / "seed.json").read_text()))
+
+
+# --- unit, state, mark -----------------------------------------------------------------------------------
+
+
+def test_unit_gets_its_program_by_a_file_that_it_removes_itself(place: Path) -> None:
+    program = load("seed_start")
+    program.RUN_DIRECTORY = str(place / "run")
+    program.run = Commands({"systemctl is-active": 3})
+    (place / "run" / "seed.json").write_text("of an earlier run")
+    program.seed_start({"program": "print(os.path.exists(__file__))"})
+    file = place / "run" / "seed.py"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert program.run.done[-1][-2:] == ["python3", str(file)]
+    assert "--unit=ox-seed" in program.run.done[-1]
+    assert not (place / "run" / "seed.json").exists()
+    done = subprocess.run(["python3", str(file)], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+def test_second_unit_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    program = load("seed_start")
+    program.RUN_DIRECTORY = str(place / "run")
+    program.run = Commands({"systemctl is-active": 0})
+    with pytest.raises(SystemExit):
+        program.seed_start({"program": ""})
+    assert "a seeding is under way on this host" in capsys.readouterr().err
+    assert list((place / "run").iterdir()) == []
+
+
+def test_arguments_reach_the_program_as_they_are() -> None:
+    arguments = {"password": "a'b\"c\\d\nü{}", "none": None}
+    text = stdin_of(remote.seed_order("seed_send", arguments))["program"]
+    call = text.strip().rsplit("\n", 1)[-1]
+    given: list[Any] = []
+    eval(call, {"json": json, "seed_send": given.append})  # noqa: S307
+    assert given == [arguments]
+
+
+def work(program: Any, place: Path, monkeypatch: pytest.MonkeyPatch, action: Any) -> SeedState:
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(place / "runtime"))
+    program.work(action, JOB)
+    return state_in(place)
+
+
+def test_success_is_told_with_what_came_of_it(logical: Any, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def action(job: Any, progress: Any, folder: str) -> str:
+        assert folder == str(place / "runtime")
+        progress.stage("copies")
+        progress.count(12)
+        assert (state_in(place).stage, state_in(place).done) == ("copies", False)
+        return "all well"
+
+    found = work(logical, place, monkeypatch, action)
+    assert (found.stage, found.bytes, found.done, found.summary, found.error) == ("done", 12, True, "all well", "")
+
+
+def test_failure_is_told_with_the_stage_it_came_in(logical: Any, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def action(job: Any, progress: Any, folder: str) -> str:
+        progress.stage("copies")
+        logical.fail("the disk is full")
+        return ""
+
+    with pytest.raises(SystemExit):
+        work(logical, place, monkeypatch, action)
+    found = state_in(place)
+    assert (found.stage, found.done, found.error) == ("copies", False, "the disk is full")
+
+
+def test_children_that_move_nothing_any_more_are_killed(logical: Any) -> None:
+    logical.STALL_SECONDS = 0
+    progress = logical.Progress()
+    child = subprocess.Popen(["sleep", "60"])
+    begun = time.monotonic()
+    with progress.moving(child):
+        child.wait(20)
+    progress.end()
+    assert progress.stalled
+    assert time.monotonic() - begun < 10
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_state_is_what_the_unit_wrote_last(place: Path, runs: bool) -> None:
+    program = load("seed_state")
+    program.STATE_DIRECTORY = str(place / "state")
+    program.read = lambda path: b'{"stage": "copies", "bytes": 5}' if runs else None
+    program.run = Commands({"systemctl is-active": 0 if runs else 3})
+    found = SeedState.model_validate(program.seed_state({}))
+    assert (found.active, found.stage, found.bytes, found.marked) == (
+        (True, "copies", 5, False) if runs else (False, "", 0, False)
+    )
+    (place / "state" / "seeding").touch()
+    assert SeedState.model_validate(program.seed_state({})).marked
+
+
+@pytest.mark.parametrize(
+    ("known", "touches", "fails", "stays"),
+    [
+        (False, True, False, False),
+        (False, False, True, False),
+        (False, True, True, True),
+        # It was half seeded before.
+        (True, False, True, True),
+        (True, False, False, False),
+    ],
+)
+def test_mark_stays_if_the_slave_is_not_what_it_was(
+    logical: Any, place: Path, known: bool, touches: bool, fails: bool, stays: bool
+) -> None:
+    mark = place / "state" / "seeding"
+    if known:
+        mark.write_text("/var/lib/mysql")
+
+    def seed() -> None:
+        with logical.marked("/var/lib/mysql") as touched:
+            assert mark.read_text() == "/var/lib/mysql"
+            if touches:
+                touched()
+            if fails:
+                raise RuntimeError
+
+    if fails:
+        with pytest.raises(RuntimeError):
+            seed()
+    else:
+        seed()
+    assert mark.exists() is stays
+
+
+# --- data directories ------------------------------------------------------------------------------------
+
+
+def directories(place: Path, *names: str) -> None:
+    for name in names:
+        (place / "lib" / name).mkdir()
+        (place / "lib" / name / "made-as").write_text(name)
+
+
+def found_in(place: Path) -> dict[str, str]:
+    return {path.name: (path / "made-as").read_text() for path in (place / "lib").iterdir()}
+
+
+LEFT: dict[str, tuple[list[str], dict[str, str]]] = {
+    "nothing": (["mysql"], {"mysql": "mysql"}),
+    "while-it-came": (["mysql", "mysql.ox-seed"], {"mysql": "mysql"}),
+    "between-the-renames": (["mysql.ox-seed-old", "mysql.ox-seed"], {"mysql": "mysql.ox-seed-old"}),
+    "before-the-start": (["mysql", "mysql.ox-seed-old"], {"mysql": "mysql.ox-seed-old"}),
+    "while-the-old-one-goes": (["mysql", "mysql.ox-seed-gone"], {"mysql": "mysql"}),
+}
+
+
+@pytest.mark.parametrize(("left", "wanted"), LEFT.values(), ids=LEFT)
+def test_directories_of_a_seeding_that_died_are_put_back(
+    physical: Any, place: Path, left: list[str], wanted: dict[str, str]
+) -> None:
+    directories(place, *left)
+    (place / "state" / "seeding").write_text(str(place / "lib" / "mysql"))
+    physical.run = Commands()
+    physical.recover()
+    assert found_in(place) == wanted
+    assert physical.run.lines[-1] == "systemctl start mariadb"
+    assert ("systemctl stop mariadb" in physical.run.lines) == ("mysql.ox-seed-old" in left)
+
+
+def test_without_a_mark_nothing_is_put_back(physical: Any) -> None:
+    physical.run = Commands()
+    physical.recover()
+    assert physical.run.done == []
+
+
+def change_over(physical: Any, place: Path, start: int | list[str | int]) -> Commands:
+    directories(place, "mysql", "mysql.ox-seed")
+    for name in ("mysql/debian-10.11.flag", "mysql/mysql_upgrade_info", "mysql/ibdata1"):
+        (place / "lib" / name).write_text("old")
+    for name in ("xtrabackup_info", "backup-my.cnf", "ox-seed-complete", "ibdata1"):
+        (place / "lib" / "mysql.ox-seed" / name).write_text("new")
+    (place / "lib" / "mysql").chmod(0o755)
+    (place / "state" / "seeding").write_text(str(place / "lib" / "mysql"))
+    physical.run = Commands({"systemctl start": start})
+    physical.change_over(str(place / "lib" / "mysql"))
+    done: Commands = physical.run
+    return done
+
+
+def test_server_runs_on_the_new_directory_and_the_old_one_is_gone(physical: Any, place: Path) -> None:
+    done = change_over(physical, place, 0)
+    assert found_in(place) == {"mysql": "mysql.ox-seed"}
+    directory = place / "lib" / "mysql"
+    assert sorted(path.name for path in directory.iterdir()) == [
+        "debian-10.11.flag",
+        "ibdata1",
+        "made-as",
+        "mysql_upgrade_info",
+    ]
+    assert (directory / "ibdata1").read_text() == "new"
+    assert directory.stat().st_mode & 0o777 == 0o755
+    owner = f"{os.getuid()}:{os.getgid()}"
+    assert done.lines == [
+        f"chown -R {owner} {place}/lib/mysql.ox-seed",
+        "systemctl stop mariadb",
+        "systemctl start mariadb",
+    ]
+
+
+def test_server_that_does_not_start_on_it_runs_on_the_old_one_again(physical: Any, place: Path) -> None:
+    with pytest.raises(RuntimeError, match="does not start on its master's data, and runs on its own again"):
+        change_over(physical, place, [1, 0])
+    assert found_in(place) == {"mysql": "mysql"}
+
+
+def test_directory_that_cannot_be_exchanged_is_refused(physical: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = Session({"SELECT @@": [{"value": "./"}]})
+    physical.check_place(inside, "/no/such/directory")
+    with pytest.raises(RuntimeError, match="`innodb_data_home_dir` of the server is /fast, outside of"):
+        physical.check_place(Session({"SELECT @@": [{"value": "/fast"}]}), "/no/such/directory")
+    monkeypatch.setattr(os.path, "ismount", lambda path: path == "/var/lib/mysql")
+    with pytest.raises(RuntimeError, match="is a file system of its own, so it cannot be exchanged; seed with"):
+        physical.check_place(inside, "/var/lib/mysql")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "gtid"),
+    [
+        ("xtrabackup_binlog_info", "mysql-bin.000002\t385\t0-1-27\n", "0-1-27"),
+        ("mariadb_backup_binlog_info", "mysql-bin.000002\t385\t0-1-27,1-1-5\n", "0-1-27,1-1-5"),
+        ("xtrabackup_binlog_info", "mysql-bin.000002\t385\n", ""),
+    ],
+)
+def test_position_is_the_backups_own(
+    physical: Any, place: Path, monkeypatch: Any, name: str, text: str, gtid: str
+) -> None:
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0))
+    (place / "lib" / name).write_text(text)
+    position = physical.prepare(str(place / "lib"), str(place / "runtime"))
+    assert position == {"file": "mysql-bin.000002", "position": 385, "gtid": gtid}
+
+
+def test_full_disk_is_seen_before_anything_is_touched(logical: Any, place: Path) -> None:
+    logical.check_room(str(place), 1000)
+    with pytest.raises(RuntimeError, match="make room, and seed again"):
+        logical.check_room(str(place), 1 << 60)
+    logical.check_room(str(place), 1 << 60, freed=1 << 61)
+
+
+# --- statements ------------------------------------------------------------------------------------------
+
+
+def test_slave_is_emptied_without_a_trace_in_its_binary_log(logical: Any) -> None:
+    session = Session({"SELECT SCHEMA_NAME": [{"name": name} for name in ("sys", "oxdb", "o`dd")]})
+    logical.clear(session)
+    done = session.statements
+    assert done[-2:] == ["DROP DATABASE `o``dd`", "DROP DATABASE `oxdb`"]
+    assert done.index("SET sql_log_bin = 0") < done.index("STOP SLAVE") < done.index("RESET SLAVE ALL")
+
+
+EVENT = {"DEFINER": "root@localhost", "EVENT_SCHEMA": "oxdb", "EVENT_NAME": "e`v", "STATUS": "ENABLED"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "clauses", "where"),
+    [
+        ("slave_pos", "MASTER_USE_GTID=slave_pos", []),
+        ("no", "MASTER_LOG_FILE=%s, MASTER_LOG_POS=%s, MASTER_USE_GTID=no", ["mysql-bin.000002", 385]),
+    ],
+)
+def test_replication_begins_exactly_where_the_snapshot_was_taken(
+    logical: Any, mode: str, clauses: str, where: list[Any]
+) -> None:
+    session = Session({"SELECT * FROM information_schema.EVENTS": [EVENT]})
+    position = {"file": "mysql-bin.000002", "position": 385, "gtid": "0-1-27", "before": "0-1-25,0-2-7"}
+    logical.follow(session, {**JOB, "source": {**JOB["source"], "use_gtid": mode}}, position)
+    statements = [statement for statement, _ in session.done[1:]]
+    assert statements == [
+        "SET sql_log_bin = 0",
+        "ALTER DEFINER = `root`@`localhost` EVENT `oxdb`.`e``v` DISABLE ON SLAVE",
+        "STOP SLAVE",
+        "RESET SLAVE ALL",
+        "RESET MASTER",
+        "SET GLOBAL gtid_binlog_state = %s",
+        "SET GLOBAL gtid_slave_pos = %s",
+        f"CHANGE MASTER TO MASTER_USER=%s, MASTER_PASSWORD=%s, MASTER_HOST=%s, MASTER_PORT=%s, {clauses}",
+        "START SLAVE",
+    ]
+    values = dict(session.done)
+    assert values["SET GLOBAL gtid_binlog_state = %s"] == ["0-1-27,0-2-7"]
+    assert values["SET GLOBAL gtid_slave_pos = %s"] == ["0-1-27"]
+    assert values[statements[-2]] == ["replication", "replication-password", "192.0.2.21", 3306, *where]
+
+
+@pytest.mark.parametrize(
+    ("state", "last", "found"),
+    [
+        ("", "0-1-5", "0-1-5"),
+        ("0-1-4,1-2-3", "0-1-5,1-2-3", "0-1-5,1-2-3"),
+        ("0-2-3", "0-1-5", "0-2-3,0-1-5"),
+        ("", "", ""),
+    ],
+)
+def test_last_transactions_of_servers_that_write_no_more_are_kept(
+    logical: Any, state: str, last: str, found: str
+) -> None:
+    assert logical.with_last(state, last) == found
+
+
+def test_setting_is_put_back_and_never_hides_why_a_dump_failed(logical: Any) -> None:
+    session = Session({"SELECT @@GLOBAL": [{"value": 7}]})
+    with logical.settings(session, {"max_allowed_packet": 9}):
+        assert session.done[-1] == ("SET GLOBAL max_allowed_packet = %s", [9])
+    assert session.done[-1] == ("SET GLOBAL max_allowed_packet = %s", [7])
+    with pytest.raises(RuntimeError, match="disk full"), logical.settings(session, {"max_allowed_packet": 9}):
+        session.answers["SET GLOBAL"] = OSError("the server is gone")
+        raise RuntimeError("disk full")
+
+
+def accounts_session() -> Session:
+    def one(**row: str) -> list[dict[str, str]]:
+        return [row]
+
+    users = [("PUBLIC", "", "Y"), ("reader", "", "Y"), ("", "vm", "N"), ("app", "10.%", "N")]
+    own = [("root", "localhost", "N"), ("mysql", "localhost", "N"), ("mariadb.sys", "localhost", "N")]
+    return Session(
+        {
+            "SELECT User": [
+                {"user": user, "host": host, "is_role": role}
+                for user, host, role in [*users, *own, ("ox_seed", "192.0.2.22", "N")]
+            ],
+            "SHOW GRANTS FOR PUBLIC": one(grant="GRANT SELECT ON `test`.* TO PUBLIC"),
+            "SHOW GRANTS FOR `reader`": one(grant="GRANT SELECT ON `oxdb`.* TO `reader`"),
+            "SHOW CREATE USER ``": Exception(1133, "no matching row"),
+            "SHOW CREATE USER `app`": one(create="CREATE USER `app`@`10.%` IDENTIFIED BY PASSWORD '*AB'"),
+            "SHOW GRANTS FOR `app`": [
+                {"grant": "GRANT `reader` TO `app`@`10.%`"},
+                {"grant": "GRANT USAGE ON *.* TO x"},
+            ],
+        }
+    )
+
+
+def test_accounts_and_roles_of_the_master_are_copied_but_for_the_servers_own(logical: Any) -> None:
+    assert logical.read_accounts(accounts_session(), "ox_seed") == [
+        ("`reader`", "CREATE OR REPLACE ROLE `reader`"),
+        ("`app`@`10.%`", "CREATE OR REPLACE USER `app`@`10.%` IDENTIFIED BY PASSWORD '*AB'"),
+        ("PUBLIC", "GRANT SELECT ON `test`.* TO PUBLIC"),
+        ("`reader`", "GRANT SELECT ON `oxdb`.* TO `reader`"),
+        ("`app`@`10.%`", "GRANT `reader` TO `app`@`10.%`"),
+        ("`app`@`10.%`", "GRANT USAGE ON *.* TO x"),
+    ]
+
+
+def test_account_that_cannot_be_copied_is_told_without_its_hash(logical: Any) -> None:
+    session = Session({"CREATE": Exception(1524, "near 'IDENTIFIED BY PASSWORD '*AB'")})
+    with pytest.raises(RuntimeError) as failed:
+        logical.write_accounts(session, [("`app`@`10.%`", "CREATE OR REPLACE USER x IDENTIFIED BY PASSWORD '*AB'")])
+    assert str(failed.value) == "the account `app`@`10.%` cannot be copied (error 1524)"
+
+
+def test_wrong_password_is_seen_before_anything_is_touched(logical: Any) -> None:
+    def login(master: Any, user: str | None = None, password: str | None = None) -> Session:
+        if user == "replication":
+            raise RuntimeError("(1045, 'Access denied')")
+        return Session()
+
+    logical.login_at_master = login
+    with pytest.raises(RuntimeError, match=r"the account replication cannot log in at the master 192.0.2.21:3306 \("):
+        logical.check_logins(JOB)
+
+
+# --- the dump --------------------------------------------------------------------------------------------
+
+HEADER = (
+    b"-- CHANGE MASTER TO MASTER_USE_GTID=slave_pos;\n--\n"
+    b"-- CHANGE MASTER TO MASTER_LOG_FILE='mysql-bin.000042', MASTER_LOG_POS=101895438;\n-- Current Database\n"
+)
+
+
+def test_position_is_the_dumps_own(logical: Any, place: Path) -> None:
+    assert logical.position_in(HEADER, str(place)) == {"file": "mysql-bin.000042", "position": 101895438}
+
+
+def test_dump_without_a_position_is_told_with_the_programs_words(logical: Any, place: Path) -> None:
+    (place / "mariadb-dump.log").write_text("warning: x\nmariadb-dump: Got error: 1045: Access denied\n")
+    with pytest.raises(RuntimeError, match="the master cannot be dumped: mariadb-dump: Got error: 1045: Access denied"):
+        logical.position_in(b"-- MariaDB dump", str(place))
+
+
+def test_password_of_the_dump_is_in_a_file_of_roots_only(logical: Any, place: Path) -> None:
+    command = logical.dump_command(JOB, str(place), ["oxdb", "-odd"])
+    assert PASSWORD not in " ".join(command)
+    file = place / "master.cnf"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert f"password={PASSWORD}\n" in file.read_text()
+    assert command[1] == f"--defaults-file={file}"
+    assert command[-4:] == ["--databases", "--", "oxdb", "-odd"]
+
+
+# In a process of its own: pyinfra changes how this one works with pipes.
+FLOW = """
+STATE_FILE = {place!r} + "/run/seed.json"
+progress = Progress()
+logs = [open({place!r} + "/" + name, "w") for name in ("mariadb-dump.log", "mariadb.log")]
+dump = subprocess.Popen(["sh", "-c", {dump!r}], stdout=subprocess.PIPE, stderr=logs[0])
+load = subprocess.Popen(["sh", "-c", {load!r}], stdin=subprocess.PIPE, stderr=logs[1])
+try:
+    with progress.moving(dump, load):
+        let_flow(read_header(dump.stdout), dump, load, progress, {place!r})
+except RuntimeError as error:
+    print(error)
+print(progress.state["bytes"])
+"""
+
+
+def flow(place: Path, dump: str, load_with: str) -> list[str]:
+    """Let a shell line's output flow into another one, as a dump into a server; return what was said."""
+    script = FLOW.format(place=str(place), dump=dump.format(place), load=load_with.format(place))
+    argv = [sys.executable, "-c", remote._text("seed_logical") + script]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout.splitlines()
+
+
+def test_dump_flows_whole_and_is_counted(place: Path) -> None:
+    (place / "dump").write_bytes(HEADER + os.urandom(3_000_000))
+    (count,) = flow(place, "cat {0}/dump", "cat > {0}/loaded")
+    assert (place / "loaded").read_bytes() == (place / "dump").read_bytes()
+    # What stands before the position is counted elsewhere.
+    assert len(HEADER) + 3_000_000 - 4096 <= int(count) < len(HEADER) + 3_000_000
+
+
+BROKEN_OFF = {
+    "dump": (
+        "cat {0}/dump; echo 'Error 2013: Lost connection' >&2; exit 3",
+        "cat > {0}/loaded",
+        "the dump of the master broke off (Error 2013: Lost connection); seed again",
+    ),
+    "load": (
+        "cat {0}/dump {0}/dump; sleep 60",
+        "head -c 9 > /dev/null; printf 'INSERT INTO secrets\\nERROR 1114 (HY000): The table is full\\n' >&2; exit 1",
+        "this server did not take the dump (ERROR 1114 (HY000): The table is full); seed again",
+    ),
+    "load-at-the-end": (
+        "cat {0}/dump",
+        "cat > /dev/null; echo 'ERROR 1062' >&2; exit 1",
+        "this server did not take the dump (ERROR 1062); seed again",
+    ),
+}
+
+
+@pytest.mark.parametrize(("dump", "load_with", "sentence"), BROKEN_OFF.values(), ids=BROKEN_OFF)
+def test_dump_that_breaks_off_on_either_side_is_told(place: Path, dump: str, load_with: str, sentence: str) -> None:
+    (place / "dump").write_bytes(HEADER + b"x" * 3_000_000)
+    assert flow(place, dump, load_with)[0] == sentence
+
+
+# --- the comparison --------------------------------------------------------------------------------------
+
+
+def test_values_are_compared_and_not_how_they_are_stored(logical: Any) -> None:
+    assert logical.measuring(("oxdb", "a`b"), ["x", "y`z"]) == (
+        "SELECT COUNT(*) AS number, COALESCE(SUM(CRC32(CONCAT_WS(',', IFNULL(CRC32(`x`), '-'), "
+        "IFNULL(CRC32(`y``z`), '-')))), 0) AS checksum FROM `oxdb`.`a``b`"
+    )
+    assert logical.measuring(("oxdb", "t"), None) == "SELECT COUNT(*) AS number, 0 AS checksum FROM `oxdb`.`t`"
+
+
+def test_table_for_which_no_time_is_left_is_left_out_on_the_master(logical: Any) -> None:
+    sample: dict[tuple[str, str], None] = {("oxdb", "big"): None, ("oxdb", "small"): None}
+    session = Session({"SET STATEMENT": Exception(1969, "max_statement_time exceeded")})
+    assert logical.measure_all(session, sample, 30) == {}
+    session = Session({"SELECT COUNT": [{"number": 7, "checksum": 0}]})
+    assert logical.measure_all(session, sample) == dict.fromkeys(sample, (7, "0"))
+
+
+class Slave(Session):
+    """A slave that stops where it is told to, with as many rows as it is told."""
+
+    def __init__(self, rows: int, objects: tuple[str, ...]) -> None:
+        status = {"Last_SQL_Errno": 0, "Slave_SQL_Running": "No"}
+        super().__init__(side(rows, objects) | {"SHOW SLAVE STATUS": [status]})
+
+
+def side(rows: int, objects: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA": [{"name": "oxdb"}],
+        "SELECT CONCAT(TABLE_SCHEMA": [{"name": name} for name in objects],
+        "SELECT TABLE_SCHEMA AS s": [{"s": "oxdb", "t": "t", "bytes": 1}],
+        "SELECT COLUMN_NAME": [{"name": "id"}],
+        "SELECT COUNT(*)": [{"number": rows, "checksum": 42}],
+        "SET STATEMENT max_statement_time": [{"number": rows, "checksum": 42}],
+        "SHOW STATUS LIKE 'binlog_snapshot_%'": [
+            {"Variable_name": "Binlog_snapshot_file", "Value": "mysql-bin.000009"},
+            {"Variable_name": "Binlog_snapshot_position", "Value": "1234"},
+        ],
+    }
+
+
+TABLES = ("oxdb.t (BASE TABLE)", "oxdb.v (VIEW)")
+
+
+def compared(logical: Any, slave: Slave) -> str:
+    logical.time.sleep = lambda _: None
+    logical.login_at_master = lambda _: Session(side(7, TABLES))
+    text: str = logical.compare(slave, JOB)
+    return text
+
+
+@pytest.fixture
+def no_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+
+
+@pytest.mark.usefixtures("no_sleep")
+def test_slave_is_compared_where_the_masters_snapshot_was_taken(logical: Any) -> None:
+    slave = Slave(7, TABLES)
+    text = compared(logical, slave)
+    assert text == "equal to the master: 1 databases, 2 tables; 7 rows of 1 tables compared"
+    until = "START SLAVE SQL_THREAD UNTIL MASTER_LOG_FILE = %s, MASTER_LOG_POS = %s"
+    assert (until, ["mysql-bin.000009", 1234]) in slave.done
+    order = [statement for statement in slave.statements if "SLAVE SQL" in statement]
+    assert order == ["STOP SLAVE SQL_THREAD", until, "START SLAVE SQL_THREAD"]
+
+
+@pytest.mark.usefixtures("no_sleep")
+@pytest.mark.parametrize(
+    ("rows", "objects", "sentence"),
+    [
+        (6, TABLES, "oxdb.t has 6 rows instead of 7"),
+        (7, TABLES[:1], r"it lacks the table oxdb.v \(VIEW\)"),
+        (7, (*TABLES, "oxdb.u (BASE TABLE)"), r"only it has the table oxdb.u"),
+    ],
+)
+def test_slave_that_differs_is_stopped_and_told(
+    logical: Any, rows: int, objects: tuple[str, ...], sentence: str
+) -> None:
+    slave = Slave(rows, objects)
+    with pytest.raises(RuntimeError, match="the slave is not equal to its master: " + sentence):
+        compared(logical, slave)
+    assert slave.statements[-1] == "STOP SLAVE"
+    # A table may just have been altered: it was tried more than once.
+    assert slave.statements.count("STOP SLAVE SQL_THREAD") == 3
+
+
+def test_other_values_in_as_many_rows_are_a_difference(logical: Any) -> None:
+    found = list(logical.differing_rows({("a", "t"): (7, "1")}, {("a", "t"): (7, "2")}))
+    assert found == ["a.t has other values"]
+
+
+# --- account and survey ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stop", [True, False])
+def test_sender_that_is_left_is_stopped(stop: bool) -> None:
+    program = load("seed_account")
+    program.run = Commands()
+    program.connect = lambda _: Session()
+    program.seed_account({"timer": "t", "guarded": False, "stop": stop, "statements": [], "option_file": None})
+    assert ("systemctl stop ox-seed" in program.run.lines) is stop
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_account_has_a_timer_that_drops_it(guarded: bool) -> None:
+    program = load("seed_account")
+    program.run = Commands()
+    session = Session()
+    program.connect = lambda _: session
+    statements = [{"label": "x", "sql": "DROP USER IF EXISTS %s@%s", "values": ["ox_seed", "192.0.2.22"]}]
+    job = {"user": "ox_seed", "host": "192.0.2.22", "timer": "t", "stop": False, "option_file": None}
+    program.seed_account({**job, "guarded": guarded, "statements": statements})
+    assert program.run.lines[0] == "systemctl stop t.timer"
+    assert any(line.startswith("systemd-run") and "DROP USER" in line for line in program.run.lines) is guarded
+    assert session.statements == ["SET sql_log_bin = 0", "DROP USER IF EXISTS %s@%s"]
+
+
+def test_survey_tells_what_would_be_copied_or_lost(place: Path) -> None:
+    program = load("seed_survey")
+    (place / "lib" / "ibdata1").write_bytes(b"x" * 5000)
+    session = Session(
+        {
+            "SELECT SCHEMA_NAME": [{"name": "oxdb"}, {"name": "mysql"}],
+            "SELECT COUNT(*) AS tables": [{"tables": 3, "number": 70, "bytes": 4096}],
+            "SELECT CONCAT(TABLE_SCHEMA": [{"name": "oxdb.old"}],
+            "SELECT @@datadir": [{"path": str(place / "lib")}],
+        }
+    )
+    program.connect = lambda _: session
+    found = Survey.model_validate(program.seed_survey({"option_file": None}))
+    assert [contents.model_dump() for contents in found.databases] == [
+        {"name": "oxdb", "tables": 3, "rows": 70, "bytes": 4096}
+    ]
+    assert found.not_transactional == ["oxdb.old"]
+    assert found.directory_bytes >= 5000
+
+
+def test_server_that_does_not_answer_has_an_empty_survey(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = load("seed_survey")
+    monkeypatch.setattr(program.shutil, "which", lambda name: None if name == "socat" else name)
+
+    def connect(_: object) -> None:
+        raise OSError
+
+    program.connect = connect
+    assert Survey.model_validate(program.seed_survey({"option_file": None})) == Survey(missing=["socat"])
