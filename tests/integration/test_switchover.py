@@ -243,7 +243,7 @@ def test_cluster_that_is_not_well_is_not_switched(fault: str) -> None:
 
 def test_statement_that_does_not_end_is_not_waited_for() -> None:
     prepare("dbmaster")
-    slow = "INSERT INTO lab_writer.rows SELECT -1 - SLEEP(25)"
+    slow = "INSERT INTO lab_writer.numbers SELECT -1 - SLEEP(25)"
     busy = subprocess.Popen(["docker", "exec", nodes.node("dbmaster").container, "mariadb", "-e", slow])
     try:
         with writing(*SERVERS) as writer:
@@ -255,7 +255,7 @@ def test_statement_that_does_not_end_is_not_waited_for() -> None:
         assert read_only() == ("0", "1")
     finally:
         busy.wait()
-    sql("dbmaster", "DELETE FROM lab_writer.rows WHERE n < 0")
+    sql("dbmaster", "DELETE FROM lab_writer.numbers WHERE n < 0")
 
 
 def fail_over(*options: str) -> Run:
@@ -300,7 +300,7 @@ def test_dead_master_with_transactions_of_its_own_is_shown_and_not_written_to() 
     """Goes on where the last one ended: dbslave is the master."""
     sql("dbmaster", "STOP SLAVE IO_THREAD")
     prepare("dbslave")
-    sql("dbslave", "INSERT INTO lab_writer.rows VALUES (-7)")
+    sql("dbslave", "INSERT INTO lab_writer.numbers VALUES (-7)")
     nodes.kill("dbslave")
     options = ["--exclude", "dbslave", "--data", "accept_loss=dbslave"]
     done = switch("dbmaster", *options, kind="failover", inventory=SWITCHED)

@@ -22,7 +22,7 @@ TIMEOUT = 2
 def prepare(master: str) -> None:
     """Make the table and an account that may write into it from this machine."""
     statements = (
-        f"CREATE DATABASE IF NOT EXISTS {DATABASE}; CREATE TABLE IF NOT EXISTS {DATABASE}.rows (n BIGINT PRIMARY KEY);"
+        f"CREATE DATABASE IF NOT EXISTS {DATABASE}; CREATE TABLE IF NOT EXISTS {DATABASE}.numbers (n BIGINT PRIMARY KEY);"
         f" CREATE USER IF NOT EXISTS {DATABASE}@'%' IDENTIFIED BY '{PASSWORD}';"
         f" GRANT INSERT, SELECT ON {DATABASE}.* TO {DATABASE}@'%'"
     )
@@ -44,7 +44,7 @@ def connect(node: str) -> Any:
 
 def rows(node: str) -> set[int]:
     """Return the numbers that a server has."""
-    return {int(line) for line in run(node, ["mariadb", "-N", "-e", "SELECT n FROM rows", DATABASE]).split()}
+    return {int(line) for line in run(node, ["mariadb", "-N", "-e", "SELECT n FROM numbers", DATABASE]).split()}
 
 
 class Writer:
@@ -79,7 +79,7 @@ class Writer:
             session = self._sessions.get(server) or connect(server)
             self._sessions[server] = session
             with session.cursor() as cursor:
-                cursor.execute("INSERT INTO rows VALUES (%s)", [self._number])
+                cursor.execute("INSERT INTO numbers VALUES (%s)", [self._number])
         except pymysql.Error:
             self._sessions.pop(server, None)
             return False
