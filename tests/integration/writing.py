@@ -22,7 +22,8 @@ TIMEOUT = 2
 def prepare(master: str) -> None:
     """Make the table and an account that may write into it from this machine."""
     statements = (
-        f"CREATE DATABASE IF NOT EXISTS {DATABASE}; CREATE TABLE IF NOT EXISTS {DATABASE}.numbers (n BIGINT PRIMARY KEY);"
+        f"CREATE DATABASE IF NOT EXISTS {DATABASE};"
+        f" CREATE TABLE IF NOT EXISTS {DATABASE}.numbers (n BIGINT PRIMARY KEY);"
         f" CREATE USER IF NOT EXISTS {DATABASE}@'%' IDENTIFIED BY '{PASSWORD}';"
         f" GRANT INSERT, SELECT ON {DATABASE}.* TO {DATABASE}@'%'"
     )
