@@ -10,7 +10,16 @@ import time
 
 import pytest
 
-from tests.integration.deployment import PYINFRA, SSH_INVENTORY, Run, command, deploy, make_bare_lab, pyinfra
+from tests.integration.deployment import SSH_INVENTORY, Run, command, deploy, make_bare_lab, pyinfra
+from tests.integration.switching import (
+    ENVIRONMENT,
+    SERVERS,
+    SWITCHED,
+    deploy_switched,
+    switch,
+    switch_command,
+    switch_under_load,
+)
 from tests.integration.writing import prepare, rows, wait_until_equal, writing
 from tests.lab import nodes, state
 from tests.lab.browser import Browser
@@ -18,10 +27,8 @@ from tests.lab.nodes import exec_in, run, wait_for
 
 pytestmark = pytest.mark.lab
 
-SWITCHED = "tests/lab/inventory_switched.py"
 GUARD = "ox-deploy-guard.service"
 FENCE = "/etc/mysql/mariadb.conf.d/95-ox-deploy-switch.cnf"
-SERVERS = ("dbmaster", "dbslave")
 LONGEST_GAP = 5
 NAMES = "Names, user, package sources"
 
@@ -31,27 +38,6 @@ def bare_lab_afterwards(cluster: Run) -> object:
     """The other tests find the lab as the inventory has it."""
     yield
     make_bare_lab()
-
-
-def switch_command(kind: str, new: str, *options: str, inventory: str = SSH_INVENTORY) -> list[str]:
-    data = ["--data", f"new_master={new}"]
-    return [*PYINFRA, "-y", *data, *options, inventory, f"ox_deploy.deploys.switchover.{kind}"]
-
-
-# For the switched inventory, and for lines that are not broken.
-ENVIRONMENT = {"OXLAB_MASTER": "dbslave", "COLUMNS": "250"}
-
-
-def switch(new: str, *options: str, kind: str = "switchover", inventory: str = SSH_INVENTORY) -> Run:
-    argv = switch_command(kind, new, *options, inventory=inventory)
-    return pyinfra(argv, env=ENVIRONMENT)
-
-
-def deploy_switched() -> Run:
-    """Deploy with the inventory that a switch has asked for."""
-    done = pyinfra(command("--json", inventory=SWITCHED), env=ENVIRONMENT)
-    assert done.code == 0, done.output
-    return done
 
 
 def sql(node: str, statement: str) -> str:
@@ -87,11 +73,8 @@ def assert_roles(master: str, slave: str) -> None:
 def test_there_and_back_under_load() -> None:
     gaps = []
     pids = {server: run(server, "systemctl show -P MainPID mariadb") for server in SERVERS}
-    for master, slave, inventory in (("dbslave", "dbmaster", SSH_INVENTORY), ("dbmaster", "dbslave", SWITCHED)):
-        with writing(slave, master) as writer:
-            done = switch(master, inventory=inventory)
-        assert done.code == 0, done.output
-        wait_until_equal(master, slave)
+    for master, slave in (("dbslave", "dbmaster"), ("dbmaster", "dbslave")):
+        done, writer = switch_under_load(slave, master)
         assert writer.lost(master) == writer.lost(slave) == set()
         assert rows(master) == rows(slave)
         assert len(writer.acknowledged) > 500
