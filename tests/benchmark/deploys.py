@@ -1,7 +1,4 @@
-"""`python -m tests.benchmark`: how long deploys take in the lab. It replaces the lab that is up.
-
-Figures are printed, not judged: compare them with those in docs/performance.md, taken on the same kind of machine.
-"""
+"""Deploys, verify and status: cold, with nothing to change, and with many nodes."""
 
 from __future__ import annotations
 
@@ -11,16 +8,11 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
-
-import click
-from rich.console import Console
-from rich.table import Table
 
 from ox_deploy.products import PRODUCTS
+from tests.benchmark.figures import Figures, console, seconds
 from tests.integration.deployment import INVENTORY, PYINFRA, SSH_INVENTORY, command, deploy, lab, make_bare_lab, pyinfra
 from tests.integration.status import status
 from tests.lab import state
@@ -49,15 +41,6 @@ SHIM = """#!/bin/sh
 [ "$1" != exec ] || echo "$3" >> {log}
 exec {docker} "$@"
 """
-
-console = Console(stderr=True)
-
-
-def seconds(work: Callable[[], Any]) -> float:
-    """Return how long something took."""
-    begin = time.monotonic()
-    work()
-    return time.monotonic() - begin
 
 
 def install_by_hand(node: Node) -> None:
@@ -111,7 +94,7 @@ def verify_seconds() -> float:
     return time.monotonic() - begin
 
 
-def status_figures() -> dict[str, float]:
+def status_figures() -> Figures:
     """Return the seconds of a status, also with a host that drops all packets."""
     figures = {"status, s": min(status().seconds for _ in range(3))}
     figures["status by SSH, s"] = min(status(inventory=SSH_INVENTORY).seconds for _ in range(3))
@@ -121,8 +104,8 @@ def status_figures() -> dict[str, float]:
     return figures
 
 
-def measure(groupware: int) -> dict[str, float]:
-    """Return all figures by name."""
+def measure(groupware: int) -> Figures:
+    """Return the figures by name."""
     figures = {}
     console.print("floor: packages and restarts by hand")
     make_bare_lab()
@@ -144,24 +127,4 @@ def measure(groupware: int) -> dict[str, float]:
         figures[f"nothing to change, {groupware} nodes, s"] = unchanged()
         ratio = figures[f"nothing to change, {groupware} nodes, s"] / figures["nothing to change, s"]
         figures[f"{groupware} nodes / 2 nodes"] = ratio
-    lab("down")
-    return {name: round(value, 2) for name, value in figures.items()}
-
-
-@click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-@click.option("--groupware", default=20, show_default=True, help="Nodes of the large cluster; 2 leaves it out.")
-def main(as_json: bool, groupware: int) -> None:
-    """Measure deploys in the lab."""
-    figures = measure(groupware)
-    if as_json:
-        click.echo(json.dumps(figures, indent=2))
-        return
-    table = Table("what", "figure")
-    for name, value in figures.items():
-        table.add_row(name, f"{value:g}")
-    Console().print(table)
-
-
-if __name__ == "__main__":
-    main()
+    return figures

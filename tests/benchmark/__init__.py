@@ -1,0 +1,1 @@
+"""How long deploys, seedings and switchovers take in the lab."""
