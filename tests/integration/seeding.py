@@ -92,7 +92,7 @@ def make_data() -> None:
         # 240 MB, so that a seeding can be disturbed.
         "INSERT INTO bulk SELECT seq, REPEAT(MD5(seq), 30) FROM seq_1_to_250000;"
         "CREATE VIEW odd AS SELECT n FROM numbers WHERE n % 2; CREATE PROCEDURE nothing() SELECT 1;"
-        "CREATE EVENT never ON SCHEDULE EVERY 1 YEAR STARTS '2090-01-01' DO DELETE FROM bulk;"
+        "CREATE EVENT never ON SCHEDULE EVERY 1 YEAR STARTS '2037-01-01' DO DELETE FROM bulk;"
         "CREATE USER seedtest@'192.0.2.%' IDENTIFIED BY 'only-in-this-lab'; GRANT SELECT ON seedtest.* TO "
         "seedtest@'192.0.2.%';",
     )
