@@ -318,7 +318,8 @@ class _Seeding:
 
 
 def _state() -> SeedState:
-    found: SeedState | None = host.get_fact(Seeding)
+    # Otherwise pyinfra would give the host up, without a word of what to do.
+    found: SeedState | None = host.get_fact(Seeding, _ignore_errors=True)
     if found is None:
         raise OperationError(
             f"{host.name} gives no answer; a seeding that is under way there goes on alone: run again to wait for it."

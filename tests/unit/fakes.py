@@ -44,6 +44,8 @@ class FakeHost:
         if fact not in self.facts:
             known = ", ".join(known.__name__ for known in self.facts) or "none"
             raise KeyError(f"{self.name} was asked for {fact.__name__} {arguments}; it knows {known}")
+        # As in pyinfra, its own arguments are no arguments of the fact.
+        arguments = {key: value for key, value in arguments.items() if not key.startswith("_")}
         inspect.signature(fact().command).bind(**arguments)
         self.asked.append((fact, arguments))
         answer = self.facts[fact]
