@@ -452,7 +452,10 @@ def _keep(
     if moves:
         yield _replicate({"use_gtid": GTID_MODES[by_gtid]}, master, option_file)
     if not writable and not moves:
-        host.noop(f"it replicates from {source.name}" if is_healthy else explain(host.name, situation, slave, master))
+        host.noop(f"it replicates from {source.name}")
+        if not is_healthy:
+            # What is only a no-op is shown with `-v` alone.
+            host.log(explain(host.name, situation, slave, master))
 
 
 def explain(name: str, situation: Situation, slave: MysqlStatus, master: MysqlStatus) -> str:

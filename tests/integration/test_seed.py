@@ -215,7 +215,7 @@ def test_disk_without_room_is_found_before_anything_is_touched() -> None:
 def test_transactions_of_the_slaves_own_are_named_and_gone_after_a_seeding() -> None:
     with writing():
         sql("dbslave", "INSERT INTO seedtest.bulk VALUES (0, 'by mistake')")
-        assert re.search(r"has transactions that its master does not have \(up to 0-2-", deploy_all())
+        assert re.search(r"has transactions that its master does not have \(.*up to 0-2-\d", deploy_all())
         seed(*OVERWRITE)
         assert sql("dbslave", "SELECT COUNT(*) FROM seedtest.bulk WHERE id = 0") == "0"
         assert "that its master does not have" not in deploy_all()

@@ -563,7 +563,7 @@ def test_running_slave_with_transactions_of_its_own_is_told_and_left_alone(read_
         assert outcome.job("mysql_run")["statements"][0]["sql"] == "SET GLOBAL read_only = 1"
     else:
         outcome.assert_noop()
-        assert "up to 0-2-8" in outcome.noops[0]
+        assert "up to 0-2-8" in outcome.logged[0]
 
 
 @pytest.mark.parametrize(("name", "sentence"), STOPS.items(), ids=STOPS)
