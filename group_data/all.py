@@ -32,6 +32,9 @@ replication_tls = False
 # certificate here, and `mysql_tls_certificate` and `mysql_tls_key` of each database server in inventory.py, all of
 # them files on this machine.
 mysql_tls_ca = None
+# Let the master acknowledge a transaction only when a slave has received it, as long as one is connected and answers
+# within 10 seconds.
+semi_synchronous = False
 # Drop the accounts of our two users for addresses that are no longer in the inventory, instead of naming them.
 remove_stale_accounts = False
 

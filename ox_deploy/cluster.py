@@ -84,6 +84,7 @@ class Settings(_Model):
     remove_stale_accounts: bool = False
     replication_tls: bool = False
     mysql_tls_ca: str | None = None
+    semi_synchronous: bool = False
 
     filestore_path: AbsolutePath = "/var/opt/filestore"
     filestore_uid: Annotated[int, Field(ge=100, le=65533)] = 1001

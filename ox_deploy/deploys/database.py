@@ -81,6 +81,7 @@ def server_files(cluster: Cluster, node: Node) -> list[service.ManagedFile]:
         server_id=node.server_id,
         read_only=node != cluster.master,
         certificate=TLS.pair if cluster.settings.replication_tls else None,
+        semi_synchronous=cluster.settings.semi_synchronous,
         settings=node.mysql_settings,
     )
     return [
@@ -213,8 +214,9 @@ def replicate(cluster: Cluster, node: Node, former: Node | None = None) -> None:
 def source_of(cluster: Cluster) -> mysql.Source:
     """Return what the slaves replicate from."""
     master, password = cluster.master, replication_password(cluster)
-    port, ca = cluster.settings.mysql_port, trusted_by_slaves(cluster)
-    return mysql.Source(master.name, master.address, port, REPLICATION_USER, password, ca)
+    settings, ca = cluster.settings, trusted_by_slaves(cluster)
+    login = (settings.mysql_port, REPLICATION_USER, password)
+    return mysql.Source(master.name, master.address, *login, ca, settings.semi_synchronous)
 
 
 def trusted_by_slaves(cluster: Cluster) -> str:

@@ -68,8 +68,9 @@ class Replica(_Answer):
 
     `received` is the GTID position up to which it has the master's transactions, if it is `using_gtid`. `file` and
     `position` are those of what was executed last, `read_file` is the one that it would read next: "" if that is not
-    known, and nothing of these is asked from the master if it is `using_gtid`. `ca` is
-    the file with the certificates of which the master has to show one, "" if the connection is not encrypted.
+    known, and nothing of these is asked from the master if it is `using_gtid`. `ca` is the
+    file with the certificates of which the master has to show one, "" if the connection is not encrypted.
+    `semi_synchronous` tells whether it acknowledges to the master what it has received.
     """
 
     host: str
@@ -88,6 +89,7 @@ class Replica(_Answer):
     using_gtid: bool = False
     received: str = ""
     ca: str = ""
+    semi_synchronous: bool = False
 
 
 class Gtid(_Answer):

@@ -335,7 +335,7 @@ class Source:
     """The master a replica should read from.
 
     `ca` is the file on the replica with the certificates of which the master has to show one, "" for a connection that
-    is not encrypted.
+    is not encrypted. `semi_synchronous` tells whether it waits until a replica has received a transaction.
     """
 
     name: str
@@ -344,10 +344,12 @@ class Source:
     user: str
     password: Secret
     ca: str = ""
+    semi_synchronous: bool = False
 
     def job(self) -> dict[str, Any]:
         """Return it as a program takes it, with the password in clear."""
-        return {"host": self.address, "port": self.port, "ca": self.ca, **self.login()}
+        how = {"ca": self.ca, "semi_synchronous": self.semi_synchronous}
+        return {"host": self.address, "port": self.port, **how, **self.login()}
 
     def login(self) -> dict[str, Any]:
         """Return the account as a program takes it, with the password in clear."""
@@ -471,11 +473,11 @@ def replica(
     + by_gtid: let it keep its place by GTID, or by file and position; a healthy replica is moved to the other way
     + siblings: addresses of the other database hosts; after a switch, their slaves are moved to the master
 
-    Idempotent: a healthy replica is left alone, but made read-only if it is not, and moved to an encrypted connection
-    or back from where it stands. An empty server starts where the
-    master's binary log begins if that holds all the master's data, or at the position captured now if the master is
-    empty too. A former master follows the new one if it has nothing that the new one lacks. Anything that could lose
-    data (a foreign, broken or filled slave) stops the operation with a remedy.
+    Idempotent: a healthy replica is left alone, but made read-only if it is not, moved to an encrypted connection or
+    back, and made to acknowledge what it receives if it should and does not; it goes on where it stands. An empty
+    server starts where the master's binary log begins if that holds all the master's data, or at the position captured
+    now if the master is empty too. A former master follows the new one if it has nothing that the new one lacks.
+    Anything that could lose data (a foreign, broken or filled slave) stops the operation with a remedy.
     Guide: Slave configuration, CHANGE MASTER TO and START SLAVE.
     """
     slave = ask(host, _slave_question(option_file))
@@ -535,7 +537,14 @@ def _moves(slave: MysqlStatus, replica: Replica, master: MysqlStatus, source: So
     moves: dict[str, Any] = {}
     if replica.using_gtid != by_gtid and transactions.has_position_in(slave, master):
         moves["use_gtid"] = GTID_MODES[by_gtid]
+    if source.semi_synchronous and not replica.semi_synchronous and _waits(master):
+        moves["semi_synchronous"] = True
     return moves | _other_connection(replica, master, source)
+
+
+def _waits(master: MysqlStatus) -> bool:
+    """Tell whether a master would wait for slaves that acknowledge."""
+    return master.variables.get("rpl_semi_sync_master_enabled") == "ON"
 
 
 def _other_connection(replica: Replica, master: MysqlStatus, source: Source) -> dict[str, Any]:

@@ -20,10 +20,11 @@ CLAUSES = {
 
 
 def change_master(cursor, source):
-    """Point the replica at its master; what is not given stays, the position too.
+    """Point the replica at its master; what is not given stays, the position too. Its threads have to stand still.
 
-    `use_gtid` is what MASTER_USE_GTID should be. `ca` is the file with the certificates of which the master has to show
-    one, "" for a connection that is not encrypted. `gtid_slave_pos` is where a server begins that did not replicate.
+    `use_gtid` is what MASTER_USE_GTID should be. `gtid_slave_pos` is where a server begins that did not replicate. `ca`
+    is the file with the certificates of which the master has to show one, "" for a connection that is not encrypted.
+    `semi_synchronous` lets the replica acknowledge what it receives.
     """
     if source.get("gtid_slave_pos") is not None:
         cursor.execute("SET GLOBAL gtid_slave_pos = %s", [source["gtid_slave_pos"]])
@@ -35,7 +36,12 @@ def change_master(cursor, source):
     if source.get("ca") is not None:
         clauses += ["MASTER_SSL=%s", "MASTER_SSL_CA=%s", "MASTER_SSL_VERIFY_SERVER_CERT=%s"]
         values += [int(bool(source["ca"])), source["ca"], int(bool(source["ca"]))]
-    cursor.execute("CHANGE MASTER TO " + ", ".join(clauses), values)
+    if clauses:
+        cursor.execute("CHANGE MASTER TO " + ", ".join(clauses), values)
+    if source.get("semi_synchronous"):
+        # The thread that reads from the master looks at it when it starts. Somebody may have changed it, and on a
+        # former master it is off.
+        cursor.execute("SET GLOBAL rpl_semi_sync_slave_enabled = 1")
 
 
 def status_of(cursor):

@@ -13,6 +13,7 @@ VARIABLES = (
     "log_bin_basename",
     "port",
     "have_ssl",
+    "rpl_semi_sync_master_enabled",
 )
 # MySQL has none of these.
 GTID_POSITIONS = {"slave": "gtid_slave_pos", "binlog": "gtid_binlog_pos", "current": "gtid_current_pos"}
@@ -136,7 +137,14 @@ def replica_of(session, variables):
         "using_gtid": row.get("Using_Gtid", "No") != "No",
         "received": row.get("Gtid_IO_Pos", ""),
         "ca": trusted(row),
+        "semi_synchronous": is_semi_synchronous(session),
     }
+
+
+def is_semi_synchronous(session):
+    """Tell whether the replica acknowledges what it receives, and its master wants that."""
+    listed = rows(session, "SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_slave_status'")
+    return bool(listed) and listed[0]["Value"] == "ON"
 
 
 def trusted(row):

@@ -209,6 +209,15 @@ def test_made_certificate_is_used_by_server_and_slaves(guide: Guide) -> None:
     assert list(written)[-1] == database.FENCE
 
 
+def test_acknowledgement_is_wanted_by_servers_and_slaves(guide: Guide) -> None:
+    secrets.create(Path(guide.settings["secrets_file"]), guide.settings["contexts"])
+    for wanted in (False, True):
+        cluster = guide.set(semi_synchronous=wanted).build()
+        text = str([file.content for file in database.server_files(cluster, cluster.master)])
+        assert ("rpl_semi_sync_master_enabled = ON" in text) is wanted
+        assert database.source_of(cluster).semi_synchronous is wanted
+
+
 def given(guide: Guide, folder: Path, certificate: str, key: str) -> Guide:
     """The guide's cluster with the same certificate for both servers, which is its own CA."""
     for name, text in (("certificate", certificate), ("key", key)):

@@ -97,6 +97,7 @@ SETTINGS_REFUSED: list[tuple[str, Any, str]] = [
     ("web_certificate", "no/such.pem", "there is no such file on this machine"),
     ("web_certificate_key", "/", "there is no such file on this machine"),
     ("mysql_tls_ca", "no/such.pem", "there is no such file on this machine"),
+    ("semi_synchronous", "yes", "input should be a valid boolean"),
     ("replication_tls", 1, "input should be a valid boolean"),
     ("mysql_port", "3306", "input should be a valid integer"),
     ("mysql_port", 0, "input should be greater than or equal to 1"),

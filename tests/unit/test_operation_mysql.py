@@ -439,7 +439,8 @@ LOGIN = {"user": "replication", "password": PASSWORD}
 
 
 def start(**position: Any) -> dict[str, Any]:
-    return LOGIN | {"host": "192.0.2.21", "port": 3306, "ca": "", "use_gtid": "slave_pos"} | position
+    there = {"host": "192.0.2.21", "port": 3306, "ca": "", "semi_synchronous": False}
+    return LOGIN | there | {"use_gtid": "slave_pos"} | position
 
 
 def test_slave_that_replicates_by_now_is_not_started_on_what_it_was_before() -> None:
@@ -554,6 +555,36 @@ def test_replica_is_moved_in_two_ways_at_once() -> None:
 def test_new_replica_and_one_with_another_password_read_encrypted() -> None:
     assert connected(slave(), master()) == start(gtid_slave_pos="", ca=CA)
     assert connected(slave(replica(user="repl")), master()) == LOGIN | {"ca": CA}
+
+
+ACKNOWLEDGED = replace(SOURCE, semi_synchronous=True)
+WAITING = {"server_id": "1", "rpl_semi_sync_master_enabled": "ON"}
+
+
+def test_replica_that_does_not_acknowledge_is_made_to() -> None:
+    assert connected(slave(replica()), master(variables=WAITING), ACKNOWLEDGED) == {"semi_synchronous": True}
+    assert connected(slave(), master(variables=WAITING), ACKNOWLEDGED)["semi_synchronous"] is True
+
+
+@pytest.mark.parametrize(
+    ("found", "variables", "source"),
+    [
+        (replica(semi_synchronous=True), WAITING, ACKNOWLEDGED),
+        # Its thread was restarted in vain.
+        (replica(), WAITING | {"rpl_semi_sync_master_enabled": "OFF"}, ACKNOWLEDGED),
+        (replica(), WAITING, SOURCE),
+    ],
+)
+def test_replica_that_acknowledges_or_need_not_is_left_alone(
+    found: Replica, variables: dict[str, str], source: Source
+) -> None:
+    host = pair(slave(found), master(variables=variables))
+    both_phases(mysql.replica, host, **ARGUMENTS | {"source": source}).assert_noop()
+
+
+def test_stopped_replica_keeps_what_it_has_received() -> None:
+    # Once both threads are stopped on purpose, it would be thrown away.
+    assert connected(slave(replica(io_running="No")), master(variables=WAITING), ACKNOWLEDGED) is None
 
 
 SLAVES = [Server("dbslave", "@dbslave", "192.0.2.22", 3306, "/root/my.cnf")]

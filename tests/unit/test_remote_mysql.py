@@ -512,6 +512,26 @@ def test_connection_is_encrypted_or_not_and_the_rest_stays(ca: str, on: int) -> 
     assert session.done[2] == (change, [on, ca, on])
 
 
+def test_replica_acknowledges_from_its_next_start_on() -> None:
+    session = replica()
+    replicate(session, {"semi_synchronous": True})
+    begun = session.statements[: session.statements.index("START SLAVE") + 1]
+    semi_synchronous = "SET GLOBAL rpl_semi_sync_slave_enabled = 1"
+    assert begun == ["STOP SLAVE", "SET GLOBAL read_only = 1", semi_synchronous, "START SLAVE"]
+    session = replica()
+    replicate(session, {"use_gtid": "no", "semi_synchronous": False})
+    assert semi_synchronous not in session.statements
+
+
+@pytest.mark.parametrize(("listed", "found"), [([{"Value": "ON"}], True), ([{"Value": "OFF"}], False), ([], False)])
+def test_acknowledgement_is_told(program: Any, tmp_path: Path, listed: list[dict[str, str]], found: bool) -> None:
+    make_files(tmp_path)
+    more = {"SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_slave_status'": listed}
+    _, status = asked(program, Session(answers(tmp_path) | more), [])
+    assert status.replica is not None
+    assert status.replica.semi_synchronous is found
+
+
 CHECKED = {"Master_SSL_Allowed": "Yes", "Master_SSL_CA_File": "/ca.pem", "Master_SSL_Verify_Server_Cert": "Yes"}
 
 

@@ -226,13 +226,14 @@ def test_slave_is_seeded_with_an_account_that_is_there_for_that_time_only(monkey
     password = job["master"].pop("password")
     assert job.pop("certificate").startswith("-----BEGIN PRIVATE KEY-----")
     assert job == {
-        "master": {"host": "192.0.2.21", "port": 3306, "user": "ox_seed", "ca": ""},
+        "master": {"host": "192.0.2.21", "port": 3306, "user": "ox_seed", "ca": "", "semi_synchronous": False},
         "source": {
             "host": "192.0.2.21",
             "port": 3306,
             "user": "replication",
             "password": PASSWORD,
             "ca": "",
+            "semi_synchronous": False,
             "use_gtid": "slave_pos",
         },
         "bytes": 5_000_000,
