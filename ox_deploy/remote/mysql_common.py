@@ -18,6 +18,8 @@ def connect_to(server, **options):
     import pymysql
 
     if server["ca"]:
+        if not os.path.exists(server["ca"]):
+            raise RuntimeError("{} is missing, deploy this host".format(server["ca"]))
         options["ssl"] = {"ca": server["ca"]}
     session = pymysql.connect(
         host=server["host"],

@@ -569,23 +569,37 @@ class Driver:
 THERE = {"host": "192.0.2.21", "port": 3306, "user": "replication", "password": PASSWORD}
 
 
-def test_other_server_has_to_show_a_certificate(monkeypatch: pytest.MonkeyPatch, program: Any) -> None:
+@pytest.fixture
+def ca(tmp_path: Path) -> str:
+    (tmp_path / "ca.pem").touch()
+    return str(tmp_path / "ca.pem")
+
+
+def test_other_server_has_to_show_a_certificate(monkeypatch: pytest.MonkeyPatch, program: Any, ca: str) -> None:
     driver = Driver(encrypts=True)
     monkeypatch.setitem(sys.modules, "pymysql", driver)
-    assert program.connect_to(THERE | {"ca": "/ca.pem"}, connect_timeout=3) is driver.session
-    assert driver.options["ssl"] == {"ca": "/ca.pem"}
+    assert program.connect_to(THERE | {"ca": ca}, connect_timeout=3) is driver.session
+    assert driver.options["ssl"] == {"ca": ca}
     assert driver.options["connect_timeout"] == 3
     program.connect_to(THERE | {"ca": ""})
     assert "ssl" not in driver.options
 
 
-def test_other_server_that_offers_no_encryption_is_not_talked_to(monkeypatch: pytest.MonkeyPatch, program: Any) -> None:
+def test_other_server_that_offers_no_encryption_is_not_talked_to(
+    monkeypatch: pytest.MonkeyPatch, program: Any, ca: str
+) -> None:
     driver = Driver(encrypts=False)
     monkeypatch.setitem(sys.modules, "pymysql", driver)
     with pytest.raises(RuntimeError, match=r"192\.0\.2\.21 offers no encrypted connection"):
-        program.connect_to(THERE | {"ca": "/ca.pem"})
+        program.connect_to(THERE | {"ca": ca})
     assert driver.session.statements == ["close"]
     assert program.connect_to(THERE | {"ca": ""}) is driver.session
+
+
+def test_missing_certificates_are_named(monkeypatch: pytest.MonkeyPatch, program: Any) -> None:
+    monkeypatch.setitem(sys.modules, "pymysql", Driver(encrypts=True))
+    with pytest.raises(RuntimeError, match=r"^/no/such\.pem is missing, deploy this host$"):
+        program.connect_to(THERE | {"ca": "/no/such.pem"})
 
 
 FAILURES: dict[str, tuple[Session, str]] = {
