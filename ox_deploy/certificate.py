@@ -99,7 +99,7 @@ def _addresses(certificate: x509.Certificate) -> list[str]:
 
 
 def fits(certificate: str, public_key: str, address: str) -> bool:
-    """Tell whether a server can go on with a certificate: it is for its address and its key, and lasts a while.
+    """Tell whether a server can go on with a self-signed certificate: it is for its address and key, and lasts.
 
     + certificate, public_key: PEM texts, "" where there is none
     """
@@ -110,7 +110,9 @@ def fits(certificate: str, public_key: str, address: str) -> bool:
         return False
     renew = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=RENEW_DAYS)
     is_its_key = parsed.public_key().public_bytes(*_FORM) == key.public_bytes(*_FORM)
-    return is_its_key and address in _addresses(parsed) and parsed.not_valid_after_utc > renew
+    # One that was given before comes from a CA, and is of no use without that.
+    is_its_own_ca = _is_issued(parsed, [parsed])
+    return is_its_key and is_its_own_ca and address in _addresses(parsed) and parsed.not_valid_after_utc > renew
 
 
 def for_address(certificates: str, address: str) -> str:

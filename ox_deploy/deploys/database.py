@@ -54,7 +54,6 @@ def set_up_databases() -> None:
 
 
 def _trust_all(cluster: Cluster, node: Node) -> None:
-    barrier(name="All database servers have certificates")
     tls.trust(
         name="Trust the certificates of all database servers",
         files=TLS,
@@ -150,7 +149,6 @@ def _make_accounts(cluster: Cluster, node: Node, wanted: Sequence[mysql.WantedAc
 
 
 def _require_encryption(cluster: Cluster, node: Node) -> None:
-    barrier(name="The slaves replicate")
     if node == cluster.master:
         mysql.encrypt_logins(
             name="Let the slaves log in encrypted only",

@@ -512,6 +512,16 @@ def test_connection_is_encrypted_or_not_and_the_rest_stays(ca: str, on: int) -> 
     assert session.done[2] == (change, [on, ca, on])
 
 
+def test_refused_certificate_is_not_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
+    program = load("mysql_replicate")
+    program.time = SimpleNamespace(monotonic=lambda: 0, sleep=lambda _: pytest.fail("it should not wait"))
+    status: dict[str, Any] = {"Slave_IO_Running": "Connecting", "Last_IO_Error": "SSL", "Last_IO_Errno": 2026}
+    cursor = replica(**status, Master_SSL_CA_File="/ca.pem")
+    with pytest.raises(SystemExit):
+        program.wait_until_caught_up(cursor, {"file": "mysql-bin.000002", "position": 342}, 600)
+    assert "(error 2026)" in capsys.readouterr().err
+
+
 def test_replica_acknowledges_from_its_next_start_on() -> None:
     session = replica()
     replicate(session, {"semi_synchronous": True})

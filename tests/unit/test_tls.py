@@ -61,6 +61,10 @@ def public(key: Key) -> str:
 
 KEY, OTHER_KEY, CA_KEY, BETWEEN_KEY = new_key(), new_key(), new_key(), new_key()
 OWN, OF_OTHER = issued(KEY), issued(OTHER_KEY, OTHER)
+CA = issued(CA_KEY, "ca", addresses=False)
+BETWEEN = issued(BETWEEN_KEY, "between", by=("ca", CA_KEY), addresses=False)
+BY_CA = issued(KEY, by=("ca", CA_KEY))
+BY_BETWEEN = issued(KEY, by=("between", BETWEEN_KEY))
 
 
 # --- certificates ----------------------------------------------------------------------------------------
@@ -75,6 +79,7 @@ UNFIT = {
     "other-key": (OWN, public(OTHER_KEY), ADDRESS),
     "no-address": (issued(KEY, addresses=False), public(KEY), ADDRESS),
     "ends-soon": (issued(KEY, days=RENEW_DAYS - 1), public(KEY), ADDRESS),
+    "of-a-ca": (BY_CA, public(KEY), ADDRESS),
     "none": ("", "", ADDRESS),
     "no-key": (OWN, "", ADDRESS),
     "damaged": (OWN[:100], public(KEY), ADDRESS),
@@ -89,12 +94,6 @@ def test_certificate_is_not_kept_when_it_is_wrong(certificate: str, key: str, ad
 def test_certificate_of_a_server_is_found_by_its_address() -> None:
     assert for_address(OWN + OF_OTHER, OTHER) == OF_OTHER
     assert for_address(OWN, OTHER) == for_address("", OTHER) == for_address("no PEM", OTHER) == ""
-
-
-CA = issued(CA_KEY, "ca", addresses=False)
-BETWEEN = issued(BETWEEN_KEY, "between", by=("ca", CA_KEY), addresses=False)
-BY_CA = issued(KEY, by=("ca", CA_KEY))
-BY_BETWEEN = issued(KEY, by=("between", BETWEEN_KEY))
 
 
 @pytest.mark.parametrize(
