@@ -1,11 +1,11 @@
-"""A look at the web host's certificate and key before they are sent to it, and certificates for one moment."""
+"""A look at certificates and keys before they are sent or used, and certificates for one moment."""
 
 from __future__ import annotations
 
 import datetime
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
@@ -14,35 +14,114 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
     load_pem_private_key,
+    load_pem_public_key,
 )
 from cryptography.x509.oid import NameOID
 
 from ox_deploy.errors import InputError
 
+# A certificate that ends earlier is made anew.
+RENEW_DAYS = 60
+_FORM = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
-def check_pair(certificate: str, key: str) -> None:
+
+def check_pair(
+    certificate: str,
+    key: str,
+    where: str = "group_data/all.py",
+    names: tuple[str, str] = ("web_certificate", "web_certificate_key"),
+) -> None:
     """Raise InputError unless both are PEM and the key is that of the (first) certificate.
 
     + certificate: PEM text, the server's certificate first, then its chain
     + key: PEM text without a passphrase
+    + where, names: where the two are set, and the names of the settings
     """
     try:
         public = x509.load_pem_x509_certificate(certificate.encode()).public_key()
     except (ValueError, UnsupportedAlgorithm):
-        raise InputError(
-            "group_data/all.py: `web_certificate` is not a certificate in PEM form; name such a file."
-        ) from None
+        raise InputError(f"{where}: `{names[0]}` is not a certificate in PEM form; name such a file.") from None
     try:
         private = load_pem_private_key(key.encode(), password=None)
     except (TypeError, ValueError, UnsupportedAlgorithm):
+        raise InputError(f"{where}: `{names[1]}` is not a PEM key without passphrase; name such a file.") from None
+    if public.public_bytes(*_FORM) != private.public_key().public_bytes(*_FORM):
+        raise InputError(f"{where}: `{names[1]}` is not the key of `{names[0]}`; name the right one of each.")
+
+
+def check_issued(certificate: str, ca: str, address: str, where: str) -> None:
+    """Raise InputError unless a database server's certificate is for its address, has not ended, and comes from the CA.
+
+    + certificate: PEM text of a certificate with its chain, as `check_pair` takes it
+    + ca: PEM text of one CA or more
+    + where: where the certificate is set
+    """
+    chain = x509.load_pem_x509_certificates(certificate.encode())
+    try:
+        authorities = x509.load_pem_x509_certificates(ca.encode())
+    except ValueError:
         raise InputError(
-            "group_data/all.py: `web_certificate_key` is not a PEM key without passphrase; name such a file."
+            "group_data/all.py: `mysql_tls_ca` is not a certificate in PEM form; name such a file."
         ) from None
-    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    if public.public_bytes(*form) != private.public_key().public_bytes(*form):
+    ends = chain[0].not_valid_after_utc
+    if address not in _addresses(chain[0]):
+        named = ", ".join(_addresses(chain[0])) or "no address"
         raise InputError(
-            "group_data/all.py: `web_certificate_key` is not the key of `web_certificate`; name the right one of each."
+            f"{where}: `mysql_tls_certificate` is for {named}; it should name {address}, which the slaves connect to, "
+            "as an IP address among its alternative names."
         )
+    if ends < datetime.datetime.now(datetime.UTC):
+        raise InputError(f"{where}: `mysql_tls_certificate` ended on {ends:%Y-%m-%d}; name one that is valid.")
+    if not all(_is_issued(each, [*chain[number:], *authorities]) for number, each in enumerate(chain, start=1)):
+        raise InputError(
+            f"{where}: `mysql_tls_certificate` is not issued by `mysql_tls_ca`; name the right one of each, and put "
+            "what is between the two behind the certificate."
+        )
+
+
+def _is_issued(certificate: x509.Certificate, issuers: list[x509.Certificate]) -> bool:
+    for issuer in issuers:
+        try:
+            certificate.verify_directly_issued_by(issuer)
+        except (ValueError, TypeError, InvalidSignature):
+            continue
+        return True
+    return False
+
+
+def _addresses(certificate: x509.Certificate) -> list[str]:
+    """Return the IP addresses that a certificate is for."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    return [str(address) for address in names.get_values_for_type(x509.IPAddress)]
+
+
+def fits(certificate: str, public_key: str, address: str) -> bool:
+    """Tell whether a server can go on with a self-signed certificate: it is for its address and key, and lasts.
+
+    + certificate, public_key: PEM texts, "" where there is none
+    """
+    try:
+        parsed = x509.load_pem_x509_certificate(certificate.encode())
+        key = load_pem_public_key(public_key.encode())
+    except (ValueError, UnsupportedAlgorithm):
+        return False
+    renew = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=RENEW_DAYS)
+    is_its_key = parsed.public_key().public_bytes(*_FORM) == key.public_bytes(*_FORM)
+    # One that was given before comes from a CA, and is of no use without that.
+    is_its_own_ca = _is_issued(parsed, [parsed])
+    return is_its_key and is_its_own_ca and address in _addresses(parsed) and parsed.not_valid_after_utc > renew
+
+
+def for_address(certificates: str, address: str) -> str:
+    """Return those of some certificates that are for an address, as PEM text."""
+    try:
+        parsed = x509.load_pem_x509_certificates(certificates.encode())
+    except ValueError:
+        return ""
+    return "".join(each.public_bytes(Encoding.PEM).decode() for each in parsed if address in _addresses(each))
 
 
 def one_time_pair(name: str) -> str:

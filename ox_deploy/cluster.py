@@ -25,6 +25,8 @@ NODE_KEYS = {
     "server_id",
     "mysql_settings",
     "mysql_option_file",
+    "mysql_tls_certificate",
+    "mysql_tls_key",
 }
 # What is asked for one run with `--data`; in the inventory or in group_data it would hold for ever.
 RUN_OPTIONS = frozenset({"seed_slave", "seed_method", "overwrite_slave", "new_master", "accept_loss", "max_lag"})
@@ -80,6 +82,9 @@ class Settings(_Model):
     mysql_port: Port = 3306
     replication_by: Literal["gtid", "position"] = "gtid"
     remove_stale_accounts: bool = False
+    replication_tls: bool = False
+    mysql_tls_ca: str | None = None
+    semi_synchronous: bool = False
 
     filestore_path: AbsolutePath = "/var/opt/filestore"
     filestore_uid: Annotated[int, Field(ge=100, le=65533)] = 1001
@@ -123,12 +128,16 @@ class Settings(_Model):
             raise ValueError("`cache_multicast_address` should lie in `multicast_network`")
         return self
 
-    @field_validator("ox_repository_key", "web_certificate", "web_certificate_key")
+    @field_validator("ox_repository_key", "web_certificate", "web_certificate_key", "mysql_tls_ca")
     @classmethod
-    def _is_file(cls, value: str) -> str:
-        if not Path(value).expanduser().is_file():
-            raise ValueError("there is no such file on this machine")
-        return value
+    def _is_file(cls, value: str | None) -> str | None:
+        return _existing_file(value)
+
+
+def _existing_file(value: str | None) -> str | None:
+    if value is not None and not Path(value).expanduser().is_file():
+        raise ValueError("there is no such file on this machine")
+    return value
 
 
 class Node(_Model):
@@ -143,6 +152,13 @@ class Node(_Model):
     server_id: Annotated[int, Field(ge=1, le=4294967295)] | None = None
     mysql_settings: dict[str, str | int] = {}
     mysql_option_file: AbsolutePath | None = None
+    mysql_tls_certificate: str | None = None
+    mysql_tls_key: str | None = None
+
+    @field_validator("mysql_tls_certificate", "mysql_tls_key")
+    @classmethod
+    def _is_file(cls, value: str | None) -> str | None:
+        return _existing_file(value)
 
     @field_validator("address")
     @classmethod
@@ -239,6 +255,11 @@ class Cluster(_Model):
         return tuple(nodes[name].model_copy(update={"groups": groups[name]}) for name in members)
 
     @property
+    def makes_certificates(self) -> bool:
+        """Tell whether the database servers make their own certificates."""
+        return self.settings.replication_tls and self.settings.mysql_tls_ca is None
+
+    @property
     def registrar(self) -> Node:
         """Return the groupware node on which the guide's "only on one of the nodes" steps are done."""
         return self.groupware[0]
@@ -261,6 +282,7 @@ def build_cluster(
     _check_topology(nodes, parsed)
     _check_duplicates(nodes)
     _check_contexts(parsed.contexts)
+    _check_certificates(nodes, parsed)
     return Cluster(settings=parsed, nodes=nodes)
 
 
@@ -392,3 +414,20 @@ def _check_contexts(contexts: Sequence[Context]) -> None:
                     f"group_data/all.py: `contexts` has user {name} {count} times in context {context.id}; "
                     "it should be unique."
                 )
+
+
+def _check_certificates(nodes: Sequence[Node], settings: Settings) -> None:
+    """Have certificates given for all database servers or for none, since all have to trust each other."""
+    given = {("group_data/all.py", "mysql_tls_ca"): settings.mysql_tls_ca}
+    for node in nodes:
+        if node.groups & {"db_master", "db_slave"}:
+            given[f"inventory, host {node.name}", "mysql_tls_certificate"] = node.mysql_tls_certificate
+            given[f"inventory, host {node.name}", "mysql_tls_key"] = node.mysql_tls_key
+    if not any(given.values()):
+        return
+    for (where, key), value in given.items():
+        if value is None:
+            raise InputError(
+                f"{where}: `{key}` is missing; add it, or leave out `mysql_tls_ca` and each host's "
+                "`mysql_tls_certificate` and `mysql_tls_key` to have certificates made."
+            )

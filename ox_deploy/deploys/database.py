@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
 from pyinfra import host, inventory
 from pyinfra.api import deploy
 
 from ox_deploy import secrets
+from ox_deploy.certificate import check_issued, check_pair
 from ox_deploy.cluster import Cluster, Node, cluster_of
-from ox_deploy.operations import mysql, service, switchover
+from ox_deploy.operations import mysql, service, switchover, tls
 from ox_deploy.operations.barrier import barrier
 from ox_deploy.switching import inventory_change, server_of
 from ox_deploy.templates import render
@@ -15,10 +20,12 @@ from ox_deploy.templates import render
 CONFIGURATION = "/etc/mysql/mariadb.conf.d/90-ox-deploy.cnf"
 # Read after it. Written while the master is switched: a server that starts then is read-only.
 FENCE = "/etc/mysql/mariadb.conf.d/95-ox-deploy-switch.cnf"
+TLS = tls.Files(pair="/etc/mysql/ssl/replication.pem", trusted="/etc/mysql/ssl/replication-ca.pem")
 LOG_DIRECTORY = "/var/log/mysql"
 CHECK = ["sh", "-c", "mariadbd --verbose --help > /dev/null"]
 REPLICATION_USER = "replication"
 OPENEXCHANGE_USER = "openexchange"
+USERS = [REPLICATION_USER, OPENEXCHANGE_USER]
 
 
 @deploy("Master/Slave database setup")
@@ -32,12 +39,27 @@ def set_up_databases() -> None:
     barrier(name="The master is the one of the inventory")
     if not node.groups & {"db_master", "db_slave"}:
         return
+    if cluster.makes_certificates:
+        tls.certificate(name="Make the server's certificate", files=TLS, address=node.address)
     _configure_server(cluster, node)
+    if cluster.makes_certificates:
+        _trust_all(cluster, node)
     if node == cluster.master:
-        make_accounts(cluster, node)
+        _make_first_accounts(cluster, node)
     else:
         replicate(cluster, node)
         make_accounts(cluster, node)
+    if cluster.settings.replication_tls:
+        _require_encryption(cluster, node)
+
+
+def _trust_all(cluster: Cluster, node: Node) -> None:
+    tls.trust(
+        name="Trust the certificates of all database servers",
+        files=TLS,
+        servers={server.address: server.inventory_name for server in cluster.databases},
+        option_file=node.mysql_option_file,
+    )
 
 
 def _check_roles(cluster: Cluster) -> None:
@@ -57,13 +79,39 @@ def server_files(cluster: Cluster, node: Node) -> list[service.ManagedFile]:
         port=cluster.settings.mysql_port,
         server_id=node.server_id,
         read_only=node != cluster.master,
+        certificate=TLS.pair if cluster.settings.replication_tls else None,
+        semi_synchronous=cluster.settings.semi_synchronous,
         settings=node.mysql_settings,
     )
     return [
         service.ManagedFile(LOG_DIRECTORY, mode="2750", owner="mysql", group="adm", directory=True),
+        *_certificate_files(cluster, node),
         service.ManagedFile(CONFIGURATION, text),
         service.ManagedFile(FENCE),
     ]
+
+
+def _certificate_files(cluster: Cluster, node: Node) -> list[service.ManagedFile]:
+    """Return the files of an encrypted replication, as far as the servers do not make them."""
+    if not cluster.settings.replication_tls:
+        return [service.ManagedFile(TLS.pair), service.ManagedFile(TLS.trusted)]
+    if cluster.makes_certificates:
+        return []
+    assert node.mysql_tls_certificate and node.mysql_tls_key and cluster.settings.mysql_tls_ca
+    certificate, key, ca = map(_read, (node.mysql_tls_certificate, node.mysql_tls_key, cluster.settings.mysql_tls_ca))
+    where = f"inventory, host {node.name}"
+    check_pair(certificate, key, where, ("mysql_tls_certificate", "mysql_tls_key"))
+    check_issued(certificate, ca, node.address, where)
+    pair = f"{certificate.rstrip()}\n{key}"
+    return [
+        service.ManagedFile(TLS.pair, pair, mode="0600", owner=TLS.owner),
+        service.ManagedFile(TLS.trusted, ca),
+    ]
+
+
+def _read(path: str) -> str:
+    # What is no text is no PEM either, which the checks say.
+    return Path(path).expanduser().read_bytes().decode(errors="replace")
 
 
 def _configure_server(cluster: Cluster, node: Node) -> None:
@@ -80,14 +128,35 @@ def _configure_server(cluster: Cluster, node: Node) -> None:
 
 def make_accounts(cluster: Cluster, node: Node) -> None:
     """Bring the accounts of one server into the wanted state."""
+    _make_accounts(cluster, node, wanted_accounts(cluster))
+
+
+def _make_first_accounts(cluster: Cluster, node: Node) -> None:
+    """Make the accounts of the master before its slaves need them, and while some may still log in unencrypted."""
+    wanted = wanted_accounts(cluster)
+    _make_accounts(cluster, node, [replace(account, tls=None) if account.tls else account for account in wanted])
+
+
+def _make_accounts(cluster: Cluster, node: Node, wanted: Sequence[mysql.WantedAccount]) -> None:
     mysql.accounts(
         name="Make the accounts of the slaves and of Open-Xchange",
-        wanted=wanted_accounts(cluster),
-        users=[REPLICATION_USER, OPENEXCHANGE_USER],
+        wanted=wanted,
+        users=USERS,
         remove_stale=cluster.settings.remove_stale_accounts,
         replicate=node == cluster.master,
         option_file=node.mysql_option_file,
     )
+
+
+def _require_encryption(cluster: Cluster, node: Node) -> None:
+    if node == cluster.master:
+        mysql.encrypt_logins(
+            name="Let the slaves log in encrypted only",
+            wanted=[account for account in wanted_accounts(cluster) if account.tls],
+            users=USERS,
+            slaves=[server_of(cluster, slave) for slave in cluster.slaves],
+            option_file=node.mysql_option_file,
+        )
 
 
 def wanted_accounts(cluster: Cluster) -> list[mysql.WantedAccount]:
@@ -100,6 +169,7 @@ def wanted_accounts(cluster: Cluster) -> list[mysql.WantedAccount]:
             server.address,
             passwords.get(secrets.REPLICATION),
             frozenset({"REPLICATION SLAVE"}),
+            tls=cluster.settings.replication_tls,
         )
         # The master may be a slave one day, and finds its account then.
         for server in cluster.databases
@@ -142,4 +212,11 @@ def replicate(cluster: Cluster, node: Node, former: Node | None = None) -> None:
 def source_of(cluster: Cluster) -> mysql.Source:
     """Return what the slaves replicate from."""
     master, password = cluster.master, replication_password(cluster)
-    return mysql.Source(master.name, master.address, cluster.settings.mysql_port, REPLICATION_USER, password)
+    settings, ca = cluster.settings, trusted_by_slaves(cluster)
+    login = (settings.mysql_port, REPLICATION_USER, password)
+    return mysql.Source(master.name, master.address, *login, ca, settings.semi_synchronous)
+
+
+def trusted_by_slaves(cluster: Cluster) -> str:
+    """Return the file by which slaves know their master, "" if they read unencrypted."""
+    return TLS.trusted if cluster.settings.replication_tls else ""

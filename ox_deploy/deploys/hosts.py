@@ -91,6 +91,7 @@ def packages_of(cluster: Cluster, node: Node) -> list[str]:
     packages = ["python3"]
     if node in cluster.databases:
         packages += ["mariadb-server", "python3-pymysql", "mariadb-backup", "socat"]
+        packages += ["openssl"] if cluster.makes_certificates else []
     if node == cluster.filestore:
         packages += NFS_SERVER_PACKAGES[cluster.settings.nfs_server]
     if "groupware" in node.groups:

@@ -18,7 +18,6 @@ from ox_deploy.operations import switchover as steps
 from ox_deploy.operations.barrier import barrier
 from ox_deploy.switching import inventory_change, server_of
 
-USERS = [database.REPLICATION_USER, database.OPENEXCHANGE_USER]
 MAX_LAG = 10
 FENCE_TEXT = "# Written by ox-deploy: another server is the master now.\n[mysqld]\nread_only = ON\n"
 
@@ -107,18 +106,19 @@ def _switch(cluster: Cluster, new: Node) -> steps.Switch:
         database.REPLICATION_USER,
         database.replication_password(cluster),
         database.FENCE,
+        database.trusted_by_slaves(cluster),
     )
 
 
 def _check(cluster: Cluster, node: Node, switch: steps.Switch) -> None:
     """Have all looked at, on all hosts, before anything is changed."""
     for server in (switch.new, switch.old):
-        ahead.plan(inventory.get_host(server.inventory_name), steps.status_question(server, USERS))
+        ahead.plan(inventory.get_host(server.inventory_name), steps.status_question(server, database.USERS))
     wanted = groupware.wanted_configuration(cluster, node) if "groupware" in node.groups else None
     files = database.server_files(cluster, node)[:-1] if node in cluster.databases else []
     if files:
         ahead.plan(host, service.question("mariadb", files))
-        ahead.plan(host, steps.status_question(server_of(cluster, node), USERS))
+        ahead.plan(host, steps.status_question(server_of(cluster, node), database.USERS))
     registration = groupware.wanted_registration(cluster) if node == cluster.registrar else None
     if wanted:
         ahead.plan(host, openxchange.configuration_question(wanted))
@@ -131,7 +131,7 @@ def _check(cluster: Cluster, node: Node, switch: steps.Switch) -> None:
             name="Check the database server",
             switch=switch,
             server=server_of(cluster, node),
-            users=USERS,
+            users=database.USERS,
             accounts=database.wanted_accounts(cluster),
             files=files,
             max_lag=_max_lag(),
@@ -140,7 +140,7 @@ def _check(cluster: Cluster, node: Node, switch: steps.Switch) -> None:
         steps.check_node(
             name="Check the groupware node",
             switch=switch,
-            users=USERS,
+            users=database.USERS,
             wanted=wanted,
             node=node.name,
             registration=registration,

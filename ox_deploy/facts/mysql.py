@@ -35,13 +35,17 @@ class Grant(_Answer):
 
 
 class Account(_Answer):
-    """An account as the server knows it; `password` is a fingerprint of the stored hash."""
+    """An account as the server knows it; `password` is a fingerprint of the stored hash.
+
+    `tls` is "" if it may log in unencrypted, "ANY" if not, something else if it even has to show a certificate.
+    """
 
     user: str
     host: str
     plugin: str
     password: Fingerprint
     grants: list[Grant]
+    tls: str = ""
 
 
 class BinaryLog(_Answer):
@@ -64,7 +68,9 @@ class Replica(_Answer):
 
     `received` is the GTID position up to which it has the master's transactions, if it is `using_gtid`. `file` and
     `position` are those of what was executed last, `read_file` is the one that it would read next: "" if that is not
-    known, and nothing of these is asked from the master if it is `using_gtid`.
+    known, and nothing of these is asked from the master if it is `using_gtid`. `ca` is the
+    file with the certificates of which the master has to show one, "" if the connection is not encrypted.
+    `semi_synchronous` tells whether it acknowledges to the master what it has received.
     """
 
     host: str
@@ -82,6 +88,8 @@ class Replica(_Answer):
     read_file: str = ""
     using_gtid: bool = False
     received: str = ""
+    ca: str = ""
+    semi_synchronous: bool = False
 
 
 class Gtid(_Answer):

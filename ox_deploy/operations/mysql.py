@@ -18,6 +18,7 @@ from ox_deploy.facts.mysql import Account, BinaryLog, Grant, Mysql, MysqlStatus,
 from ox_deploy.operations.stop import stop
 from ox_deploy.remote import order
 from ox_deploy.secrets import Secret
+from ox_deploy.switching import Server
 
 # How long a new replica may take to read what its master has, in seconds.
 CATCH_UP_SECONDS = 600
@@ -25,13 +26,17 @@ CATCH_UP_SECONDS = 600
 
 @dataclass(frozen=True)
 class WantedAccount:
-    """An account as it should be; rights are on `*.*`."""
+    """An account as it should be; rights are on `*.*`.
+
+    `tls` tells whether it may only log in over an encrypted connection; None leaves that as it is.
+    """
 
     user: str
     host: str
     password: Secret
     privileges: frozenset[str]
     grant_option: bool = False
+    tls: bool | None = None
 
     def stored_hash(self) -> str:
         """Return the password as the server stores it, so that no statement holds it in clear."""
@@ -62,8 +67,21 @@ def account_statements(wanted: WantedAccount, found: Account | None) -> list[Sta
     elif not found.password.matches(wanted.stored_hash()):
         sql = "ALTER USER IF EXISTS %s@%s IDENTIFIED BY PASSWORD %s"
         statements.append(Statement(f"set the password of {who}", sql, (*name, wanted.stored_hash())))
+    statements += _requirement(wanted, who, found.tls if found else "")
     grants = found.grants if found else []
     return statements + _missing_rights(wanted, who, grants) + _surplus_rights(wanted, who, grants)
+
+
+# What the server calls it if an account has to log in over an encrypted connection, and what sets it.
+_REQUIREMENTS = {True: ("ANY", "SSL"), False: ("", "NONE")}
+
+
+def _requirement(wanted: WantedAccount, who: str, found: str) -> list[Statement]:
+    if wanted.tls is None or found == _REQUIREMENTS[wanted.tls][0]:
+        return []
+    label = f"let {who} log in {'encrypted only' if wanted.tls else 'unencrypted, too'}"
+    sql = f"ALTER USER IF EXISTS %s@%s REQUIRE {_REQUIREMENTS[wanted.tls][1]}"
+    return [Statement(label, sql, (wanted.user, wanted.host))]
 
 
 def _missing_rights(wanted: WantedAccount, who: str, grants: Sequence[Grant]) -> list[Statement]:
@@ -166,12 +184,7 @@ def accounts(
     if problem:
         yield stop(problem) if state.is_executing else StringCommand("true")
         return
-    found = {(account.user, account.host): account for account in status.accounts}
-    statements = [
-        statement
-        for account in wanted
-        for statement in account_statements(account, found.get((account.user, account.host)))
-    ]
+    statements = _statements(wanted, status.accounts)
     stale = stale_accounts(wanted, status.accounts)
     if remove_stale:
         statements += [_drop(account) for account in stale]
@@ -185,6 +198,62 @@ def accounts(
         yield _run(statements, replicate, option_file)
     else:
         host.noop("the accounts are right")
+
+
+def _statements(wanted: Sequence[WantedAccount], accounts: Sequence[Account]) -> list[Statement]:
+    found = {(account.user, account.host): account for account in accounts}
+    return [
+        statement
+        for account in wanted
+        for statement in account_statements(account, found.get((account.user, account.host)))
+    ]
+
+
+def _reader_question(server: Server) -> tuple[str, Question[MysqlStatus]]:
+    return server.inventory_name, Question(Mysql, users=[], option_file=server.option_file)
+
+
+def _readers_questions(slaves: Sequence[Server], **_: Any) -> list[tuple[str, Question[MysqlStatus]]]:
+    return [_reader_question(server) for server in slaves]
+
+
+@ahead.asks(_accounts_question, peers=_readers_questions)
+@operation()
+def encrypt_logins(
+    wanted: Sequence[WantedAccount], users: Sequence[str], slaves: Sequence[Server], option_file: str | None = None
+) -> Generator[StringCommand, None, None]:
+    """
+    Let accounts of slaves log in over encrypted connections only. To be called on the master, after `replica`.
+
+    + wanted: the accounts
+    + users, option_file: as for `accounts`
+    + slaves: who reads from here; the account of one that does so unencrypted, or cannot be asked, stays as it is,
+      since that slave could not connect again
+
+    Idempotent.
+    """
+    status = ask(host, _accounts_question(users, option_file))
+    problem = not_ready(status, host.name)
+    if problem:
+        yield stop(problem) if state.is_executing else StringCommand("true")
+        return
+    in_clear = {server.address: server.name for server in slaves if not _reads_encrypted(server)}
+    statements = _statements([account for account in wanted if account.host not in in_clear], status.accounts)
+    if in_clear:
+        host.log(f"{', '.join(in_clear.values())}: may log in unencrypted until it was deployed, too")
+    if statements:
+        yield _run(statements, True, option_file)
+    else:
+        host.noop("the slaves log in encrypted" if not in_clear else "they are deployed first")
+
+
+def _reads_encrypted(server: Server) -> bool:
+    """Tell whether a slave would get on with an account that has to log in encrypted."""
+    try:
+        status = ask_peer(host, *_reader_question(server))
+    except PeerUnreachable:
+        return False
+    return status.state is ServerState.RUNNING and (status.replica is None or bool(status.replica.ca))
 
 
 def _drop(account: Account) -> Statement:
@@ -263,17 +332,24 @@ _BEFORE_CONFIGURATION = {Situation.NO_BINARY_LOG, Situation.SAME_SERVER_ID}
 
 @dataclass(frozen=True)
 class Source:
-    """The master a replica should read from."""
+    """The master a replica should read from.
+
+    `ca` is the file on the replica with the certificates of which the master has to show one, "" for a connection that
+    is not encrypted. `semi_synchronous` tells whether it waits until a replica has received a transaction.
+    """
 
     name: str
     address: str
     port: int
     user: str
     password: Secret
+    ca: str = ""
+    semi_synchronous: bool = False
 
     def job(self) -> dict[str, Any]:
         """Return it as a program takes it, with the password in clear."""
-        return {"host": self.address, "port": self.port, **self.login()}
+        how = {"ca": self.ca, "semi_synchronous": self.semi_synchronous}
+        return {"host": self.address, "port": self.port, **how, **self.login()}
 
     def login(self) -> dict[str, Any]:
         """Return the account as a program takes it, with the password in clear."""
@@ -397,10 +473,11 @@ def replica(
     + by_gtid: let it keep its place by GTID, or by file and position; a healthy replica is moved to the other way
     + siblings: addresses of the other database hosts; after a switch, their slaves are moved to the master
 
-    Idempotent: a healthy replica is left alone, but made read-only if it is not. An empty server starts where the
-    master's binary log begins if that holds all the master's data, or at the position captured now if the master is
-    empty too. A former master follows the new one if it has nothing that the new one lacks. Anything that could lose
-    data (a foreign, broken or filled slave) stops the operation with a remedy.
+    Idempotent: a healthy replica is left alone, but made read-only if it is not, moved to an encrypted connection or
+    back, and made to acknowledge what it receives if it should and does not; it goes on where it stands. An empty
+    server starts where the master's binary log begins if that holds all the master's data, or at the position captured
+    now if the master is empty too. A former master follows the new one if it has nothing that the new one lacks.
+    Anything that could lose data (a foreign, broken or filled slave) stops the operation with a remedy.
     Guide: Slave configuration, CHANGE MASTER TO and START SLAVE.
     """
     slave = ask(host, _slave_question(option_file))
@@ -446,16 +523,38 @@ def _keep(
     assert slave.replica is not None
     writable = slave.variables.get("read_only") == "OFF"
     is_healthy = situation is Situation.HEALTHY
-    moves = is_healthy and slave.replica.using_gtid != by_gtid and transactions.has_position_in(slave, master)
+    moves = _moves(slave, slave.replica, master, source, by_gtid) if is_healthy else {}
     if writable:
         yield order("mysql_run", {"option_file": option_file, "replicate": False, "statements": [_READ_ONLY]})
     if moves:
-        yield _replicate({"use_gtid": GTID_MODES[by_gtid]}, master, option_file)
+        yield _replicate(moves, master, option_file)
     if not writable and not moves:
         host.noop(f"it replicates from {source.name}")
         if not is_healthy:
             # What is only a no-op is shown with `-v` alone.
             host.log(explain(host.name, situation, slave, master))
+
+
+def _moves(slave: MysqlStatus, replica: Replica, master: MysqlStatus, source: Source, by_gtid: bool) -> dict[str, Any]:
+    """Return what is to be changed of how a healthy slave replicates, none of which makes it lose its place."""
+    moves: dict[str, Any] = {}
+    if replica.using_gtid != by_gtid and transactions.has_position_in(slave, master):
+        moves["use_gtid"] = GTID_MODES[by_gtid]
+    if source.semi_synchronous and not replica.semi_synchronous and _waits(master):
+        moves["semi_synchronous"] = True
+    return moves | _other_connection(replica, master, source)
+
+
+def _waits(master: MysqlStatus) -> bool:
+    """Tell whether a master would wait for slaves that acknowledge."""
+    return master.variables.get("rpl_semi_sync_master_enabled") == "ON"
+
+
+def _other_connection(replica: Replica, master: MysqlStatus, source: Source) -> dict[str, Any]:
+    """Return how a slave should connect if it does otherwise. It goes on in clear until its master can do better."""
+    if replica.ca == source.ca or (source.ca and master.variables.get("have_ssl") != "YES"):
+        return {}
+    return {"ca": source.ca}
 
 
 def explain(name: str, situation: Situation, slave: MysqlStatus, master: MysqlStatus) -> str:
@@ -489,9 +588,10 @@ def _start(
     assert master.binary_log is not None
     log = master.binary_log
     if situation is Situation.CAN_CATCH_UP:
-        return None
+        assert slave.replica is not None
+        return _other_connection(slave.replica, master, source) or None
     if situation is Situation.OTHER_PASSWORD:
-        return source.login()
+        return source.login() | {"ca": source.ca}
     by_gtid = by_gtid or situation in _NEEDS_GTID
     start = source.job() | {"use_gtid": GTID_MODES[by_gtid]}
     if situation is Situation.FORMER_MASTER:

@@ -258,7 +258,7 @@ class _Seeding:
         }
 
     def _make_account(self, password: Secret) -> None:
-        wanted = WantedAccount(USER, self.plan.address, password, PRIVILEGES)
+        wanted = WantedAccount(USER, self.plan.address, password, PRIVILEGES, tls=bool(self.plan.source.ca))
         # A leftover of an earlier run has another password.
         statements = [drop_account(USER, self.plan.address), *account_statements(wanted, None)]
         self._account_order(statements, guarded=True)

@@ -31,13 +31,17 @@ GUARD_SECONDS = 15
 
 @dataclass(frozen=True)
 class Switch:
-    """Who hands over to whom, the slaves' account, and the file that makes the old master start read-only."""
+    """Who hands over to whom, the slaves' account, and the file that makes the old master start read-only.
+
+    `ca` is the file on both with the certificates of which the other one has to show one, "" without encryption.
+    """
 
     old: Server
     new: Server
     user: str
     password: Secret
     fence: str
+    ca: str = ""
 
     def login(self, server: Server) -> dict[str, Any]:
         """Return how one of the two reaches the other."""
@@ -47,6 +51,7 @@ class Switch:
             "port": server.port,
             "user": self.user,
             "password": self.password.reveal(),
+            "ca": self.ca,
         }
 
 

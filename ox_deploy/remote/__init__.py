@@ -32,6 +32,8 @@ _USES = {
     "service_state": ["common"],
     "service_configure": ["common"],
     "mysql_state": ["common", "mysql_common"],
+    "tls_state": ["common"],
+    "tls_certificate": ["common"],
     "mysql_run": ["common", "mysql_common"],
     "mysql_replicate": ["common", "mysql_common"],
     "switch_reach": ["common"],

@@ -13,6 +13,30 @@ def connect(option_file):
     return pymysql.connect(unix_socket=SOCKET, cursorclass=cursor, autocommit=True, **options)
 
 
+def connect_to(server, **options):
+    """Open a session at another server; with `ca`, an encrypted one, where it shows a certificate from there."""
+    import pymysql
+
+    if server["ca"]:
+        if not os.path.exists(server["ca"]):
+            raise RuntimeError("{} is missing, deploy this host".format(server["ca"]))
+        options["ssl"] = {"ca": server["ca"]}
+    session = pymysql.connect(
+        host=server["host"],
+        port=server["port"],
+        user=server["user"],
+        password=server["password"],
+        cursorclass=pymysql.cursors.DictCursor,
+        autocommit=True,
+        **options,
+    )
+    # The driver goes on in clear where the server, or somebody in between, offers nothing else.
+    if server["ca"] and not session._secure:
+        session.close()
+        raise RuntimeError("{} offers no encrypted connection".format(server["host"]))
+    return session
+
+
 def without_statement(error):
     """Return a replica's error without the statement that failed, which may hold a password or customers' data."""
     return error.partition(" Query: '")[0]

@@ -2,8 +2,9 @@
 
 import time
 
-# Access denied, unknown position, same server id: waiting does not help.
-HOPELESS = (1045, 1236, 1593)
+# Access denied, unknown position, same server id, refused certificate: waiting does not help.
+HOPELESS = (1045, 1236, 1593, 2026)
+REFUSED_CERTIFICATE = 2026
 # A master that cannot be reached for so long is not just restarting.
 CONNECT_SECONDS = 75
 
@@ -19,9 +20,11 @@ CLAUSES = {
 
 
 def change_master(cursor, source):
-    """Point the replica at its master; what is not given stays, the position too.
+    """Point the replica at its master; what is not given stays, the position too. Its threads have to stand still.
 
-    `use_gtid` is what MASTER_USE_GTID should be. `gtid_slave_pos` is where a server begins that did not replicate.
+    `use_gtid` is what MASTER_USE_GTID should be. `gtid_slave_pos` is where a server begins that did not replicate. `ca`
+    is the file with the certificates of which the master has to show one, "" for a connection that is not encrypted.
+    `semi_synchronous` lets the replica acknowledge what it receives.
     """
     if source.get("gtid_slave_pos") is not None:
         cursor.execute("SET GLOBAL gtid_slave_pos = %s", [source["gtid_slave_pos"]])
@@ -29,7 +32,16 @@ def change_master(cursor, source):
     clauses = [CLAUSES[key] + "=%s" for key in given]
     if source.get("use_gtid"):
         clauses.append("MASTER_USE_GTID=" + source["use_gtid"])
-    cursor.execute("CHANGE MASTER TO " + ", ".join(clauses), [source[key] for key in given])
+    values = [source[key] for key in given]
+    if source.get("ca") is not None:
+        clauses += ["MASTER_SSL=%s", "MASTER_SSL_CA=%s", "MASTER_SSL_VERIFY_SERVER_CERT=%s"]
+        values += [int(bool(source["ca"])), source["ca"], int(bool(source["ca"]))]
+    if clauses:
+        cursor.execute("CHANGE MASTER TO " + ", ".join(clauses), values)
+    if source.get("semi_synchronous"):
+        # The thread that reads from the master looks at it when it starts. Somebody may have changed it, and on a
+        # former master it is off.
+        cursor.execute("SET GLOBAL rpl_semi_sync_slave_enabled = 1")
 
 
 def status_of(cursor):
@@ -71,7 +83,12 @@ def reached(cursor, target):
 def why_not(status, target, seconds):
     """Say why the replica did not catch up, with the server's own error if there is one."""
     if status["Last_IO_Error"]:
-        return "the replica cannot read from its master: {Last_IO_Error} (error {Last_IO_Errno})".format(**status)
+        text = "the replica cannot read from its master: {Last_IO_Error} (error {Last_IO_Errno})"
+        if status["Last_IO_Errno"] == REFUSED_CERTIFICATE:
+            text += (
+                "; the master shows no certificate for {Master_Host} that is in {Master_SSL_CA_File} or issued by it"
+            )
+        return text.format(**status)
     return (
         "the replica did not reach {}:{} within {} seconds, it is at {Relay_Master_Log_File}:"
         "{Exec_Master_Log_Pos}; run again when it has caught up".format(
@@ -95,6 +112,11 @@ def mysql_replicate(job):
             cursor.execute("STOP SLAVE")
             cursor.execute("SET GLOBAL read_only = 1")
             change_master(cursor, job["source"])
+        else:
+            # It may be waiting for its next attempt. In this order: once both threads stand still, a start by GTID
+            # throws away what was received.
+            cursor.execute("START SLAVE SQL_THREAD")
+            cursor.execute("STOP SLAVE IO_THREAD")
         cursor.execute("START SLAVE")
         wait_until_caught_up(cursor, job["target"], job["seconds"])
         check_databases(cursor, job["databases"])

@@ -4,7 +4,17 @@ import re
 import shutil
 import struct
 
-VARIABLES = ("server_id", "log_bin", "log_slave_updates", "read_only", "datadir", "log_bin_basename", "port")
+VARIABLES = (
+    "server_id",
+    "log_bin",
+    "log_slave_updates",
+    "read_only",
+    "datadir",
+    "log_bin_basename",
+    "port",
+    "have_ssl",
+    "rpl_semi_sync_master_enabled",
+)
 # MySQL has none of these.
 GTID_POSITIONS = {"slave": "gtid_slave_pos", "binlog": "gtid_binlog_pos", "current": "gtid_current_pos"}
 GTID_STATE = "gtid_binlog_state"
@@ -46,7 +56,7 @@ def parse_grant(text):
 
 def accounts_of(session, users):
     """Return the accounts of these users with their rights and a fingerprint of the stored hash."""
-    query = "SELECT User, Host, plugin, authentication_string FROM mysql.user WHERE User IN %s"
+    query = "SELECT User, Host, plugin, authentication_string, ssl_type FROM mysql.user WHERE User IN %s"
     accounts = []
     for row in rows(session, query, [users]) if users else []:
         shown = rows(session, "SHOW GRANTS FOR %s@%s", [row["User"], row["Host"]])
@@ -56,6 +66,7 @@ def accounts_of(session, users):
                 "host": row["Host"],
                 "plugin": row["plugin"],
                 "password": fingerprint(row["authentication_string"] or ""),
+                "tls": row["ssl_type"],
                 "grants": [parse_grant(next(iter(grant.values()))) for grant in shown],
             }
         )
@@ -125,7 +136,21 @@ def replica_of(session, variables):
         "read_file": row.get("Master_Log_File") or "",
         "using_gtid": row.get("Using_Gtid", "No") != "No",
         "received": row.get("Gtid_IO_Pos", ""),
+        "ca": trusted(row),
+        "semi_synchronous": is_semi_synchronous(session),
     }
+
+
+def is_semi_synchronous(session):
+    """Tell whether the replica acknowledges what it receives, and its master wants that."""
+    listed = rows(session, "SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_slave_status'")
+    return bool(listed) and listed[0]["Value"] == "ON"
+
+
+def trusted(row):
+    """Return the file by which a replica knows its master, or "" if it does not ask for an encrypted connection."""
+    asks = row["Master_SSL_Allowed"] == row["Master_SSL_Verify_Server_Cert"] == "Yes"
+    return row["Master_SSL_CA_File"] if asks else ""
 
 
 def stored_password(datadir):

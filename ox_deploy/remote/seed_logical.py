@@ -108,6 +108,8 @@ def dump_command(job, folder, databases):
     """Return the command that reads the master; the password is in a file of root's."""
     master = job["master"]
     text = "[client]\nhost={host}\nport={port}\nuser={user}\npassword={password}\n".format(**master)
+    if master["ca"]:
+        text += "ssl-ca={}\nssl-verify-server-cert\n".format(master["ca"])
     options = private(folder, "master.cnf", text)
     return ["mariadb-dump", "--defaults-file=" + options, *DUMP, "--databases", "--", *databases]
 

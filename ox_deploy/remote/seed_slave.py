@@ -15,17 +15,8 @@ ROOM = 1.1
 
 def login_at_master(master, user=None, password=None):
     """Open a session at the master, as the throw-away account if nothing else is said."""
-    import pymysql
-
-    return pymysql.connect(
-        host=master["host"],
-        port=master["port"],
-        user=user or master["user"],
-        password=password or master["password"],
-        cursorclass=pymysql.cursors.DictCursor,
-        autocommit=True,
-        connect_timeout=20,
-    )
+    login = {"user": user or master["user"], "password": password or master["password"]}
+    return connect_to({**master, **login}, connect_timeout=20)
 
 
 def check_logins(job):

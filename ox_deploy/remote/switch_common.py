@@ -23,18 +23,7 @@ AGREE_SECONDS = 5
 
 def reach(server):
     """Open a session on another database server, with the account of its slaves."""
-    import pymysql
-
-    return pymysql.connect(
-        host=server["host"],
-        port=server["port"],
-        user=server["user"],
-        password=server["password"],
-        cursorclass=pymysql.cursors.DictCursor,
-        autocommit=True,
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=ANSWER_SECONDS,
-    )
+    return connect_to(server, connect_timeout=CONNECT_SECONDS, read_timeout=ANSWER_SECONDS)
 
 
 def value(session, expression, values=None):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ox_deploy import secrets
 from ox_deploy.cluster import Cluster
@@ -16,6 +17,7 @@ from ox_deploy.products import PRODUCTS
 from tests.unit.deployment import prepared
 from tests.unit.fakes import Outcome
 from tests.unit.guide import Guide, Pair
+from tests.unit.test_tls import KEY, issued
 
 Jobs = dict[tuple[str, str], dict[str, Any]]
 
@@ -138,6 +140,126 @@ def test_only_slaves_are_read_only(guide: Guide, monkeypatch: pytest.MonkeyPatch
         assert f"server-id = {number}\n" in text
         assert f"read_only = {read_only}\n" in text
         assert (job["units"], job["on_change"], bool(job["check"])) == (["mariadb"], "restart", True)
+
+
+def tls_steps(guide: Guide, monkeypatch: pytest.MonkeyPatch, host: str, **settings: Any) -> list[str]:
+    secrets.create(Path(guide.settings["secrets_file"]), guide.settings["contexts"])
+    with prepared(monkeypatch, guide.set(**settings).inventory()) as deployment:
+        return [step.name for step in deployment.steps() if step.host == host and step.chapter.startswith("Master")]
+
+
+CERTIFICATE, TRUST = "Make the server's certificate", "Trust the certificates of all database servers"
+ENCRYPT, REPLICATE = "Let the slaves log in encrypted only", "Replicate from the master"
+ACCOUNTS = "Make the accounts of the slaves and of Open-Xchange"
+
+
+def test_slave_has_moved_before_its_account_requires_encryption(guide: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
+    guide.set(replication_tls=True)
+    secrets.create(Path(guide.settings["secrets_file"]), guide.settings["contexts"])
+    with prepared(monkeypatch, guide.inventory()) as deployment:
+        steps = [(step.name, step.host) for step in deployment.steps()]
+    wanted = [
+        (CERTIFICATE, "dbslave"),
+        (TRUST, "dbmaster"),
+        (ACCOUNTS, "dbmaster"),
+        (REPLICATE, "dbslave"),
+        (ENCRYPT, "dbmaster"),
+    ]
+    places = [steps.index(step) for step in wanted]
+    assert places == sorted(places)
+    assert steps.index((CERTIFICATE, "dbmaster")) < steps.index((TRUST, "dbslave")) < steps.index(wanted[3])
+
+
+def test_accounts_require_encryption_at_the_end_only(guide: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = guide.set(replication_tls=True).build()
+    secrets.create(Path(guide.settings["secrets_file"]), guide.settings["contexts"])
+    assert {(account.user, account.tls) for account in database.wanted_accounts(cluster)} == {
+        ("replication", True),
+        ("openexchange", None),
+    }
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr("ox_deploy.operations.mysql.accounts", lambda **arguments: asked.update(arguments))
+    database._make_first_accounts(cluster, cluster.master)
+    assert {account.tls for account in asked["wanted"]} == {None}
+    database._make_first_accounts(guide.set(replication_tls=False).build(), cluster.master)
+    assert {(account.user, account.tls) for account in asked["wanted"]} == {
+        ("replication", False),
+        ("openexchange", None),
+    }
+
+
+def test_without_encryption_nothing_of_it_is_left(guide: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not {CERTIFICATE, TRUST, ENCRYPT} & set(tls_steps(guide, monkeypatch, "dbmaster"))
+    cluster = guide.build()
+    absent = {file.path for file in database.server_files(cluster, cluster.master) if file.content is None}
+    assert {database.TLS.pair, database.TLS.trusted} < absent
+    assert database.source_of(cluster).ca == database.trusted_by_slaves(cluster) == ""
+    assert "openssl" not in hosts.packages_of(cluster, cluster.master)
+
+
+def test_made_certificate_is_used_by_server_and_slaves(guide: Guide) -> None:
+    cluster = guide.set(replication_tls=True).build()
+    secrets.create(Path(guide.settings["secrets_file"]), guide.settings["contexts"])
+    written = {file.path: file for file in database.server_files(cluster, cluster.master)}
+    assert not {database.TLS.pair, database.TLS.trusted} & written.keys()
+    assert f"ssl_key = {database.TLS.pair}\n" in str(written[database.CONFIGURATION].content)
+    assert database.source_of(cluster).ca == database.TLS.trusted
+    assert "openssl" in hosts.packages_of(cluster, cluster.master)
+    # A switch takes the fence away from the list.
+    assert list(written)[-1] == database.FENCE
+
+
+def test_acknowledgement_is_wanted_by_servers_and_slaves(guide: Guide) -> None:
+    secrets.create(Path(guide.settings["secrets_file"]), guide.settings["contexts"])
+    for wanted in (False, True):
+        cluster = guide.set(semi_synchronous=wanted).build()
+        text = str([file.content for file in database.server_files(cluster, cluster.master)])
+        assert ("rpl_semi_sync_master_enabled = ON" in text) is wanted
+        assert database.source_of(cluster).semi_synchronous is wanted
+
+
+def given(guide: Guide, folder: Path, certificate: str, key: str) -> Guide:
+    """The guide's cluster with the same certificate for both servers, which is its own CA."""
+    for name, text in (("certificate", certificate), ("key", key)):
+        (folder / name).write_text(text)
+    files = {"mysql_tls_certificate": str(folder / "certificate"), "mysql_tls_key": str(folder / "key")}
+    for host in ("dbmaster", "dbslave"):
+        guide.hosts[host] |= files
+    return guide.set(replication_tls=True, mysql_tls_ca=str(folder / "certificate"))
+
+
+def test_given_certificate_is_written_with_its_key_for_the_server_only(guide: Guide, tmp_path: Path) -> None:
+    certificate = issued(KEY, "192.0.2.21")
+    private = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    cluster = given(guide, tmp_path, certificate, private).build()
+    written = {file.path: file for file in database.server_files(cluster, cluster.master)}
+    pair = written[database.TLS.pair]
+    assert (pair.content, pair.mode, pair.owner) == (certificate + private, "0600", "mysql")
+    assert written[database.TLS.trusted].content == certificate
+    assert "openssl" not in hosts.packages_of(cluster, cluster.master)
+
+
+def test_given_certificate_of_another_server_ends_the_run_before_a_change(
+    guide: Guide, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    private = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    given(guide, tmp_path, issued(KEY, "192.0.2.21"), private)
+    with pytest.raises(InputError, match=r"host dbslave: `mysql_tls_certificate` is for 192\.0\.2\.21; it should name"):
+        made(guide, monkeypatch)
+    given(guide, tmp_path, issued(KEY, "192.0.2.21"), "no key")
+    with pytest.raises(InputError, match="`mysql_tls_key` is not a PEM key"):
+        made(guide, monkeypatch)
+
+
+def test_given_certificates_need_no_step_of_their_own(
+    guide: Guide, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(database, "check_issued", lambda *_: None)
+    private = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    given(guide, tmp_path, issued(KEY, "192.0.2.21"), private)
+    found = tls_steps(guide, monkeypatch, "dbmaster")
+    assert not {CERTIFICATE, TRUST} & set(found)
+    assert ENCRYPT in found
 
 
 def test_settings_of_one_server_stay_with_it(guide: Guide, monkeypatch: pytest.MonkeyPatch) -> None:

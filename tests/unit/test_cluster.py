@@ -96,6 +96,9 @@ SETTINGS_REFUSED: list[tuple[str, Any, str]] = [
     ("ox_repository_key", "no/such.asc", "there is no such file on this machine"),
     ("web_certificate", "no/such.pem", "there is no such file on this machine"),
     ("web_certificate_key", "/", "there is no such file on this machine"),
+    ("mysql_tls_ca", "no/such.pem", "there is no such file on this machine"),
+    ("semi_synchronous", "yes", "input should be a valid boolean"),
+    ("replication_tls", 1, "input should be a valid boolean"),
     ("mysql_port", "3306", "input should be a valid integer"),
     ("mysql_port", 0, "input should be greater than or equal to 1"),
     ("mysql_port", 65536, "input should be less than or equal to 65535"),
@@ -373,6 +376,36 @@ def test_every_setting_is_explained_in_group_data_with_its_default(input_files: 
     defaults = {key: field.default for key, field in Settings.model_fields.items() if not field.is_required()}
     del defaults["contexts"]
     assert {key: shown[key] for key in defaults} == defaults
+
+
+def given_certificates(guide: Guide, path: str) -> Guide:
+    for name in ("dbmaster", "dbslave"):
+        guide.hosts[name] |= {"mysql_tls_certificate": path, "mysql_tls_key": path}
+    return guide.set(replication_tls=True, mysql_tls_ca=path)
+
+
+def test_certificates_are_made_unless_they_are_given(guide: Guide, input_files: dict[str, Any]) -> None:
+    assert not guide.build().makes_certificates
+    assert guide.set(replication_tls=True).build().makes_certificates
+    assert not given_certificates(guide, input_files["web_certificate"]).build().makes_certificates
+
+
+@pytest.mark.parametrize("key", ["mysql_tls_certificate", "mysql_tls_key"])
+def test_certificates_are_given_for_all_database_servers_or_none(
+    guide: Guide, input_files: dict[str, Any], key: str
+) -> None:
+    del given_certificates(guide, input_files["web_certificate"]).hosts["dbslave"][key]
+    assert refusal(guide.build).startswith(f"inventory, host dbslave: `{key}` is missing; add it, or leave out ")
+    del guide.settings["mysql_tls_ca"]
+    assert refusal(guide.build).startswith("group_data/all.py: `mysql_tls_ca` is missing; add it, or leave out ")
+
+
+def test_given_certificate_has_to_be_there(guide: Guide, input_files: dict[str, Any]) -> None:
+    given_certificates(guide, input_files["web_certificate"]).hosts["dbslave"]["mysql_tls_key"] = "no/such.key"
+    assert refusal(guide.build) == (
+        "inventory, host dbslave: `mysql_tls_key` is 'no/such.key', which is wrong: there is no such file on this "
+        "machine."
+    )
 
 
 DIFFERS = re.compile(r"(\w+): `(\w+)` is .+ here and .+ on another host; it holds for the whole cluster, so set it in ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from ox_deploy.facts.secret import Fingerprint
 from ox_deploy.operations import mysql
 from ox_deploy.operations.mysql import Situation, Source, WantedAccount
 from ox_deploy.secrets import Secret
+from ox_deploy.switching import Server
 from tests.unit.fakes import FakeHost, Outcome, both_phases, run, stop_sentence
 
 PASSWORD = "Zc4qLw8mPn2rTx6v"
@@ -169,6 +171,26 @@ def test_every_statement_has_a_label_without_the_password_or_its_hash() -> None:
 def test_slave_keeps_its_statements_out_of_its_binary_log(replicate: bool) -> None:
     job = made(server(), replicate=replicate, option_file="/root/my.cnf").job("mysql_run")
     assert (job["replicate"], job["option_file"]) == (replicate, "/root/my.cnf")
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted", "word"), [("", True, "SSL"), ("X509", True, "SSL"), ("ANY", False, "NONE")]
+)
+def test_encrypted_login_is_required_or_not(found: str, wanted: bool, word: str) -> None:
+    known = account(RIGHT).model_copy(update={"tls": found})
+    done = statements(known, wanted=[replace(WANTED, tls=wanted)])
+    assert done == [(f"ALTER USER IF EXISTS %s@%s REQUIRE {word}", WHO)]
+
+
+@pytest.mark.parametrize(("found", "wanted"), [("ANY", True), ("", False), ("X509", None), ("", None)])
+def test_requirement_that_is_right_or_not_ours_stays(found: str, wanted: bool | None) -> None:
+    known = account(RIGHT).model_copy(update={"tls": found})
+    made(server(known), wanted=[replace(WANTED, tls=wanted)]).assert_noop()
+
+
+def test_new_account_requires_an_encrypted_login_from_the_beginning() -> None:
+    done = [sql.split()[0] for sql, _ in statements(wanted=[replace(WANTED, tls=True)])]
+    assert done == ["CREATE", "ALTER", "GRANT"]
 
 
 STALE = account(RIGHT, host="192.0.2.99")
@@ -417,7 +439,8 @@ LOGIN = {"user": "replication", "password": PASSWORD}
 
 
 def start(**position: Any) -> dict[str, Any]:
-    return LOGIN | {"host": "192.0.2.21", "port": 3306, "use_gtid": "slave_pos"} | position
+    there = {"host": "192.0.2.21", "port": 3306, "ca": "", "semi_synchronous": False}
+    return LOGIN | there | {"use_gtid": "slave_pos"} | position
 
 
 def test_slave_that_replicates_by_now_is_not_started_on_what_it_was_before() -> None:
@@ -450,7 +473,7 @@ STARTS: dict[str, tuple[MysqlStatus, MysqlStatus, dict[str, Any] | None]] = {
         start(gtid_slave_pos="0-1-345"),
     ),
     "stopped-as-it-was": (slave(replica(io_running="No")), master(), None),
-    "other-password-at-its-own-position": (slave(replica(user="repl")), master(), LOGIN),
+    "other-password-at-its-own-position": (slave(replica(user="repl")), master(), LOGIN | {"ca": ""}),
     "former-master-where-it-ended": (
         slave(databases=["configdb"], gtid_state={"0-2": 300}, gtid=Gtid(slave="0-1-2", binlog="0-2-300")),
         master(gtid_state={"0-2": 300, "0-1": 345}),
@@ -491,6 +514,126 @@ def test_healthy_replica_is_moved_between_position_and_gtid(by_gtid: bool, mode:
     assert job["source"] == {"use_gtid": mode}
     moved = pair(slave(replica(using_gtid=by_gtid)), master())
     both_phases(mysql.replica, moved, **ARGUMENTS, by_gtid=by_gtid).assert_noop()
+
+
+CA = "/etc/mysql/ssl/replication-ca.pem"
+ENCRYPTED = replace(SOURCE, ca=CA)
+WITH_TLS = {"server_id": "1", "have_ssl": "YES"}
+
+
+def connected(found: MysqlStatus, source: MysqlStatus, wanted: Source = ENCRYPTED) -> Any:
+    outcome = both_phases(mysql.replica, pair(found, source), **ARGUMENTS | {"source": wanted})
+    return outcome.job("mysql_replicate")["source"]
+
+
+@pytest.mark.parametrize(("before", "wanted", "ca"), [("", ENCRYPTED, CA), (CA, SOURCE, ""), ("/other", ENCRYPTED, CA)])
+@pytest.mark.parametrize("io", ["Yes", "Connecting"])
+def test_replica_is_moved_to_an_encrypted_connection_and_back_from_where_it_stands(
+    before: str, wanted: Source, ca: str, io: str
+) -> None:
+    found = slave(replica(ca=before, io_running=io))
+    assert connected(found, master(variables=WITH_TLS), wanted) == {"ca": ca}
+
+
+def test_replica_that_reads_encrypted_is_left_alone() -> None:
+    found = pair(slave(replica(ca=CA)), master(variables=WITH_TLS))
+    both_phases(mysql.replica, found, **ARGUMENTS | {"source": ENCRYPTED}).assert_noop()
+
+
+def test_replica_reads_on_in_clear_until_its_master_can_do_better() -> None:
+    without = master(variables={"server_id": "1", "have_ssl": "DISABLED"})
+    arguments = ARGUMENTS | {"source": ENCRYPTED}
+    both_phases(mysql.replica, pair(slave(replica()), without), **arguments).assert_noop()
+    assert connected(slave(replica(io_running="No")), without) is None
+
+
+def test_replica_is_moved_in_two_ways_at_once() -> None:
+    found = slave(replica(using_gtid=False))
+    assert connected(found, master(variables=WITH_TLS)) == {"use_gtid": "slave_pos", "ca": CA}
+
+
+def test_new_replica_and_one_with_another_password_read_encrypted() -> None:
+    assert connected(slave(), master()) == start(gtid_slave_pos="", ca=CA)
+    assert connected(slave(replica(user="repl")), master()) == LOGIN | {"ca": CA}
+
+
+ACKNOWLEDGED = replace(SOURCE, semi_synchronous=True)
+WAITING = {"server_id": "1", "rpl_semi_sync_master_enabled": "ON"}
+
+
+def test_replica_that_does_not_acknowledge_is_made_to() -> None:
+    assert connected(slave(replica()), master(variables=WAITING), ACKNOWLEDGED) == {"semi_synchronous": True}
+    assert connected(slave(), master(variables=WAITING), ACKNOWLEDGED)["semi_synchronous"] is True
+
+
+@pytest.mark.parametrize(
+    ("found", "variables", "source"),
+    [
+        (replica(semi_synchronous=True), WAITING, ACKNOWLEDGED),
+        # Its thread was restarted in vain.
+        (replica(), WAITING | {"rpl_semi_sync_master_enabled": "OFF"}, ACKNOWLEDGED),
+        (replica(), WAITING, SOURCE),
+    ],
+)
+def test_replica_that_acknowledges_or_need_not_is_left_alone(
+    found: Replica, variables: dict[str, str], source: Source
+) -> None:
+    host = pair(slave(found), master(variables=variables))
+    both_phases(mysql.replica, host, **ARGUMENTS | {"source": source}).assert_noop()
+
+
+def test_stopped_replica_keeps_what_it_has_received() -> None:
+    # Once both threads are stopped on purpose, it would be thrown away.
+    assert connected(slave(replica(io_running="No")), master(variables=WAITING), ACKNOWLEDGED) is None
+
+
+SLAVES = [Server("dbslave", "@dbslave", "192.0.2.22", 3306, "/root/my.cnf")]
+READER = WantedAccount("replication", "192.0.2.22", Secret(PASSWORD), frozenset(), tls=True)
+NOBODY_YET = WantedAccount("replication", "192.0.2.21", Secret(PASSWORD), frozenset(), tls=True)
+
+
+def encrypted_logins(reader: object, *stored: str) -> tuple[FakeHost, Outcome]:
+    accounts = [
+        Account(user="replication", host=each.host, plugin="", password=fingerprint(HASH), grants=[], tls=tls)
+        for each, tls in zip([READER, NOBODY_YET], stored, strict=True)
+    ]
+    slave_host = FakeHost({Mysql: reader}, name="@dbslave")
+    found = FakeHost({Mysql: server(*accounts)}, name="dbmaster", **{"@dbslave": slave_host})
+    arguments: dict[str, Any] = {"wanted": [READER, NOBODY_YET], "users": ["replication"], "slaves": SLAVES}
+    return slave_host, both_phases(mysql.encrypt_logins, found, **arguments)
+
+
+@pytest.mark.parametrize("reader", [slave(), slave(replica(ca=CA))])
+def test_account_of_a_slave_that_reads_encrypted_requires_it(reader: MysqlStatus) -> None:
+    slave_host, outcome = encrypted_logins(reader, "", "")
+    job = outcome.job("mysql_run")
+    assert [statement["values"] for statement in job["statements"]] == [
+        ["replication", "192.0.2.22"],
+        ["replication", "192.0.2.21"],
+    ]
+    assert job["replicate"] is True
+    assert slave_host.asked[-1] == (Mysql, {"users": [], "option_file": "/root/my.cnf"})
+    encrypted_logins(reader, "ANY", "ANY")[1].assert_noop()
+
+
+IN_CLEAR = [slave(replica()), MysqlStatus(state=ServerState.NOT_RUNNING), ConnectionError("no route to host")]
+
+
+@pytest.mark.parametrize("reader", IN_CLEAR)
+def test_account_of_a_slave_that_may_read_in_clear_goes_on_to_allow_it(reader: object) -> None:
+    outcome = encrypted_logins(reader, "", "")[1]
+    (statement,) = outcome.job("mysql_run")["statements"]
+    assert statement["values"] == ["replication", "192.0.2.21"]
+    assert outcome.logged == ["dbslave: may log in unencrypted until it was deployed, too"]
+    encrypted_logins(reader, "", "ANY")[1].assert_noop()
+
+
+def test_logins_are_left_alone_while_the_server_cannot_be_asked() -> None:
+    down = FakeHost({Mysql: MysqlStatus(state=ServerState.NOT_RUNNING)}, name="dbmaster")
+    arguments: dict[str, Any] = {"wanted": [READER], "users": ["replication"], "slaves": SLAVES}
+    sentence = stop_sentence(mysql.encrypt_logins, down, **arguments)
+    assert sentence.startswith("the database server of dbmaster is not running")
+    assert run(mysql.encrypt_logins, down, executing=False, **arguments).texts == ["true"]
 
 
 @pytest.mark.parametrize(

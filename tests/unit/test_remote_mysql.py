@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import struct
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -126,6 +128,9 @@ SLAVE_STATUS: dict[str, Any] = {
     "Relay_Master_Log_File": "mysql-bin.000002",
     "Exec_Master_Log_Pos": 342,
     "Master_Server_Id": 1,
+    "Master_SSL_Allowed": "No",
+    "Master_SSL_CA_File": "",
+    "Master_SSL_Verify_Server_Cert": "No",
 }
 
 
@@ -141,7 +146,13 @@ def answers(folder: Path, **other: Any) -> dict[str, Any]:
         "SELECT SCHEMA_NAME": [{"name": name} for name in ("sys", "mysql", "oxdb", "configdb", "information_schema")],
         "SELECT VERSION": [{"version": "10.11.6-MariaDB"}],
         "SELECT User": [
-            {"User": "u", "Host": "192.0.2.11", "plugin": "mysql_native_password", "authentication_string": HASH}
+            {
+                "User": "u",
+                "Host": "192.0.2.11",
+                "plugin": "mysql_native_password",
+                "authentication_string": HASH,
+                "ssl_type": "ANY",
+            }
         ],
         "SHOW GRANTS": [{"Grants for u@192.0.2.11": "GRANT SELECT ON *.* TO `u`@`192.0.2.11`"}],
         "SHOW MASTER STATUS": [{"File": "mysql-bin.000002", "Position": 342}],
@@ -181,6 +192,7 @@ def test_answer_is_what_the_fact_understands(program: Any, tmp_path: Path) -> No
     assert status.databases == ["configdb", "oxdb"]
     assert status.accounts[0].password.matches(HASH)
     assert status.accounts[0].grants[0].privileges == {"SELECT"}
+    assert status.accounts[0].tls == "ANY"
     assert status.binary_log is not None
     assert status.binary_log.model_dump() == {
         "file": "mysql-bin.000002",
@@ -487,7 +499,117 @@ def test_running_replica_is_moved_between_gtid_and_position_and_nothing_else(mod
 def test_stopped_replica_is_started_only() -> None:
     session = replica()
     replicate(session, None)
-    assert session.statements[0] == "START SLAVE"
+    # A thread that waits for its next attempt makes it now, and what was received is kept.
+    assert session.statements[:3] == ["START SLAVE SQL_THREAD", "STOP SLAVE IO_THREAD", "START SLAVE"]
+
+
+@pytest.mark.parametrize(("ca", "on"), [("/etc/mysql/ssl/replication-ca.pem", 1), ("", 0)])
+def test_connection_is_encrypted_or_not_and_the_rest_stays(ca: str, on: int) -> None:
+    session = replica()
+    replicate(session, {"ca": ca})
+    assert session.statements[:2] == ["STOP SLAVE", "SET GLOBAL read_only = 1"]
+    change = "CHANGE MASTER TO MASTER_SSL=%s, MASTER_SSL_CA=%s, MASTER_SSL_VERIFY_SERVER_CERT=%s"
+    assert session.done[2] == (change, [on, ca, on])
+
+
+def test_refused_certificate_is_not_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
+    program = load("mysql_replicate")
+    program.time = SimpleNamespace(monotonic=lambda: 0, sleep=lambda _: pytest.fail("it should not wait"))
+    status: dict[str, Any] = {"Slave_IO_Running": "Connecting", "Last_IO_Error": "SSL", "Last_IO_Errno": 2026}
+    cursor = replica(**status, Master_SSL_CA_File="/ca.pem")
+    with pytest.raises(SystemExit):
+        program.wait_until_caught_up(cursor, {"file": "mysql-bin.000002", "position": 342}, 600)
+    assert "(error 2026)" in capsys.readouterr().err
+
+
+def test_replica_acknowledges_from_its_next_start_on() -> None:
+    session = replica()
+    replicate(session, {"semi_synchronous": True})
+    begun = session.statements[: session.statements.index("START SLAVE") + 1]
+    semi_synchronous = "SET GLOBAL rpl_semi_sync_slave_enabled = 1"
+    assert begun == ["STOP SLAVE", "SET GLOBAL read_only = 1", semi_synchronous, "START SLAVE"]
+    session = replica()
+    replicate(session, {"use_gtid": "no", "semi_synchronous": False})
+    assert semi_synchronous not in session.statements
+
+
+@pytest.mark.parametrize(("listed", "found"), [([{"Value": "ON"}], True), ([{"Value": "OFF"}], False), ([], False)])
+def test_acknowledgement_is_told(program: Any, tmp_path: Path, listed: list[dict[str, str]], found: bool) -> None:
+    make_files(tmp_path)
+    more = {"SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_slave_status'": listed}
+    _, status = asked(program, Session(answers(tmp_path) | more), [])
+    assert status.replica is not None
+    assert status.replica.semi_synchronous is found
+
+
+CHECKED = {"Master_SSL_Allowed": "Yes", "Master_SSL_CA_File": "/ca.pem", "Master_SSL_Verify_Server_Cert": "Yes"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "ca"),
+    [
+        (CHECKED, "/ca.pem"),
+        (CHECKED | {"Master_SSL_Allowed": "No"}, ""),
+        (CHECKED | {"Master_SSL_Verify_Server_Cert": "No"}, ""),
+    ],
+)
+def test_connection_counts_as_encrypted_only_if_the_master_has_to_show_who_it_is(
+    program: Any, tmp_path: Path, columns: dict[str, str], ca: str
+) -> None:
+    make_files(tmp_path)
+    _, status = asked(program, Session(answers(tmp_path) | {"SHOW SLAVE STATUS": [SLAVE_STATUS | columns]}), [])
+    assert status.replica is not None
+    assert status.replica.ca == ca
+
+
+class Driver:
+    """pymysql, as far as a connection to another server needs it."""
+
+    def __init__(self, encrypts: bool) -> None:
+        self.session = Session()
+        self.session._secure = encrypts  # type: ignore[attr-defined]
+        self.cursors = SimpleNamespace(DictCursor=None)
+        self.options: dict[str, Any] = {}
+
+    def connect(self, **options: Any) -> Session:
+        self.options = options
+        return self.session
+
+
+THERE = {"host": "192.0.2.21", "port": 3306, "user": "replication", "password": PASSWORD}
+
+
+@pytest.fixture
+def ca(tmp_path: Path) -> str:
+    (tmp_path / "ca.pem").touch()
+    return str(tmp_path / "ca.pem")
+
+
+def test_other_server_has_to_show_a_certificate(monkeypatch: pytest.MonkeyPatch, program: Any, ca: str) -> None:
+    driver = Driver(encrypts=True)
+    monkeypatch.setitem(sys.modules, "pymysql", driver)
+    assert program.connect_to(THERE | {"ca": ca}, connect_timeout=3) is driver.session
+    assert driver.options["ssl"] == {"ca": ca}
+    assert driver.options["connect_timeout"] == 3
+    program.connect_to(THERE | {"ca": ""})
+    assert "ssl" not in driver.options
+
+
+def test_other_server_that_offers_no_encryption_is_not_talked_to(
+    monkeypatch: pytest.MonkeyPatch, program: Any, ca: str
+) -> None:
+    driver = Driver(encrypts=False)
+    monkeypatch.setitem(sys.modules, "pymysql", driver)
+    with pytest.raises(RuntimeError, match=r"192\.0\.2\.21 offers no encrypted connection"):
+        program.connect_to(THERE | {"ca": ca})
+    assert driver.session.statements == ["close"]
+    assert program.connect_to(THERE | {"ca": ""}) is driver.session
+
+
+def test_missing_certificates_are_named(monkeypatch: pytest.MonkeyPatch, program: Any) -> None:
+    monkeypatch.setitem(sys.modules, "pymysql", Driver(encrypts=True))
+    with pytest.raises(RuntimeError, match=r"^/no/such\.pem is missing, deploy this host$"):
+        program.connect_to(THERE | {"ca": "/no/such.pem"})
 
 
 FAILURES: dict[str, tuple[Session, str]] = {
@@ -498,6 +620,16 @@ FAILURES: dict[str, tuple[Session, str]] = {
     "login": (
         replica(Slave_IO_Running="Connecting", Last_IO_Error="Access denied", Last_IO_Errno=1045),
         "the replica cannot read from its master: Access denied (error 1045)\n",
+    ),
+    "certificate": (
+        replica(
+            Slave_IO_Running="Connecting",
+            Last_IO_Error="SSL connection error",
+            Last_IO_Errno=2026,
+            Master_SSL_CA_File="/ca.pem",
+        ),
+        "the replica cannot read from its master: SSL connection error (error 2026); the master shows no certificate "
+        "for 192.0.2.21 that is in /ca.pem or issued by it\n",
     ),
     "not-in-time": (
         replica(waited=-1),

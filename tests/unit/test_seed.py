@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -225,12 +226,14 @@ def test_slave_is_seeded_with_an_account_that_is_there_for_that_time_only(monkey
     password = job["master"].pop("password")
     assert job.pop("certificate").startswith("-----BEGIN PRIVATE KEY-----")
     assert job == {
-        "master": {"host": "192.0.2.21", "port": 3306, "user": "ox_seed"},
+        "master": {"host": "192.0.2.21", "port": 3306, "user": "ox_seed", "ca": "", "semi_synchronous": False},
         "source": {
             "host": "192.0.2.21",
             "port": 3306,
             "user": "replication",
             "password": PASSWORD,
+            "ca": "",
+            "semi_synchronous": False,
             "use_gtid": "slave_pos",
         },
         "bytes": 5_000_000,
@@ -246,6 +249,14 @@ def test_slave_is_seeded_with_an_account_that_is_there_for_that_time_only(monkey
     assert password not in json.dumps(hosts.at_master) + repr(outcome.commands)
     assert len(password) >= 24
     assert outcome.logged[-1] == "seeded with 5 MB, equal to the master: 1 databases"
+
+
+def test_seeding_is_encrypted_as_replication_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = pair(monkeypatch, IDLE, IDLE, DONE)
+    outcome = run(seeding.from_master, hosts.slave, **ARGUMENTS | {"source": replace(SOURCE, ca="/ca.pem")})
+    job = started(outcome.job("seed_start")["program"])
+    assert job["master"]["ca"] == job["source"]["ca"] == "/ca.pem"
+    assert hosts.at_master[0][1]["statements"][2]["sql"] == "ALTER USER IF EXISTS %s@%s REQUIRE SSL"
 
 
 def test_physical_way_lets_the_master_send_once_the_slave_listens(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from tests.unit.fakes import stdin_of
 from tests.unit.programs import Commands, Session, load
 
 PASSWORD = "Zc4qLw8mPn2rTx6v"
-MASTER = {"host": "192.0.2.21", "port": 3306, "user": "ox_seed", "password": PASSWORD}
+MASTER = {"host": "192.0.2.21", "port": 3306, "user": "ox_seed", "password": PASSWORD, "ca": ""}
 JOB: dict[str, Any] = {
     "master": MASTER,
     "source": MASTER | {"user": "replication", "password": "replication-password"},
@@ -337,13 +337,14 @@ def test_replication_begins_exactly_where_the_snapshot_was_taken(
         "RESET MASTER",
         "SET GLOBAL gtid_binlog_state = %s",
         "SET GLOBAL gtid_slave_pos = %s",
-        f"CHANGE MASTER TO MASTER_USER=%s, MASTER_PASSWORD=%s, MASTER_HOST=%s, MASTER_PORT=%s, {clauses}",
+        f"CHANGE MASTER TO MASTER_USER=%s, MASTER_PASSWORD=%s, MASTER_HOST=%s, MASTER_PORT=%s, {clauses}, "
+        "MASTER_SSL=%s, MASTER_SSL_CA=%s, MASTER_SSL_VERIFY_SERVER_CERT=%s",
         "START SLAVE",
     ]
     values = dict(session.done)
     assert values["SET GLOBAL gtid_binlog_state = %s"] == ["0-1-27,0-2-7"]
     assert values["SET GLOBAL gtid_slave_pos = %s"] == ["0-1-27"]
-    assert values[statements[-2]] == ["replication", "replication-password", "192.0.2.21", 3306, *where]
+    assert values[statements[-2]] == ["replication", "replication-password", "192.0.2.21", 3306, *where, 0, "", 0]
 
 
 @pytest.mark.parametrize(
@@ -450,6 +451,20 @@ def test_password_of_the_dump_is_in_a_file_of_roots_only(logical: Any, place: Pa
     assert f"password={PASSWORD}\n" in file.read_text()
     assert command[1] == f"--defaults-file={file}"
     assert command[-4:] == ["--databases", "--", "oxdb", "-odd"]
+    assert "ssl" not in file.read_text()
+
+
+def test_dump_is_encrypted_as_replication_is(logical: Any, place: Path) -> None:
+    job = JOB | {"master": MASTER | {"ca": "/ca.pem"}}
+    logical.dump_command(job, str(place), ["oxdb"])
+    assert (place / "master.cnf").read_text().endswith("ssl-ca=/ca.pem\nssl-verify-server-cert\n")
+
+
+def test_every_session_at_the_master_is_encrypted_as_replication_is(logical: Any) -> None:
+    logical.connect_to = lambda server, **_: server
+    job = MASTER | {"ca": "/ca.pem"}
+    assert logical.login_at_master(job) == job
+    assert logical.login_at_master(job, "replication", "other") == job | {"user": "replication", "password": "other"}
 
 
 # In a process of its own: pyinfra changes how this one works with pipes.

@@ -419,6 +419,13 @@ def test_nobody_is_asked_while_writes_are_down() -> None:
     assert PASSWORD not in command.get_raw_value() + repr(SWITCH)
 
 
+def test_both_servers_know_each_other_as_slaves_know_their_master() -> None:
+    encrypted = replace(SWITCH, ca="/ca.pem")
+    stopped = run(switchover.stop_writes, FakeHost(name="dbmaster"), switch=encrypted).job("switch_stop_writes")
+    promoted = run(switchover.promote, FakeHost(name="dbslave"), switch=encrypted).job("switch_promote")
+    assert stopped["new"]["ca"] == promoted["old"]["ca"] == "/ca.pem"
+
+
 def test_both_steps_are_over_after_the_point_of_no_return() -> None:
     ready(SLAVE, dbslave=opened(), dbmaster=master("ON"))
     run(switchover.stop_writes, FakeHost(), switch=SWITCH).assert_noop()

@@ -12,7 +12,8 @@ from pyinfra.api.state import StateStage
 from pyinfra_cli.util import load_func  # type: ignore[import-untyped]
 
 from ox_deploy import ahead, secrets
-from ox_deploy.deploys.switchover import _registered, failover, switchover
+from ox_deploy.deploys import database
+from ox_deploy.deploys.switchover import _registered, _switch, failover, switchover
 from ox_deploy.errors import InputError
 from ox_deploy.operations import switchover as steps
 from tests.unit.deployment import Deployment, Step, prepared
@@ -141,6 +142,14 @@ def test_no_server_is_restarted(run: Callable[..., Any]) -> None:
     assert len(jobs) == 2
     assert all('"units": []' in job for job in jobs)
     assert [("read_only = OFF" in job, "read_only = ON" in job) for job in jobs] == [(False, True), (True, False)]
+
+
+@pytest.mark.parametrize(("settings", "ca"), [({}, ""), ({"replication_tls": True}, database.TLS.trusted)])
+def test_servers_reach_each_other_as_slaves_reach_their_master(
+    guide: Guide, passwords: list[str], settings: dict[str, Any], ca: str
+) -> None:
+    cluster = guide.set(**settings).build()
+    assert _switch(cluster, cluster.slaves[0]).ca == ca
 
 
 def test_databases_keep_their_names_and_change_their_addresses(guide: Guide, passwords: list[str]) -> None:

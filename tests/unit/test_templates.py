@@ -25,7 +25,15 @@ class Case(NamedTuple):
     values: dict[str, Any]
 
 
-MASTER = {"address": "192.0.2.21", "port": 3306, "server_id": 1, "read_only": False, "settings": {}}
+MASTER = {
+    "address": "192.0.2.21",
+    "port": 3306,
+    "server_id": 1,
+    "read_only": False,
+    "certificate": None,
+    "semi_synchronous": False,
+    "settings": {},
+}
 SLAVE = MASTER | {"address": "192.0.2.22", "server_id": 2, "read_only": True}
 EXPORT = {
     "path": "/var/opt/filestore",
@@ -54,6 +62,9 @@ MYSQL = "/etc/mysql/mariadb.conf.d/90-ox-deploy.cnf"
 CASES = [
     Case("mysql-master.cnf", MYSQL, MASTER),
     Case("mysql-slave.cnf", MYSQL, SLAVE | {"settings": {"innodb_buffer_pool_size": "4G", "max_connections": 200}}),
+    Case("mysql-encrypted.cnf", MYSQL, MASTER | {"certificate": "/etc/mysql/ssl/replication.pem"}),
+    Case("mysql-semi-synchronous-master.cnf", MYSQL, MASTER | {"semi_synchronous": True}),
+    Case("mysql-semi-synchronous-slave.cnf", MYSQL, SLAVE | {"semi_synchronous": True}),
     Case("kernel.exports", "/etc/exports.d/ox-deploy.exports", KERNEL_EXPORT),
     Case("ganesha.conf", "/etc/ganesha/ox-deploy.conf", EXPORT),
     Case("apache-site.conf", "/etc/apache2/sites-available/00-open-xchange.conf", SITE),

@@ -1,0 +1,104 @@
+"""Certificates with which database servers know each other: each makes its own, and all trust those of all."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pyinfra import host
+from pyinfra.api import StringCommand, operation
+
+from ox_deploy import ahead
+from ox_deploy.certificate import fits, for_address
+from ox_deploy.facts.base import PeerUnreachable, Question, ask, ask_peer
+from ox_deploy.facts.service import ServiceStatus
+from ox_deploy.facts.tls import Tls, TlsStatus
+from ox_deploy.operations import service
+from ox_deploy.remote import order
+
+SERVICE = "mariadb-tls"
+SOCKET = "/run/mysqld/mysqld.sock"
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where a server has its certificate with the private key, and those that it trusts; `owner` reads the key."""
+
+    pair: str
+    trusted: str
+    owner: str = "mysql"
+
+
+def _question(files: Files, **_: Any) -> Question[TlsStatus]:
+    return Question(Tls, **asdict(files))
+
+
+@ahead.asks(_question)
+@operation()
+def certificate(files: Files, address: str) -> Generator[StringCommand, None, None]:
+    """
+    Let a database server have a private key and a self-signed certificate for its address.
+
+    + files: where they are kept
+    + address: the address at which its slaves reach it
+
+    Idempotent: a pair is kept unless it is for another address, does not belong together, ends soon, or others can read
+    the key. The key is made on the host and stays there. The server uses a new pair when `trust` has been called, or
+    when it is restarted.
+    """
+    found = ask(host, _question(files))
+    if found.private and fits(found.certificate, found.public_key, address):
+        host.noop("it has a certificate")
+    else:
+        yield order("tls_certificate", {"pair": files.pair, "owner": files.owner, "address": address})
+
+
+def _service_question(files: Files, **_: Any) -> Question[ServiceStatus]:
+    return service.question(SERVICE, [service.ManagedFile(files.trusted)])
+
+
+def _peers(files: Files, servers: Mapping[str, str], **_: Any) -> list[tuple[str, Question[Any]]]:
+    own = [(host.name, _service_question(files))]
+    return own + [(name, _question(files)) for name in servers.values()]
+
+
+@ahead.asks(peers=_peers)
+@operation()
+def trust(
+    files: Files, servers: Mapping[str, str], option_file: str | None = None
+) -> Generator[StringCommand, None, None]:
+    """
+    Let a database server trust the certificates of all, and use its own one as it is now.
+
+    + files: where they are kept, the same on all servers
+    + servers: names in the inventory of all database servers, this one too, by their addresses
+    + option_file: root-only option file, where root cannot log in over the socket
+
+    Idempotent. Of a server that cannot be asked, what was known before stays. Nothing is restarted.
+    """
+    wanted = service.ManagedFile(files.trusted, _certificates(files, servers))
+    status = ask(host, _service_question(files))
+    changed = service.changes([wanted], status)
+    if changed or status.pending:
+        login = [f"--defaults-file={option_file}"] if option_file else ["--no-defaults", "--user=root"]
+        # Its own certificate is among them, so a new one is a change, too. A slave must not write it to its binary log.
+        use = ["mariadb", *login, f"--socket={SOCKET}", "--execute=FLUSH NO_WRITE_TO_BINLOG SSL"]
+        yield order("service_configure", service.configure_job(SERVICE, changed, commands=[use]))
+    else:
+        host.noop("it trusts the certificates of all database servers")
+
+
+def _certificates(files: Files, servers: Mapping[str, str]) -> str:
+    """Return the certificates of all servers, in an order that does not depend on their roles."""
+    known = ask(host, _question(files)).trusted
+    return "".join(
+        _certificate_of(name, files) or for_address(known, address) for address, name in sorted(servers.items())
+    )
+
+
+def _certificate_of(name: str, files: Files) -> str:
+    try:
+        return ask_peer(host, name, _question(files)).certificate
+    except PeerUnreachable:
+        return ""

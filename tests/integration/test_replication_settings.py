@@ -1,0 +1,217 @@
+"""Encrypted and semi-synchronous replication: switched on and off on a running pair that is written to."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.integration.deployment import SSH_INVENTORY, Run, command, deploy, deploy_fails, make_bare_lab, pyinfra
+from tests.integration.test_switchover import ENVIRONMENT, LONGEST_GAP, NAMES, SWITCHED, assert_roles, sql, switch
+from tests.integration.writing import rows, wait_until_equal, writing
+from tests.lab.nodes import exec_in, run, wait_for
+
+pytestmark = pytest.mark.lab
+
+TLS = ("--data", "replication_tls=true")
+SEMI_SYNCHRONOUS = ("--data", "semi_synchronous=true")
+SERVERS = ("dbmaster", "dbslave")
+PAIR, TRUSTED = "/etc/mysql/ssl/replication.pem", "/etc/mysql/ssl/replication-ca.pem"
+REFUSED = "2026"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def bare_lab_afterwards(cluster: Run) -> object:
+    """The other tests find the lab without all this."""
+    yield
+    make_bare_lab()
+
+
+def replica(slave: str = "dbslave") -> dict[str, str]:
+    """Return what SHOW SLAVE STATUS says."""
+    lines = run(slave, ["mariadb", "-e", "SHOW SLAVE STATUS\\G"]).splitlines()
+    return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def requirements(server: str) -> set[str]:
+    """Return what a server demands of those who log in as slaves, by REQUIRE."""
+    found = sql(server, "SELECT CONCAT('.', ssl_type) FROM mysql.user WHERE User = 'replication'")
+    return {line.removeprefix(".") for line in found.splitlines()}
+
+
+def assert_encrypted(encrypted: bool, master: str = "dbmaster", slave: str = "dbslave") -> None:
+    status = replica(slave)
+    assert (status["Slave_IO_Running"], status["Slave_SQL_Running"]) == ("Yes", "Yes")
+    yes = "Yes" if encrypted else "No"
+    assert (status["Master_SSL_Allowed"], status["Master_SSL_Verify_Server_Cert"]) == (yes, yes)
+    assert status["Master_SSL_CA_File"] == (TRUSTED if encrypted else "")
+    assert status["Using_Gtid"] == "Slave_Pos"
+    assert requirements(master) == requirements(slave) == ({"ANY"} if encrypted else {""})
+    assert way_of_login(master, slave).endswith("SSL/TLS" if encrypted else "TCP/IP")
+
+
+def way_of_login(master: str, slave: str) -> str:
+    """Return how the master says that its slave connects."""
+    sql(master, "SET sql_log_bin = 0; TRUNCATE mysql.general_log")
+    sql(master, "SET GLOBAL log_output = 'TABLE'; SET GLOBAL general_log = 1")
+    try:
+        sql(slave, "STOP SLAVE IO_THREAD; START SLAVE IO_THREAD")
+        seen = "SELECT argument FROM mysql.general_log WHERE command_type = 'Connect' AND argument LIKE 'replication@%'"
+        wait_for(master, f'[ -n "$(mariadb -N -e "{seen}")" ]', 20)
+        return sql(master, seen).splitlines()[-1]
+    finally:
+        sql(master, "SET GLOBAL general_log = 0; SET GLOBAL log_output = 'FILE'")
+
+
+def deployed_under_load(*options: str) -> Run:
+    """Deploy while rows are written; none may be lost, and the slave has to go on where it stands."""
+    with writing("dbmaster") as writer:
+        done = deploy(*options)
+    wait_until_equal(*SERVERS)
+    assert len(writer.acknowledged) > 100
+    assert writer.lost("dbmaster") == writer.lost("dbslave") == set()
+    assert rows("dbmaster") == rows("dbslave")
+    return done
+
+
+def test_running_pair_is_encrypted_and_nothing_is_left_to_do() -> None:
+    deployed_under_load(*TLS)
+    assert_encrypted(True)
+    for limit in ([], ["--limit", "db_slave"], ["--limit", "db_master"]):
+        assert deploy(*TLS, *limit).changed() == []
+    for server in SERVERS:
+        assert run(server, f"stat -c '%a %U' {PAIR}").strip() == "600 mysql"
+        assert run(server, f"grep -c BEGIN {TRUSTED}").strip() == "2"
+        assert "PRIVATE" not in run(server, f"cat {TRUSTED}")
+
+
+def connect_again() -> dict[str, str]:
+    sql("dbslave", "STOP SLAVE; START SLAVE")
+    time.sleep(2)
+    return replica()
+
+
+def test_master_that_shows_another_certificate_is_refused_until_a_deploy() -> None:
+    run("dbslave", f"cp {TRUSTED} /root/trusted; openssl x509 -in {PAIR} > {TRUSTED}")
+    status = connect_again()
+    assert (status["Slave_IO_Running"], status["Last_IO_Errno"]) == ("Connecting", REFUSED)
+    assert "Trust the certificates" in deploy(*TLS, "--limit", "db_slave").changed()[0]
+    assert run("dbslave", f"cat {TRUSTED}") == run("dbslave", "cat /root/trusted")
+    assert_encrypted(True)
+    assert deploy(*TLS).changed() == []
+
+
+def test_master_that_nobody_can_trust_is_named_in_the_servers_words() -> None:
+    """Its certificate is for another address; only a deploy of the master itself can change that."""
+    make = "openssl req -x509 -newkey rsa:2048 -nodes -days 3000 -subj /CN=x -addext subjectAltName=IP:192.0.2.99"
+    run("dbmaster", f"cp -p {PAIR} /root/pair; {make} -keyout /root/key -out /root/certificate 2> /dev/null")
+    run("dbmaster", f"cat /root/certificate /root/key > {PAIR}; mariadb -e 'FLUSH NO_WRITE_TO_BINLOG SSL'")
+    assert connect_again()["Last_IO_Errno"] == REFUSED
+    said = deploy_fails(*TLS, "--limit", "db_slave")
+    assert "the replica cannot read from its master" in said
+    assert "SSL connection error" in said
+    assert any("Make the server's certificate" in change for change in deploy(*TLS).changed())
+    assert_encrypted(True)
+    assert deploy(*TLS).changed() == []
+
+
+def test_pair_is_as_before_when_encryption_is_switched_off() -> None:
+    deployed_under_load()
+    assert_encrypted(False)
+    for server in SERVERS:
+        assert exec_in(server, f"test -e {PAIR} || test -e {TRUSTED}").code
+    assert deploy().changed() == []
+
+
+@pytest.mark.parametrize("first", ["db_master", "db_slave"])
+def test_hosts_can_be_encrypted_one_after_the_other(first: str) -> None:
+    deploy()
+    deploy(*TLS, "--limit", first)
+    wait_for(
+        "dbslave",
+        "mariadb -e 'STOP SLAVE; START SLAVE'; sleep 1; mariadb -e 'SHOW SLAVE STATUS\\G' | grep 'IO_Running: Yes'",
+        30,
+    )
+    assert replica()["Master_SSL_Allowed"] == "No"
+    deployed_under_load(*TLS)
+    assert_encrypted(True)
+    assert deploy(*TLS).changed() == []
+
+
+def test_slave_that_may_not_log_in_any_more_is_put_right() -> None:
+    """As a run leaves it that dies at the worst moment on the way back."""
+    deploy(*TLS)
+    sql("dbslave", "STOP SLAVE; CHANGE MASTER TO MASTER_SSL = 0, MASTER_SSL_VERIFY_SERVER_CERT = 0; START SLAVE")
+    time.sleep(2)
+    assert replica()["Last_IO_Errno"] == "1045"
+    deploy(*TLS)
+    assert_encrypted(True)
+
+
+def global_status(server: str, name: str) -> str:
+    return sql(server, f"SHOW GLOBAL STATUS LIKE '{name}'").split()[1]
+
+
+def assert_acknowledged(master: str = "dbmaster", slave: str = "dbslave") -> None:
+    assert global_status(slave, "Rpl_semi_sync_slave_status") == "ON"
+    assert global_status(master, "Rpl_semi_sync_master_clients") == "1"
+    before = int(global_status(master, "Rpl_semi_sync_master_yes_tx"))
+    sql(master, "CREATE DATABASE acknowledged; DROP DATABASE acknowledged")
+    assert int(global_status(master, "Rpl_semi_sync_master_yes_tx")) == before + 2
+
+
+def test_slave_acknowledges_what_it_receives_and_nothing_is_left_to_do() -> None:
+    deployed_under_load(*SEMI_SYNCHRONOUS)
+    assert_acknowledged()
+    for limit in ([], ["--limit", "db_slave"]):
+        assert deploy(*SEMI_SYNCHRONOUS, *limit).changed() == []
+
+
+def test_slave_that_no_longer_acknowledges_is_made_to() -> None:
+    sql("dbslave", "STOP SLAVE; SET GLOBAL rpl_semi_sync_slave_enabled = 0; START SLAVE")
+    changed = deploy(*SEMI_SYNCHRONOUS).changed()
+    assert len(changed) == 1
+    assert "Replicate from the master" in changed[0]
+    assert_acknowledged()
+
+
+def test_nobody_waits_for_a_slave_that_is_down() -> None:
+    run("dbslave", "systemctl stop mariadb")
+    try:
+        begun = time.monotonic()
+        sql("dbmaster", "CREATE DATABASE alone; DROP DATABASE alone")
+        assert time.monotonic() - begun < LONGEST_GAP
+    finally:
+        run("dbslave", "systemctl start mariadb")
+    wait_for("dbmaster", "mariadb -e \"SHOW STATUS LIKE 'Rpl_semi_sync_master_clients'\" | grep 1", 70)
+
+
+def test_pair_is_as_before_when_nobody_has_to_acknowledge() -> None:
+    deployed_under_load()
+    assert global_status("dbmaster", "Rpl_semi_sync_master_clients") == "0"
+    assert global_status("dbslave", "Rpl_semi_sync_slave_status") == "OFF"
+    assert deploy().changed() == []
+
+
+def test_master_is_switched_there_and_back_with_both() -> None:
+    both = (*TLS, *SEMI_SYNCHRONOUS)
+    deploy(*both, inventory=SSH_INVENTORY)
+    pids = {server: run(server, "systemctl show -P MainPID mariadb") for server in SERVERS}
+    for master, slave, before, after in (
+        ("dbslave", "dbmaster", SSH_INVENTORY, SWITCHED),
+        ("dbmaster", "dbslave", SWITCHED, SSH_INVENTORY),
+    ):
+        with writing(slave, master) as writer:
+            done = switch(master, *both, inventory=before)
+        assert done.code == 0, done.output
+        wait_until_equal(master, slave)
+        assert writer.lost(master) == writer.lost(slave) == set()
+        assert writer.both == []
+        assert writer.gap < LONGEST_GAP
+        assert_roles(master, slave)
+        assert_encrypted(True, master, slave)
+        assert_acknowledged(master, slave)
+        again = pyinfra(command("--json", *both, inventory=after), env=ENVIRONMENT)
+        assert again.code == 0, again.output
+        assert all(NAMES in change for change in again.changed())
+    assert {server: run(server, "systemctl show -P MainPID mariadb") for server in SERVERS} == pids
