@@ -109,8 +109,12 @@ def change_over(datadir):
     # With the lock, so that no deploy starts the server meanwhile.
     with only_one():
         run_or_fail(["systemctl", "stop", SERVICE])
-        os.rename(datadir, old)
-        os.rename(new, datadir)
+        try:
+            os.rename(datadir, old)
+            os.rename(new, datadir)
+        except OSError:
+            recover()
+            raise
         if run(["systemctl", "start", SERVICE]).returncode:
             recover()
             text = "the server does not start on its master's data, and runs on its own again; see `journalctl -u {}`"

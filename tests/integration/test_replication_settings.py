@@ -7,7 +7,8 @@ import time
 import pytest
 
 from tests.integration.deployment import SSH_INVENTORY, Run, command, deploy, deploy_fails, make_bare_lab, pyinfra
-from tests.integration.test_switchover import ENVIRONMENT, LONGEST_GAP, NAMES, SWITCHED, assert_roles, sql, switch
+from tests.integration.switching import ENVIRONMENT, SWITCHED, switch
+from tests.integration.test_switchover import LONGEST_GAP, NAMES, assert_roles, sql
 from tests.integration.writing import rows, wait_until_equal, writing
 from tests.lab.nodes import exec_in, run, wait_for
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -265,6 +266,24 @@ def test_server_that_does_not_start_on_it_runs_on_the_old_one_again(physical: An
     with pytest.raises(RuntimeError, match="does not start on its master's data, and runs on its own again"):
         change_over(physical, place, [1, 0])
     assert found_in(place) == {"mysql": "mysql"}
+
+
+@pytest.mark.parametrize("failing", ["mysql", "mysql.ox-seed"])
+def test_server_runs_again_if_the_system_refuses_the_exchange(
+    physical: Any, place: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    rename = os.rename
+
+    def refuse_one(source: str, target: str) -> None:
+        if source == str(place / "lib" / failing):
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", refuse_one)
+    with pytest.raises(OSError, match="cross-device"):
+        change_over(physical, place, 0)
+    assert found_in(place) == {"mysql": "mysql"}
+    assert physical.run.lines[-1] == "systemctl start mariadb"
 
 
 def test_directory_that_cannot_be_exchanged_is_refused(physical: Any, monkeypatch: pytest.MonkeyPatch) -> None:
