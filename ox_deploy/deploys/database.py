@@ -20,7 +20,7 @@ from ox_deploy.templates import render
 CONFIGURATION = "/etc/mysql/mariadb.conf.d/90-ox-deploy.cnf"
 # Read after it. Written while the master is switched: a server that starts then is read-only.
 FENCE = "/etc/mysql/mariadb.conf.d/95-ox-deploy-switch.cnf"
-TLS = tls.Files(pair="/etc/mysql/ssl/replication.pem", trusted="/etc/mysql/ssl/replication-ca.pem")
+TLS = tls.FILES
 LOG_DIRECTORY = "/var/log/mysql"
 CHECK = ["sh", "-c", "mariadbd --verbose --help > /dev/null"]
 REPLICATION_USER = "replication"

@@ -15,6 +15,7 @@ from pyinfra.context import state
 from ox_deploy import ahead, transactions
 from ox_deploy.facts.base import PeerUnreachable, Question, ask, ask_peer
 from ox_deploy.facts.mysql import Account, BinaryLog, Grant, Mysql, MysqlStatus, Replica, ServerState
+from ox_deploy.operations import tls
 from ox_deploy.operations.stop import stop
 from ox_deploy.remote import order
 from ox_deploy.secrets import Secret
@@ -72,15 +73,17 @@ def account_statements(wanted: WantedAccount, found: Account | None) -> list[Sta
     return statements + _missing_rights(wanted, who, grants) + _surplus_rights(wanted, who, grants)
 
 
-# What the server calls it if an account has to log in over an encrypted connection, and what sets it.
-_REQUIREMENTS = {True: ("ANY", "SSL"), False: ("", "NONE")}
+# What the server calls it if an account has to log in over an encrypted connection.
+_ENCRYPTED = "ANY"
+_REQUIREMENTS = {True: "SSL", False: "NONE"}
 
 
 def _requirement(wanted: WantedAccount, who: str, found: str) -> list[Statement]:
-    if wanted.tls is None or found == _REQUIREMENTS[wanted.tls][0]:
+    # A stricter one, such as a certificate of the slave's own, is somebody else's and stays if we want none.
+    if wanted.tls is None or wanted.tls == (found == _ENCRYPTED):
         return []
     label = f"let {who} log in {'encrypted only' if wanted.tls else 'unencrypted, too'}"
-    sql = f"ALTER USER IF EXISTS %s@%s REQUIRE {_REQUIREMENTS[wanted.tls][1]}"
+    sql = f"ALTER USER IF EXISTS %s@%s REQUIRE {_REQUIREMENTS[wanted.tls]}"
     return [Statement(label, sql, (wanted.user, wanted.host))]
 
 
@@ -551,10 +554,15 @@ def _waits(master: MysqlStatus) -> bool:
 
 
 def _other_connection(replica: Replica, master: MysqlStatus, source: Source) -> dict[str, Any]:
-    """Return how a slave should connect if it does otherwise. It goes on in clear until its master can do better."""
-    if replica.ca == source.ca or (source.ca and master.variables.get("have_ssl") != "YES"):
-        return {}
-    return {"ca": source.ca}
+    """Return how a slave should connect if it does otherwise.
+
+    It goes on in clear until its master can do better. An encryption that is not ours is never taken away.
+    """
+    if source.ca:
+        moves = replica.ca != source.ca and master.variables.get("have_ssl") == "YES"
+    else:
+        moves = replica.ca == tls.FILES.trusted
+    return {"ca": source.ca} if moves else {}
 
 
 def explain(name: str, situation: Situation, slave: MysqlStatus, master: MysqlStatus) -> str:
@@ -587,11 +595,9 @@ def _start(
     """Return what remote/mysql_replicate.py should change; None if the replica only has to be started."""
     assert master.binary_log is not None
     log = master.binary_log
-    if situation is Situation.CAN_CATCH_UP:
-        assert slave.replica is not None
-        return _other_connection(slave.replica, master, source) or None
-    if situation is Situation.OTHER_PASSWORD:
-        return source.login() | {"ca": source.ca}
+    if slave.replica and situation in (Situation.CAN_CATCH_UP, Situation.OTHER_PASSWORD):
+        login = source.login() if situation is Situation.OTHER_PASSWORD else {}
+        return login | _other_connection(slave.replica, master, source) or None
     by_gtid = by_gtid or situation in _NEEDS_GTID
     start = source.job() | {"use_gtid": GTID_MODES[by_gtid]}
     if situation is Situation.FORMER_MASTER:

@@ -30,6 +30,9 @@ class Files:
     owner: str = "mysql"
 
 
+FILES = Files(pair="/etc/mysql/ssl/replication.pem", trusted="/etc/mysql/ssl/replication-ca.pem")
+
+
 def _question(files: Files, **_: Any) -> Question[TlsStatus]:
     return Question(Tls, **asdict(files))
 

@@ -182,7 +182,7 @@ def test_encrypted_login_is_required_or_not(found: str, wanted: bool, word: str)
     assert done == [(f"ALTER USER IF EXISTS %s@%s REQUIRE {word}", WHO)]
 
 
-@pytest.mark.parametrize(("found", "wanted"), [("ANY", True), ("", False), ("X509", None), ("", None)])
+@pytest.mark.parametrize(("found", "wanted"), [("ANY", True), ("", False), ("X509", False), ("X509", None), ("", None)])
 def test_requirement_that_is_right_or_not_ours_stays(found: str, wanted: bool | None) -> None:
     known = account(RIGHT).model_copy(update={"tls": found})
     made(server(known), wanted=[replace(WANTED, tls=wanted)]).assert_noop()
@@ -473,7 +473,7 @@ STARTS: dict[str, tuple[MysqlStatus, MysqlStatus, dict[str, Any] | None]] = {
         start(gtid_slave_pos="0-1-345"),
     ),
     "stopped-as-it-was": (slave(replica(io_running="No")), master(), None),
-    "other-password-at-its-own-position": (slave(replica(user="repl")), master(), LOGIN | {"ca": ""}),
+    "other-password-at-its-own-position": (slave(replica(user="repl")), master(), LOGIN),
     "former-master-where-it-ended": (
         slave(databases=["configdb"], gtid_state={"0-2": 300}, gtid=Gtid(slave="0-1-2", binlog="0-2-300")),
         master(gtid_state={"0-2": 300, "0-1": 345}),
@@ -540,6 +540,11 @@ def test_replica_that_reads_encrypted_is_left_alone() -> None:
     both_phases(mysql.replica, found, **ARGUMENTS | {"source": ENCRYPTED}).assert_noop()
 
 
+def test_encryption_that_somebody_else_set_up_is_not_taken_away() -> None:
+    found = pair(slave(replica(ca="/etc/mysql/own-ca.pem")), master(variables=WITH_TLS))
+    both_phases(mysql.replica, found, **ARGUMENTS).assert_noop()
+
+
 def test_replica_reads_on_in_clear_until_its_master_can_do_better() -> None:
     without = master(variables={"server_id": "1", "have_ssl": "DISABLED"})
     arguments = ARGUMENTS | {"source": ENCRYPTED}
@@ -554,7 +559,7 @@ def test_replica_is_moved_in_two_ways_at_once() -> None:
 
 def test_new_replica_and_one_with_another_password_read_encrypted() -> None:
     assert connected(slave(), master()) == start(gtid_slave_pos="", ca=CA)
-    assert connected(slave(replica(user="repl")), master()) == LOGIN | {"ca": CA}
+    assert connected(slave(replica(user="repl")), master(variables=WITH_TLS)) == LOGIN | {"ca": CA}
 
 
 ACKNOWLEDGED = replace(SOURCE, semi_synchronous=True)
