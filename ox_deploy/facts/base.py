@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar, cast
+from weakref import WeakKeyDictionary
 
+import gevent
 from pyinfra.api import FactBase, Host
 from pyinfra.api.exceptions import OperationError
 
@@ -74,12 +76,42 @@ def ask_peer(asking: Host, inventory_name: str, question: Question[T]) -> T:
     """
     peer = asking.inventory.get_host(inventory_name)
     try:
+        if ahead.answer(peer, question) is None:
+            _connect(peer)
         answer = ask(peer, question)
     except Exception as error:
         raise PeerUnreachable(_unreachable(asking, inventory_name, str(error))) from error
     if answer is None:
         raise PeerUnreachable(_unreachable(asking, inventory_name, "it gave no answer"))
     return answer
+
+
+# Who is being connected just now.
+_connecting: WeakKeyDictionary[Host, gevent.Greenlet[[Host], Exception | None]] = WeakKeyDictionary()
+
+
+def _connect(peer: Host) -> None:
+    """Connect a host outside `--limit` once, however many hosts ask it at the same time.
+
+    A second connection would take the place of the first one, whose commands would never end.
+    """
+    if peer.connected:
+        return
+    if peer not in _connecting:
+        _connecting[peer] = gevent.spawn(_attempt, peer)
+    error = _connecting[peer].get()
+    _connecting.pop(peer, None)
+    if error:
+        raise error
+
+
+def _attempt(peer: Host) -> Exception | None:
+    try:
+        peer.connect(reason="to be asked", raise_exceptions=True)
+    except Exception as error:
+        # Raised here, gevent would print it.
+        return error
+    return None
 
 
 def _unreachable(asking: Host, inventory_name: str, reason: str) -> str:

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.integration.deployment import SSH_INVENTORY, Run, command, deploy, make_bare_lab, pyinfra
+from tests.integration.deployment import SSH_INVENTORY, Run, command, deploy, lab, make_bare_lab, pyinfra
 from tests.integration.switching import (
     ENVIRONMENT,
     SERVERS,
@@ -105,6 +105,21 @@ def check_the_inventory_is_asked_for(done: Run) -> None:
     # The order of the lines in /etc/hosts is that of the inventory.
     assert all(NAMES in change for change in deploy_switched().changed())
     assert deploy_switched().changed() == []
+
+
+def test_all_other_slaves_follow_the_new_master() -> None:
+    lab("up", "--slaves", "2")
+    deploy(inventory=SSH_INVENTORY)
+    for old, new in (SERVERS, SERVERS[::-1]):
+        _, writer = switch_under_load(old, new)
+        wait_until_equal(new, "dbslave2")
+        assert writer.lost("dbslave2") == set()
+        assert rows("dbslave2") == rows(new)
+        assert nodes.node(new).address in sql("dbslave2", "SHOW SLAVE STATUS\\G")
+        again = deploy_switched() if new == "dbslave" else deploy(inventory=SSH_INVENTORY)
+        assert all(NAMES in change for change in again.changed())
+    lab("up")
+    deploy(inventory=SSH_INVENTORY)
 
 
 def kill_run(argv: list[str], operation: str, dying: tuple[str, str] | None = None, before: str = "") -> None:

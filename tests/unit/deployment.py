@@ -101,6 +101,7 @@ def prepared(
     monkeypatch.setattr("pyinfra.api.util.stack", partial(inspect.stack, 0))
     monkeypatch.setattr("pyinfra.api.util.getframeinfo", partial(inspect.getframeinfo, context=0))
     monkeypatch.setattr(Host, "get_fact", lambda host, fact, **arguments: deployment.answer(host, fact, **arguments))
+    monkeypatch.setattr(Host, "connected", True)
     for context, module in zip(contexts, (deployment.state, inventory), strict=True):
         context.set(module)
     try:

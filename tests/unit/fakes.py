@@ -28,6 +28,8 @@ class FakeHost:
     An answer in a list is the next one each time, an exception is raised.
     """
 
+    connected = True
+
     def __init__(self, facts: Facts | None = None, name: str = "node", **peers: FakeHost) -> None:
         self.name = name
         self.facts = dict(facts or {})

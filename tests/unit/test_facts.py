@@ -8,11 +8,12 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import gevent
 import pytest
 from pyinfra.api import FactBase, StringCommand
 from pyinfra_testing.facts import make_fact_tests  # type: ignore[import-untyped]
 
-from ox_deploy.facts.base import JsonFact, Question, ask_peer
+from ox_deploy.facts.base import JsonFact, PeerUnreachable, Question, ask_peer
 from ox_deploy.facts.health import Health, HostHealth
 from ox_deploy.facts.hosts import HostState
 from ox_deploy.facts.mysql import Mysql, MysqlStatus, ServerState
@@ -221,3 +222,50 @@ def test_peer_is_asked_by_its_name_in_the_inventory() -> None:
     with in_phase(asking, executing=True):
         assert ask_peer(asking, "dbmaster", Question(Mysql, users=["u"])) == MysqlStatus()
     assert peer.asked == [(Mysql, {"users": ["u"]})]
+
+
+class Unconnected(FakeHost):
+    """A host outside `--limit`; connecting takes a moment, in which others run."""
+
+    connected = False
+    refusal: Exception | None = None
+    attempts = 0
+
+    def connect(self, reason: str, raise_exceptions: bool) -> None:
+        assert raise_exceptions
+        self.attempts += 1
+        gevent.sleep(0.01)
+        if self.refusal:
+            raise self.refusal
+        self.connected = True
+
+
+def ask_at_once(peer: FakeHost) -> list[Any]:
+    asking: list[Any] = [FakeHost(name=name, dbmaster=peer) for name in ("oxgw01", "oxgw02", "oxgw03")]
+    question = Question(Mysql, users=[])
+
+    def answer(host: Any) -> MysqlStatus | PeerUnreachable:
+        try:
+            return ask_peer(host, "dbmaster", question)
+        except PeerUnreachable as error:
+            return error
+
+    jobs = [gevent.spawn(answer, host) for host in asking]
+    gevent.joinall(jobs)
+    return [job.value for job in jobs]
+
+
+def test_peer_that_several_hosts_ask_at_once_is_connected_once() -> None:
+    peer = Unconnected({Mysql: MysqlStatus()})
+    assert ask_at_once(peer) == [MysqlStatus()] * 3
+    assert (peer.attempts, len(peer.asked)) == (1, 3)
+
+
+def test_peer_that_cannot_be_connected_is_tried_once_for_all_and_again_later(capfd: pytest.CaptureFixture[str]) -> None:
+    peer = Unconnected({Mysql: MysqlStatus()})
+    peer.refusal = OSError("no route")
+    assert ["no route" in str(answer) for answer in ask_at_once(peer)] == [True] * 3
+    assert peer.attempts == 1
+    assert "Traceback" not in capfd.readouterr().err
+    peer.refusal = None
+    assert ask_at_once(peer) == [MysqlStatus()] * 3
