@@ -7,7 +7,17 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.integration.deployment import SSH_INVENTORY, Run, command, deploy, deploy_fails, lab, passwords, pyinfra
+from tests.integration.deployment import (
+    SSH_INVENTORY,
+    Run,
+    command,
+    deploy,
+    deploy_fails,
+    lab,
+    make_bare_lab,
+    passwords,
+    pyinfra,
+)
 from tests.integration.leaks import names_in, watched_process_list
 from tests.integration.seeding import (
     empty_slave,
@@ -44,6 +54,8 @@ def data(cluster: Run) -> Iterator[None]:
     remove_data()
     wait_until_caught_up()
     assert deploy().changed() == []
+    # The other tests have one slave.
+    make_bare_lab()
 
 
 @pytest.mark.parametrize("method", METHODS)
