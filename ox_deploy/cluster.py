@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from pyinfra.api.host import Host
 from pyinfra.api.inventory import Inventory
 
+from ox_deploy.database_servers import DATABASE_SERVERS, DatabaseServer
 from ox_deploy.errors import InputError
 from ox_deploy.products import PRODUCTS, Product
 
@@ -79,6 +80,7 @@ class Settings(_Model):
     ox_repository_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s@]+/$")]
     ox_repository_key: str
 
+    database_server: Literal["mariadb", "mysql"] = "mariadb"
     mysql_port: Port = 3306
     replication_by: Literal["gtid", "position"] = "gtid"
     remove_stale_accounts: bool = False
@@ -187,6 +189,11 @@ class Cluster(_Model):
     def product(self) -> Product:
         """Return what is particular to the generation of Open-Xchange in use."""
         return PRODUCTS[self.settings.product]
+
+    @property
+    def database_server(self) -> DatabaseServer:
+        """Return what is particular to the database server in use."""
+        return DATABASE_SERVERS[self.settings.database_server]
 
     @property
     def web(self) -> tuple[Node, ...]:

@@ -64,8 +64,6 @@ def problems_of_pair(new: MysqlStatus, old: MysqlStatus, names: tuple[str, str])
 def problems_of_old(status: MysqlStatus, name: str) -> list[str]:
     """Return why writes should not be taken away from a master."""
     problems = []
-    if "MariaDB" not in status.version:
-        problems.append(f"{name} runs {status.version}; only MariaDB can be switched")
     if status.binary_log is None:
         problems.append(f"{name} writes no binary log; deploy it")
     if status.replica is not None:
@@ -82,7 +80,7 @@ def problems_of_slave(slave: MysqlStatus, master: MysqlStatus, name: str, source
         return [f"{name} replicates from {replica.host}:{replica.port}, not from {source.name}; deploy it"]
     error = replica.sql_error or replica.io_error or "without an error"
     if (replica.io_running, replica.sql_running) != ("Yes", "Yes"):
-        return [f"{name} has stopped ({error}); put that right, then run `START SLAVE` there"]
+        return [f"{name} has stopped ({error}); put that right, then run `START {slave.dialect['replica']}` there"]
     problems = []
     if replica.seconds_behind is None or replica.seconds_behind > max_lag:
         problems.append(
@@ -97,7 +95,7 @@ def problems_of_slave(slave: MysqlStatus, master: MysqlStatus, name: str, source
     if errant:
         problems.append(
             f"{name} has transactions that {source.name} lacks ({', '.join(errant)}); look at them with "
-            "`mariadb-binlog`, repeat what is needed, then seed it from the master"
+            "`mariadb-binlog` (MySQL: `mysqlbinlog`), repeat what is needed, then seed it from the master"
         )
     return problems
 
@@ -107,7 +105,7 @@ def problems_of_new(new: MysqlStatus, old: MysqlStatus, name: str, of: str) -> l
     problems = []
     if new.binary_log is None or new.variables.get("log_slave_updates") != "ON":
         problems.append(f"{name} does not write what it replicates to a binary log; deploy it")
-    if not transactions.position(old.gtid.binlog).keys() <= transactions.position(new.gtid.binlog).keys():
+    if not _is_in_its_log(new, old):
         problems.append(
             f"{name} has nothing of {of} in its binary log yet, so nobody could follow it; write something on {of}"
         )
@@ -121,6 +119,13 @@ def problems_of_new(new: MysqlStatus, old: MysqlStatus, name: str, of: str) -> l
     return problems
 
 
+def _is_in_its_log(new: MysqlStatus, old: MysqlStatus) -> bool:
+    """Tell whether a slave's binary log has something of each domain of its master; MySQL does not need that."""
+    if not old.is_mariadb:
+        return True
+    return transactions.position(old.gtid.binlog).keys() <= transactions.position(new.gtid.binlog).keys()
+
+
 def version(status: MysqlStatus) -> tuple[int, ...]:
     """Return the version's numbers."""
     match = re.match(r"[\d.]+", status.version)
@@ -130,30 +135,22 @@ def version(status: MysqlStatus) -> tuple[int, ...]:
 # --- failover --------------------------------------------------------------------------------------------
 
 
-def has(status: MysqlStatus) -> dict[str, int]:
-    """Return what a slave has received, by domain; what is not in its tables yet counts too."""
-    texts = [status.gtid.slave, status.gtid.binlog, status.replica.received if status.replica else ""]
-    found: dict[str, int] = {}
-    for text in texts:
-        for domain, number in transactions.position(text).items():
-            found[domain] = max(found.get(domain, 0), number)
-    return found
-
-
 def with_most(slaves: Mapping[str, MysqlStatus]) -> str:
     """Return the name of the slave that has most; the first of those that have the same."""
-    return max(slaves, key=lambda name: sum(has(slaves[name]).values()))
+    return max(slaves, key=lambda name: transactions.count(transactions.received(slaves[name])))
 
 
 def lacks(slave: MysqlStatus, other: MysqlStatus) -> bool:
     """Tell whether a slave lacks something that another one has."""
-    own = has(slave)
-    return any(number > own.get(domain, 0) for domain, number in has(other).items())
+    return bool(transactions.minus(transactions.received(other), transactions.received(slave)))
 
 
 def shown(status: MysqlStatus) -> str:
     """Return what a slave has, as a position."""
-    return ", ".join(f"{number} in domain {domain}" for domain, number in sorted(has(status).items())) or "nothing"
+    received = transactions.received(status)
+    if not status.is_mariadb:
+        return ", ".join(transactions.shown(received)) or "nothing"
+    return ", ".join(f"{had[-1][1]} in domain {domain}" for domain, had in sorted(received.items())) or "nothing"
 
 
 # --- roles -----------------------------------------------------------------------------------------------

@@ -10,19 +10,17 @@ from pyinfra import host, inventory
 from pyinfra.api import deploy
 
 from ox_deploy import secrets
+from ox_deploy.accounts import WantedAccount
 from ox_deploy.certificate import check_issued, check_pair
 from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.operations import mysql, service, switchover, tls
 from ox_deploy.operations.barrier import barrier
+from ox_deploy.slaves import Source
 from ox_deploy.switching import inventory_change, server_of
 from ox_deploy.templates import render
 
-CONFIGURATION = "/etc/mysql/mariadb.conf.d/90-ox-deploy.cnf"
-# Read after it. Written while the master is switched: a server that starts then is read-only.
-FENCE = "/etc/mysql/mariadb.conf.d/95-ox-deploy-switch.cnf"
 TLS = tls.FILES
 LOG_DIRECTORY = "/var/log/mysql"
-CHECK = ["sh", "-c", "mariadbd --verbose --help > /dev/null"]
 REPLICATION_USER = "replication"
 OPENEXCHANGE_USER = "openexchange"
 USERS = [REPLICATION_USER, OPENEXCHANGE_USER]
@@ -58,6 +56,7 @@ def _trust_all(cluster: Cluster, node: Node) -> None:
         name="Trust the certificates of all database servers",
         files=TLS,
         servers={server.address: server.inventory_name for server in cluster.databases},
+        server=cluster.database_server,
         option_file=node.mysql_option_file,
     )
 
@@ -73,8 +72,9 @@ def _check_roles(cluster: Cluster) -> None:
 
 def server_files(cluster: Cluster, node: Node) -> list[service.ManagedFile]:
     """Return the files of a database server; the fence is one that a switch which died may have left."""
+    server = cluster.database_server
     text = render(
-        CONFIGURATION,
+        server.configuration,
         address=node.address,
         port=cluster.settings.mysql_port,
         server_id=node.server_id,
@@ -86,8 +86,8 @@ def server_files(cluster: Cluster, node: Node) -> list[service.ManagedFile]:
     return [
         service.ManagedFile(LOG_DIRECTORY, mode="2750", owner="mysql", group="adm", directory=True),
         *_certificate_files(cluster, node),
-        service.ManagedFile(CONFIGURATION, text),
-        service.ManagedFile(FENCE),
+        service.ManagedFile(server.configuration, text),
+        service.ManagedFile(server.fence),
     ]
 
 
@@ -117,10 +117,10 @@ def _read(path: str) -> str:
 def _configure_server(cluster: Cluster, node: Node) -> None:
     service.configure(
         name="Configure the server (bind address, server id, binary log)",
-        service="mariadb",
+        service=cluster.database_server.unit,
         files=server_files(cluster, node),
-        units=["mariadb"],
-        check=CHECK,
+        units=[cluster.database_server.unit],
+        check=cluster.database_server.check,
         # A change that needs a restart takes the servers down one after the other.
         _serial=True,
     )
@@ -137,7 +137,7 @@ def _make_first_accounts(cluster: Cluster, node: Node) -> None:
     _make_accounts(cluster, node, [replace(account, tls=None) if account.tls else account for account in wanted])
 
 
-def _make_accounts(cluster: Cluster, node: Node, wanted: Sequence[mysql.WantedAccount]) -> None:
+def _make_accounts(cluster: Cluster, node: Node, wanted: Sequence[WantedAccount]) -> None:
     mysql.accounts(
         name="Make the accounts of the slaves and of Open-Xchange",
         wanted=wanted,
@@ -159,12 +159,12 @@ def _require_encryption(cluster: Cluster, node: Node) -> None:
         )
 
 
-def wanted_accounts(cluster: Cluster) -> list[mysql.WantedAccount]:
+def wanted_accounts(cluster: Cluster) -> list[WantedAccount]:
     """Return the accounts that every database server should have."""
     passwords = secrets.load(cluster.settings.secrets_file)
     product = cluster.product
     replication = [
-        mysql.WantedAccount(
+        WantedAccount(
             REPLICATION_USER,
             server.address,
             passwords.get(secrets.REPLICATION),
@@ -176,7 +176,7 @@ def wanted_accounts(cluster: Cluster) -> list[mysql.WantedAccount]:
         if cluster.slaves
     ]
     openexchange = [
-        mysql.WantedAccount(
+        WantedAccount(
             OPENEXCHANGE_USER,
             node.address,
             passwords.get(secrets.OPENEXCHANGE),
@@ -209,12 +209,12 @@ def replicate(cluster: Cluster, node: Node, former: Node | None = None) -> None:
     )
 
 
-def source_of(cluster: Cluster) -> mysql.Source:
+def source_of(cluster: Cluster) -> Source:
     """Return what the slaves replicate from."""
     master, password = cluster.master, replication_password(cluster)
     settings, ca = cluster.settings, trusted_by_slaves(cluster)
     login = (settings.mysql_port, REPLICATION_USER, password)
-    return mysql.Source(master.name, master.address, *login, ca, settings.semi_synchronous)
+    return Source(master.name, master.address, *login, ca, settings.semi_synchronous)
 
 
 def trusted_by_slaves(cluster: Cluster) -> str:

@@ -90,7 +90,7 @@ def packages_of(cluster: Cluster, node: Node) -> list[str]:
     """Return all packages of a host, so that one installation brings them."""
     packages = ["python3"]
     if node in cluster.databases:
-        packages += ["mariadb-server", "python3-pymysql", "mariadb-backup", "socat"]
+        packages += cluster.database_server.packages
         packages += ["openssl"] if cluster.makes_certificates else []
     if node == cluster.filestore:
         packages += NFS_SERVER_PACKAGES[cluster.settings.nfs_server]

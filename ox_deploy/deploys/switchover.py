@@ -56,8 +56,8 @@ def failover() -> None:
     if node == cluster.master:
         service.configure(
             name="Let its server start read-only",
-            service="mariadb-fence",
-            files=[service.ManagedFile(database.FENCE, FENCE_TEXT)],
+            service=f"{cluster.database_server.unit}-fence",
+            files=[service.ManagedFile(cluster.database_server.fence, FENCE_TEXT)],
         )
     if node == new:
         steps.promote(name=f"Open {switch.new.name} for writes", switch=switch, lost=True)
@@ -105,7 +105,7 @@ def _switch(cluster: Cluster, new: Node) -> steps.Switch:
         server_of(cluster, new),
         database.REPLICATION_USER,
         database.replication_password(cluster),
-        database.FENCE,
+        cluster.database_server,
         database.trusted_by_slaves(cluster),
     )
 
@@ -117,7 +117,7 @@ def _check(cluster: Cluster, node: Node, switch: steps.Switch) -> None:
     wanted = groupware.wanted_configuration(cluster, node) if "groupware" in node.groups else None
     files = database.server_files(cluster, node)[:-1] if node in cluster.databases else []
     if files:
-        ahead.plan(host, service.question("mariadb", files))
+        ahead.plan(host, service.question(cluster.database_server.unit, files))
         ahead.plan(host, steps.status_question(server_of(cluster, node), database.USERS))
     registration = groupware.wanted_registration(cluster) if node == cluster.registrar else None
     if wanted:
@@ -176,9 +176,9 @@ def _give_role(cluster: Cluster, node: Node, former: Node) -> None:
         return
     service.configure(
         name="Write the server's configuration for its new role",
-        service="mariadb",
+        service=cluster.database_server.unit,
         files=database.server_files(cluster, node),
-        check=database.CHECK,
+        check=cluster.database_server.check,
     )
     if node in cluster.slaves:
         database.replicate(cluster, node, former)

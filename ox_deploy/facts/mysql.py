@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from ox_deploy.facts.base import JsonFact
 from ox_deploy.facts.secret import Fingerprint
 from ox_deploy.remote import Program
+from ox_deploy.remote.mysql_dialects import dialect_of, server_of_version
 
 
 class ServerState(Enum):
@@ -35,9 +37,10 @@ class Grant(_Answer):
 
 
 class Account(_Answer):
-    """An account as the server knows it; `password` is a fingerprint of the stored hash.
+    """An account as the server knows it; `password` is a fingerprint of what is stored of it.
 
-    `tls` is "" if it may log in unencrypted, "ANY" if not, something else if it even has to show a certificate.
+    `salted` is the part of that before the digest, if there is one. `tls` is "" if it may log in unencrypted, "ANY" if
+    not, something else if it even has to show a certificate.
     """
 
     user: str
@@ -46,6 +49,7 @@ class Account(_Answer):
     password: Fingerprint
     grants: list[Grant]
     tls: str = ""
+    salted: str = ""
 
 
 class BinaryLog(_Answer):
@@ -93,7 +97,10 @@ class Replica(_Answer):
 
 
 class Gtid(_Answer):
-    """MariaDB's GTID positions: what was replicated, what is in the binary log, and both together."""
+    """What was replicated, what is in the binary log, and both together, as GTIDs in the server's own form.
+
+    MySQL does not tell them apart, so `slave` is empty there.
+    """
 
     slave: str = ""
     binlog: str = ""
@@ -103,9 +110,10 @@ class Gtid(_Answer):
 class MysqlStatus(_Answer):
     """One server. Everything but `state`, `error` and `seeding` is empty unless the state is RUNNING.
 
-    `gtid_state` has the last transaction in the binary log by MariaDB's domain and server, such as `{"0-1": 345}`.
-    `free` is the room for data and binary log in bytes. `slaves` has the addresses of those that read from here just
-    now, by their server id. `seeding` is set from the first byte of a seeding to its end, also if it died half way.
+    `gtid_state` has the GTIDs of all transactions that were written here or replicated: on MySQL all of them, on
+    MariaDB the last one of each domain and server, as far as they went to the binary log. `free` is the room for data
+    and binary log in bytes. `slaves` has the addresses of those that read from here just now, by their server id.
+    `seeding` is set from the first byte of a seeding to its end, also if it died half way.
     """
 
     state: ServerState = ServerState.NOT_INSTALLED
@@ -116,11 +124,21 @@ class MysqlStatus(_Answer):
     accounts: list[Account] = []
     binary_log: BinaryLog | None = None
     replica: Replica | None = None
-    gtid_state: dict[str, int] = {}
+    gtid_state: str = ""
     gtid: Gtid = Gtid()
     free: int | None = None
     slaves: dict[str, str] = {}
     seeding: bool = False
+
+    @property
+    def is_mariadb(self) -> bool:
+        """Tell whether it is MariaDB; otherwise it is MySQL."""
+        return server_of_version(self.version) == "MariaDB"
+
+    @property
+    def dialect(self) -> Mapping[str, Any]:
+        """Return what the server calls things (remote/mysql_dialects.py)."""
+        return dialect_of(self.version)
 
 
 class Mysql(JsonFact[MysqlStatus]):

@@ -13,29 +13,16 @@ from pyinfra.api import StringCommand, operation
 from pyinfra.api.exceptions import OperationError
 from pyinfra.context import state
 
+from ox_deploy.accounts import Statement, WantedAccount, account_statements, drop_account, listed
 from ox_deploy.certificate import one_time_pair
 from ox_deploy.facts.base import Question, ask, ask_peer
 from ox_deploy.facts.mysql import Mysql, MysqlStatus
 from ox_deploy.facts.seed import Contents, Seeding, SeedState, ServerSurvey, Survey
 from ox_deploy.operations.direct import carry_out
-from ox_deploy.operations.mysql import (
-    GTID_MODES,
-    OVERWRITE,
-    Situation,
-    Source,
-    Statement,
-    WantedAccount,
-    account_statements,
-    drop_account,
-    explain,
-    listed,
-    not_ready,
-    reads_under_its_id,
-    recognise,
-)
 from ox_deploy.operations.stop import stop
 from ox_deploy.remote import order, seed_order
 from ox_deploy.secrets import Secret
+from ox_deploy.slaves import OVERWRITE, Situation, Source, explain, not_ready, reads_under_its_id, recognise
 
 USER = "ox_seed"
 # To read everything, and to tell the position of what was read.
@@ -208,7 +195,7 @@ class _Seeding:
         """Start the unit, and wait for its end."""
         slave, master = self.check()
         password, certificate = Secret(secrets.token_urlsafe(24)), one_time_pair(STREAM)
-        self._make_account(password)
+        self._make_account(password, master.status)
         try:
             yield seed_order(f"seed_{self.plan.method}", self._job(slave, master, password, certificate))
             self._watch(certificate)
@@ -249,7 +236,7 @@ class _Seeding:
         contents = sum(each.bytes for each in master.survey.databases)
         return {
             "master": source.job() | {"user": USER, "password": password.reveal()},
-            "source": source.job() | {"use_gtid": GTID_MODES[self.plan.by_gtid]},
+            "source": source.job() | {"by_gtid": self.plan.by_gtid},
             "bytes": master.survey.directory_bytes if physical else contents,
             "freed": sum(each.bytes for each in slave.survey.databases),
             "address": self.plan.address,
@@ -257,10 +244,10 @@ class _Seeding:
             "option_file": self.option_file,
         }
 
-    def _make_account(self, password: Secret) -> None:
+    def _make_account(self, password: Secret, master: MysqlStatus) -> None:
         wanted = WantedAccount(USER, self.plan.address, password, PRIVILEGES, tls=bool(self.plan.source.ca))
         # A leftover of an earlier run has another password.
-        statements = [drop_account(USER, self.plan.address), *account_statements(wanted, None)]
+        statements = [drop_account(USER, self.plan.address), *account_statements(wanted, None, master.dialect)]
         self._account_order(statements, guarded=True)
 
     def _drop_account(self) -> None:

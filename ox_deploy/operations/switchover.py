@@ -12,16 +12,18 @@ from pyinfra.context import state
 from rich.console import Console
 
 from ox_deploy import ahead, switching
+from ox_deploy.accounts import WantedAccount, account_statements
+from ox_deploy.database_servers import DatabaseServer
 from ox_deploy.facts.base import PeerUnreachable, Question, ask, ask_peer
 from ox_deploy.facts.mysql import Mysql, MysqlStatus, ServerState
 from ox_deploy.facts.openxchange import Configdb, Registration
 from ox_deploy.facts.switchover import Reaches
 from ox_deploy.facts.verify import Answers
 from ox_deploy.operations import openxchange, service
-from ox_deploy.operations.mysql import WantedAccount, account_statements, not_ready
 from ox_deploy.operations.stop import stop
 from ox_deploy.remote import command_line, order
 from ox_deploy.secrets import Secret
+from ox_deploy.slaves import not_ready
 from ox_deploy.switching import Phase, Server, is_writable
 
 # After how many seconds the guard opens the old master again, if nobody takes over. Long enough for all that the
@@ -31,7 +33,7 @@ GUARD_SECONDS = 15
 
 @dataclass(frozen=True)
 class Switch:
-    """Who hands over to whom, the slaves' account, and the file that makes the old master start read-only.
+    """Who hands over to whom, the slaves' account, and what kind of servers they are.
 
     `ca` is the file on both with the certificates of which the other one has to show one, "" without encryption.
     """
@@ -40,7 +42,7 @@ class Switch:
     new: Server
     user: str
     password: Secret
-    fence: str
+    kind: DatabaseServer
     ca: str = ""
 
     def login(self, server: Server) -> dict[str, Any]:
@@ -164,7 +166,7 @@ def check_server(
         if server == switch.new:
             problems += switching.problems_of_new(new, old, server.name, switch.old.name)
             problems += _missing_accounts(new, accounts, server.name)
-        problems += _configuration_differs(server.name, files)
+        problems += _configuration_differs(switch, server.name, files)
     yield from _refuse(problems, f"ready, {phase.value}")
 
 
@@ -177,13 +179,15 @@ def _note(server: Server, new: MysqlStatus, phase: Phase) -> None:
 
 def _missing_accounts(new: MysqlStatus, accounts: Sequence[WantedAccount], name: str) -> list[str]:
     found = {(account.user, account.host): account for account in new.accounts}
-    missing = [wanted for wanted in accounts if account_statements(wanted, found.get((wanted.user, wanted.host)))]
+    missing = [
+        wanted for wanted in accounts if account_statements(wanted, found.get((wanted.user, wanted.host)), new.dialect)
+    ]
     names = ", ".join(f"'{wanted.user}'@'{wanted.host}'" for wanted in missing)
     return [f"{name} has not the accounts {names} as they should be; deploy"] if missing else []
 
 
-def _configuration_differs(name: str, files: Sequence[service.ManagedFile]) -> list[str]:
-    status = ask(host, service.question("mariadb", files))
+def _configuration_differs(switch: Switch, name: str, files: Sequence[service.ManagedFile]) -> list[str]:
+    status = ask(host, service.question(switch.kind.unit, files))
     changed = [file.path for file in service.changes(files, status)]
     if status.pending:
         return [f"{name}: a deploy of its server did not end; deploy"]
@@ -315,12 +319,12 @@ def stop_writes(switch: Switch) -> Generator[StringCommand, None, None]:
         host.noop(f"{switch.new.name} is open")
         return
     old = switch.old
-    guard = {"option_file": old.option_file, "fence": switch.fence, "seconds": GUARD_SECONDS}
+    guard = {"option_file": old.option_file, "fence": switch.kind.fence, "seconds": GUARD_SECONDS}
     job = {
         "name": old.name,
         "new": switch.login(switch.new),
         "option_file": old.option_file,
-        "fence": switch.fence,
+        "fence": switch.kind.fence,
         "guard": command_line("switch_guard", guard),
     }
     yield order("switch_stop_writes", job)

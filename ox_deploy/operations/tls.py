@@ -11,13 +11,13 @@ from pyinfra.api import StringCommand, operation
 
 from ox_deploy import ahead
 from ox_deploy.certificate import fits, for_address
+from ox_deploy.database_servers import DatabaseServer
 from ox_deploy.facts.base import PeerUnreachable, Question, ask, ask_peer
 from ox_deploy.facts.service import ServiceStatus
 from ox_deploy.facts.tls import Tls, TlsStatus
 from ox_deploy.operations import service
 from ox_deploy.remote import order
 
-SERVICE = "mariadb-tls"
 SOCKET = "/run/mysqld/mysqld.sock"
 
 
@@ -57,37 +57,44 @@ def certificate(files: Files, address: str) -> Generator[StringCommand, None, No
         yield order("tls_certificate", {"pair": files.pair, "owner": files.owner, "address": address})
 
 
-def _service_question(files: Files, **_: Any) -> Question[ServiceStatus]:
-    return service.question(SERVICE, [service.ManagedFile(files.trusted)])
+def _service_question(files: Files, server: DatabaseServer, **_: Any) -> Question[ServiceStatus]:
+    return service.question(_mark(server), [service.ManagedFile(files.trusted)])
 
 
-def _peers(files: Files, servers: Mapping[str, str], **_: Any) -> list[tuple[str, Question[Any]]]:
-    own = [(host.name, _service_question(files))]
+def _mark(server: DatabaseServer) -> str:
+    return f"{server.unit}-tls"
+
+
+def _peers(
+    files: Files, servers: Mapping[str, str], server: DatabaseServer, **_: Any
+) -> list[tuple[str, Question[Any]]]:
+    own = [(host.name, _service_question(files, server))]
     return own + [(name, _question(files)) for name in servers.values()]
 
 
 @ahead.asks(peers=_peers)
 @operation()
 def trust(
-    files: Files, servers: Mapping[str, str], option_file: str | None = None
+    files: Files, servers: Mapping[str, str], server: DatabaseServer, option_file: str | None = None
 ) -> Generator[StringCommand, None, None]:
     """
     Let a database server trust the certificates of all, and use its own one as it is now.
 
     + files: where they are kept, the same on all servers
     + servers: names in the inventory of all database servers, this one too, by their addresses
+    + server: what kind of server they are
     + option_file: root-only option file, where root cannot log in over the socket
 
     Idempotent. Of a server that cannot be asked, what was known before stays. Nothing is restarted.
     """
     wanted = service.ManagedFile(files.trusted, _certificates(files, servers))
-    status = ask(host, _service_question(files))
+    status = ask(host, _service_question(files, server))
     changed = service.changes([wanted], status)
     if changed or status.pending:
         login = [f"--defaults-file={option_file}"] if option_file else ["--no-defaults", "--user=root"]
         # Its own certificate is among them, so a new one is a change, too. A slave must not write it to its binary log.
-        use = ["mariadb", *login, f"--socket={SOCKET}", "--execute=FLUSH NO_WRITE_TO_BINLOG SSL"]
-        yield order("service_configure", service.configure_job(SERVICE, changed, commands=[use]))
+        use = [server.client, *login, f"--socket={SOCKET}", f"--execute={server.reload_tls}"]
+        yield order("service_configure", service.configure_job(_mark(server), changed, commands=[use]))
     else:
         host.noop("it trusts the certificates of all database servers")
 

@@ -37,6 +37,34 @@ def connect_to(server, **options):
     return session
 
 
+def dialect(session):
+    """Return what the server of a session calls things."""
+    # MariaDB 10 pretends to be a 5.5 to old replicas.
+    return dialect_of(session.get_server_info().removeprefix("5.5.5-"))
+
+
+def replica_status(session):
+    """Return how a server replicates, with the same names of columns whichever server it is; None if it does not."""
+    names = dialect(session)
+    for row in rows(session, "SHOW {replica} STATUS".format(**names)):
+        # Other channels are somebody else's.
+        if not row.get("Channel_Name"):
+            return {ours(column, names["columns"]): value for column, value in row.items()}
+    return None
+
+
+def ours(column, columns):
+    """Return the name that we use for a column."""
+    for own, its in columns.items():
+        column = column.replace(its, own)
+    return column
+
+
+def is_using_gtid(status, names):
+    """Tell from a replica's status whether it keeps its place by GTID."""
+    return any(status.get(column) in values for column, values in names["using_gtid"].items())
+
+
 def without_statement(error):
     """Return a replica's error without the statement that failed, which may hold a password or customers' data."""
     return error.partition(" Query: '")[0]

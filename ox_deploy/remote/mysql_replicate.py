@@ -2,64 +2,78 @@
 
 import time
 
-# Access denied, unknown position, same server id, refused certificate: waiting does not help.
-HOPELESS = (1045, 1236, 1593, 2026)
+# Access denied, unknown position, same server id or UUID, refused certificate: waiting does not help.
+HOPELESS = (1045, 1236, 1593, 2026, 2061, 13114, 13117)
 REFUSED_CERTIFICATE = 2026
 # A master that cannot be reached for so long is not just restarting.
 CONNECT_SECONDS = 75
 
-
+# Clauses that point a replica at its master, by what they are called here.
 CLAUSES = {
-    "user": "MASTER_USER",
-    "password": "MASTER_PASSWORD",
-    "host": "MASTER_HOST",
-    "port": "MASTER_PORT",
-    "file": "MASTER_LOG_FILE",
-    "position": "MASTER_LOG_POS",
+    "user": "{source}_USER",
+    "password": "{source}_PASSWORD",
+    "host": "{source}_HOST",
+    "port": "{source}_PORT",
+    "file": "{source}_LOG_FILE",
+    "position": "{source}_LOG_POS",
 }
+ENCRYPTION = ["{source}_SSL=%s", "{source}_SSL_CA=%s", "{source}_SSL_VERIFY_SERVER_CERT=%s"]
 
 
-def change_master(cursor, source):
+def change_master(session, source):
     """Point the replica at its master; what is not given stays, the position too. Its threads have to stand still.
 
-    `use_gtid` is what MASTER_USE_GTID should be. `gtid_slave_pos` is where a server begins that did not replicate. `ca`
-    is the file with the certificates of which the master has to show one, "" for a connection that is not encrypted.
+    `by_gtid` tells how it keeps its place. `gtid` is where a server begins that did not replicate. `ca` is the file
+    with the certificates of which the master has to show one, "" for a connection that is not encrypted.
     `semi_synchronous` lets the replica acknowledge what it receives.
     """
-    if source.get("gtid_slave_pos") is not None:
-        cursor.execute("SET GLOBAL gtid_slave_pos = %s", [source["gtid_slave_pos"]])
+    names = dialect(session)
+    with session.cursor() as cursor:
+        if source.get("gtid") is not None:
+            begin_at(cursor, names, source["gtid"])
+        clauses, values = clauses_of(source, names)
+        if clauses:
+            cursor.execute("{} {}".format(names["change_source"], ", ".join(clauses)), values)
+        if source.get("semi_synchronous"):
+            # The thread that reads from the master looks at it when it starts. Somebody may have changed it, and on a
+            # former master it is off.
+            cursor.execute("SET GLOBAL {rpl_semi_sync_slave_enabled} = 1".format(**names["variables"]))
+
+
+def begin_at(cursor, names, gtid):
+    """Let a server that has nothing of its own count as one that has all up to these transactions."""
+    if names["server"] == "MariaDB":
+        cursor.execute("SET GLOBAL gtid_slave_pos = %s", [gtid])
+    else:
+        cursor.execute(names["reset_log"])
+        cursor.execute("SET GLOBAL gtid_purged = %s", [gtid])
+
+
+def clauses_of(source, names):
+    """Return the clauses that say all of it, and their values."""
     given = [key for key in CLAUSES if source.get(key) is not None]
     clauses = [CLAUSES[key] + "=%s" for key in given]
-    if source.get("use_gtid"):
-        clauses.append("MASTER_USE_GTID=" + source["use_gtid"])
     values = [source[key] for key in given]
     if source.get("ca") is not None:
-        clauses += ["MASTER_SSL=%s", "MASTER_SSL_CA=%s", "MASTER_SSL_VERIFY_SERVER_CERT=%s"]
+        clauses += ENCRYPTION
         values += [int(bool(source["ca"])), source["ca"], int(bool(source["ca"]))]
-    if clauses:
-        cursor.execute("CHANGE MASTER TO " + ", ".join(clauses), values)
-    if source.get("semi_synchronous"):
-        # The thread that reads from the master looks at it when it starts. Somebody may have changed it, and on a
-        # former master it is off.
-        cursor.execute("SET GLOBAL rpl_semi_sync_slave_enabled = 1")
+    if source.get("by_gtid") is not None:
+        clauses.append(names["by_gtid"][source["by_gtid"]])
+    if source.get("host") is not None and names["more_clauses"]:
+        clauses.append(names["more_clauses"])
+    return [clause.format(**names) for clause in clauses], values
 
 
-def status_of(cursor):
-    """Return the replica's status."""
-    cursor.execute("SHOW SLAVE STATUS")
-    return cursor.fetchone()
-
-
-def wait_until_caught_up(cursor, target, seconds):
+def wait_until_caught_up(session, target, seconds):
     """Wait until all that the master had written before this run is here."""
     deadline = time.monotonic() + seconds
     patience = time.monotonic() + CONNECT_SECONDS
     while True:
-        status = status_of(cursor)
+        status = replica_status(session)
         if status["Slave_SQL_Running"] != "Yes":
             error, number = without_statement(status["Last_SQL_Error"]), status["Last_SQL_Errno"]
             fail("the replica's SQL thread stopped: {} (error {})".format(error, number))
-        if status["Slave_IO_Running"] == "Yes" and reached(cursor, target):
+        if status["Slave_IO_Running"] == "Yes" and reached(session, target):
             return
         if status["Slave_IO_Running"] == "Yes":
             patience = time.monotonic() + CONNECT_SECONDS
@@ -70,13 +84,14 @@ def wait_until_caught_up(cursor, target, seconds):
         time.sleep(0.1)
 
 
-def reached(cursor, target):
+def reached(session, target):
     """Tell whether the position of the master is reached; waits a second for it."""
+    names = dialect(session)
     if target.get("gtid"):
-        cursor.execute("SELECT MASTER_GTID_WAIT(%s, 1) AS waited", [target["gtid"]])
+        what, values = names["wait_for_gtid"], [target["gtid"], 1]
     else:
-        cursor.execute("SELECT MASTER_POS_WAIT(%s, %s, 1) AS waited", [target["file"], target["position"]])
-    waited = cursor.fetchone()["waited"]
+        what, values = names["wait_for_position"], [target["file"], target["position"], 1]
+    waited = rows(session, "SELECT {} AS waited".format(what), values)[0]["waited"]
     return waited is not None and waited >= 0
 
 
@@ -97,26 +112,37 @@ def why_not(status, target, seconds):
     )
 
 
-def check_databases(cursor, expected):
+def check_databases(session, expected):
     """A binary log that did not hold everything would have left a hole; never call that done."""
-    cursor.execute("SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA")
-    missing = sorted(set(expected) - {row["name"] for row in cursor.fetchall()})
+    missing = sorted(set(expected) - set(user_databases(session)))
     if missing:
         fail("the replica caught up but lacks the databases {}; it has to be seeded".format(", ".join(missing)))
 
 
+def run_replica(session, *statements):
+    """Run statements such as `START {replica}` in the server's words."""
+    with session.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement.format(**dialect(session)))
+
+
+def apply_rest(session):
+    """Apply what was received, and receive no more.
+
+    In this order: once both threads stand still, a start by GTID throws away what was received.
+    """
+    run_replica(session, "START {replica} SQL_THREAD", "STOP {replica} IO_THREAD")
+
+
 def mysql_replicate(job):
     """Do all of it."""
-    with connect(job["option_file"]) as session, session.cursor() as cursor:
+    with connect(job["option_file"]) as session:
         if job["source"]:
-            cursor.execute("STOP SLAVE")
-            cursor.execute("SET GLOBAL read_only = 1")
-            change_master(cursor, job["source"])
+            run_replica(session, "STOP {replica}", "SET GLOBAL read_only = 1")
+            change_master(session, job["source"])
         else:
-            # It may be waiting for its next attempt. In this order: once both threads stand still, a start by GTID
-            # throws away what was received.
-            cursor.execute("START SLAVE SQL_THREAD")
-            cursor.execute("STOP SLAVE IO_THREAD")
-        cursor.execute("START SLAVE")
-        wait_until_caught_up(cursor, job["target"], job["seconds"])
-        check_databases(cursor, job["databases"])
+            # It may be waiting for its next attempt.
+            apply_rest(session)
+        run_replica(session, "START {replica}")
+        wait_until_caught_up(session, job["target"], job["seconds"])
+        check_databases(session, job["databases"])

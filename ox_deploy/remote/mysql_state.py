@@ -4,20 +4,11 @@ import re
 import shutil
 import struct
 
-VARIABLES = (
-    "server_id",
-    "log_bin",
-    "log_slave_updates",
-    "read_only",
-    "datadir",
-    "log_bin_basename",
-    "port",
-    "have_ssl",
-    "rpl_semi_sync_master_enabled",
-)
-# MySQL has none of these.
-GTID_POSITIONS = {"slave": "gtid_slave_pos", "binlog": "gtid_binlog_pos", "current": "gtid_current_pos"}
-GTID_STATE = "gtid_binlog_state"
+VARIABLES = ("server_id", "log_bin", "read_only", "datadir", "log_bin_basename", "port", "ssl_cert")
+# The part of MySQL's stored passwords before the digest, `$A$005$` and twenty characters.
+SALTED = 27
+# Answered beside the other variables.
+GTIDS = ("gtid_state", "gtid_binlog", "gtid_slave", "gtid_current", "gtid_purged")
 
 
 def open_session(option_file):
@@ -35,10 +26,11 @@ def open_session(option_file):
 
 
 def variables_of(session):
-    """Return the variables that the operations compare, and what MariaDB has in its binary log."""
-    names = [*VARIABLES, *GTID_POSITIONS.values(), GTID_STATE]
-    listed = rows(session, "SHOW GLOBAL VARIABLES WHERE Variable_name IN %s", [names])
-    return {row["Variable_name"]: row["Value"] for row in listed}
+    """Return the variables that the operations compare, by the names that we use."""
+    names = {name: name for name in VARIABLES} | dialect(session)["variables"]
+    listed = rows(session, "SHOW GLOBAL VARIABLES WHERE Variable_name IN %s", [sorted(set(names.values()))])
+    values = {row["Variable_name"]: row["Value"] for row in listed}
+    return {name: values[its] for name, its in names.items() if its in values}
 
 
 def parse_grant(text):
@@ -60,27 +52,41 @@ def accounts_of(session, users):
     accounts = []
     for row in rows(session, query, [users]) if users else []:
         shown = rows(session, "SHOW GRANTS FOR %s@%s", [row["User"], row["Host"]])
+        stored = row["authentication_string"] or ""
         accounts.append(
             {
                 "user": row["User"],
                 "host": row["Host"],
                 "plugin": row["plugin"],
-                "password": fingerprint(row["authentication_string"] or ""),
+                "password": fingerprint(stored),
+                "salted": stored[:SALTED] if stored.startswith("$A$") else "",
                 "tls": row["ssl_type"],
-                "grants": [parse_grant(next(iter(grant.values()))) for grant in shown],
+                "grants": merged([parse_grant(next(iter(grant.values()))) for grant in shown]),
             }
         )
     return accounts
 
 
-def binary_log_of(session, variables, databases):
+def merged(grants):
+    """Return the rights on one object as one grant; MySQL lists those on all in two."""
+    found = {}
+    for number, grant in enumerate(grants):
+        # What is not understood is no right on an object.
+        known = found.setdefault(grant["on"] or number, grant)
+        if known is not grant:
+            known["privileges"] = sorted({*known["privileges"], *grant["privileges"]})
+            known["grant_option"] = known["grant_option"] or grant["grant_option"]
+    return list(found.values())
+
+
+def binary_log_of(session, variables, databases, purged):
     """Return where the binary log stands, and where it begins if it holds all that was ever written."""
-    status = rows(session, "SHOW MASTER STATUS")
+    status = rows(session, dialect(session)["show_log"])
     if not status:
         return None
     files = [row["Log_name"] for row in rows(session, "SHOW BINARY LOGS")]
     first = files[0]
-    before = gtids_before(session, first)
+    before = gtids_before(session, first) if purged is None else purged
     return {
         "file": status[0]["File"],
         "position": status[0]["Position"],
@@ -92,7 +98,7 @@ def binary_log_of(session, variables, databases):
 
 
 def gtids_before(session, first):
-    """Return the last transactions that were written before a file of the binary log, as `0-1-345,0-2-7`."""
+    """Return the last transactions that were written before a file of MariaDB's binary log, as `0-1-345,0-2-7`."""
     events = rows(session, "SHOW BINLOG EVENTS IN %s LIMIT 3", [first])
     lists = [event["Info"] for event in events if event["Event_type"] == "Gtid_list"]
     return lists[0].strip("[]") if lists else ""
@@ -103,9 +109,18 @@ def is_complete(variables, first, databases):
     if not first.endswith(".000001"):
         return False
     begun = log_begin(os.path.join(os.path.dirname(variables["log_bin_basename"]), first))
-    options = (os.path.join(variables["datadir"], name, "db.opt") for name in databases)
     # Whole seconds, as in the log's header.
-    return all(os.path.exists(path) and int(os.path.getmtime(path)) >= begun for path in options)
+    return all(made_at(os.path.join(variables["datadir"], name)) >= begun for name in databases)
+
+
+def made_at(folder):
+    """Return when a database was made, in whole seconds since 1970; 0 if nobody knows, as if it were old."""
+    options = os.path.join(folder, "db.opt")
+    if os.path.exists(options):
+        return int(os.path.getmtime(options))
+    # MySQL has no such file, but its directories are made with their databases.
+    made = run(["stat", "--format=%W", folder]).stdout.strip()
+    return int(made) if made.isdigit() else 0
 
 
 def log_begin(path):
@@ -116,10 +131,10 @@ def log_begin(path):
 
 def replica_of(session, variables):
     """Return where this server replicates from and how it goes, or None if it does not."""
-    listed = rows(session, "SHOW SLAVE STATUS")
-    if not listed:
+    row = replica_status(session)
+    if row is None:
         return None
-    row = listed[0]
+    names = dialect(session)
     return {
         "host": row["Master_Host"],
         "port": int(row["Master_Port"]),
@@ -131,19 +146,19 @@ def replica_of(session, variables):
         "file": row["Relay_Master_Log_File"],
         "position": row["Exec_Master_Log_Pos"],
         "master_server_id": row.get("Master_Server_Id") or 0,
-        "password": stored_password(variables["datadir"]),
+        "password": stored_password(session, variables["datadir"]),
         "seconds_behind": row.get("Seconds_Behind_Master"),
         "read_file": row.get("Master_Log_File") or "",
-        "using_gtid": row.get("Using_Gtid", "No") != "No",
-        "received": row.get("Gtid_IO_Pos", ""),
+        "using_gtid": is_using_gtid(row, names),
+        "received": row.get(names["received"]) or "",
         "ca": trusted(row),
-        "semi_synchronous": is_semi_synchronous(session),
+        "semi_synchronous": is_semi_synchronous(session, names),
     }
 
 
-def is_semi_synchronous(session):
+def is_semi_synchronous(session, names):
     """Tell whether the replica acknowledges what it receives, and its master wants that."""
-    listed = rows(session, "SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_slave_status'")
+    listed = rows(session, "SHOW GLOBAL STATUS LIKE %s", [names["semi_sync_slave_status"]])
     return bool(listed) and listed[0]["Value"] == "ON"
 
 
@@ -153,16 +168,15 @@ def trusted(row):
     return row["Master_SSL_CA_File"] if asks else ""
 
 
-def stored_password(datadir):
-    """Return a fingerprint of the password the replica logs in with; it stands in the sixth line."""
+def stored_password(session, datadir):
+    """Return a fingerprint of the password the replica logs in with: of MariaDB's file, of MySQL's file or table."""
+    if dialect(session)["server"] == "MySQL":
+        for row in rows(
+            session, "SELECT User_password AS password FROM mysql.slave_master_info WHERE Channel_name = ''"
+        ):
+            return fingerprint(row["password"])
     lines = (read(os.path.join(datadir, "master.info")) or b"").decode().split("\n")
     return fingerprint(lines[5]) if len(lines) > 5 else None
-
-
-def gtid_state_of(text):
-    """Return the last number by domain and server: `0-1-345,0-2-7` is 345 of `0-1`, and 7 of `0-2`."""
-    parts = (gtid.rpartition("-") for gtid in text.split(",") if gtid)
-    return {origin: int(number) for origin, _, number in parts}
 
 
 def free_bytes(variables):
@@ -180,8 +194,7 @@ def mysql_state(wanted):
         return {**problem, "seeding": seeding}
     with session:
         variables = variables_of(session)
-        gtid_state = gtid_state_of(variables.pop(GTID_STATE, ""))
-        positions = {name: variables.pop(variable, "") for name, variable in GTID_POSITIONS.items()}
+        gtids = {name: (variables.pop(name, None) or "").replace("\n", "") for name in GTIDS if name in variables}
         databases = user_databases(session)
         return {
             "state": "running",
@@ -189,11 +202,17 @@ def mysql_state(wanted):
             "variables": variables,
             "databases": databases,
             "accounts": accounts_of(session, wanted["users"]),
-            "binary_log": binary_log_of(session, variables, databases),
+            "binary_log": binary_log_of(session, variables, databases, gtids.pop("gtid_purged", None)),
             "replica": replica_of(session, variables),
-            "gtid_state": gtid_state,
-            "gtid": positions,
+            "gtid_state": gtids.pop("gtid_state", ""),
+            "gtid": {name.removeprefix("gtid_"): text for name, text in gtids.items()},
             "free": free_bytes(variables),
-            "slaves": {str(row["Server_id"]): row["Host"] for row in rows(session, "SHOW SLAVE HOSTS")},
+            "slaves": {str(row["Server_id"]): row["Host"] for row in listed_replicas(session)},
             "seeding": seeding,
         }
+
+
+def listed_replicas(session):
+    """Return who reads from here just now."""
+    found = rows(session, dialect(session)["show_replicas"])
+    return [{**row, "Server_id": row.get("Server_id", row.get("Server_Id"))} for row in found]

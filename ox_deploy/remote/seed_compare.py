@@ -49,7 +49,7 @@ def compare_once(session, job):
             wanted = objects_of(master)
             sample = sample_of(master)
             wanted_rows = measure_all(master, sample, COUNT_SECONDS)
-        go_to(cursor, position)
+        go_to(session, cursor, position)
         found = objects_of(session)
         found_rows = measure_all(session, {table: sample[table] for table in wanted_rows})
         differences = [*differing_objects(wanted, found), *differing_rows(wanted_rows, found_rows)]
@@ -74,13 +74,13 @@ def take_snapshot(master):
     return {"file": values["binlog_snapshot_file"], "position": int(values["binlog_snapshot_position"])}
 
 
-def go_to(cursor, position):
+def go_to(session, cursor, position):
     """Let the slave go on to exactly this position, and wait until it is there."""
     until = "START SLAVE SQL_THREAD UNTIL MASTER_LOG_FILE = %s, MASTER_LOG_POS = %s"
     cursor.execute(until, [position["file"], position["position"]])
     deadline = time.monotonic() + REACH_SECONDS
     while True:
-        status = status_of(cursor)
+        status = replica_status(session)
         if status["Last_SQL_Errno"]:
             fail("the replica's SQL thread stopped: {Last_SQL_Error} (error {Last_SQL_Errno})".format(**status))
         if status["Slave_SQL_Running"] == "No":

@@ -97,10 +97,10 @@ def follow(session, job, position):
         # A server that follows this one some day must not think that the log begins with the first transaction.
         cursor.execute("SET GLOBAL gtid_binlog_state = %s", [with_last(position["before"], position["gtid"])])
         cursor.execute("SET GLOBAL gtid_slave_pos = %s", [position["gtid"]])
-        by_gtid = job["source"]["use_gtid"] != "no"
-        place = {} if by_gtid else {"file": position["file"], "position": position["position"]}
-        change_master(cursor, {**job["source"], **place})
-        cursor.execute("START SLAVE")
+    by_gtid = job["source"]["by_gtid"]
+    place = {} if by_gtid else {"file": position["file"], "position": position["position"]}
+    change_master(session, {**job["source"], **place})
+    run_replica(session, "START {replica}")
 
 
 def with_last(state, last):
@@ -129,8 +129,7 @@ def catch_up(session, job):
     while True:
         begun = time.monotonic()
         target = position_of_master(job)
-        with session.cursor() as cursor:
-            wait_until_caught_up(cursor, target, CATCH_UP_SECONDS)
+        wait_until_caught_up(session, target, CATCH_UP_SECONDS)
         if time.monotonic() - begun < NEAR_SECONDS:
             return
 
@@ -143,8 +142,11 @@ def position_of_master(job):
             with login_at_master(job["master"]) as master:
                 (row,) = rows(master, "SHOW MASTER STATUS")
                 gtid = rows(master, "SELECT @@GLOBAL.gtid_binlog_pos AS gtid")[0]["gtid"]
-                by_gtid = job["source"]["use_gtid"] != "no"
-                return {"file": row["File"], "position": row["Position"], "gtid": gtid if by_gtid else ""}
+                return {
+                    "file": row["File"],
+                    "position": row["Position"],
+                    "gtid": gtid if job["source"]["by_gtid"] else "",
+                }
         except Exception:
             if time.monotonic() > deadline:
                 raise

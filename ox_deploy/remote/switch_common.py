@@ -16,19 +16,30 @@ import time
 
 GUARD, CLAIM, ABORT = "ox-deploy.guard", "ox-deploy.claim", "ox-deploy.abort"
 # How long the new master and the guard are waited for, in seconds.
-CONNECT_SECONDS = 3
+REACH_SECONDS = 3
 ANSWER_SECONDS = 20
 AGREE_SECONDS = 5
 
 
 def reach(server):
     """Open a session on another database server, with the account of its slaves."""
-    return connect_to(server, connect_timeout=CONNECT_SECONDS, read_timeout=ANSWER_SECONDS)
+    return connect_to(server, connect_timeout=REACH_SECONDS, read_timeout=ANSWER_SECONDS)
 
 
 def value(session, expression, values=None):
     """Return the value of an SQL expression."""
     return rows(session, "SELECT {} AS value".format(expression), values)[0]["value"]
+
+
+def last_transaction(session):
+    """Return the GTIDs of all that a server wrote, in its own form."""
+    # MySQL breaks long lists into lines.
+    return value(session, "@@GLOBAL.{gtid_binlog}".format(**dialect(session)["variables"])).replace("\n", "")
+
+
+def arrives(session, gtids, seconds):
+    """Wait for transactions; tell whether they came."""
+    return value(session, dialect(session)["wait_for_gtid"], [gtids, seconds]) == 0
 
 
 def is_read_only(session):

@@ -22,8 +22,7 @@ def check_old(here, old, job):
     """Stop unless the old master takes no writes and this server has all of its transactions."""
     if not is_read_only(old):
         fail("{} takes writes again; nothing was changed, run again".format(job["old"]["name"]))
-    last = value(old, "@@GLOBAL.gtid_binlog_pos")
-    if value(here, "MASTER_GTID_WAIT(%s, %s)", [last, AGREE_SECONDS]) != 0:
+    if not arrives(here, last_transaction(old), AGREE_SECONDS):
         fail("{} has transactions that did not arrive; nothing was changed, run again".format(job["old"]["name"]))
 
 
@@ -48,37 +47,26 @@ def take_over(here, job):
 
 def apply_received(here):
     """Bring in what the dead master has sent, and is not in the tables yet."""
-    status = replica_status(here)
-    if status is None:
+    if replica_status(here) is None:
         return
-    with here.cursor() as cursor:
-        # In this order: once both threads stand still, a start by GTID throws away what was received.
-        cursor.execute("START SLAVE SQL_THREAD")
-        cursor.execute("STOP SLAVE IO_THREAD")
+    apply_rest(here)
     status = replica_status(here)
-    if status["Using_Gtid"] != "No":
-        arrived = value(here, "MASTER_GTID_WAIT(%s, %s)", [status["Gtid_IO_Pos"], APPLY_SECONDS]) == 0
+    names = dialect(here)
+    if is_using_gtid(status, names):
+        arrived = arrives(here, status[names["received"]], APPLY_SECONDS)
     else:
         read = [status["Master_Log_File"], status["Read_Master_Log_Pos"], APPLY_SECONDS]
-        waited = value(here, "MASTER_POS_WAIT(%s, %s, %s)", read)
+        waited = value(here, names["wait_for_position"], read)
         arrived = waited is not None and waited >= 0
     if not arrived:
         error = replica_status(here)["Last_SQL_Error"] or "run again when it has"
         fail("it has not applied all that it received within {} s: {}".format(APPLY_SECONDS, error))
 
 
-def replica_status(session):
-    """Return how it replicates, or None."""
-    found = rows(session, "SHOW SLAVE STATUS")
-    return found[0] if found else None
-
-
 def forget_master(here):
     """Replicate from nobody."""
     if replica_status(here) is not None:
-        with here.cursor() as cursor:
-            cursor.execute("STOP SLAVE")
-            cursor.execute("RESET SLAVE ALL")
+        run_replica(here, "STOP {replica}", "RESET {replica} ALL")
 
 
 def switch_promote(job):

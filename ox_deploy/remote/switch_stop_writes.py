@@ -33,7 +33,7 @@ def freeze(session, fence):
         cursor.execute("SET SESSION lock_wait_timeout = {}".format(LOCK_SECONDS))
         cursor.execute("FLUSH TABLES WITH READ LOCK")
         cursor.execute("SET GLOBAL read_only = 1")
-        last = value(session, "@@GLOBAL.gtid_binlog_pos")
+        last = last_transaction(session)
         cursor.execute("UNLOCK TABLES")
     return last
 
@@ -83,7 +83,7 @@ def switch_stop_writes(job):
             return
         try:
             last = freeze(session, job["fence"])
-            arrived = value(new, "MASTER_GTID_WAIT(%s, %s)", [last, ARRIVE_SECONDS]) == 0
+            arrived = arrives(new, last, ARRIVE_SECONDS)
         except Exception as error:
             fail("{}; {}".format(why(session, error, job), open_again(session)))
         if not arrived:

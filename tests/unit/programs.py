@@ -52,11 +52,17 @@ def shown(*units: str, active: str = "active", enabled: str = "enabled") -> str:
     return "\n".join(block.format(unit, active, enabled) for unit in units)
 
 
+# As servers greet.
+MARIADB = "5.5.5-10.11.14-MariaDB-0+deb12u2"
+MYSQL = "9.7.4-2"
+
+
 class Session:
     """A database session and its cursor: answers by how a statement begins, and notes all of them."""
 
-    def __init__(self, answers: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, answers: Mapping[str, Any] | None = None, version: str = MARIADB) -> None:
         self.answers = dict(answers or {})
+        self.version = version
         self.done: list[tuple[str, Any]] = []
         self._rows: list[dict[str, Any]] = []
 
@@ -68,6 +74,9 @@ class Session:
 
     def cursor(self) -> Session:
         return self
+
+    def get_server_info(self) -> str:
+        return self.version
 
     def begin(self) -> None:
         self.done.append(("BEGIN", None))

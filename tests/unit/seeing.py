@@ -108,7 +108,7 @@ def server(cluster: Cluster, node: Node) -> MysqlStatus:
         variables={"server_id": str(node.server_id), "read_only": "OFF" if is_master else "ON"},
         binary_log=BinaryLog(file="mysql-bin.000003", position=1234, first_file="mysql-bin.000001", complete=True),
         replica=None if is_master else replica(cluster),
-        gtid_state={f"0-{cluster.master.server_id}": 345},
+        gtid_state=f"0-{cluster.master.server_id}-345",
     )
 
 

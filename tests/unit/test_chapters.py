@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from ox_deploy import secrets
 from ox_deploy.cluster import Cluster
+from ox_deploy.database_servers import DATABASE_SERVERS
 from ox_deploy.deploys import clustering, database, hosts, openxchange
 from ox_deploy.errors import InputError
 from ox_deploy.operations.openxchange import PLACEHOLDER, WantedConfiguration
@@ -20,6 +21,8 @@ from tests.unit.guide import Guide, Pair
 from tests.unit.test_tls import KEY, issued
 
 Jobs = dict[tuple[str, str], dict[str, Any]]
+
+MARIADB = DATABASE_SERVERS["mariadb"]
 
 
 def made(guide: Guide, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> Jobs:
@@ -136,7 +139,7 @@ def test_only_slaves_are_read_only(guide: Guide, monkeypatch: pytest.MonkeyPatch
     jobs = made(guide, monkeypatch)
     for host, number, read_only in (("dbmaster", 1, "OFF"), ("dbslave", 2, "ON")):
         job = jobs[host, "Configure"]
-        text = files(job)[database.CONFIGURATION]["content"]
+        text = files(job)[MARIADB.configuration]["content"]
         assert f"server-id = {number}\n" in text
         assert f"read_only = {read_only}\n" in text
         assert (job["units"], job["on_change"], bool(job["check"])) == (["mariadb"], "restart", True)
@@ -202,11 +205,11 @@ def test_made_certificate_is_used_by_server_and_slaves(guide: Guide) -> None:
     secrets.create(Path(guide.settings["secrets_file"]), guide.settings["contexts"])
     written = {file.path: file for file in database.server_files(cluster, cluster.master)}
     assert not {database.TLS.pair, database.TLS.trusted} & written.keys()
-    assert f"ssl_key = {database.TLS.pair}\n" in str(written[database.CONFIGURATION].content)
+    assert f"ssl_key = {database.TLS.pair}\n" in str(written[MARIADB.configuration].content)
     assert database.source_of(cluster).ca == database.TLS.trusted
     assert "openssl" in hosts.packages_of(cluster, cluster.master)
     # A switch takes the fence away from the list.
-    assert list(written)[-1] == database.FENCE
+    assert list(written)[-1] == MARIADB.fence
 
 
 def test_acknowledgement_is_wanted_by_servers_and_slaves(guide: Guide) -> None:

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from pyinfra.api.exceptions import OperationError
 
+from ox_deploy import mysql_passwords
+from ox_deploy.accounts import WantedAccount
 from ox_deploy.facts.mysql import Account, BinaryLog, Grant, Gtid, Mysql, MysqlStatus, Replica, ServerState
 from ox_deploy.facts.secret import Fingerprint
 from ox_deploy.operations import mysql
-from ox_deploy.operations.mysql import Situation, Source, WantedAccount
 from ox_deploy.secrets import Secret
+from ox_deploy.slaves import REMEDIES, Situation, Source, not_ready, recognise
 from ox_deploy.switching import Server
 from tests.unit.fakes import FakeHost, Outcome, both_phases, run, stop_sentence
 
@@ -69,7 +71,7 @@ def test_right_account_is_left_alone() -> None:
 
 def test_hash_is_the_one_that_the_server_stores() -> None:
     # SELECT PASSWORD('password') on any MySQL or MariaDB.
-    known = WantedAccount("u", "h", Secret("password"), frozenset()).stored_hash()
+    known = mysql_passwords.stored("password", mysql_passwords.NATIVE)
     assert known == "*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19"
 
 
@@ -235,7 +237,7 @@ def test_server_that_cannot_be_asked_stops_the_operation_but_not_the_plan(state:
 
 def test_servers_own_error_is_told() -> None:
     status = MysqlStatus(state=ServerState.NO_RIGHTS, error="(1698, 'Access denied')")
-    sentence = mysql.not_ready(status, "dbmaster")
+    sentence = not_ready(status, "dbmaster")
     assert sentence is not None
     assert sentence.startswith("the database server of dbmaster is no rights ((1698, 'Access denied')); let root")
 
@@ -254,7 +256,7 @@ PURGED = BinaryLog(
 )
 ADDRESS = "192.0.2.22"
 # What was written on the slave itself.
-OWN = {"0-1": 7, "0-2": 8}
+OWN = "0-1-7,0-2-8"
 
 
 def master(**other: Any) -> MysqlStatus:
@@ -314,33 +316,33 @@ SITUATIONS: dict[str, tuple[MysqlStatus, MysqlStatus, Situation]] = {
         Situation.OTHER_MASTER,
     ),
     "slave-of-another-of-ours-with-errant-transactions": (
-        slave(replica(host="192.0.2.23"), gtid_state={"0-2": 7}),
+        slave(replica(host="192.0.2.23"), gtid_state="0-2-7"),
         master(),
         Situation.OTHER_MASTER,
     ),
     "former-master": (
-        slave(databases=["configdb"], gtid_state={"0-2": 300}),
-        master(gtid_state={"0-2": 300, "0-1": 345}),
+        slave(databases=["configdb"], gtid_state="0-2-300"),
+        master(gtid_state="0-2-300,0-1-345"),
         Situation.FORMER_MASTER,
     ),
     "former-master-of-a-seeded-one": (
-        slave(databases=["configdb"], gtid_state={"0-2": 300}),
-        master(gtid_state={"0-1": 345}, gtid=Gtid(slave="0-2-300", binlog="0-1-345")),
+        slave(databases=["configdb"], gtid_state="0-2-300"),
+        master(gtid_state="0-1-345", gtid=Gtid(slave="0-2-300", binlog="0-1-345")),
         Situation.FORMER_MASTER,
     ),
     "former-master-with-more": (
-        slave(databases=["configdb"], gtid_state={"0-2": 301}),
-        master(gtid_state={"0-2": 300, "0-1": 345}),
+        slave(databases=["configdb"], gtid_state="0-2-301"),
+        master(gtid_state="0-2-300,0-1-345"),
         Situation.DIVERGED,
     ),
     "stranger-with-a-binary-log": (
-        slave(databases=["configdb"], gtid_state={"0-2": 300}),
-        master(gtid_state={"0-1": 345}),
+        slave(databases=["configdb"], gtid_state="0-2-300"),
+        master(gtid_state="0-1-345"),
         Situation.HAS_DATA,
     ),
     "former-master-with-a-database-of-its-own": (
-        slave(databases=["configdb", "wiki"], gtid_state={"0-2": 300}),
-        master(gtid_state={"0-2": 300, "0-1": 345}),
+        slave(databases=["configdb", "wiki"], gtid_state="0-2-300"),
+        master(gtid_state="0-2-300,0-1-345"),
         Situation.HAS_DATA,
     ),
     "other-port": (slave(replica(port=3307)), master(), Situation.OTHER_MASTER),
@@ -392,15 +394,15 @@ SITUATIONS: dict[str, tuple[MysqlStatus, MysqlStatus, Situation]] = {
         Situation.SAME_SERVER_ID_AS_SLAVE,
     ),
     "the-one-that-reads": (slave(replica()), master(slaves={"2": "192.0.2.22"}), Situation.HEALTHY),
-    "errant": (slave(replica(), gtid_state=OWN), master(gtid_state={"0-1": 7}), Situation.ERRANT),
+    "errant": (slave(replica(), gtid_state=OWN), master(gtid_state="0-1-7"), Situation.ERRANT),
     "errant-and-stopped": (
         slave(replica(io_running="No"), gtid_state=OWN),
-        master(gtid_state={"0-1": 7}),
+        master(gtid_state="0-1-7"),
         Situation.ERRANT,
     ),
     "ahead-of-what-the-master-said": (
-        slave(replica(), gtid_state={"0-1": 9}),
-        master(gtid_state={"0-1": 7}),
+        slave(replica(), gtid_state="0-1-9"),
+        master(gtid_state="0-1-7"),
         Situation.HEALTHY,
     ),
     "unknown": (slave(replica(io_running="Dreaming")), master(), Situation.UNKNOWN),
@@ -411,7 +413,7 @@ SITUATIONS: dict[str, tuple[MysqlStatus, MysqlStatus, Situation]] = {
 
 @pytest.mark.parametrize(("found", "source", "situation"), SITUATIONS.values(), ids=SITUATIONS)
 def test_situation_is_recognised(found: MysqlStatus, source: MysqlStatus, situation: Situation) -> None:
-    assert mysql.recognise(found, source, SOURCE, ADDRESS, SIBLINGS) is situation
+    assert recognise(found, source, SOURCE, ADDRESS, SIBLINGS) is situation
 
 
 def test_every_situation_is_covered() -> None:
@@ -421,7 +423,7 @@ def test_every_situation_is_covered() -> None:
 @pytest.mark.parametrize("error", ["error connecting to master 'replication@192.0.2.21:3306'", ""])
 def test_replica_that_cannot_reach_its_master_is_not_healthy(error: str) -> None:
     found = slave(replica(io_running="Connecting", io_error=error))
-    assert mysql.recognise(found, master(), SOURCE) is not Situation.HEALTHY
+    assert recognise(found, master(), SOURCE) is not Situation.HEALTHY
 
 
 ARGUMENTS: dict[str, Any] = {"source": SOURCE, "master_host": "dbmaster", "address": ADDRESS}
@@ -475,8 +477,8 @@ STARTS: dict[str, tuple[MysqlStatus, MysqlStatus, dict[str, Any] | None]] = {
     "stopped-as-it-was": (slave(replica(io_running="No")), master(), None),
     "other-password-at-its-own-position": (slave(replica(user="repl")), master(), LOGIN),
     "former-master-where-it-ended": (
-        slave(databases=["configdb"], gtid_state={"0-2": 300}, gtid=Gtid(slave="0-1-2", binlog="0-2-300")),
-        master(gtid_state={"0-2": 300, "0-1": 345}),
+        slave(databases=["configdb"], gtid_state="0-2-300", gtid=Gtid(slave="0-1-2", binlog="0-2-300")),
+        master(gtid_state="0-2-300,0-1-345"),
         start(gtid_slave_pos="0-2-300"),
     ),
     "slave-of-the-former-master-as-it-was": (slave(replica(host="192.0.2.23")), master(), start()),
@@ -699,14 +701,14 @@ STOPS: dict[str, str] = {
 
 
 def test_every_stop_has_its_sentence() -> None:
-    assert {SITUATIONS[name][2] for name in STOPS} == set(mysql._REMEDIES)
+    assert {SITUATIONS[name][2] for name in STOPS} == set(REMEDIES)
 
 
 @pytest.mark.parametrize("read_only", ["ON", "OFF"])
 def test_running_slave_with_transactions_of_its_own_is_told_and_left_alone(read_only: str) -> None:
     variables = {"server_id": "2", "read_only": read_only}
     found = slave(replica(), gtid_state=OWN, variables=variables)
-    outcome = both_phases(mysql.replica, pair(found, master(gtid_state={"0-1": 7})), **ARGUMENTS)
+    outcome = both_phases(mysql.replica, pair(found, master(gtid_state="0-1-7")), **ARGUMENTS)
     if read_only == "OFF":
         assert outcome.job("mysql_run")["statements"][0]["sql"] == "SET GLOBAL read_only = 1"
     else:

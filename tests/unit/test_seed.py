@@ -28,9 +28,9 @@ from ox_deploy.facts.mysql import BinaryLog, Mysql, MysqlStatus, Replica, Server
 from ox_deploy.facts.seed import Contents, Seeding, SeedState, ServerSurvey, Survey
 from ox_deploy.operations import direct
 from ox_deploy.operations import seed as seeding
-from ox_deploy.operations.mysql import Source
 from ox_deploy.operations.seed import Plan, Side, refusal
 from ox_deploy.secrets import Secret
+from ox_deploy.slaves import Source
 from tests.unit.deployment import Deployment, prepared
 from tests.unit.fakes import FakeHost, program_of, run, stdin_of, stop_sentence
 from tests.unit.guide import Guide

@@ -241,7 +241,7 @@ def test_node_without_open_xchange_is_drift(guide: Guide) -> None:
 def test_slave_of_another_master_is_one_finding(guide: Guide) -> None:
     cluster = guide.build()
     picture = healthy(cluster)
-    change_server(picture["dbslave"], gtid_state={"0-1": 345, "0-9": 7})
+    change_server(picture["dbslave"], gtid_state="0-1-345,0-9-7")
     change_replica(picture["dbslave"], host="192.0.2.99", seconds_behind=500)
     assert found(cluster, picture) == [("slave of another master", "dbslave")]
     change_replica(picture["dbslave"], io_running="No", io_error="no such log", sql_running="No")

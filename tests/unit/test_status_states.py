@@ -102,17 +102,17 @@ def _certificate(picture: Picture, days: float) -> None:
 
 
 def _loose_errant(picture: Picture) -> None:
-    change_server(picture["dbslave"], gtid_state={"0-1": 345, "0-2": 346})
+    change_server(picture["dbslave"], gtid_state="0-1-345,0-2-346")
 
 
 def _old_errant(picture: Picture) -> None:
     """Both know transactions of the slave's time as a master, the slave knows more of them."""
-    change_server(picture["dbmaster"], gtid_state={"0-1": 345, "0-2": 7})
-    change_server(picture["dbslave"], gtid_state={"0-1": 345, "0-2": 9})
+    change_server(picture["dbmaster"], gtid_state="0-1-345,0-2-7")
+    change_server(picture["dbslave"], gtid_state="0-1-345,0-2-9")
 
 
 def _unknown_log(picture: Picture) -> None:
-    change_server(picture["dbmaster"], gtid_state={})
+    change_server(picture["dbmaster"], gtid_state="")
     _loose_errant(picture)
 
 
@@ -427,7 +427,7 @@ FINE: list[tuple[str, Break]] = [
     ("three weeks of a certificate", lambda p: _certificate(p, 21)),
     ("five seconds", lambda p: _clock(p, "web", 5)),
     ("a clock that was not asked", lambda p: _clock(p, "web", -NOW.timestamp())),
-    ("the master's newest", lambda p: change_server(p["dbslave"], gtid_state={"0-1": 999})),
+    ("the master's newest", lambda p: change_server(p["dbslave"], gtid_state="0-1-999")),
     (
         "a master whose log is not known",
         _unknown_log,
@@ -503,17 +503,17 @@ def test_both_threads_of_a_slave_are_named(guide: Guide) -> None:
 def test_other_origins_are_named_too(guide: Guide) -> None:
     cluster = guide.build()
     picture = healthy(cluster)
-    change_server(picture["dbslave"], gtid_state={"0-1": 345, "7-9": 4})
+    change_server(picture["dbslave"], gtid_state="0-1-345,7-9-4")
     assert "up to 7-9-4" in only_finding(cluster, picture).found
 
 
 def test_what_the_master_replicates_itself_may_have_come_after_it_was_asked(guide: Guide) -> None:
     cluster = guide.build()
     picture = healthy(cluster)
-    change_server(picture["dbmaster"], gtid_state={"0-1": 345, "7-9": 4}, replica=replica(cluster))
-    change_server(picture["dbslave"], gtid_state={"0-1": 350, "7-9": 5})
+    change_server(picture["dbmaster"], gtid_state="0-1-345,7-9-4", replica=replica(cluster))
+    change_server(picture["dbslave"], gtid_state="0-1-350,7-9-5")
     assert found(cluster, picture) == []
-    change_server(picture["dbslave"], gtid_state={"0-1": 350, "7-9": 5, "0-2": 346})
+    change_server(picture["dbslave"], gtid_state="0-1-350,7-9-5,0-2-346")
     assert "does not have: up to 0-2-346" in only_finding(cluster, picture).found
 
 
@@ -521,9 +521,9 @@ def test_master_that_stopped_replicating_gets_nothing_from_elsewhere(guide: Guid
     """What a former master wrote last may have come to the slave, and never to the new master."""
     cluster = guide.build()
     picture = healthy(cluster)
-    change_server(picture["dbmaster"], gtid_state={"0-1": 345, "0-9": 4}, replica=replica(cluster))
+    change_server(picture["dbmaster"], gtid_state="0-1-345,0-9-4", replica=replica(cluster))
     change_replica(picture["dbmaster"], sql_running="No")
-    change_server(picture["dbslave"], gtid_state={"0-1": 345, "0-9": 5})
+    change_server(picture["dbslave"], gtid_state="0-1-345,0-9-5")
     assert "after 0-9-4 up to 0-9-5" in only_finding(cluster, picture).found
 
 

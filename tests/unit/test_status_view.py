@@ -263,7 +263,7 @@ CACHES = ("caches", "oxgw01", "oxgw02")
         (lambda p: stop_unit(p["dbmaster"], "nfs"), {NFS_1: CRITICAL, NFS_2: CRITICAL}),
         (lambda p: change_replica(p["dbslave"], seconds_behind=61), {REPLICATION: WARNING}),
         (lambda p: change_replica(p["dbslave"], sql_running="No"), {REPLICATION: CRITICAL}),
-        (lambda p: change_server(p["dbslave"], gtid_state={"0-2": 9}), {REPLICATION: WARNING}),
+        (lambda p: change_server(p["dbslave"], gtid_state="0-2-9"), {REPLICATION: WARNING}),
         (lambda p: change_server(p["dbslave"], variables={}), {}),
         (
             lambda p: setattr(p["dbslave"], "mysql", None),
@@ -323,7 +323,7 @@ def test_missing_link_leaves_the_arrows_of_other_pairs_alone(guide: Guide) -> No
         (lambda p: change_replica(p["dbslave"], sql_running="No", seconds_behind=None), REPLICATION, "stopped"),
         (lambda p: change_server(p["dbslave"], replica=None), REPLICATION, "not set up"),
         (lambda p: change_server(p["dbslave"], seeding=True), REPLICATION, "lag 0 s, half seeded"),
-        (lambda p: change_server(p["dbslave"], gtid_state={"0-2": 9}), REPLICATION, "lag 0 s, errant transactions"),
+        (lambda p: change_server(p["dbslave"], gtid_state="0-2-9"), REPLICATION, "lag 0 s, errant transactions"),
         (lambda p: setattr(p["dbslave"], "mysql", None), REPLICATION, "lag unknown, server down"),
         (lambda p: setattr(p["dbmaster"], "mysql", None), REPLICATION, "lag 0 s, master down"),
         (lambda p: lose(p, "dbslave"), REPLICATION, "lag unknown, unreachable"),

@@ -10,6 +10,8 @@ import pytest
 from pyinfra.api.exceptions import OperationError
 
 from ox_deploy import ahead, switching, transactions
+from ox_deploy.accounts import WantedAccount
+from ox_deploy.database_servers import DATABASE_SERVERS
 from ox_deploy.facts.mysql import BinaryLog, Gtid, Mysql, MysqlStatus, Replica, ServerState
 from ox_deploy.facts.openxchange import Configdb, Configuration, OpenXchangeConfiguration, Pool, Registration
 from ox_deploy.facts.secret import Fingerprint
@@ -17,7 +19,6 @@ from ox_deploy.facts.service import Service, ServiceStatus
 from ox_deploy.facts.switchover import Reaches
 from ox_deploy.facts.verify import Answers
 from ox_deploy.operations import switchover
-from ox_deploy.operations.mysql import WantedAccount
 from ox_deploy.operations.openxchange import Administrator, WantedConfiguration, WantedDatabase, WantedRegistration
 from ox_deploy.operations.service import ManagedFile
 from ox_deploy.operations.switchover import Switch
@@ -30,7 +31,7 @@ PASSWORD = "Zc4qLw8mPn2rTx6v"
 MASTER = Server("dbmaster", "dbmaster", "192.0.2.21", 3306, None)
 SLAVE = Server("dbslave", "dbslave", "192.0.2.22", 3306, None)
 THIRD = Server("dbslave2", "dbslave2", "192.0.2.23", 3306, None)
-SWITCH = Switch(MASTER, SLAVE, "replication", Secret(PASSWORD), "/etc/mysql/fence.cnf")
+SWITCH = Switch(MASTER, SLAVE, "replication", Secret(PASSWORD), DATABASE_SERVERS["mariadb"])
 USERS = ["replication", "openexchange"]
 LOG = BinaryLog(file="mysql-bin.000003", position=342, first_file="mysql-bin.000001", complete=True)
 
@@ -71,7 +72,7 @@ def status(number: int, replicates: Replica | None, read_only: str, **other: Any
         "databases": ["configdb"],
         "binary_log": LOG,
         "replica": replicates,
-        "gtid_state": {"0-1": 345},
+        "gtid_state": "0-1-345",
         "gtid": Gtid(slave="0-1-345" if replicates else "", binlog="0-1-345", current="0-1-345"),
         "free": 10 << 30,
     }
@@ -90,7 +91,7 @@ def slave(read_only: str = "ON", number: int = 2, **other: Any) -> MysqlStatus:
 
 def opened(**other: Any) -> MysqlStatus:
     """The slave after it was made the master, with a transaction of its own."""
-    values: dict[str, Any] = {"replicates": None, "gtid_state": {"0-1": 345, "0-2": 346}}
+    values: dict[str, Any] = {"replicates": None, "gtid_state": "0-1-345,0-2-346"}
     return slave("OFF", **values | {"gtid": Gtid(slave="0-1-345", binlog="0-2-346")} | other)
 
 
@@ -100,42 +101,38 @@ def opened(**other: Any) -> MysqlStatus:
 @pytest.mark.parametrize(
     ("own", "at_master", "found"),
     [
-        ({"0-1": 345}, {"0-1": 345}, []),
+        ("0-1-345", "0-1-345", []),
         # What comes from the master is never its own.
-        ({"0-1": 346}, {"0-1": 345}, []),
-        ({"0-1": 345, "0-2": 346}, {"0-1": 350}, ["up to 0-2-346"]),
-        ({"0-2": 301}, {"0-2": 300}, ["after 0-2-300 up to 0-2-301"]),
-        ({"0-2": 303}, {"0-2": 300}, ["after 0-2-300 up to 0-2-303"]),
-        ({"0-2": 300}, {"0-2": 300, "0-1": 345}, []),
-        ({"0-2": 1, "5-2": 7}, {"0-2": 1, "5-2": 5}, ["after 5-2-5 up to 5-2-7"]),
+        ("0-1-346", "0-1-345", []),
+        ("0-1-345,0-2-346", "0-1-350", ["up to 0-2-346"]),
+        ("0-2-301", "0-2-300", ["after 0-2-300 up to 0-2-301"]),
+        ("0-2-303", "0-2-300", ["after 0-2-300 up to 0-2-303"]),
+        ("0-2-300", "0-2-300,0-1-345", []),
+        ("0-2-1,5-2-7", "0-2-1,5-2-5", ["after 5-2-5 up to 5-2-7"]),
         # What a server that is the master of neither wrote, such as one that is dead now.
-        ({"0-12": 9}, {"0-12": 7}, ["after 0-12-7 up to 0-12-9"]),
+        ("0-12-9", "0-12-7", ["after 0-12-7 up to 0-12-9"]),
     ],
 )
-def test_errant_is_what_a_server_has_and_its_master_lacks(
-    own: dict[str, int], at_master: dict[str, int], found: list[str]
-) -> None:
+def test_errant_is_what_a_server_has_and_its_master_lacks(own: str, at_master: str, found: list[str]) -> None:
     assert transactions.errant(slave(gtid_state=own), master(gtid_state=at_master, gtid=Gtid())) == found
 
 
 def test_seeded_master_has_what_came_with_its_seed() -> None:
-    seeded = master(gtid_state={"0-1": 400}, gtid=Gtid(slave="0-2-300", binlog="0-1-400"))
-    assert transactions.errant(slave(gtid_state={"0-2": 300}), seeded) == []
+    seeded = master(gtid_state="0-1-400", gtid=Gtid(slave="0-2-300", binlog="0-1-400"))
+    assert transactions.errant(slave(gtid_state="0-2-300"), seeded) == []
 
 
-HISTORIES: dict[str, tuple[dict[str, int], dict[str, int], bool]] = {
-    "switched": ({"0-1": 345, "0-2": 346}, {"0-1": 345}, True),
-    "failed-over": ({"0-1": 345, "0-2": 346}, {"0-1": 350}, True),
-    "there-and-back": ({"0-1": 300, "0-2": 320}, {"0-1": 345, "0-2": 320}, False),
-    "there-and-back-and-there": ({"0-1": 345, "0-2": 346}, {"0-1": 345, "0-2": 320}, True),
-    "there-and-back-and-failed-over": ({"0-1": 345, "0-2": 346}, {"0-1": 350, "0-2": 320}, True),
+HISTORIES: dict[str, tuple[str, str, bool]] = {
+    "switched": ("0-1-345,0-2-346", "0-1-345", True),
+    "failed-over": ("0-1-345,0-2-346", "0-1-350", True),
+    "there-and-back": ("0-1-300,0-2-320", "0-1-345,0-2-320", False),
+    "there-and-back-and-there": ("0-1-345,0-2-346", "0-1-345,0-2-320", True),
+    "there-and-back-and-failed-over": ("0-1-345,0-2-346", "0-1-350,0-2-320", True),
 }
 
 
 @pytest.mark.parametrize(("of_slave", "of_master", "later"), HISTORIES.values(), ids=HISTORIES)
-def test_later_master_is_who_has_more_of_the_other(
-    of_slave: dict[str, int], of_master: dict[str, int], later: bool
-) -> None:
+def test_later_master_is_who_has_more_of_the_other(of_slave: str, of_master: str, later: bool) -> None:
     two, one = slave(gtid_state=of_slave, gtid=Gtid()), master(gtid_state=of_master, gtid=Gtid())
     assert transactions.is_later_master(two, one) is later
 
@@ -236,7 +233,7 @@ REFUSALS: dict[str, tuple[Server, dict[str, Any], str]] = {
     "writable": (THIRD, {"dbslave2": slave("OFF")}, "dbslave2 takes writes although it is a slave; deploy it"),
     "errant": (
         SLAVE,
-        {"dbslave": slave(gtid_state={"0-1": 345, "0-2": 346})},
+        {"dbslave": slave(gtid_state="0-1-345,0-2-346")},
         "dbslave has transactions that dbmaster lacks (up to 0-2-346); look at them with `mariadb-binlog`, repeat what "
         "is needed, then seed it from the master",
     ),
@@ -548,7 +545,7 @@ REVERSED: dict[str, tuple[dict[str, MysqlStatus], str]] = {
         "dbmaster is in `db_master` but replicates from dbslave",
     ),
     "other-follows": (
-        {"dbslave": opened(gtid_state={}, gtid=Gtid()), "dbslave2": slave(number=3, replicates=replica(SLAVE))},
+        {"dbslave": opened(gtid_state="", gtid=Gtid()), "dbslave2": slave(number=3, replicates=replica(SLAVE))},
         "dbslave is in `db_slave` but takes writes, and dbslave2 replicates from it",
     ),
     "only-opened": (
@@ -556,7 +553,7 @@ REVERSED: dict[str, tuple[dict[str, MysqlStatus], str]] = {
         "dbslave is in `db_slave` but has taken over from dbmaster",
     ),
     "dead-one-is-back": (
-        {"dbmaster": master(gtid_state={"0-1": 350}), "dbslave": opened()},
+        {"dbmaster": master(gtid_state="0-1-350"), "dbslave": opened()},
         "dbslave is in `db_slave` but has taken over from dbmaster",
     ),
 }
@@ -575,15 +572,15 @@ UNSUSPICIOUS: dict[str, dict[str, MysqlStatus]] = {
     "as-it-should-be": {},
     "bare": {name: MysqlStatus() for name in ("dbmaster", "dbslave", "dbslave2")},
     "debians-servers": {
-        "dbmaster": master(gtid_state={}, gtid=Gtid()),
-        "dbslave": slave("OFF", replicates=None, gtid_state={}, gtid=Gtid()),
+        "dbmaster": master(gtid_state="", gtid=Gtid()),
+        "dbslave": slave("OFF", replicates=None, gtid_state="", gtid=Gtid()),
     },
     "master-of-a-foreign-slave": {"dbmaster": master(replicates=replica(replace(SLAVE, address="198.51.100.1")))},
     "slave-that-was-reset": {"dbslave": slave(replicates=None)},
     # In the inventory it is a slave by now.
     "dead-one-is-back-as-a-slave": {
-        "dbmaster": master(gtid_state={"0-1": 400, "0-2": 350}),
-        "dbslave": slave("OFF", replicates=None, gtid_state={"0-2": 360, "0-1": 300}, gtid=Gtid()),
+        "dbmaster": master(gtid_state="0-1-400,0-2-350"),
+        "dbslave": slave("OFF", replicates=None, gtid_state="0-2-360,0-1-300", gtid=Gtid()),
     },
 }
 

@@ -13,7 +13,8 @@ import pytest
 from pyinfra.context import ctx_state
 from rich.console import Console
 
-from ox_deploy import ahead
+from ox_deploy import ahead, mysql_passwords
+from ox_deploy.accounts import WantedAccount
 from ox_deploy.facts.mysql import Account, BinaryLog, Grant, Mysql, MysqlStatus, Replica, ServerState
 from ox_deploy.facts.openxchange import (
     CachePeers,
@@ -39,7 +40,6 @@ from ox_deploy.facts.verify import (
     WebHost,
 )
 from ox_deploy.findings import Level
-from ox_deploy.operations.mysql import WantedAccount
 from ox_deploy.operations.openxchange import WantedDatabase, WantedRegistration
 from ox_deploy.operations.verify import databases, filestore, network, registration, report, sessions
 from ox_deploy.operations.verify.checks import Record, Verdict, problem, records
@@ -193,7 +193,7 @@ def test_only_the_master_can_be_written(value: str, writable: bool, found: list[
 
 
 WANTED = WantedAccount("openexchange", "192.0.2.11", Secret(PASSWORD), frozenset({"SELECT", "UPDATE"}), True)
-HASH = WANTED.stored_hash()
+HASH = mysql_passwords.stored(PASSWORD, mysql_passwords.NATIVE)
 
 
 def account(

@@ -7,12 +7,13 @@ from typing import Any
 
 from pyinfra import host
 
+from ox_deploy.accounts import WantedAccount, account_statements, stale_accounts
 from ox_deploy.facts.base import Question
 from ox_deploy.facts.mysql import Account, Mysql, MysqlStatus, Replica
 from ox_deploy.facts.verify import Canary
 from ox_deploy.findings import Finding
-from ox_deploy.operations.mysql import SEED, WantedAccount, account_statements, not_ready, stale_accounts
 from ox_deploy.operations.verify.checks import CouldNotRun, Verdict, check, holds, learn, made, problem
+from ox_deploy.slaves import SEED, not_ready
 
 REPLICATES = "Every slave replicates from the master"
 ARRIVES = "A new database reaches every slave"
@@ -114,17 +115,17 @@ def accounts(users: Sequence[str], option_file: str | None, wanted: Sequence[Wan
     """
     status = _running(users, option_file)
     known = {(account.user, account.host): account for account in status.accounts}
-    compared = [_compare(account, known.get((account.user, account.host))) for account in wanted]
+    compared = [_compare(account, known.get((account.user, account.host)), status) for account in wanted]
     stale = [_stale(account) for account in stale_accounts(wanted, status.accounts)]
     findings = [finding for finding in compared if finding]
     return Verdict(f"{len(wanted)} accounts", [*findings, *stale])
 
 
-def _compare(wanted: WantedAccount, found: Account | None) -> Finding | None:
+def _compare(wanted: WantedAccount, found: Account | None, status: MysqlStatus) -> Finding | None:
     who = f"'{wanted.user}'@'{wanted.host}'"
     if found is None:
         return problem("account missing", f"there is no {who}", "it exists on every database server", DEPLOY)
-    labels = [statement.label for statement in account_statements(wanted, found)]
+    labels = [statement.label for statement in account_statements(wanted, found, status.dialect)]
     if not labels:
         return None
     shown = f"{who} differs, a deploy would: {'; '.join(labels)}"

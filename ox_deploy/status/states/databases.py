@@ -8,7 +8,7 @@ from ox_deploy import transactions
 from ox_deploy.cluster import Node
 from ox_deploy.facts.mysql import MysqlStatus, Replica, ServerState
 from ox_deploy.findings import Level
-from ox_deploy.operations.mysql import SEED
+from ox_deploy.slaves import SEED
 from ox_deploy.status.seen import Seen
 from ox_deploy.status.states.base import Picture, Problem, state
 
@@ -18,7 +18,7 @@ LAG_SECONDS = 60
 @state(
     "master unreachable",
     Level.CRITICAL,
-    "start the host and its database server; `journalctl -u mariadb` there has the server's words",
+    "start the host and its database server; `journalctl -u mariadb` (MySQL: `-u mysql`) there has the server's words",
 )
 def master_unreachable(picture: Picture) -> Iterator[Problem]:
     """Find out whether the master's host or server cannot be asked."""
@@ -48,7 +48,7 @@ def master_read_only(picture: Picture) -> Iterator[Problem]:
 @state(
     "database server down",
     Level.CRITICAL,
-    "start it with `systemctl start mariadb`; `journalctl -u mariadb` there has its words",
+    "start it with `systemctl start mariadb` (MySQL: `mysql`); `journalctl -u` with that name there has its words",
 )
 def database_server_down(picture: Picture) -> Iterator[Problem]:
     """Find slaves whose server cannot be asked."""
@@ -60,7 +60,7 @@ def database_server_down(picture: Picture) -> Iterator[Problem]:
 @state(
     "slave of another master",
     Level.CRITICAL,
-    "correct `db_master`, or run `STOP SLAVE; RESET SLAVE ALL` there",
+    "correct `db_master`, or run `STOP SLAVE; RESET SLAVE ALL` (MySQL: `REPLICA`) there",
 )
 def slave_of_another_master(picture: Picture) -> Iterator[Problem]:
     """Find slaves that read from another server than the inventory's master."""
@@ -92,8 +92,8 @@ def slave_half_seeded(picture: Picture) -> Iterator[Problem]:
 @state(
     "slave stopped",
     Level.CRITICAL,
-    "put right what the error names, then run `START SLAVE` there; without an error, run the deploy, which starts "
-    "replication or sets it up",
+    "put right what the error names, then run `START SLAVE` (MySQL: `START REPLICA`) there; without an error, run the "
+    "deploy, which starts replication or sets it up",
 )
 def slave_stopped(picture: Picture) -> Iterator[Problem]:
     """Find slaves that do not replicate."""
@@ -139,8 +139,9 @@ def slave_writable(picture: Picture) -> Iterator[Problem]:
 @state(
     "errant transactions",
     Level.WARNING,
-    "look at them with `mariadb-binlog` in the slave's binary log; undo them there (with `SET sql_log_bin = 0`) or "
-    "repeat them on the master, then run `RESET MASTER` on the slave, or seed it anew from the master",
+    "look at them with `mariadb-binlog` (MySQL: `mysqlbinlog`) in the slave's binary log; undo them there (with "
+    "`SET sql_log_bin = 0`) or repeat them on the master, then run `RESET MASTER` on the slave (MySQL: commit empty "
+    "transactions with their GTIDs on the master), or seed it anew from the master",
 )
 def errant_transactions(picture: Picture) -> Iterator[Problem]:
     """Find slaves that were written to by others than their master."""

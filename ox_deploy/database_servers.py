@@ -1,0 +1,47 @@
+"""What differs between MariaDB and MySQL on a host, as data. What differs in SQL is in remote/mysql_dialects.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class DatabaseServer:
+    """A database server as Debian's packages bring it.
+
+    `configuration` is ours, read after the package's own files. `fence` is read after it; it is there while the master
+    is switched: a server that starts then is read-only. `check` refuses a wrong configuration.
+    """
+
+    packages: tuple[str, ...]
+    unit: str
+    client: str
+    configuration: str
+    fence: str
+    check: tuple[str, ...]
+    # Makes a running server read its certificates again, and is not replicated.
+    reload_tls: str
+
+
+DATABASE_SERVERS = {
+    "mariadb": DatabaseServer(
+        packages=("mariadb-server", "python3-pymysql", "mariadb-backup", "socat"),
+        unit="mariadb",
+        client="mariadb",
+        configuration="/etc/mysql/mariadb.conf.d/90-ox-deploy.cnf",
+        fence="/etc/mysql/mariadb.conf.d/95-ox-deploy-switch.cnf",
+        check=("sh", "-c", "mariadbd --verbose --help > /dev/null"),
+        reload_tls="FLUSH NO_WRITE_TO_BINLOG SSL",
+    ),
+    "mysql": DatabaseServer(
+        # The driver needs the last one to log in over the network with `caching_sha2_password`.
+        packages=("mysql-server", "python3-pymysql", "python3-cryptography"),
+        unit="mysql",
+        client="mysql",
+        # The package's own file is `mysqld.cnf`.
+        configuration="/etc/mysql/mysql.conf.d/zz-ox-deploy.cnf",
+        fence="/etc/mysql/mysql.conf.d/zzz-ox-deploy-switch.cnf",
+        check=("sh", "-c", "mysqld --validate-config"),
+        reload_tls="ALTER INSTANCE RELOAD TLS",
+    ),
+}

@@ -1,0 +1,172 @@
+"""What MariaDB and MySQL call things, by version, as one table: statements, functions, variables, columns.
+
+Its text is put before the programs that talk to a server; the control machine imports it for what it has to know.
+"""
+
+from typing import Any
+
+# Each entry holds from its version on, until a later one says otherwise. The first one of each server has all keys.
+DIALECTS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
+    (
+        "MariaDB",
+        (0,),
+        {
+            # START, STOP, SHOW, RESET; and the option of an event that only the master runs.
+            "replica": "SLAVE",
+            "disabled_event": "SLAVESIDE_DISABLED",
+            # Clauses of `change_source`, and of START ... UNTIL.
+            "source": "MASTER",
+            "change_source": "CHANGE MASTER TO",
+            "by_gtid": {True: "MASTER_USE_GTID = slave_pos", False: "MASTER_USE_GTID = no"},
+            # So that a password may be asked for on an unencrypted connection, and so that no attempt is the last one.
+            "more_clauses": "",
+            "show_log": "SHOW MASTER STATUS",
+            "show_replicas": "SHOW SLAVE HOSTS",
+            "reset_log": "RESET MASTER",
+            "reload_tls": "FLUSH NO_WRITE_TO_BINLOG SSL",
+            "identified": "IDENTIFIED BY PASSWORD %s",
+            "password_plugin": "mysql_native_password",
+            # For `SELECT`; both return 0 or more when what they wait for has come.
+            "wait_for_position": "MASTER_POS_WAIT(%s, %s, %s)",
+            "wait_for_gtid": "MASTER_GTID_WAIT(%s, %s)",
+            "limited": "SET STATEMENT max_statement_time = {seconds:.2f} FOR SELECT ",
+            "no_time_left": 1969,
+            # What a slave reads of a status that has other names elsewhere: parts of the columns' names.
+            "columns": {},
+            "using_gtid": {"Using_Gtid": ("Slave_Pos", "Current_Pos")},
+            "received": "Gtid_IO_Pos",
+            # Global variables, by the names that we use.
+            "variables": {
+                "log_slave_updates": "log_slave_updates",
+                "rpl_semi_sync_master_enabled": "rpl_semi_sync_master_enabled",
+                "rpl_semi_sync_slave_enabled": "rpl_semi_sync_slave_enabled",
+                "gtid_state": "gtid_binlog_state",
+                "gtid_binlog": "gtid_binlog_pos",
+                "gtid_slave": "gtid_slave_pos",
+                "gtid_current": "gtid_current_pos",
+            },
+            "semi_sync_slave_status": "Rpl_semi_sync_slave_status",
+            "client": "mariadb",
+            "dump": "mariadb-dump",
+        },
+    ),
+    (
+        "MySQL",
+        (0,),
+        {
+            "replica": "SLAVE",
+            "disabled_event": "SLAVESIDE_DISABLED",
+            "source": "MASTER",
+            "change_source": "CHANGE MASTER TO",
+            "by_gtid": {True: "MASTER_AUTO_POSITION = 1", False: "MASTER_AUTO_POSITION = 0"},
+            "more_clauses": "MASTER_RETRY_COUNT = 100000",
+            "show_log": "SHOW MASTER STATUS",
+            "show_replicas": "SHOW SLAVE HOSTS",
+            "reset_log": "RESET MASTER",
+            # 5.7 reads its certificate when it starts.
+            "reload_tls": "DO 0",
+            "identified": "IDENTIFIED WITH mysql_native_password AS %s",
+            "password_plugin": "mysql_native_password",
+            "wait_for_position": "MASTER_POS_WAIT(%s, %s, %s)",
+            # This function returns 1 when the time is over.
+            "wait_for_gtid": "-WAIT_FOR_EXECUTED_GTID_SET(%s, %s)",
+            "limited": "SELECT /*+ MAX_EXECUTION_TIME({milliseconds:.0f}) */ ",
+            "no_time_left": 3024,
+            "columns": {},
+            "using_gtid": {"Auto_Position": (1, "1")},
+            "received": "Retrieved_Gtid_Set",
+            "variables": {
+                "log_slave_updates": "log_slave_updates",
+                "rpl_semi_sync_master_enabled": "rpl_semi_sync_master_enabled",
+                "rpl_semi_sync_slave_enabled": "rpl_semi_sync_slave_enabled",
+                "gtid_state": "gtid_executed",
+                "gtid_binlog": "gtid_executed",
+                "gtid_current": "gtid_executed",
+                "gtid_purged": "gtid_purged",
+                "gtid_mode": "gtid_mode",
+                "server_uuid": "server_uuid",
+            },
+            "semi_sync_slave_status": "Rpl_semi_sync_slave_status",
+            "client": "mysql",
+            "dump": "mysqldump",
+        },
+    ),
+    (
+        "MySQL",
+        (8, 0),
+        {
+            "more_clauses": "MASTER_RETRY_COUNT = 100000, GET_MASTER_PUBLIC_KEY = 1",
+            "identified": "IDENTIFIED WITH caching_sha2_password AS %s",
+            "password_plugin": "caching_sha2_password",
+        },
+    ),
+    ("MySQL", (8, 0, 16), {"reload_tls": "ALTER INSTANCE RELOAD TLS"}),
+    (
+        "MySQL",
+        (8, 0, 22),
+        {
+            "replica": "REPLICA",
+            "show_replicas": "SHOW REPLICAS",
+            "columns": {"Master_": "Source_", "_Master": "_Source", "Slave_": "Replica_"},
+        },
+    ),
+    (
+        "MySQL",
+        (8, 0, 23),
+        {
+            "source": "SOURCE",
+            "change_source": "CHANGE REPLICATION SOURCE TO",
+            "by_gtid": {True: "SOURCE_AUTO_POSITION = 1", False: "SOURCE_AUTO_POSITION = 0"},
+            "more_clauses": "SOURCE_RETRY_COUNT = 100000, GET_SOURCE_PUBLIC_KEY = 1",
+        },
+    ),
+    (
+        "MySQL",
+        (8, 0, 26),
+        {
+            "wait_for_position": "SOURCE_POS_WAIT(%s, %s, %s)",
+            "variables": {
+                "log_slave_updates": "log_replica_updates",
+                "rpl_semi_sync_master_enabled": "rpl_semi_sync_source_enabled",
+                "rpl_semi_sync_slave_enabled": "rpl_semi_sync_replica_enabled",
+                "gtid_state": "gtid_executed",
+                "gtid_binlog": "gtid_executed",
+                "gtid_current": "gtid_executed",
+                "gtid_purged": "gtid_purged",
+                "gtid_mode": "gtid_mode",
+                "server_uuid": "server_uuid",
+            },
+            "semi_sync_slave_status": "Rpl_semi_sync_replica_status",
+        },
+    ),
+    (
+        "MySQL",
+        (8, 2),
+        {
+            "disabled_event": "REPLICA_SIDE_DISABLED",
+            "show_log": "SHOW BINARY LOG STATUS",
+            "reset_log": "RESET BINARY LOGS AND GTIDS",
+        },
+    ),
+]
+
+
+def server_of_version(version: str) -> str:
+    """Return whose version it is: `10.11.14-MariaDB-0+deb12u2` is one of MariaDB, `9.7.4-2` one of MySQL."""
+    return "MariaDB" if "MariaDB" in version else "MySQL"
+
+
+def version_numbers(version: str) -> tuple[int, ...]:
+    """Return the numbers that a version begins with: (8, 0, 36) of `8.0.36-0ubuntu0.22.04.1`."""
+    parts = version.replace("-", ".").split(".")[:3]
+    return tuple(int(part) for part in parts if part.isdigit())
+
+
+def dialect_of(version: str) -> dict[str, Any]:
+    """Return the names that a server of this version uses."""
+    server, numbers = server_of_version(version), version_numbers(version)
+    found: dict[str, Any] = {"server": server}
+    for name, since, entries in DIALECTS:
+        if name == server and numbers >= since:
+            found.update(entries)
+    return found
