@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -105,6 +106,23 @@ def test_up_again_changes_nothing() -> None:
     assert state.STATE_FILE.read_text() == written
 
 
+def test_a_lab_keeps_its_kind_of_database() -> None:
+    other = next(kind for kind in engine.DATABASES if kind != state.load().database)
+    command = [sys.executable, "-m", "tests.lab", "up", "--database", other]
+    result = subprocess.run(command, cwd=state.ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert f"take it down to have {other}." in " ".join(result.stderr.split())
+
+
+def test_a_lab_of_another_name_is_another_one() -> None:
+    command = [sys.executable, "-m", "tests.lab", "down"]
+    before = container_ids()
+    env = {**os.environ, "OXLAB": f"{state.NAME}-other"}
+    result = subprocess.run(command, cwd=state.ROOT, env=env, capture_output=True, text=True, check=True)
+    assert "there was no lab" in result.stderr
+    assert container_ids() == before
+
+
 def test_private_files() -> None:
     assert state.FOLDER.stat().st_mode & 0o777 == 0o700
     for path in state.FOLDER.iterdir():
@@ -113,7 +131,7 @@ def test_private_files() -> None:
 
 
 def test_both_inventories_name_the_same_hosts() -> None:
-    for inventory, prefix in (("inventory.py", "@docker/oxlab-"), ("inventory_ssh.py", "")):
+    for inventory, prefix in (("inventory.py", f"@docker/{state.NAME}-"), ("inventory_ssh.py", "")):
         command = [
             "-m",
             "pyinfra",

@@ -57,12 +57,19 @@ def main() -> None:
 @click.option("--slaves", default=1, show_default=True, help="Number of database slaves.")
 @click.option("--filestore", is_flag=True, help="Add a file server of its own.")
 @click.option("--stranger", is_flag=True, help="Add a host that belongs to no group.")
-def up(groupware: int, slaves: int, filestore: bool, stranger: bool) -> None:
+@click.option(
+    "--database",
+    type=click.Choice(list(engine.DATABASES)),
+    help=f"What the database hosts are for, if not {engine.USUAL_DATABASE}. A running lab keeps its kind.",
+)
+def up(groupware: int, slaves: int, filestore: bool, stranger: bool, database: str | None) -> None:
     """Start the lab, or add what is missing to a running one."""
     with _clear_errors():
-        wanted = engine.wishes(groupware, slaves, filestore, stranger)
+        client = engine.connect()
+        kind = engine.choose_database(client, database)
+        wanted = engine.wishes(groupware, slaves, filestore, stranger, kind)
         with _progress("lab") as progress:
-            current = engine.up(engine.connect(), wanted, progress)
+            current = engine.up(client, wanted, progress)
         console.print(f"The lab is up: {', '.join(current.nodes)}", soft_wrap=True)
 
 

@@ -22,16 +22,15 @@ from docker.models.volumes import Volume
 from docker.types import IPAMConfig, IPAMPool
 
 from tests.lab import images, keys, state
-from tests.lab.images import LABEL, Progress
+from tests.lab.images import LABEL, Progress, Suite
 from tests.lab.state import Node, State
 
-NETWORK = "oxlab"
-PREFIX = "oxlab-"
-LABELS = {LABEL: "1"}
-FILTER = {"label": f"{LABEL}=1"}
-# Containers inherit labels of their image, so ask for one that no image has.
-CONTAINER_FILTER: dict[str, str | list[str] | bool] = {"label": [f"{LABEL}=1", "oxlab.name"]}
+NETWORK = state.NAME
+PREFIX = f"{state.NAME}-"
+LABELS = {LABEL: state.NAME}
+FILTER: dict[str, str | list[str] | bool] = {"label": f"{LABEL}={state.NAME}"}
 BOOT_SECONDS = 90
+NETWORK_TRIES = 5
 
 # The last number of an address. Each kind has its own range, so that added nodes never move others.
 REPO_NUMBER = 2
@@ -39,6 +38,11 @@ NUMBERS = {"web": 10, "db_master": 20, "filestore": 30, "stranger": 31, "db_slav
 SCRATCH_NUMBER = 230
 MOST_SLAVES = 50
 MOST_GROUPWARE = 120
+
+# What Debian has as its database server, and where. Only the hosts of these roles are made of that suite.
+DATABASES = {"mariadb-10.11": images.BOOKWORM, "mariadb-11.8": images.TRIXIE, "mysql-9.7": images.SID}
+USUAL_DATABASE = "mariadb-10.11"
+DATABASE_ROLES = ("db_master", "db_slave")
 
 
 class LabError(Exception):
@@ -52,6 +56,8 @@ class Wish:
     name: str
     role: str
     number: int
+    suite: Suite = images.BOOKWORM
+    database: str = ""
 
 
 def connect() -> docker.DockerClient:
@@ -61,7 +67,13 @@ def connect() -> docker.DockerClient:
         raise LabError("The Docker engine does not answer: run script/setup, or start it.") from None
 
 
-def wishes(groupware: int = 2, slaves: int = 1, filestore: bool = False, stranger: bool = False) -> list[Wish]:
+def wishes(
+    groupware: int = 2,
+    slaves: int = 1,
+    filestore: bool = False,
+    stranger: bool = False,
+    database: str = USUAL_DATABASE,
+) -> list[Wish]:
     """The nodes of a lab of this size."""
     if not (1 <= groupware <= MOST_GROUPWARE and 0 <= slaves <= MOST_SLAVES):
         raise LabError(f"A lab has 1 to {MOST_GROUPWARE} groupware nodes and 0 to {MOST_SLAVES} slaves.")
@@ -69,22 +81,40 @@ def wishes(groupware: int = 2, slaves: int = 1, filestore: bool = False, strange
     names += [(f"oxgw{n:02}", "groupware", n) for n in range(1, groupware + 1)]
     names += [("dbslave" if n == 1 else f"dbslave{n}", "db_slave", n) for n in range(1, slaves + 1)]
     names += [(role, role, 0) for role, wanted in (("filestore", filestore), ("stranger", stranger)) if wanted]
-    return [Wish(name, role, NUMBERS[role] + n) for name, role, n in names]
+    return [_wish(name, role, NUMBERS[role] + n, database) for name, role, n in names]
 
 
-def scratch(number: int) -> Wish:
+def _wish(name: str, role: str, number: int, database: str) -> Wish:
+    if role in DATABASE_ROLES:
+        return Wish(name, role, number, DATABASES[database], database)
+    return Wish(name, role, number)
+
+
+def scratch(number: int, suite: Suite = images.BOOKWORM) -> Wish:
     """A node that a test makes for itself and removes again. It is in no group."""
-    return Wish(f"scratch{number}", "scratch", SCRATCH_NUMBER + number)
+    return Wish(f"scratch{number}", "scratch", SCRATCH_NUMBER + number, suite)
+
+
+def choose_database(client: docker.DockerClient, wanted: str | None) -> str:
+    """The kind of database server that further nodes get: that of the lab that is up, if there is one."""
+    there = _database_there(containers(client))
+    if wanted and there and wanted != there:
+        raise LabError(f"The database hosts of the lab that is up are for {there}: take it down to have {wanted}.")
+    return there or wanted or USUAL_DATABASE
+
+
+def _database_there(found: dict[str, Container]) -> str | None:
+    return next((kind for container in found.values() if (kind := container.labels.get("oxlab.database"))), None)
 
 
 def up(client: docker.DockerClient, wanted: list[Wish], progress: Progress) -> State:
     """Bring up what is missing of these nodes, and leave the rest as it is."""
     state.make_folder()
-    image = images.node_image(client, progress)
+    made_of = _images(client, wanted, progress)
     network = _ensure_network(client)
     with ThreadPoolExecutor(max_workers=2) as pool:
         repo = pool.submit(_ensure_repo, client, network, progress)
-        _add(client, image, network, wanted, progress)
+        _add(client, made_of, network, wanted, progress)
         refresh(client)
         repo.result()
     return refresh(client)
@@ -92,7 +122,7 @@ def up(client: docker.DockerClient, wanted: list[Wish], progress: Progress) -> S
 
 def add_nodes(client: docker.DockerClient, wanted: list[Wish], progress: Progress) -> None:
     """Add nodes to a lab that is up, without telling the inventory."""
-    _add(client, images.node_image(client, progress), _ensure_network(client), wanted, progress)
+    _add(client, _images(client, wanted, progress), _ensure_network(client), wanted, progress)
 
 
 def remove_node(client: docker.DockerClient, name: str) -> None:
@@ -100,8 +130,8 @@ def remove_node(client: docker.DockerClient, name: str) -> None:
     container = containers(client).get(name)
     if container:
         _remove(container)
-    for volume in client.volumes.list(filters={"name": f"{PREFIX}{name}-opt"}):
-        _remove_volume(client, volume)
+    with suppress(NotFound):
+        _remove_volume(client, client.volumes.get(_volume_name(name)))
 
 
 def _remove_volume(client: docker.DockerClient, volume: Volume) -> None:
@@ -109,7 +139,7 @@ def _remove_volume(client: docker.DockerClient, volume: Volume) -> None:
     try:
         volume.remove(force=True)
     except APIError:
-        image = client.images.list(name="oxlab-node")[0]
+        image = images.node_image(client, images.quiet)
         client.containers.run(
             image,
             ["chattr", "-R", "-f", "-i", "/volume"],
@@ -120,12 +150,19 @@ def _remove_volume(client: docker.DockerClient, volume: Volume) -> None:
         volume.remove(force=True)
 
 
-def _add(client: docker.DockerClient, image: str, network: Network, wanted: list[Wish], progress: Progress) -> None:
+def _images(client: docker.DockerClient, wanted: list[Wish], progress: Progress) -> dict[Suite, str]:
+    """The images that these nodes are made of."""
+    return {suite: images.node_image(client, progress, suite) for suite in {wish.suite for wish in wanted}}
+
+
+def _add(
+    client: docker.DockerClient, made_of: dict[Suite, str], network: Network, wanted: list[Wish], progress: Progress
+) -> None:
     public_key = keys.ssh_public_key()
     there = containers(client)
     missing = [wish for wish in wanted if wish.name not in there]
     with ThreadPoolExecutor(max_workers=8) as pool:
-        made = pool.map(lambda wish: _create(client, image, network, wish, public_key), missing)
+        made = pool.map(lambda wish: _create(client, made_of[wish.suite], network, wish, public_key), missing)
         nodes = [container for name, container in there.items() if name != "repo"] + list(made)
         list(pool.map(lambda container: start(container, progress), nodes))
 
@@ -137,7 +174,8 @@ def refresh(client: docker.DockerClient) -> State:
     repo = found.pop("repo", None)
     found = {name: container for name, container in found.items() if container.labels["oxlab.role"] != "scratch"}
     nodes = {name: node(container) for name, container in sorted(found.items())}
-    current = State(nodes, str(_subnet(network)), _address(repo) if repo else None)
+    database = _database_there(found) or USUAL_DATABASE
+    current = State(nodes, str(_subnet(network)), database, _address(repo) if repo else None)
     state.save(current)
     keys.ensure_passwords()
     keys.ensure_certificate(node.address for node in current.with_role("web"))
@@ -147,7 +185,7 @@ def refresh(client: docker.DockerClient) -> State:
 
 def down(client: docker.DockerClient) -> list[str]:
     """Remove all containers, volumes and networks of the lab, and what the folder `.lab` says about them."""
-    found = client.containers.list(all=True, filters=CONTAINER_FILTER)
+    found = client.containers.list(all=True, filters=FILTER)
     with ThreadPoolExecutor(max_workers=8) as pool:
         list(pool.map(_remove, found))
     removed = [str(container.name) for container in found]
@@ -210,7 +248,7 @@ def _system_status(container: Container) -> str:
 
 def containers(client: docker.DockerClient) -> dict[str, Container]:
     """All containers of the lab by the plain name of their host."""
-    found = client.containers.list(all=True, filters=CONTAINER_FILTER)
+    found = client.containers.list(all=True, filters=FILTER)
     return {container.labels["oxlab.name"]: container for container in found}
 
 
@@ -225,18 +263,28 @@ def _address(container: Container) -> str:
 
 
 def _ensure_network(client: docker.DockerClient) -> Network:
-    try:
-        return client.networks.get(NETWORK)
-    except NotFound:
-        # Docker gives fixed addresses only in a subnet that was asked for. So let it choose a free one first.
-        probe = client.networks.create(f"{NETWORK}-probe", labels=LABELS)
-        probe.reload()
-        subnet = str(_subnet(probe))
-        probe.remove()
-        ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=subnet)])
-        network = client.networks.create(NETWORK, driver="bridge", ipam=ipam, labels=LABELS)
-        network.reload()
-        return network
+    for network in client.networks.list(filters=FILTER):
+        if network.name == NETWORK:
+            return network
+    for _ in range(NETWORK_TRIES - 1):
+        with suppress(APIError):
+            return _create_network(client)
+    return _create_network(client)
+
+
+def _create_network(client: docker.DockerClient) -> Network:
+    """Docker gives fixed addresses only in a subnet that was asked for. So let it choose a free one first.
+
+    Another lab that comes up at the same time may take it in between.
+    """
+    probe = client.networks.create(f"{NETWORK}-probe", labels=LABELS)
+    probe.reload()
+    subnet = str(_subnet(probe))
+    probe.remove()
+    ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=subnet)])
+    network = client.networks.create(NETWORK, driver="bridge", ipam=ipam, labels=LABELS)
+    network.reload()
+    return network
 
 
 def _subnet(network: Network) -> ipaddress.IPv4Network:
@@ -247,12 +295,15 @@ def _subnet(network: Network) -> ipaddress.IPv4Network:
 def _create(client: docker.DockerClient, image: str, network: Network, wish: Wish, public_key: str) -> Container:
     """Make the container of a node. It is not started yet."""
     address = str(_subnet(network)[wish.number])
-    volume = client.volumes.create(f"{PREFIX}{wish.name}-opt", labels=LABELS)
+    labels = _labels(wish.name, wish.role, address)
+    if wish.database:
+        labels["oxlab.database"] = wish.database
+    volume = client.volumes.create(_volume_name(wish.name), labels=LABELS)
     container = client.containers.create(
         image,
         name=PREFIX + wish.name,
         hostname=wish.name,
-        labels=_labels(wish.name, wish.role, address),
+        labels=labels,
         network=NETWORK,
         networking_config={NETWORK: client.api.create_endpoint_config(ipv4_address=address)},
         # systemd needs nearly all rights. SYS_RESOURCE is one that some machines cannot give, and not needed.
@@ -269,6 +320,10 @@ def _create(client: docker.DockerClient, image: str, network: Network, wish: Wis
     )
     _put_authorized_keys(container, public_key)
     return container
+
+
+def _volume_name(node: str) -> str:
+    return f"{PREFIX}{node}-opt"
 
 
 def _labels(name: str, role: str, address: str) -> dict[str, str]:

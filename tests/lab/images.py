@@ -1,4 +1,4 @@
-"""The images of the lab: a plain Debian, and the node built on it."""
+"""The images of the lab: for each suite a plain Debian, and the node built on it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,27 @@ Progress = Callable[[str], None]
 
 LABEL = "oxlab"
 CONTEXT = Path(__file__).parent / "image"
-REGISTRY_IMAGE = "debian:12"
-SUITE = "bookworm"
-BASE = f"oxlab-base:{SUITE}"
 PULL_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A release of Debian that nodes are made of."""
+
+    name: str
+    registry_image: str
+    # What the substitute for the kernel's NFS client needs. Only groupware nodes mount, so one suite has it.
+    nfs_client: str = ""
+
+    @property
+    def base(self) -> str:
+        return f"oxlab-base:{self.name}"
+
+
+BOOKWORM = Suite("bookworm", "debian:12", nfs_client="libfuse2 libnfs13 python3-fusepy")
+TRIXIE = Suite("trixie", "debian:13")
+SID = Suite("sid", "debian:sid")
+SUITES = (BOOKWORM, TRIXIE, SID)
 
 
 class ImageError(Exception):
@@ -32,20 +50,20 @@ def quiet(message: str) -> None:
     """Show no progress."""
 
 
-def base_image(client: docker.DockerClient, progress: Progress) -> str:
+def base_image(client: docker.DockerClient, progress: Progress, suite: Suite = BOOKWORM) -> str:
     """The plain Debian image: pulled, or built from Debian's packages where no registry can be reached."""
-    if not _exists(client, BASE) and not _pull(client, progress):
-        _bootstrap(client, progress)
-    return BASE
+    if not _exists(client, suite.base) and not _pull(client, suite, progress):
+        _bootstrap(client, suite, progress)
+    return suite.base
 
 
-def node_image(client: docker.DockerClient, progress: Progress) -> str:
+def node_image(client: docker.DockerClient, progress: Progress, suite: Suite = BOOKWORM) -> str:
     """The image of the nodes. Its tag follows the files it is made of, so a change of them builds another."""
-    base = base_image(client, progress)
+    base = base_image(client, progress, suite)
     base_id = str(client.images.get(base).id)
-    tag = f"oxlab-node:{_digest(CONTEXT, base_id)}"
+    tag = f"oxlab-node-{suite.name}:{_digest(CONTEXT, base_id, suite.nfs_client)}"
     if not _exists(client, tag):
-        build_image(client, CONTEXT, tag, progress, buildargs={"BASE": base})
+        build_image(client, CONTEXT, tag, progress, buildargs={"BASE": base, "NFS_CLIENT": suite.nfs_client})
         _remove_older(client, tag)
     return tag
 
@@ -79,9 +97,10 @@ def remove_images(client: docker.DockerClient) -> list[str]:
     for image in client.images.list(filters={"label": f"{LABEL}=1"}):
         removed += image.tags
         client.images.remove(str(image.id), force=True)
-    if _exists(client, BASE):
-        removed.append(BASE)
-        client.images.remove(BASE, force=True)
+    for base in (suite.base for suite in SUITES):
+        if _exists(client, base):
+            removed.append(base)
+            client.images.remove(base, force=True)
     return removed
 
 
@@ -108,26 +127,28 @@ def _exists(client: docker.DockerClient, tag: str) -> bool:
     return True
 
 
-def _pull(client: docker.DockerClient, progress: Progress) -> bool:
-    progress(f"pulling {REGISTRY_IMAGE}")
+def _pull(client: docker.DockerClient, suite: Suite, progress: Progress) -> bool:
+    progress(f"pulling {suite.registry_image}")
     try:
-        image = client.images.pull(REGISTRY_IMAGE)
+        image = client.images.pull(suite.registry_image)
     except APIError:
         progress("no registry can be reached: building the base image from Debian's packages")
         return False
-    image.tag(BASE)
+    image.tag(suite.base)
     return True
 
 
-def _bootstrap(client: docker.DockerClient, progress: Progress) -> None:
+def _bootstrap(client: docker.DockerClient, suite: Suite, progress: Progress) -> None:
     if not shutil.which("mmdebstrap"):
         raise ImageError("No registry can be reached and mmdebstrap is not installed: run script/setup first.")
     with tempfile.TemporaryDirectory() as folder:
         tarball = Path(folder) / "base.tar"
-        command = ["mmdebstrap", "--variant=minbase", SUITE, str(tarball)]
+        # A mirror may be older than the week for which it says that unstable is valid.
+        expired = '--aptopt=Acquire::Check-Valid-Until "false"'
+        command = ["mmdebstrap", "--variant=minbase", expired, suite.name, str(tarball)]
         _run(command, progress)
         progress("importing the base image")
-        repository, tag = BASE.split(":")
+        repository, tag = suite.base.split(":")
         client.api.import_image_from_file(str(tarball), repository=repository, tag=tag)
 
 

@@ -14,6 +14,7 @@ import docker
 from docker.models.containers import Container
 
 from tests.lab import engine, images, state
+from tests.lab.images import Suite
 from tests.lab.state import Node
 
 
@@ -118,10 +119,10 @@ def wait_for(node: str | Node, command: str, seconds: float = 30) -> str:
 
 
 @contextmanager
-def scratch_nodes(number: int) -> Iterator[list[Node]]:
+def scratch_nodes(number: int, suite: Suite = images.BOOKWORM) -> Iterator[list[Node]]:
     """Bare nodes beside the lab's own, in no inventory group, that are removed at the end."""
     client = engine.connect()
-    wanted = [engine.scratch(n) for n in range(1, number + 1)]
+    wanted = [engine.scratch(n, suite) for n in range(1, number + 1)]
     try:
         engine.add_nodes(client, wanted, images.quiet)
         yield [engine.node(engine.containers(client)[wish.name]) for wish in wanted]

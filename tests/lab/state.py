@@ -1,14 +1,24 @@
-"""What the running lab is like, as the other parts and the inventories read it: the folder `.lab`."""
+"""What the running lab is like, as the other parts and the inventories read it: the folder `.lab`.
+
+The environment variable OXLAB names another lab than the usual one, which has its own folder, containers and network.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / ".lab"
+USUAL = "oxlab"
+NAME = os.environ.get("OXLAB") or USUAL
+if not re.fullmatch(r"[a-z][a-z0-9-]*", NAME):
+    sys.exit("OXLAB is no name of a lab: it has a letter, then letters, digits and hyphens.")
+TOP = ROOT / ".lab"
+FOLDER = TOP if NAME == USUAL else TOP / NAME
 STATE_FILE = FOLDER / "state.json"
 SSH_KEY = FOLDER / "ssh_key"
 KNOWN_HOSTS = FOLDER / "known_hosts"
@@ -40,7 +50,13 @@ class Node:
 class State:
     nodes: dict[str, Node]
     network: str
+    database: str
     repo_address: str | None = None
+
+    @property
+    def database_server(self) -> str:
+        """The product without its version."""
+        return self.database.partition("-")[0]
 
     def with_role(self, role: str) -> list[Node]:
         return [node for node in self.nodes.values() if node.role == role]
@@ -53,7 +69,7 @@ def load() -> State:
     except FileNotFoundError:
         raise LabDown("The lab is not up: run `python -m tests.lab up` first.") from None
     nodes = {name: Node(**node) for name, node in document["nodes"].items()}
-    return State(nodes, document["network"], document["repo_address"])
+    return State(**{**document, "nodes": nodes})
 
 
 def save(state: State) -> None:
@@ -61,8 +77,9 @@ def save(state: State) -> None:
 
 
 def make_folder() -> None:
-    FOLDER.mkdir(mode=0o700, exist_ok=True)
-    FOLDER.chmod(0o700)
+    for folder in (TOP, FOLDER):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        folder.chmod(0o700)
 
 
 def write_private(path: Path, text: str) -> None:

@@ -9,3 +9,5 @@ web_name = state.WEB_NAME
 web_certificate = str(state.TLS_CERTIFICATE)
 web_certificate_key = str(state.TLS_KEY)
 server_memory = 128
+if state.load().database_server != "mariadb":
+    database_server = state.load().database_server
