@@ -17,8 +17,8 @@ ox_repository_url = "https://repository.example.com/OX6/6.10/"
 ox_repository_key = "files/open-xchange.asc"
 
 # --- Master/Slave database setup -------------------------------------------------------------------------
-# "mariadb" or "mysql", the same on all database hosts. Debian has packages of MariaDB only; for MySQL, a repository that
-# has `mysql-server` has to be set up on the hosts before.
+# "mariadb" or "mysql", the same on all database hosts. Debian has packages of MariaDB only; for MySQL, a repository
+# that has `mysql-server` has to be set up on the hosts before.
 database_server = "mariadb"
 mysql_port = 3306
 # More settings for the server's configuration file, such as {"innodb_buffer_pool_size": "4G"}. Can also be

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 class DatabaseServer:
     """A database server as Debian's packages bring it.
 
+    `driver_packages` is what our programs log in with, on database hosts and groupware nodes.
     `configuration` is ours, read after the package's own files. `fence` is read after it; it is there while the master
     is switched: a server that starts then is read-only. `check` refuses a wrong configuration.
     """
 
     packages: tuple[str, ...]
+    driver_packages: tuple[str, ...]
     unit: str
     client: str
     configuration: str
@@ -25,7 +27,8 @@ class DatabaseServer:
 
 DATABASE_SERVERS = {
     "mariadb": DatabaseServer(
-        packages=("mariadb-server", "python3-pymysql", "mariadb-backup", "socat"),
+        packages=("mariadb-server", "mariadb-backup", "socat"),
+        driver_packages=("python3-pymysql",),
         unit="mariadb",
         client="mariadb",
         configuration="/etc/mysql/mariadb.conf.d/90-ox-deploy.cnf",
@@ -34,8 +37,9 @@ DATABASE_SERVERS = {
         reload_tls="FLUSH NO_WRITE_TO_BINLOG SSL",
     ),
     "mysql": DatabaseServer(
-        # The driver needs the last one to log in over the network with `caching_sha2_password`.
-        packages=("mysql-server", "python3-pymysql", "python3-cryptography"),
+        packages=("mysql-server",),
+        # The second one to log in over the network with `caching_sha2_password`.
+        driver_packages=("python3-pymysql", "python3-cryptography"),
         unit="mysql",
         client="mysql",
         # The package's own file is `mysqld.cnf`.

@@ -66,8 +66,7 @@ REMEDIES = {
     f"seed it (`{OVERWRITE}`)",
     Situation.HALF_SEEDED: f"wait for the end of its seeding, or seed it again (`{SEED}`)",
     Situation.UNKNOWN: "look at `{show}` there",
-    Situation.OTHER_MASTER: "correct `db_master`, or run `{forget}` there and seed it "
-    f"(`{OVERWRITE}`)",
+    Situation.OTHER_MASTER: f"correct `db_master`, or run `{{forget}}` there and seed it (`{OVERWRITE}`)",
     Situation.SAME_SERVER_ID: "give the host a `server_id` of its own and deploy it",
     Situation.SAME_SERVER_UUID: "remove `auto.cnf` from its data directory, restart its server and deploy",
     Situation.SAME_SERVER_ID_AS_SLAVE: "give each a `server_id` of its own in the inventory, restart their servers and "

@@ -90,12 +90,12 @@ def packages_of(cluster: Cluster, node: Node) -> list[str]:
     """Return all packages of a host, so that one installation brings them."""
     packages = ["python3"]
     if node in cluster.databases:
-        packages += cluster.database_server.packages
+        packages += [*cluster.database_server.packages, *cluster.database_server.driver_packages]
         packages += ["openssl"] if cluster.makes_certificates else []
     if node == cluster.filestore:
         packages += NFS_SERVER_PACKAGES[cluster.settings.nfs_server]
     if "groupware" in node.groups:
-        packages += ["nfs-common", "python3-pymysql", *cluster.product.groupware_packages]
+        packages += ["nfs-common", *cluster.database_server.driver_packages, *cluster.product.groupware_packages]
     if "web" in node.groups:
         packages += ["apache2", *cluster.product.gui_packages]
     return list(dict.fromkeys(packages))

@@ -37,6 +37,8 @@ def connect(server, database=None, password=None):
         connect_timeout=10,
         read_timeout=60,
         cursorclass=pymysql.cursors.DictCursor,
+        # Encrypted where the server can do it, whoever it is.
+        ssl={"check_hostname": False},
     )
 
 

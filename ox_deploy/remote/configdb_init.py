@@ -18,7 +18,9 @@ def stored_hash(password):
 def set_password(server, current, new):
     """Change the password of the account that we are logged in with."""
     with connect(server, password=current) as session, session.cursor() as cursor:
-        cursor.execute("SET PASSWORD = %s", [stored_hash(new)])
+        # MySQL takes the password itself only, and writes another statement to its logs.
+        is_mariadb = "MariaDB" in session.get_server_info()
+        cursor.execute("SET PASSWORD = %s", [stored_hash(new) if is_mariadb else new])
 
 
 def restore_password(server):

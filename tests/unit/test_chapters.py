@@ -51,7 +51,7 @@ def packages(cluster: Cluster) -> dict[str, list[str]]:
 
 def test_each_host_gets_its_packages_in_one_list(guide: Guide) -> None:
     found = packages(guide.build())
-    database_packages = ["python3", "mariadb-server", "python3-pymysql", "mariadb-backup", "socat"]
+    database_packages = ["python3", "mariadb-server", "mariadb-backup", "socat", "python3-pymysql"]
     product = PRODUCTS["ox6"]
     assert found["dbslave"] == database_packages
     assert found["dbmaster"] == [*database_packages, "nfs-kernel-server", "nfs-common"]

@@ -18,6 +18,7 @@ from ox_deploy.secrets import Secret
 from ox_deploy.slaves import REMEDIES, Situation, Source, not_ready, recognise
 from ox_deploy.switching import Server
 from tests.unit.fakes import FakeHost, Outcome, both_phases, run, stop_sentence
+from tests.unit.programs import MARIADB, MYSQL
 
 PASSWORD = "Zc4qLw8mPn2rTx6v"
 HASH = "*" + hashlib.sha1(hashlib.sha1(PASSWORD.encode()).digest()).hexdigest().upper()  # noqa: S324
@@ -47,7 +48,7 @@ def account(*grants: Grant, password: str = HASH, host: str = "192.0.2.11") -> A
 
 
 def server(*accounts: Account, **other: Any) -> MysqlStatus:
-    return MysqlStatus(state=ServerState.RUNNING, accounts=list(accounts), **other)
+    return MysqlStatus(state=ServerState.RUNNING, accounts=list(accounts), **{"version": MARIADB} | other)
 
 
 def made(status: MysqlStatus, **options: Any) -> Outcome:
@@ -220,7 +221,7 @@ def test_stale_account_is_dropped_on_request() -> None:
 NOT_READY = {
     ServerState.NOT_INSTALLED: "not installed; run the whole deploy, or this part with the database hosts included.",
     ServerState.NO_DRIVER: "no driver; install python3-pymysql there or run the whole deploy.",
-    ServerState.NOT_RUNNING: "not running; start it and look at its log (`journalctl -u mariadb`).",
+    ServerState.NOT_RUNNING: "not running; start it and look at its log (`journalctl -u mariadb` or `-u mysql`).",
     ServerState.NO_RIGHTS: "no rights; let root log in over the socket, or set `mysql_option_file` to a root-only "
     "option file.",
 }
@@ -257,6 +258,7 @@ PURGED = BinaryLog(
 ADDRESS = "192.0.2.22"
 # What was written on the slave itself.
 OWN = "0-1-7,0-2-8"
+UUID = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
 
 
 def master(**other: Any) -> MysqlStatus:
@@ -347,6 +349,11 @@ SITUATIONS: dict[str, tuple[MysqlStatus, MysqlStatus, Situation]] = {
     ),
     "other-port": (slave(replica(port=3307)), master(), Situation.OTHER_MASTER),
     "same-server-id": (slave(variables={"server_id": "1"}), master(), Situation.SAME_SERVER_ID),
+    "same-server-uuid": (
+        slave(version=MYSQL, variables={"server_id": "2", "server_uuid": UUID}),
+        master(version=MYSQL, variables={"server_id": "1", "server_uuid": UUID}),
+        Situation.SAME_SERVER_UUID,
+    ),
     "no-binary-log": (slave(), master(binary_log=None), Situation.NO_BINARY_LOG),
     "purged": (
         slave(replica(io_running="No", read_file="mysql-bin.000001", using_gtid=False)),
@@ -442,7 +449,7 @@ LOGIN = {"user": "replication", "password": PASSWORD}
 
 def start(**position: Any) -> dict[str, Any]:
     there = {"host": "192.0.2.21", "port": 3306, "ca": "", "semi_synchronous": False}
-    return LOGIN | there | {"use_gtid": "slave_pos"} | position
+    return LOGIN | there | {"by_gtid": True} | position
 
 
 def test_slave_that_replicates_by_now_is_not_started_on_what_it_was_before() -> None:
@@ -468,18 +475,18 @@ def test_healthy_replica_is_left_alone() -> None:
 
 
 STARTS: dict[str, tuple[MysqlStatus, MysqlStatus, dict[str, Any] | None]] = {
-    "fresh-at-the-beginning-of-the-log": (slave(), master(), start(gtid_slave_pos="")),
+    "fresh-at-the-beginning-of-the-log": (slave(), master(), start(gtid="")),
     "fresh-pair-at-the-position-of-now": (
         slave(),
         master(binary_log=PURGED, databases=[]),
-        start(gtid_slave_pos="0-1-345"),
+        start(gtid="0-1-345"),
     ),
     "stopped-as-it-was": (slave(replica(io_running="No")), master(), None),
     "other-password-at-its-own-position": (slave(replica(user="repl")), master(), LOGIN),
     "former-master-where-it-ended": (
         slave(databases=["configdb"], gtid_state="0-2-300", gtid=Gtid(slave="0-1-2", binlog="0-2-300")),
         master(gtid_state="0-2-300,0-1-345"),
-        start(gtid_slave_pos="0-2-300"),
+        start(gtid="0-2-300"),
     ),
     "slave-of-the-former-master-as-it-was": (slave(replica(host="192.0.2.23")), master(), start()),
 }
@@ -491,7 +498,7 @@ def test_replication_starts_where_nothing_is_lost(
 ) -> None:
     job = replicate(found, source, siblings=SIBLINGS)
     assert job["source"] == wanted
-    by_gtid = wanted is not None and "use_gtid" in wanted
+    by_gtid = wanted is not None and "by_gtid" in wanted
     assert job["target"] == {"file": "mysql-bin.000003", "position": 342, "gtid": "0-1-345" if by_gtid else ""}
     assert job["databases"] == source.databases
     assert job["option_file"] is None
@@ -506,21 +513,21 @@ def test_replication_starts_where_nothing_is_lost(
 )
 def test_by_position_a_fresh_slave_gets_file_and_position(source: MysqlStatus, wanted: dict[str, Any]) -> None:
     job = replicate(slave(), source, by_gtid=False)
-    assert job["source"] == start(use_gtid="no", **wanted)
+    assert job["source"] == start(by_gtid=False, **wanted)
     assert job["target"]["gtid"] == ""
 
 
-@pytest.mark.parametrize(("by_gtid", "mode"), [(True, "slave_pos"), (False, "no")])
-def test_healthy_replica_is_moved_between_position_and_gtid(by_gtid: bool, mode: str) -> None:
+@pytest.mark.parametrize("by_gtid", [True, False])
+def test_healthy_replica_is_moved_between_position_and_gtid(by_gtid: bool) -> None:
     job = replicate(slave(replica(using_gtid=not by_gtid)), master(), by_gtid=by_gtid)
-    assert job["source"] == {"use_gtid": mode}
+    assert job["source"] == {"by_gtid": by_gtid}
     moved = pair(slave(replica(using_gtid=by_gtid)), master())
     both_phases(mysql.replica, moved, **ARGUMENTS, by_gtid=by_gtid).assert_noop()
 
 
 CA = "/etc/mysql/ssl/replication-ca.pem"
 ENCRYPTED = replace(SOURCE, ca=CA)
-WITH_TLS = {"server_id": "1", "have_ssl": "YES"}
+WITH_TLS = {"server_id": "1", "ssl_cert": "/etc/mysql/ssl/replication.pem"}
 
 
 def connected(found: MysqlStatus, source: MysqlStatus, wanted: Source = ENCRYPTED) -> Any:
@@ -548,7 +555,7 @@ def test_encryption_that_somebody_else_set_up_is_not_taken_away() -> None:
 
 
 def test_replica_reads_on_in_clear_until_its_master_can_do_better() -> None:
-    without = master(variables={"server_id": "1", "have_ssl": "DISABLED"})
+    without = master(variables={"server_id": "1", "ssl_cert": ""})
     arguments = ARGUMENTS | {"source": ENCRYPTED}
     both_phases(mysql.replica, pair(slave(replica()), without), **arguments).assert_noop()
     assert connected(slave(replica(io_running="No")), without) is None
@@ -556,11 +563,11 @@ def test_replica_reads_on_in_clear_until_its_master_can_do_better() -> None:
 
 def test_replica_is_moved_in_two_ways_at_once() -> None:
     found = slave(replica(using_gtid=False))
-    assert connected(found, master(variables=WITH_TLS)) == {"use_gtid": "slave_pos", "ca": CA}
+    assert connected(found, master(variables=WITH_TLS)) == {"by_gtid": True, "ca": CA}
 
 
 def test_new_replica_and_one_with_another_password_read_encrypted() -> None:
-    assert connected(slave(), master()) == start(gtid_slave_pos="", ca=CA)
+    assert connected(slave(), master()) == start(gtid="", ca=CA)
     assert connected(slave(replica(user="repl")), master(variables=WITH_TLS)) == LOGIN | {"ca": CA}
 
 
@@ -601,7 +608,14 @@ NOBODY_YET = WantedAccount("replication", "192.0.2.21", Secret(PASSWORD), frozen
 
 def encrypted_logins(reader: object, *stored: str) -> tuple[FakeHost, Outcome]:
     accounts = [
-        Account(user="replication", host=each.host, plugin="", password=fingerprint(HASH), grants=[], tls=tls)
+        Account(
+            user="replication",
+            host=each.host,
+            plugin="mysql_native_password",
+            password=fingerprint(HASH),
+            grants=[],
+            tls=tls,
+        )
         for each, tls in zip([READER, NOBODY_YET], stored, strict=True)
     ]
     slave_host = FakeHost({Mysql: reader}, name="@dbslave")
@@ -662,7 +676,7 @@ def test_replica_that_is_not_healthy_is_not_moved() -> None:
 def test_by_position_a_former_master_is_moved_back_after_it_followed() -> None:
     found, source, _ = STARTS["former-master-where-it-ended"]
     jobs = run(mysql.replica, pair(found, source), **ARGUMENTS, by_gtid=False).jobs
-    assert [job["source"] for _, job in jobs] == [start(gtid_slave_pos="0-2-300"), {"use_gtid": "no"}]
+    assert [job["source"] for _, job in jobs] == [start(gtid="0-2-300"), {"by_gtid": False}]
 
 
 SEED = "pyinfra -y inventory.py ox_deploy.deploys.seed.seed --data seed_slave=dbslave"
@@ -682,8 +696,8 @@ STOPS: dict[str, str] = {
     "purged": f"dbslave lacks what its master's binary log no longer holds; nothing was changed: seed it "
     f"(`{OVERWRITE}`).",
     "errant-and-stopped": "dbslave has transactions that its master does not have (up to 0-2-8); nothing was changed: "
-    "look at them with `mariadb-binlog` there; undo or repeat them on the master and run `RESET MASTER` there, or seed "
-    f"it (`{OVERWRITE}`).",
+    "look at them with `mariadb-binlog` there; undo or repeat them on the master and run `RESET MASTER` on dbslave, or "
+    f"seed it (`{OVERWRITE}`).",
     "half-seeded": "dbslave is half seeded; nothing was changed: wait for the end of its seeding, or seed it again "
     f"(`{SEED}`).",
     "half-seeded-and-down": "dbslave is half seeded; nothing was changed: wait for the end of its seeding, or seed it "
@@ -696,6 +710,8 @@ STOPS: dict[str, str] = {
     f"`STOP SLAVE; RESET SLAVE ALL` there and seed it (`{OVERWRITE}`).",
     "same-server-id": "dbslave has the server id of its master; nothing was changed: give the host a `server_id` of "
     "its own and deploy it.",
+    "same-server-uuid": "dbslave has the server_uuid of its master; nothing was changed: remove `auto.cnf` from its "
+    "data directory, restart its server and deploy.",
     "no-binary-log": "dbslave has a master that writes no binary log; nothing was changed: deploy the master first.",
 }
 

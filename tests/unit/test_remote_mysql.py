@@ -315,7 +315,7 @@ def test_last_transactions_before_the_log_are_told(program: Any, tmp_path: Path)
 
 
 def test_replica_without_its_file_has_no_known_password(program: Any, tmp_path: Path) -> None:
-    assert program.stored_password(str(tmp_path)) is None
+    assert program.stored_password(Session(), str(tmp_path)) is None
 
 
 @pytest.mark.parametrize(
@@ -450,7 +450,7 @@ def test_fresh_replica_is_pointed_at_its_master_and_waited_for() -> None:
         ),
         ("START SLAVE", None),
     ]
-    assert ("SELECT MASTER_POS_WAIT(%s, %s, 1) AS waited", ["mysql-bin.000002", 342]) in session.done
+    assert ("SELECT MASTER_POS_WAIT(%s, %s, %s) AS waited", ["mysql-bin.000002", 342, 1]) in session.done
 
 
 def test_other_password_does_not_move_the_position() -> None:
@@ -462,34 +462,34 @@ def test_other_password_does_not_move_the_position() -> None:
     )
 
 
-BY_GTID = {key: value for key, value in SOURCE.items() if key not in ("file", "position")} | {"use_gtid": "slave_pos"}
+BY_GTID = {key: value for key, value in SOURCE.items() if key not in ("file", "position")} | {"by_gtid": True}
 GTID_TARGET = {"file": "mysql-bin.000002", "position": 342, "gtid": "0-1-345"}
 
 
 @pytest.mark.parametrize("begin", ["", "0-1-345"])
 def test_by_gtid_a_server_begins_where_it_is_told_to(begin: str) -> None:
     session = replica()
-    replicate(session, BY_GTID | {"gtid_slave_pos": begin}, target=GTID_TARGET)
+    replicate(session, BY_GTID | {"gtid": begin}, target=GTID_TARGET)
     assert session.done[2:5] == [
         ("SET GLOBAL gtid_slave_pos = %s", [begin]),
         (
             "CHANGE MASTER TO MASTER_USER=%s, MASTER_PASSWORD=%s, MASTER_HOST=%s, MASTER_PORT=%s, "
-            "MASTER_USE_GTID=slave_pos",
+            "MASTER_USE_GTID = slave_pos",
             ["replication", PASSWORD, "192.0.2.21", 3306],
         ),
         ("START SLAVE", None),
     ]
-    assert ("SELECT MASTER_GTID_WAIT(%s, 1) AS waited", ["0-1-345"]) in session.done
+    assert ("SELECT MASTER_GTID_WAIT(%s, %s) AS waited", ["0-1-345", 1]) in session.done
 
 
-@pytest.mark.parametrize("mode", ["slave_pos", "no"])
-def test_running_replica_is_moved_between_gtid_and_position_and_nothing_else(mode: str) -> None:
+@pytest.mark.parametrize(("by_gtid", "mode"), [(True, "slave_pos"), (False, "no")])
+def test_running_replica_is_moved_between_gtid_and_position_and_nothing_else(by_gtid: bool, mode: str) -> None:
     session = replica()
-    replicate(session, {"use_gtid": mode})
+    replicate(session, {"by_gtid": by_gtid})
     assert session.statements[:4] == [
         "STOP SLAVE",
         "SET GLOBAL read_only = 1",
-        f"CHANGE MASTER TO MASTER_USE_GTID={mode}",
+        f"CHANGE MASTER TO MASTER_USE_GTID = {mode}",
         "START SLAVE",
     ]
 
@@ -527,14 +527,14 @@ def test_replica_acknowledges_from_its_next_start_on() -> None:
     semi_synchronous = "SET GLOBAL rpl_semi_sync_slave_enabled = 1"
     assert begun == ["STOP SLAVE", "SET GLOBAL read_only = 1", semi_synchronous, "START SLAVE"]
     session = replica()
-    replicate(session, {"use_gtid": "no", "semi_synchronous": False})
+    replicate(session, {"by_gtid": False, "semi_synchronous": False})
     assert semi_synchronous not in session.statements
 
 
 @pytest.mark.parametrize(("listed", "found"), [([{"Value": "ON"}], True), ([{"Value": "OFF"}], False), ([], False)])
 def test_acknowledgement_is_told(program: Any, tmp_path: Path, listed: list[dict[str, str]], found: bool) -> None:
     make_files(tmp_path)
-    more = {"SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_slave_status'": listed}
+    more = {"SHOW GLOBAL STATUS LIKE %s": lambda values: listed if values == ["Rpl_semi_sync_slave_status"] else []}
     _, status = asked(program, Session(answers(tmp_path) | more), [])
     assert status.replica is not None
     assert status.replica.semi_synchronous is found

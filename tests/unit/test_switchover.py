@@ -203,7 +203,6 @@ REFUSALS: dict[str, tuple[Server, dict[str, Any], str]] = {
         "dbmaster replicates from 192.0.2.23, so it is not the master; correct `db_master`",
     ),
     "master-without-log": (MASTER, {"dbmaster": master(binary_log=None)}, "dbmaster writes no binary log; deploy it"),
-    "mysql": (MASTER, {"dbmaster": master(version="8.4.1")}, "dbmaster runs 8.4.1; only MariaDB can be switched"),
     "no-slave": (THIRD, {"dbslave2": slave(replicates=None)}, "dbslave2 does not replicate; deploy it"),
     "other-master": (
         THIRD,
@@ -234,8 +233,8 @@ REFUSALS: dict[str, tuple[Server, dict[str, Any], str]] = {
     "errant": (
         SLAVE,
         {"dbslave": slave(gtid_state="0-1-345,0-2-346")},
-        "dbslave has transactions that dbmaster lacks (up to 0-2-346); look at them with `mariadb-binlog`, repeat what "
-        "is needed, then seed it from the master",
+        "dbslave has transactions that dbmaster lacks (up to 0-2-346); look at them with `mariadb-binlog` (MySQL: "
+        "`mysqlbinlog`), repeat what is needed, then seed it from the master",
     ),
     "no-log-of-what-it-replicates": (
         SLAVE,

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 from jinja2 import UndefinedError
 
+from ox_deploy.database_servers import DATABASE_SERVERS
 from ox_deploy.deploys.web import PATHS
 from ox_deploy.templates import render
 
@@ -57,7 +58,8 @@ SITE = {
 }
 ROUTE = {"network": "224.0.0.0/8", "address": "192.0.2.11"}
 SOURCES = {"url": "https://repository.example.com/OX6/6.10/", "key_path": "/etc/apt/keyrings/open-xchange.asc"}
-MYSQL = "/etc/mysql/mariadb.conf.d/90-ox-deploy.cnf"
+MYSQL = DATABASE_SERVERS["mariadb"].configuration
+MYSQL_9 = DATABASE_SERVERS["mysql"].configuration
 
 CASES = [
     Case("mysql-master.cnf", MYSQL, MASTER),
@@ -65,6 +67,17 @@ CASES = [
     Case("mysql-encrypted.cnf", MYSQL, MASTER | {"certificate": "/etc/mysql/ssl/replication.pem"}),
     Case("mysql-semi-synchronous-master.cnf", MYSQL, MASTER | {"semi_synchronous": True}),
     Case("mysql-semi-synchronous-slave.cnf", MYSQL, SLAVE | {"semi_synchronous": True}),
+    Case("mysql-9-master.cnf", MYSQL_9, MASTER | {"semi_synchronous": True}),
+    Case(
+        "mysql-9-slave.cnf",
+        MYSQL_9,
+        SLAVE
+        | {
+            "certificate": "/etc/mysql/ssl/replication.pem",
+            "semi_synchronous": True,
+            "settings": {"innodb_buffer_pool_size": "4G"},
+        },
+    ),
     Case("kernel.exports", "/etc/exports.d/ox-deploy.exports", KERNEL_EXPORT),
     Case("ganesha.conf", "/etc/ganesha/ox-deploy.conf", EXPORT),
     Case("apache-site.conf", "/etc/apache2/sites-available/00-open-xchange.conf", SITE),

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from ox_deploy.certificate import RENEW_DAYS, check_issued, check_pair, fits, for_address
+from ox_deploy.database_servers import DATABASE_SERVERS
 from ox_deploy.errors import InputError
 from ox_deploy.facts.service import Service, ServiceStatus
 from ox_deploy.facts.tls import Tls, TlsStatus
@@ -143,6 +144,7 @@ def test_given_pair_is_named_as_it_is_set(pairs: tuple[Pair, Pair]) -> None:
 
 # --- operations ------------------------------------------------------------------------------------------
 
+MARIADB = DATABASE_SERVERS["mariadb"]
 FILES = tls.Files(pair="/etc/mysql/ssl/replication.pem", trusted="/etc/mysql/ssl/replication-ca.pem")
 ARGUMENTS = {"pair": FILES.pair, "trusted": FILES.trusted, "owner": "mysql"}
 RIGHT = TlsStatus(certificate=OWN, public_key=public(KEY), private=True)
@@ -188,7 +190,7 @@ def trusting(other: object, known: str = "", stored: str | None = None, pending:
 
 
 def trusted(host: FakeHost, **options: Any) -> Outcome:
-    return both_phases(tls.trust, host, files=FILES, servers=SERVERS, **options)
+    return both_phases(tls.trust, host, files=FILES, servers=SERVERS, server=MARIADB, **options)
 
 
 OF_DBSLAVE = TlsStatus(certificate=OF_OTHER)
@@ -209,7 +211,7 @@ def test_server_that_trusts_all_is_left_alone_whatever_their_roles_are() -> None
     host = trusting(OF_DBSLAVE, stored=OWN + OF_OTHER)
     trusted(host).assert_noop()
     turned = dict(reversed(SERVERS.items()))
-    both_phases(tls.trust, host, files=FILES, servers=turned).assert_noop()
+    both_phases(tls.trust, host, files=FILES, servers=turned, server=MARIADB).assert_noop()
     assert host.peers["dbslave"].asked[-1] == (Tls, ARGUMENTS)
 
 
@@ -229,7 +231,7 @@ def test_server_that_tells_no_certificate_is_known_from_before(answer: object) -
 def test_bare_server_has_something_to_do() -> None:
     host = trusting(TlsStatus())
     host.facts[Tls] = TlsStatus()
-    assert run(tls.trust, host, executing=False, files=FILES, servers=SERVERS).commands
+    assert run(tls.trust, host, executing=False, files=FILES, servers=SERVERS, server=MARIADB).commands
 
 
 # --- programs --------------------------------------------------------------------------------------------

@@ -46,6 +46,7 @@ from ox_deploy.operations.verify.checks import Record, Verdict, problem, records
 from ox_deploy.remote import secret_question
 from ox_deploy.secrets import Secret
 from tests.unit.fakes import FakeHost, in_phase, program_of, run, stdin_of, stop_sentence
+from tests.unit.programs import MARIADB
 from tests.unit.verifying import VerifyHost, finding, note, states, verdict
 
 PASSWORD = "Zc4qLw8mPn2rTx6v"
@@ -120,7 +121,7 @@ def replica(**other: Any) -> Replica:
 
 
 def server(**values: Any) -> FakeHost:
-    return FakeHost({Mysql: MysqlStatus(state=ServerState.RUNNING, **values)}, name="dbslave")
+    return FakeHost({Mysql: MysqlStatus(state=ServerState.RUNNING, **{"version": MARIADB} | values)}, name="dbslave")
 
 
 def replicates(host: FakeHost, master: str | None = MASTER, slaves: int = 1) -> list[str]:

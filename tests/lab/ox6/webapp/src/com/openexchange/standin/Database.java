@@ -69,6 +69,8 @@ record Database(int readId, Endpoint read, int writeId, Endpoint write) {
         properties.setProperty("password", endpoint.password());
         properties.setProperty("connectTimeout", "3000");
         properties.setProperty("socketTimeout", "15000");
+        // For MySQL 8 and later, which the vendor's driver of 2010 does not know.
+        properties.setProperty("allowPublicKeyRetrieval", "true");
         return DriverManager.getConnection("jdbc:mariadb://" + endpoint.server() + "/" + endpoint.schema(), properties);
     }
 
