@@ -6,9 +6,10 @@ import time
 
 import pytest
 
+from tests.integration.database import kind, replica, shell, sql, uses_gtid
 from tests.integration.deployment import SSH_INVENTORY, Run, command, deploy, deploy_fails, make_bare_lab, pyinfra
 from tests.integration.switching import ENVIRONMENT, SWITCHED, switch
-from tests.integration.test_switchover import LONGEST_GAP, NAMES, assert_roles, sql
+from tests.integration.test_switchover import LONGEST_GAP, NAMES, assert_roles
 from tests.integration.writing import rows, wait_until_equal, writing
 from tests.lab.nodes import exec_in, run, wait_for
 
@@ -19,6 +20,7 @@ SEMI_SYNCHRONOUS = ("--data", "semi_synchronous=true")
 SERVERS = ("dbmaster", "dbslave")
 PAIR, TRUSTED = "/etc/mysql/ssl/replication.pem", "/etc/mysql/ssl/replication-ca.pem"
 REFUSED = "2026"
+CLIENTS = "SHOW STATUS LIKE 'Rpl_semi_sync_master_clients'"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -26,12 +28,6 @@ def bare_lab_afterwards(cluster: Run) -> object:
     """The other tests find the lab without all this."""
     yield
     make_bare_lab()
-
-
-def replica(slave: str = "dbslave") -> dict[str, str]:
-    """Return what SHOW SLAVE STATUS says."""
-    lines = run(slave, ["mariadb", "-e", "SHOW SLAVE STATUS\\G"]).splitlines()
-    return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
 def requirements(server: str) -> set[str]:
@@ -46,7 +42,7 @@ def assert_encrypted(encrypted: bool, master: str = "dbmaster", slave: str = "db
     yes = "Yes" if encrypted else "No"
     assert (status["Master_SSL_Allowed"], status["Master_SSL_Verify_Server_Cert"]) == (yes, yes)
     assert status["Master_SSL_CA_File"] == (TRUSTED if encrypted else "")
-    assert status["Using_Gtid"] == "Slave_Pos"
+    assert uses_gtid(slave)
     assert requirements(master) == requirements(slave) == ({"ANY"} if encrypted else {""})
     assert way_of_login(master, slave).endswith("SSL/TLS" if encrypted else "TCP/IP")
 
@@ -57,8 +53,11 @@ def way_of_login(master: str, slave: str) -> str:
     sql(master, "SET GLOBAL log_output = 'TABLE'; SET GLOBAL general_log = 1")
     try:
         sql(slave, "STOP SLAVE IO_THREAD; START SLAVE IO_THREAD")
-        seen = "SELECT argument FROM mysql.general_log WHERE command_type = 'Connect' AND argument LIKE 'replication@%'"
-        wait_for(master, f'[ -n "$(mariadb -N -e "{seen}")" ]', 20)
+        seen = (
+            "SELECT CONVERT(argument USING utf8mb4) FROM mysql.general_log"
+            " WHERE command_type = 'Connect' AND argument LIKE 'replication@%'"
+        )
+        wait_for(master, f'[ -n "$({shell(seen)})" ]', 20)
         return sql(master, seen).splitlines()[-1]
     finally:
         sql(master, "SET GLOBAL general_log = 0; SET GLOBAL log_output = 'FILE'")
@@ -106,7 +105,7 @@ def test_master_that_nobody_can_trust_is_named_in_the_servers_words() -> None:
     """Its certificate is for another address; only a deploy of the master itself can change that."""
     make = "openssl req -x509 -newkey rsa:2048 -nodes -days 3000 -subj /CN=x -addext subjectAltName=IP:192.0.2.99"
     run("dbmaster", f"cp -p {PAIR} /root/pair; {make} -keyout /root/key -out /root/certificate 2> /dev/null")
-    run("dbmaster", f"cat /root/certificate /root/key > {PAIR}; mariadb -e 'FLUSH NO_WRITE_TO_BINLOG SSL'")
+    run("dbmaster", f"cat /root/certificate /root/key > {PAIR}; {shell('FLUSH NO_WRITE_TO_BINLOG SSL')}")
     assert connect_again()["Last_IO_Errno"] == REFUSED
     said = deploy_fails(*TLS, "--limit", "db_slave")
     assert "the replica cannot read from its master" in said
@@ -130,7 +129,7 @@ def test_hosts_can_be_encrypted_one_after_the_other(first: str) -> None:
     deploy(*TLS, "--limit", first)
     wait_for(
         "dbslave",
-        "mariadb -e 'STOP SLAVE; START SLAVE'; sleep 1; mariadb -e 'SHOW SLAVE STATUS\\G' | grep 'IO_Running: Yes'",
+        f"{shell('STOP SLAVE; START SLAVE')}; sleep 1; {shell('SHOW SLAVE STATUS')} -E | grep 'IO_Running: Yes'",
         30,
     )
     assert replica()["Master_SSL_Allowed"] == "No"
@@ -177,14 +176,14 @@ def test_slave_that_no_longer_acknowledges_is_made_to() -> None:
 
 
 def test_nobody_waits_for_a_slave_that_is_down() -> None:
-    run("dbslave", "systemctl stop mariadb")
+    run("dbslave", f"systemctl stop {kind().unit}")
     try:
         begun = time.monotonic()
         sql("dbmaster", "CREATE DATABASE alone; DROP DATABASE alone")
         assert time.monotonic() - begun < LONGEST_GAP
     finally:
-        run("dbslave", "systemctl start mariadb")
-    wait_for("dbmaster", "mariadb -e \"SHOW STATUS LIKE 'Rpl_semi_sync_master_clients'\" | grep 1", 70)
+        run("dbslave", f"systemctl start {kind().unit}")
+    wait_for("dbmaster", f"{shell(CLIENTS)} | grep 1", 70)
 
 
 def test_pair_is_as_before_when_nobody_has_to_acknowledge() -> None:
@@ -197,7 +196,7 @@ def test_pair_is_as_before_when_nobody_has_to_acknowledge() -> None:
 def test_master_is_switched_there_and_back_with_both() -> None:
     both = (*TLS, *SEMI_SYNCHRONOUS)
     deploy(*both, inventory=SSH_INVENTORY)
-    pids = {server: run(server, "systemctl show -P MainPID mariadb") for server in SERVERS}
+    pids = {server: run(server, f"systemctl show -P MainPID {kind().unit}") for server in SERVERS}
     for master, slave, before, after in (
         ("dbslave", "dbmaster", SSH_INVENTORY, SWITCHED),
         ("dbmaster", "dbslave", SWITCHED, SSH_INVENTORY),
@@ -215,4 +214,4 @@ def test_master_is_switched_there_and_back_with_both() -> None:
         again = pyinfra(command("--json", *both, inventory=after), env=ENVIRONMENT)
         assert again.code == 0, again.output
         assert all(NAMES in change for change in again.changed())
-    assert {server: run(server, "systemctl show -P MainPID mariadb") for server in SERVERS} == pids
+    assert {server: run(server, f"systemctl show -P MainPID {kind().unit}") for server in SERVERS} == pids

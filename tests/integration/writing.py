@@ -10,8 +10,8 @@ from typing import Any
 
 import pymysql
 
+from tests.integration.database import has, position, sql
 from tests.lab import nodes
-from tests.lab.nodes import run
 
 DATABASE = "lab_writer"
 PASSWORD = "lab-writer-1"
@@ -27,7 +27,7 @@ def prepare(master: str) -> None:
         f" CREATE USER IF NOT EXISTS {DATABASE}@'%' IDENTIFIED BY '{PASSWORD}';"
         f" GRANT INSERT, SELECT ON {DATABASE}.* TO {DATABASE}@'%'"
     )
-    run(master, ["mariadb", "-e", statements])
+    sql(master, statements)
 
 
 def connect(node: str) -> Any:
@@ -45,7 +45,7 @@ def connect(node: str) -> Any:
 
 def rows(node: str) -> set[int]:
     """Return the numbers that a server has."""
-    return {int(line) for line in run(node, ["mariadb", "-N", "-e", "SELECT n FROM numbers", DATABASE]).split()}
+    return {int(line) for line in sql(node, f"SELECT n FROM {DATABASE}.numbers").split()}
 
 
 class Writer:
@@ -137,7 +137,6 @@ def writing(*servers: str) -> Iterator[Writer]:
 
 def wait_until_equal(master: str, *slaves: str) -> None:
     """Wait until the slaves have what the master has."""
-    position = run(master, ["mariadb", "-N", "-e", "SELECT @@gtid_binlog_pos"]).strip()
+    last = position(master)
     for slave in slaves:
-        waited = run(slave, ["mariadb", "-N", "-e", f"SELECT MASTER_GTID_WAIT('{position}', 30)"]).strip()
-        assert waited == "0", f"{slave} did not get {position}"
+        assert has(slave, last), f"{slave} did not get {last}"

@@ -59,6 +59,7 @@ def main() -> None:
 @click.option("--stranger", is_flag=True, help="Add a host that belongs to no group.")
 @click.option(
     "--database",
+    envvar="OXLAB_DATABASE",
     type=click.Choice(list(engine.DATABASES)),
     help=f"What the database hosts are for, if not {engine.USUAL_DATABASE}. A running lab keeps its kind.",
 )
