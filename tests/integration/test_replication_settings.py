@@ -129,7 +129,7 @@ def test_hosts_can_be_encrypted_one_after_the_other(first: str) -> None:
     deploy(*TLS, "--limit", first)
     wait_for(
         "dbslave",
-        f"{shell('STOP SLAVE; START SLAVE')}; sleep 1; {shell('SHOW SLAVE STATUS')} -E | grep 'IO_Running: Yes'",
+        f"{shell('STOP SLAVE; START SLAVE')}; sleep 1; {shell('SHOW SLAVE STATUS', '-E')} | grep 'IO_Running: Yes'",
         30,
     )
     assert replica()["Master_SSL_Allowed"] == "No"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -12,7 +13,7 @@ from ox_deploy import mysql_passwords, transactions
 from ox_deploy.accounts import WantedAccount, account_statements
 from ox_deploy.facts.mysql import Account, BinaryLog, Grant, Gtid, MysqlStatus, Replica, ServerState
 from ox_deploy.facts.secret import Fingerprint
-from ox_deploy.remote.mysql_dialects import DIALECTS, dialect_of, server_of_version, version_numbers
+from ox_deploy.remote.mysql_dialects import DIALECTS, TAKEN_OVER, dialect_of, server_of_version, version_numbers
 from ox_deploy.secrets import Secret
 from ox_deploy.slaves import Situation, Source, recognise
 from tests.unit.programs import MARIADB, Session, load
@@ -459,10 +460,46 @@ def test_situation_is_recognised_by_sets_of_gtids(
     assert recognise(slave, master, source, "192.0.2.22", ["192.0.2.23"]) is situation
 
 
-def test_later_master_is_who_has_more_of_the_other() -> None:
-    two, one = server(B, f"{A}:1-345,{B}:1-3"), server(A, f"{A}:1-345")
-    assert transactions.is_later_master(two, one)
-    assert not transactions.is_later_master(one, two)
+HISTORIES = {
+    "never-switched": (f"{A}:1-345", f"{A}:1-345", False),
+    "switched": (f"{A}:1-345,{TAKEN_OVER}:500", f"{A}:1-345", True),
+    # Its numbers are small, since it was the master for a moment only.
+    "switched-and-used": (f"{A}:1-345,{B}:1-3,{TAKEN_OVER}:500", f"{A}:1-345", True),
+    "failed-over": (f"{A}:1-345,{TAKEN_OVER}:500", f"{A}:1-350", True),
+    "there-and-back": (f"{A}:1-300,{B}:1-20,{TAKEN_OVER}:500", f"{A}:1-345,{B}:1-20,{TAKEN_OVER}:500:600", False),
+    "there-and-back-and-failed-over": (
+        f"{A}:1-345,{B}:1-20,{TAKEN_OVER}:500:600:700",
+        f"{A}:1-350,{B}:1-20,{TAKEN_OVER}:500:600",
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize(("of_slave", "of_master", "later"), HISTORIES.values(), ids=HISTORIES)
+def test_later_master_is_who_took_over_last(of_slave: str, of_master: str, later: bool) -> None:
+    assert transactions.is_later_master(server(B, of_slave), server(A, of_master)) is later
+
+
+def test_mark_of_a_new_master_is_the_time_and_never_an_older_one() -> None:
+    program = load("switch_promote")
+    program.time = SimpleNamespace(time=lambda: 700.5)
+    assert program.next_number(f"{A}:1-345") == 700
+    assert program.next_number(f"{A}:1-999,{TAKEN_OVER}:500-501:600,{B}:1-2000") == 700
+    assert program.next_number(f"{TAKEN_OVER}:500:900-901") == 902
+
+
+def test_new_master_leaves_its_mark() -> None:
+    program = load("switch_promote")
+    program.time = SimpleNamespace(time=lambda: 700.5)
+    session = Session({"SELECT @@GLOBAL.gtid_executed": [{"value": f"{A}:1-5,\n{B}:1"}]}, "9.7.4-2")
+    program.open_writes(session)
+    assert session.statements[0] == "SET GLOBAL read_only = 0"
+    assert [done for done in session.done if "SELECT" not in done[0]][1:] == [
+        ("SET SESSION gtid_next = %s", [f"{TAKEN_OVER}:700"]),
+        ("BEGIN", None),
+        ("COMMIT", None),
+        ("SET SESSION gtid_next = 'AUTOMATIC'", None),
+    ]
 
 
 def test_slave_without_gtids_has_no_position() -> None:
