@@ -29,7 +29,7 @@ def open_writes(session):
 
 
 def next_number(gtids):
-    """Return the time in seconds; or one more than the last one of those who took over before, whose clock was ahead."""
+    """Return the time in seconds, or more where the clock of who took over before was ahead."""
     found = re.search(TAKEN_OVER + r"((?::\d+(?:-\d+)?)+)", gtids)
     last = max(map(int, re.findall(r"\d+", found[1]))) if found else 0
     return max(int(time.time()), last + 1)
