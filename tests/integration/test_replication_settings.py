@@ -13,7 +13,7 @@ from tests.integration.test_switchover import LONGEST_GAP, NAMES, assert_roles
 from tests.integration.writing import rows, wait_until_equal, writing
 from tests.lab.nodes import exec_in, run, wait_for
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.every_server]
 
 TLS = ("--data", "replication_tls=true")
 SEMI_SYNCHRONOUS = ("--data", "semi_synchronous=true")
