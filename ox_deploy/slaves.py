@@ -137,13 +137,15 @@ def recognise(
 
 
 def reads_under_its_id(slave: MysqlStatus, master: MysqlStatus) -> str | None:
-    """Return who else reads from the master under the slave's server id just now, if the slave itself does not.
+    """Return who else reads from the master under the slave's server id just now.
 
-    Two with the same id drive each other out, and neither names the reason.
+    On MariaDB, two with the same id drive each other out, and neither names the reason; the one that reads is right. On
+    MySQL both read, until one of them is the master, and the other leaves out all that it writes.
     """
-    if slave.replica and slave.replica.io_running == "Yes":
+    if slave.is_mariadb and slave.replica and slave.replica.io_running == "Yes":
         return None
-    return master.slaves.get(slave.variables["server_id"])
+    # MySQL's may not tell who they are.
+    return master.slaves.get(slave.variables["server_id"]) or None
 
 
 def _recognise_replica(slave: MysqlStatus, replica: Replica, master: MysqlStatus, source: Source) -> Situation:

@@ -100,6 +100,14 @@ def problems_of_slave(slave: MysqlStatus, master: MysqlStatus, name: str, source
     return problems
 
 
+def problems_of_sibling(slave: MysqlStatus, new: MysqlStatus, names: tuple[str, str]) -> list[str]:
+    """Return why another slave could not follow the new master; `names` are those of both."""
+    if slave.variables["server_id"] != new.variables["server_id"]:
+        return []
+    # It would take all that the new master writes for its own, and leave it out.
+    return [f"{names[0]} has the server id of {names[1]}; give it one of its own, restart its server and deploy it"]
+
+
 def problems_of_new(new: MysqlStatus, old: MysqlStatus, name: str, of: str) -> list[str]:
     """Return why a slave should not be the master."""
     problems = []

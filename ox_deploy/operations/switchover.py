@@ -163,6 +163,8 @@ def check_server(
             problems += switching.problems_of_old(own, server.name)
         else:
             problems += switching.problems_of_slave(own, old, server.name, switch.old, max_lag)
+        if server not in (switch.new, switch.old):
+            problems += switching.problems_of_sibling(own, new, (server.name, switch.new.name))
         if server == switch.new:
             problems += switching.problems_of_new(new, old, server.name, switch.old.name)
             problems += _missing_accounts(new, accounts, server.name)

@@ -444,6 +444,16 @@ SITUATIONS: dict[str, tuple[MysqlStatus, MysqlStatus, Situation]] = {
         server(A, f"{A}:1-345", binary_log=PURGED),
         Situation.OTHER_MASTER,
     ),
+    "id-of-another-slave": (
+        server(B, f"{A}:1-345", replica=reading()),
+        server(A, f"{A}:1-345", slaves={"2": "192.0.2.23"}),
+        Situation.SAME_SERVER_ID_AS_SLAVE,
+    ),
+    "slaves-that-do-not-tell-who-they-are": (
+        server(B, f"{A}:1-345", replica=reading()),
+        server(A, f"{A}:1-345", slaves={"2": ""}),
+        Situation.HEALTHY,
+    ),
     "cloned-with-its-name": (
         server(A, f"{A}:1-345", variables={"server_id": "2", "server_uuid": A}),
         server(A, f"{A}:1-345"),

@@ -236,6 +236,11 @@ REFUSALS: dict[str, tuple[Server, dict[str, Any], str]] = {
         "dbslave has transactions that dbmaster lacks (up to 0-2-346); look at them with `mariadb-binlog` (MySQL: "
         "`mysqlbinlog`), repeat what is needed, then seed it from the master",
     ),
+    "same-server-id": (
+        THIRD,
+        {"dbslave2": slave(variables={"server_id": "2", "read_only": "ON", "log_slave_updates": "ON"})},
+        "dbslave2 has the server id of dbslave; give it one of its own, restart its server and deploy it",
+    ),
     "no-log-of-what-it-replicates": (
         SLAVE,
         {"dbslave": slave(variables={"server_id": "2", "read_only": "ON", "log_slave_updates": "OFF"})},
