@@ -203,10 +203,10 @@ REFUSALS: dict[str, tuple[Server, dict[str, Any], str]] = {
         "dbmaster replicates from 192.0.2.23, so it is not the master; correct `db_master`",
     ),
     "master-without-log": (MASTER, {"dbmaster": master(binary_log=None)}, "dbmaster writes no binary log; deploy it"),
-    "no-slave": (THIRD, {"dbslave2": slave(replicates=None)}, "dbslave2 does not replicate; deploy it"),
+    "no-slave": (THIRD, {"dbslave2": slave(number=3, replicates=None)}, "dbslave2 does not replicate; deploy it"),
     "other-master": (
         THIRD,
-        {"dbslave2": slave(replicates=replica(SLAVE))},
+        {"dbslave2": slave(number=3, replicates=replica(SLAVE))},
         "dbslave2 replicates from 192.0.2.22:3306, not from dbmaster; deploy it",
     ),
     "stopped": (
@@ -221,15 +221,15 @@ REFUSALS: dict[str, tuple[Server, dict[str, Any], str]] = {
     ),
     "lagging": (
         THIRD,
-        {"dbslave2": slave(replicates=replica(seconds_behind=11))},
+        {"dbslave2": slave(number=3, replicates=replica(seconds_behind=11))},
         "dbslave2 is 11 s behind, it should be 10 s at most; wait, or allow more with `--data max_lag=SECONDS`",
     ),
     "no-position": (
         THIRD,
-        {"dbslave2": slave(gtid=Gtid())},
+        {"dbslave2": slave(number=3, gtid=Gtid())},
         "dbslave2 has not replicated a transaction yet, so it has no GTID position; deploy it",
     ),
-    "writable": (THIRD, {"dbslave2": slave("OFF")}, "dbslave2 takes writes although it is a slave; deploy it"),
+    "writable": (THIRD, {"dbslave2": slave("OFF", number=3)}, "dbslave2 takes writes although it is a slave; deploy it"),
     "errant": (
         SLAVE,
         {"dbslave": slave(gtid_state="0-1-345,0-2-346")},
@@ -291,7 +291,7 @@ def test_what_would_not_go_well_is_refused_before_anything_is_changed(
 
 
 def test_other_slaves_need_no_room_and_may_be_newer() -> None:
-    ready(THIRD, dbslave2=slave(free=5, version="10.11.5-MariaDB")).assert_noop()
+    ready(THIRD, dbslave2=slave(number=3, free=5, version="10.11.5-MariaDB")).assert_noop()
     ready(SLAVE, dbslave=slave(version="10.11.16-MariaDB")).assert_noop()
 
 
