@@ -229,7 +229,11 @@ REFUSALS: dict[str, tuple[Server, dict[str, Any], str]] = {
         {"dbslave2": slave(number=3, gtid=Gtid())},
         "dbslave2 has not replicated a transaction yet, so it has no GTID position; deploy it",
     ),
-    "writable": (THIRD, {"dbslave2": slave("OFF", number=3)}, "dbslave2 takes writes although it is a slave; deploy it"),
+    "writable": (
+        THIRD,
+        {"dbslave2": slave("OFF", number=3)},
+        "dbslave2 takes writes although it is a slave; deploy it",
+    ),
     "errant": (
         SLAVE,
         {"dbslave": slave(gtid_state="0-1-345,0-2-346")},
