@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from tests.integration.database import sql
 from tests.integration.deployment import INVENTORY, PYINFRA, Run, pyinfra
 from tests.lab import state
 from tests.lab.nodes import exec_in, run, wait_for
