@@ -27,8 +27,9 @@ class Survey(_Answer):
     """What a server has; only `missing` is known of one that does not answer.
 
     `missing` are the programs that a seeding uses and the host lacks, `not_transactional` tables that no snapshot
-    covers, `directory_bytes` is what the data directory takes on its disk. A MySQL server `can_clone` another one, and is
-    `cloned_by` those at these addresses just now; `alike` are the settings that the other one has to have, too.
+    covers, `directory_bytes` is what the data directory takes on its disk. `can_clone` tells whether a MySQL server has
+    the plugin for it, `cloned_by` to which addresses it sends itself just now, and `alike` has the settings that are
+    the same on both servers if one is to run on the data of the other one.
     """
 
     missing: list[str] = []

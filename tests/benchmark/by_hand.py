@@ -19,7 +19,7 @@ FOLDER = "/run/by-hand"
 LOGIN, PAIR = f"{FOLDER}/master.cnf", f"{FOLDER}/pair.pem"
 DATA = "/var/lib/mysql"
 # What the lab has, by any version of it.
-NAMES_OF_MARIADB = dialect_of("10.11-MariaDB")
+SERVER = dialect_of("10.11-MariaDB")
 NEW, OLD = f"{DATA}.by-hand", f"{DATA}.by-hand-old"
 TLS = f"cert={PAIR},cafile={PAIR},verify=1,commonname={STREAM}"
 NAMES = (
@@ -32,10 +32,8 @@ NAMES = (
 def ready(master: Node, slave: Node) -> Iterator[None]:
     """Prepare what takes no part in the time: an account, a certificate."""
     who = f"{USER}@'{slave.address}'"
-    _as_root(
-        master,
-        f"CREATE USER {who} IDENTIFIED BY '{PASSWORD}'; GRANT {', '.join(NAMES_OF_MARIADB['copy_privileges'])} ON *.* TO {who}",
-    )
+    rights = ", ".join(SERVER["copy_privileges"])
+    _as_root(master, f"CREATE USER {who} IDENTIFIED BY '{PASSWORD}'; GRANT {rights} ON *.* TO {who}")
     pair = one_time_pair(STREAM)
     login = f"[client]\nhost={master.address}\nuser={USER}\npassword={PASSWORD}\n"
     for node in (master, slave):
@@ -68,7 +66,7 @@ def dump_command(databases: list[str]) -> list[str]:
     return [
         "mariadb-dump",
         f"--defaults-file={LOGIN}",
-        *NAMES_OF_MARIADB["dump_options"],
+        *SERVER["dump_options"],
         "--databases",
         "--",
         *databases,
@@ -76,7 +74,7 @@ def dump_command(databases: list[str]) -> list[str]:
 
 
 def load_command() -> list[str]:
-    argv: list[str] = load("seed_logical").load_command({"option_file": None}, NAMES_OF_MARIADB)
+    argv: list[str] = load("seed_logical").load_command({"option_file": None}, SERVER)
     return argv
 
 
