@@ -84,21 +84,22 @@ def make_data() -> None:
     """Make the table that is large, and the one that is written to."""
     # 240 MB, so that a seeding can be disturbed.
     rows = (
-        "INSERT INTO bulk SELECT seq, REPEAT(MD5(seq), 30) FROM seq_1_to_250000;"
+        "INSERT INTO bulk SELECT seq, REPEAT(MD5(seq), 30) FROM seq_1_to_250000"
         if is_mariadb()
         else "SET cte_max_recursion_depth = 250000; INSERT INTO bulk WITH RECURSIVE seq (n) AS (SELECT 1 UNION ALL "
-        "SELECT n + 1 FROM seq WHERE n < 250000) SELECT n, REPEAT(SHA2(n, 256), 15) FROM seq;"
+        "SELECT n + 1 FROM seq WHERE n < 250000) SELECT n, REPEAT(SHA2(n, 256), 15) FROM seq"
     )
     sql(
         "dbmaster",
-        "DROP DATABASE IF EXISTS seedtest; CREATE DATABASE seedtest; USE seedtest; CREATE TABLE numbers (n INT PRIMARY KEY, at DATETIME(6));"
+        "DROP DATABASE IF EXISTS seedtest; CREATE DATABASE seedtest; USE seedtest;"
+        "CREATE TABLE numbers (n INT PRIMARY KEY, at DATETIME(6));"
         "CREATE TABLE bulk (id INT PRIMARY KEY, text VARCHAR(2000));"
-        f"{rows}"
         "CREATE VIEW odd AS SELECT n FROM numbers WHERE n % 2; CREATE PROCEDURE nothing() SELECT 1;"
         "CREATE EVENT never ON SCHEDULE EVERY 1 YEAR STARTS '2037-01-01' DO DELETE FROM bulk;"
         "CREATE USER seedtest@'192.0.2.%' IDENTIFIED BY 'only-in-this-lab'; GRANT SELECT ON seedtest.* TO "
         "seedtest@'192.0.2.%';",
     )
+    sql("dbmaster", f"USE seedtest; {rows}")
 
 
 def remove_data() -> None:
