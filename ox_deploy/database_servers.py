@@ -11,8 +11,8 @@ class DatabaseServer:
 
     `driver_packages` is what our programs log in with, on database hosts and groupware nodes.
     `configuration` is ours, read after the package's own files. `fence` is read after it; it is there while the master
-    is switched: a server that starts then is read-only. `check` refuses a wrong configuration. `seed_programs` are what a
-    seeding uses; `seed_fence` is read by a server that restarts itself on the data of another one, "" if none does.
+    is switched: a server that starts then is read-only. `check` refuses a wrong configuration. `seed_programs` are what
+    a seeding uses; `seed_fence` is read by a server that restarts itself on the data of another one, "" if none does.
     """
 
     packages: tuple[str, ...]

@@ -122,7 +122,6 @@ def test_replication_begins_exactly_where_the_snapshot_was_taken(
         "STOP REPLICA",
         "RESET REPLICA ALL",
         "RESET BINARY LOGS AND GTIDS",
-        "RESET BINARY LOGS AND GTIDS",
         "SET GLOBAL gtid_purged = %s",
     ]
     values = dict(slave.done)
