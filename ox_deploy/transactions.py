@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from ox_deploy.facts.mysql import BinaryLog, MysqlStatus, Replica
+from ox_deploy.remote.mysql_dialects import TAKEN_OVER
 
 Interval = tuple[int, int]
 Set = Mapping[str, list[Interval]]
@@ -165,13 +166,21 @@ def was_master(server: MysqlStatus, master: MysqlStatus) -> bool:
 def is_later_master(server: MysqlStatus, other: MysqlStatus) -> bool:
     """Tell whether a server took over from another one, and not the other way round.
 
-    Who took over later has more of what the other one wrote.
+    Who took over later has more of what the other one wrote. MySQL's numbers do not tell; it has a mark of that time.
     """
+    if not server.is_mariadb:
+        return _taken_over_at(server) > _taken_over_at(other)
     return _taken_over(server, other) > _taken_over(other, server)
 
 
+def _taken_over_at(server: MysqlStatus) -> int:
+    """Return when a master took over last, of those that a MySQL server knows, in seconds since 1970."""
+    marks = known(server).get(TAKEN_OVER, [])
+    return marks[-1][1] if marks else 0
+
+
 def _taken_over(server: MysqlStatus, other: MysqlStatus) -> int:
-    """Return how many of another server's transactions this one has; the last number of MariaDB's."""
+    """Return the number of another server's last transaction that this one has."""
     written = [intervals for origin, intervals in known(server).items() if _writer(origin) == _name(other)]
     return max((intervals[-1][1] for intervals in written), default=0)
 

@@ -195,6 +195,10 @@ DIALECTS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
     ),
 ]
 
+# MySQL numbers each server's transactions on their own, so those of two servers do not tell which are later. A server
+# that takes over writes an empty one in this name ("ox-deploy-switch"), whose number is the time in seconds.
+TAKEN_OVER = "6f782d64-6570-6c6f-792d-737769746368"
+
 
 def server_of_version(version: str) -> str:
     """Return whose version it is: `10.11.14-MariaDB-0+deb12u2` is one of MariaDB, `9.7.4-2` one of MySQL."""

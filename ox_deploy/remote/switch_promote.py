@@ -3,6 +3,8 @@
 `SET GLOBAL read_only = 0` is the point of no return. All before it can be given up; all after it can be repeated.
 """
 
+import re
+
 # A claim that took longer to be confirmed may be a dead one.
 CLAIM_SECONDS = 5
 APPLY_SECONDS = 60
@@ -15,7 +17,22 @@ def open_writes(session):
     """
     with session.cursor() as cursor:
         cursor.execute("SET GLOBAL read_only = 0")
-        cursor.execute("FLUSH PRIVILEGES")
+        if dialect(session)["server"] == "MariaDB":
+            cursor.execute("FLUSH PRIVILEGES")
+            return
+        cursor.execute(
+            "SET SESSION gtid_next = %s", ["{}:{}".format(TAKEN_OVER, next_number(last_transaction(session)))]
+        )
+        cursor.execute("BEGIN")
+        cursor.execute("COMMIT")
+        cursor.execute("SET SESSION gtid_next = 'AUTOMATIC'")
+
+
+def next_number(gtids):
+    """Return the time in seconds, or more where the clock of who took over before was ahead."""
+    found = re.search(TAKEN_OVER + r"((?::\d+(?:-\d+)?)+)", gtids)
+    last = max(map(int, re.findall(r"\d+", found[1]))) if found else 0
+    return max(int(time.time()), last + 1)
 
 
 def check_old(here, old, job):

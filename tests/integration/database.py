@@ -50,9 +50,9 @@ def sql(node: str, statement: str, *options: str) -> str:
     return run(node, [kind().client, "-N", *options, "-e", said(statement)]).strip()
 
 
-def shell(statement: str) -> str:
-    """Return the line of a shell that runs statements as root."""
-    return shlex.join([kind().client, "-N", "-e", said(statement)])
+def shell(statement: str, option: str = "-N") -> str:
+    """Return the line of a shell that runs statements as root, and shows their answers without titles."""
+    return shlex.join([kind().client, option, "-e", said(statement)])
 
 
 def replica(slave: str = "dbslave") -> dict[str, str]:

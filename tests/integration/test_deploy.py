@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import pytest
 
 from tests.integration import leaks
+from tests.integration.database import sql
 from tests.integration.deployment import Run, command, deploy, deploy_fails, dry_run, make_bare_lab, passwords, pyinfra
 from tests.lab import state
 from tests.lab.browser import Browser
 from tests.lab.nodes import exec_in, run
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.every_server]
 
 NODES = ("web", "oxgw01", "oxgw02", "dbmaster", "dbslave")
 OWN_FSTAB = "tmpfs /srv tmpfs noauto 0 0"
@@ -127,9 +128,9 @@ def test_http_is_redirected_and_administration_is_local(cold: Cold) -> None:
 
 def test_slave_has_what_the_master_has(cold: Cold) -> None:
     count = "SELECT COUNT(*) FROM configdb.context; SELECT COUNT(*) FROM configdb.db_pool; SHOW DATABASES"
-    assert run("dbslave", ["mariadb", "-N", "-e", count]) == run("dbmaster", ["mariadb", "-N", "-e", count])
+    assert sql("dbslave", count) == sql("dbmaster", count)
     grants = "SELECT user, host, authentication_string FROM mysql.user WHERE user IN ('openexchange', 'replication')"
-    assert run("dbslave", ["mariadb", "-N", "-e", grants]) == run("dbmaster", ["mariadb", "-N", "-e", grants])
+    assert sql("dbslave", grants) == sql("dbmaster", grants)
     openexchange = passwords()["mysql_openexchange"]
     write = "CREATE DATABASE written_on_the_slave"
     address = state.load().nodes["dbslave"].address

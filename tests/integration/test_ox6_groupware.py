@@ -23,14 +23,14 @@ import pytest
 from docker.models.containers import Container
 from docker.models.networks import Network
 
-from tests.lab import images
+from tests.lab import images, state
 from tests.lab.ox6 import build
 
 pytestmark = pytest.mark.lab
 
 # Not the lab's own label: its commands must not take these containers for nodes.
-LABELS = {"oxlab.test": "groupware"}
-NETWORK = "oxlab-test-groupware"
+LABELS = {"oxlab.test": state.NAME}
+NETWORK = f"{state.NAME}-test-groupware"
 ETC = "/opt/open-xchange/etc"
 MESH = "/opt/open-xchange/lib/cachemesh.py"
 INIT = "/etc/init.d/open-xchange-groupware"
@@ -181,7 +181,7 @@ def network(client: docker.DockerClient) -> Iterator[Network]:
 
 
 def remove_leftovers(client: docker.DockerClient) -> None:
-    found: dict[str, str | list[str] | bool] = {"label": "oxlab.test=groupware"}
+    found: dict[str, str | list[str] | bool] = {"label": f"oxlab.test={state.NAME}"}
     for container in client.containers.list(all=True, filters=found):
         container.remove(force=True, v=True)
     for network in client.networks.list(filters=found):
@@ -194,7 +194,7 @@ def make(client: docker.DockerClient, image: str, network: Network) -> Make:
         container = client.containers.run(
             image,
             ["sleep", "infinity"],
-            name=f"oxlab-test-{name}",
+            name=f"{state.NAME}-test-{name}",
             hostname=name,
             labels=LABELS,
             detach=True,

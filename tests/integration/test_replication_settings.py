@@ -13,7 +13,7 @@ from tests.integration.test_switchover import LONGEST_GAP, NAMES, assert_roles
 from tests.integration.writing import rows, wait_until_equal, writing
 from tests.lab.nodes import exec_in, run, wait_for
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.every_server]
 
 TLS = ("--data", "replication_tls=true")
 SEMI_SYNCHRONOUS = ("--data", "semi_synchronous=true")
@@ -129,7 +129,7 @@ def test_hosts_can_be_encrypted_one_after_the_other(first: str) -> None:
     deploy(*TLS, "--limit", first)
     wait_for(
         "dbslave",
-        f"{shell('STOP SLAVE; START SLAVE')}; sleep 1; {shell('SHOW SLAVE STATUS')} -E | grep 'IO_Running: Yes'",
+        f"{shell('STOP SLAVE; START SLAVE')}; sleep 1; {shell('SHOW SLAVE STATUS', '-E')} | grep 'IO_Running: Yes'",
         30,
     )
     assert replica()["Master_SSL_Allowed"] == "No"

@@ -26,7 +26,7 @@ from tests.lab import nodes, state
 from tests.lab.browser import Browser
 from tests.lab.nodes import exec_in, run, wait_for
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.every_server]
 
 GUARD = "ox-deploy-guard.service"
 LONGEST_GAP = 5

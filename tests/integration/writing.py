@@ -45,7 +45,7 @@ def connect(node: str) -> Any:
 
 def rows(node: str) -> set[int]:
     """Return the numbers that a server has."""
-    return {int(line) for line in sql(node, f"SELECT n FROM {DATABASE}.numbers").split()}
+    return {int(line) for line in sql(node, "SELECT n FROM numbers", DATABASE).split()}
 
 
 class Writer:

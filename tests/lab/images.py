@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import docker
 from docker.errors import APIError, BuildError, ImageNotFound
+
+from tests.lab import state
 
 Progress = Callable[[str], None]
 
@@ -52,8 +57,9 @@ def quiet(message: str) -> None:
 
 def base_image(client: docker.DockerClient, progress: Progress, suite: Suite = BOOKWORM) -> str:
     """The plain Debian image: pulled, or built from Debian's packages where no registry can be reached."""
-    if not _exists(client, suite.base) and not _pull(client, suite, progress):
-        _bootstrap(client, suite, progress)
+    with one_at_a_time():
+        if not _exists(client, suite.base) and not _pull(client, suite, progress):
+            _bootstrap(client, suite, progress)
     return suite.base
 
 
@@ -62,10 +68,23 @@ def node_image(client: docker.DockerClient, progress: Progress, suite: Suite = B
     base = base_image(client, progress, suite)
     base_id = str(client.images.get(base).id)
     tag = f"oxlab-node-{suite.name}:{_digest(CONTEXT, base_id, suite.nfs_client)}"
-    if not _exists(client, tag):
-        build_image(client, CONTEXT, tag, progress, buildargs={"BASE": base, "NFS_CLIENT": suite.nfs_client})
-        _remove_older(client, tag)
+    with one_at_a_time():
+        if not _exists(client, tag):
+            build_image(client, CONTEXT, tag, progress, buildargs={"BASE": base, "NFS_CLIENT": suite.nfs_client})
+            _remove_older(client, tag)
     return tag
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Of labs that come up at the same time, the first one makes the image, and the others find it."""
+    state.make_folder()
+    lock = os.open(state.TOP / "images.lock", os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def build_image(
@@ -105,9 +124,10 @@ def remove_images(client: docker.DockerClient) -> list[str]:
 
 
 def _remove_older(client: docker.DockerClient, tag: str) -> None:
-    """Remove former versions of an image that no container uses any more."""
+    """Remove former versions of an image that no container uses any more. Newer ones may be another checkout's."""
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).isoformat()
     for image in client.images.list(name=tag.partition(":")[0]):
-        if tag not in image.tags:
+        if tag not in image.tags and image.attrs["Created"] < yesterday:
             with suppress(APIError):
                 client.images.remove(str(image.id))
 

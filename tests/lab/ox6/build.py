@@ -15,7 +15,7 @@ from typing import Any
 import docker
 from docker.errors import ImageNotFound
 
-from tests.lab.images import LABEL, ImageError, Progress
+from tests.lab.images import LABEL, ImageError, Progress, one_at_a_time
 
 FOLDER = Path(__file__).parent
 VERSION = "6.10.0-1"
@@ -30,9 +30,10 @@ def build(client: docker.DockerClient, base_image: str, progress: Progress, vers
     base_id = str(client.images.get(base_image).id)
     digest = hashlib.sha256(b"\0".join([context, base_id.encode(), version.encode()])).hexdigest()
     tag = f"oxlab-repo:{digest[:12]}"
-    if not _exists(client, tag):
-        arguments = {"BASE": base_image, "VERSION": version, "COMPILER": _compiler()}
-        _build(client, context, tag, arguments, progress)
+    with one_at_a_time():
+        if not _exists(client, tag):
+            arguments = {"BASE": base_image, "VERSION": version, "COMPILER": _compiler()}
+            _build(client, context, tag, arguments, progress)
     return tag
 
 

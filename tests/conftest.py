@@ -1,0 +1,41 @@
+"""Lets pytest-xdist run the tests of the lab: a lab for each worker, and an order that keeps all of them busy."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+UNIT = Path(__file__).parent / "unit"
+WORKER = os.environ.get("PYTEST_XDIST_WORKER")
+# Its name has to be known before anything of the lab is read.
+if WORKER:
+    os.environ["OXLAB"] = f"{os.environ.get('OXLAB') or 'oxlab'}-{WORKER}"
+
+# Longest first, so that the workers end at about the same time. Others come last.
+ORDER = ("seed", "status", "switchover", "verify", "changes", "replication_settings", "deploy", "interrupted")
+
+
+class NotRead(pytest.Module):
+    """A file whose tests are left out without importing it."""
+
+    def collect(self) -> list[pytest.Item | pytest.Collector]:
+        return []
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+    """No unit test needs the lab. Some import pyinfra's command line, whose gevent stops the threads of a worker."""
+    if parent.config.getoption("markexpr") == "lab" and module_path.is_relative_to(UNIT):
+        return NotRead.from_parent(parent, path=module_path)
+    return None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if WORKER:
+        items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    name = item.path.stem.removeprefix("test_")
+    return ORDER.index(name) if name in ORDER else len(ORDER)
