@@ -24,7 +24,7 @@ def seed(job, progress, folder):
     recover(job)
     check_logins(job)
     with connect(job["option_file"]) as session:
-        end_clone(session)
+        clean_up(session)
         datadir = data_directory(session)
         check_room(datadir, job["bytes"], job["freed"])
         scheduler = rows(session, "SELECT @@GLOBAL.event_scheduler AS value")[0]["value"]

@@ -25,8 +25,7 @@ def seed(job, progress, folder):
     recover(job)
     check_logins(job)
     with connect(job["option_file"]) as session:
-        end_clone(session)
-        return_plugin(session)
+        clean_up(session)
         datadir = data_directory(session)
         check_room(datadir, job["bytes"], job["freed"])
         with marked(datadir) as touched:
@@ -99,16 +98,16 @@ def for_the_dump(session):
 @contextlib.contextmanager
 def settings(session, wanted):
     """Set the server's settings for a while."""
-    before = {name: rows(session, "SELECT @@GLOBAL.{} AS value".format(name))[0]["value"] for name in wanted}
+    note({name: rows(session, "SELECT @@GLOBAL.{} AS value".format(name))[0]["value"] for name in wanted})
     set_all(session, wanted)
     try:
         yield
     except Exception:
-        # The server may be gone; what is told is why, and it starts with its own settings again.
+        # The server may be gone; what is told is why.
         with contextlib.suppress(Exception):
-            set_all(session, before)
+            put_back_settings(session)
         raise
-    set_all(session, before)
+    put_back_settings(session)
 
 
 def dump_command(job, folder, names, databases):

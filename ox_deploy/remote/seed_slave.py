@@ -5,6 +5,8 @@ import shutil
 
 # Beside the server's directory: what comes, what was there before, what is about to be removed.
 NEW, OLD, GONE = ".ox-seed", ".ox-seed-old", ".ox-seed-gone"
+# The server's settings before those for a dump.
+NOTE = "seeding-settings"
 # A slave that has to wait so long for nothing else than its master's new data has caught up.
 NEAR_SECONDS = 5
 CATCH_UP_SECONDS = 86400
@@ -71,6 +73,30 @@ def recover(job):
     run_or_fail(["systemctl", "start", job["unit"]])
 
 
+def clean_up(session):
+    """Undo what a seeding that died left in the server."""
+    end_clone(session)
+    return_plugin(session)
+    put_back_settings(session)
+
+
+def note(values):
+    """Write down settings of the server, for the next seeding if this one dies."""
+    path = os.path.join(STATE_DIRECTORY, NOTE)
+    with open(path + ".new", "w") as file:
+        json.dump(values, file)
+    os.rename(path + ".new", path)
+
+
+def put_back_settings(session):
+    """Set what was noted."""
+    path = os.path.join(STATE_DIRECTORY, NOTE)
+    values = read(path)
+    if values is not None:
+        set_all(session, json.loads(values))
+        os.unlink(path)
+
+
 def remove_fence(job):
     """Remove the file for the restart on the new data, and with a restart what it says."""
     if job["fence"] and os.path.exists(job["fence"]):
@@ -99,8 +125,9 @@ def data_directory(session):
 def follow(session, job, position):
     """Replicate from exactly there. What this server wrote to its own binary log was before that time."""
     disable_events(session)
-    run_replica(session, "STOP {replica}", "RESET {replica} ALL", "{reset_log}")
+    run_replica(session, "STOP {replica}", "RESET {replica} ALL")
     if dialect(session)["server"] == "MariaDB":
+        run_replica(session, "{reset_log}")
         # A server that follows this one some day must not think that the log begins with the first transaction.
         set_all(session, {"gtid_binlog_state": with_last(position["before"], position["gtid"])})
     place = {} if job["source"]["by_gtid"] else {"file": position["file"], "position": position["position"]}

@@ -384,6 +384,19 @@ def test_last_transactions_of_servers_that_write_no_more_are_kept(
     assert logical.with_last(state, last) == found
 
 
+def test_setting_is_put_back_by_the_next_seeding_if_one_dies(logical: Any, place: Path) -> None:
+    session = Session({"SELECT @@GLOBAL": [{"value": 7}]})
+    with logical.settings(session, {"max_allowed_packet": 9}):
+        noted = (place / "state" / "seeding-settings").read_text()
+    assert not (place / "state" / "seeding-settings").exists()
+    # As if it had died in between.
+    (place / "state" / "seeding-settings").write_text(noted)
+    after = Session()
+    logical.clean_up(after)
+    logical.clean_up(after)
+    assert after.done.count(("SET GLOBAL max_allowed_packet = %s", [7])) == 1
+
+
 def test_setting_is_put_back_and_never_hides_why_a_dump_failed(logical: Any) -> None:
     session = Session({"SELECT @@GLOBAL": [{"value": 7}]})
     with logical.settings(session, {"max_allowed_packet": 9}):
