@@ -225,7 +225,7 @@ def test_plugin_stays_while_another_slave_uses_it(clone: Any, tmp_path: Path) ->
 def test_clone_that_a_dead_seeding_left_is_ended(logical: Any) -> None:
     left: list[list[dict[str, int]]] = [[{"id": 7}], [{"id": 7}], []]
     server = session(INSTALLED | {"SELECT PID AS id": lambda _: left.pop(0), "KILL": lambda _: []})
-    logical.end_clone(server)
+    logical.clean_up(server)
     assert server.statements.count("KILL CONNECTION 7") == 2
     # It may end in between.
     left = [[{"id": 7}], []]
@@ -271,6 +271,7 @@ class Server:
             "SELECT @@GLOBAL.event_scheduler": [{"value": "ON"}],
             "SELECT CONNECTION_ID": [{"id": 7}],
             "SELECT COALESCE(SUM(DATA)": [{"bytes": 5_000_000}],
+            "SELECT User AS user": [{"user": "ox_seed", "host": "192.0.2.22"}],
             "SELECT BINLOG_FILE": [{"file": "mysql-bin.000002", "position": 385, "gtid": GTIDS.replace(",", ",\n")}],
             "SELECT STATE": lambda _: [self.state()],
             "CLONE": self.error or [],
@@ -313,6 +314,7 @@ def test_slave_runs_on_a_clone_and_begins_where_that_was_taken(clone: Any, job: 
     assert (CLONE, ["ox_seed", "192.0.2.21", 3306, PASSWORD]) in server.sessions[0].done
     assert ("SET GLOBAL clone_valid_donor_list = %s", ["192.0.2.21:3306"]) in server.sessions[0].done
     assert ("SET GLOBAL clone_ssl_ca = %s", ["/ca.pem"]) in server.sessions[0].done
+    assert ("DROP USER %s@%s", ["ox_seed", "192.0.2.22"]) in server.sessions[-1].done
     # What came along runs nothing on its own, and then the server is as it was.
     assert "event_scheduler = OFF\nloose_skip_replica_start = ON\n" in fence[0]
     assert not Path(job["fence"]).exists()
