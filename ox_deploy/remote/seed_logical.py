@@ -32,6 +32,7 @@ def seed(job, progress, folder):
             progress.stage("clears")
             touched()
             clear(session)
+            remove_empty(datadir)
             progress.stage("copies")
             with settings(session, for_the_dump(session)):
                 position, accounts = copy(session, job, progress, folder)
@@ -50,6 +51,15 @@ def clear(session):
         run_replica(session, "STOP {replica}", "RESET {replica} ALL")
         for name in user_databases(session):
             cursor.execute("DROP DATABASE " + identifier(name))
+
+
+def remove_empty(datadir):
+    """Remove the directories that a clone which was ended leaves, once there is no database any more."""
+    for name in os.listdir(datadir):
+        # What has other characters belongs to no database, such as lost+found.
+        if name not in SYSTEM_DATABASES and re.fullmatch(r"[\w$@]+", name):
+            with contextlib.suppress(OSError):
+                os.rmdir(os.path.join(datadir, name))
 
 
 def copy(session, job, progress, folder):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -84,20 +85,24 @@ def test_slave_whose_position_is_purged_replicates_by_position(method: str) -> N
     assert any("Replicate from the master" in change for change in deploy_databases().changed())
 
 
-def slow_down() -> None:
+@contextmanager
+def slow() -> Iterator[None]:
     """Let a clone take long enough to be disturbed."""
-    if not is_mariadb():
-        sql("dbslave", "INSTALL PLUGIN clone SONAME 'mysql_clone.so'; SET GLOBAL clone_max_data_bandwidth = 20")
-        run("dbslave", "touch /var/lib/ox-deploy/clone-plugin")
+    if is_mariadb():
+        yield
+        return
+    sql("dbslave", "INSTALL PLUGIN clone SONAME 'mysql_clone.so'; SET GLOBAL clone_max_data_bandwidth = 20")
+    yield
+    # It was there before, so a seeding leaves it.
+    sql("dbslave", "UNINSTALL PLUGIN clone")
 
 
 @pytest.mark.parametrize(
     ("method", "then"), [("logical", "logical"), ("physical", "logical"), ("physical", "physical")]
 )
 def test_seeding_dies_in_the_middle_and_the_next_one_ends_well(method: str, then: str) -> None:
-    with writing():
+    with writing(), slow():
         empty_slave()
-        slow_down()
         with under_way(*by(method)) as process:
             run("dbslave", "systemctl kill -s KILL ox-seed")
             said = process.communicate(timeout=200)[0]
@@ -110,9 +115,8 @@ def test_seeding_dies_in_the_middle_and_the_next_one_ends_well(method: str, then
 
 
 def test_server_that_dies_in_the_middle_of_a_seeding_is_seeded_again() -> None:
-    with writing():
+    with writing(), slow():
         empty_slave()
-        slow_down()
         with under_way(*by("physical")) as process:
             run("dbslave", f"systemctl kill -s KILL {kind().unit}")
             said = process.communicate(timeout=200)[0]

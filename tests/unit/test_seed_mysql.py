@@ -105,6 +105,15 @@ def test_no_event_runs_while_the_dump_comes(logical: Any, scheduler: str, stoppe
     assert (wanted.get("event_scheduler") == "OFF") is stopped
 
 
+def test_directories_that_an_ended_clone_left_are_removed_if_they_are_empty(logical: Any, tmp_path: Path) -> None:
+    for name in ("oxdb", "odd@002d", "sys", "lost+found", "#innodb_redo", "full"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "full" / "file").touch()
+    (tmp_path / "auto.cnf").touch()
+    logical.remove_empty(str(tmp_path))
+    assert {path.name for path in tmp_path.iterdir()} == {"sys", "lost+found", "#innodb_redo", "full", "auto.cnf"}
+
+
 EVENT = {"DEFINER": "root@localhost", "EVENT_SCHEMA": "oxdb", "EVENT_NAME": "e`v", "STATUS": "ENABLED"}
 
 
