@@ -4,6 +4,10 @@
 RESTART_SECONDS = 3600
 # What the server says whose data has come: nobody is there to restart it, or it is restarting.
 RESTARTS = (3707, 2006, 2013)
+STATUS = (
+    "SELECT STATE AS state, ERROR_NO AS number, ERROR_MESSAGE AS error,"
+    " BINLOG_FILE AS file, BINLOG_POSITION AS position, GTID_EXECUTED AS gtid FROM performance_schema.clone_status"
+)
 COPYING = ("FILE COPY", "PAGE COPY", "REDO COPY")
 # Nothing that came along may run on its own before this server replicates.
 FENCE = """# Written by ox-deploy for the time of a seeding.
@@ -156,18 +160,16 @@ def is_cloned(job):
         with connect(job["option_file"]) as session:
             # What came along may not name it.
             lend_plugin(session)
-            (found,) = rows(
-                session, "SELECT STATE AS state, ERROR_MESSAGE AS error FROM performance_schema.clone_status"
-            )
+            (found,) = rows(session, STATUS)
     except Exception:
         return False
-    if found["state"] == "Failed":
+    # A server that died half way says that it is still at it, and why it is not.
+    if found["state"] == "Failed" or found["number"]:
         fail("the clone of the master failed ({}); seed again".format(found["error"]))
     return found["state"] == "Completed"
 
 
 def cloned_at(session):
     """Return where in the master's binary log the data was taken."""
-    query = "SELECT BINLOG_FILE AS file, BINLOG_POSITION AS position, GTID_EXECUTED AS gtid"
-    (found,) = rows(session, query + " FROM performance_schema.clone_status")
-    return {**found, "gtid": found["gtid"].replace("\n", "")}
+    (found,) = rows(session, STATUS)
+    return {"file": found["file"], "position": found["position"], "gtid": found["gtid"].replace("\n", "")}

@@ -44,7 +44,8 @@ def end_clone(session):
     """End what a seeding that died left here: at its end it would replace all that came after it."""
     if not has_plugin(session):
         return
-    query = "SELECT PID AS id FROM performance_schema.clone_status WHERE STATE = 'In Progress'"
+    # One whose server died has no session any more, and stays in progress.
+    query = "SELECT PID AS id FROM performance_schema.clone_status WHERE STATE = 'In Progress' AND PID > 0"
     deadline = time.monotonic() + END_SECONDS
     while True:
         left = rows(session, query)

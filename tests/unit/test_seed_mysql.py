@@ -233,7 +233,8 @@ def test_plugin_stays_while_another_slave_uses_it(clone: Any, tmp_path: Path) ->
 
 def test_clone_that_a_dead_seeding_left_is_ended(logical: Any) -> None:
     left: list[list[dict[str, int]]] = [[{"id": 7}], [{"id": 7}], []]
-    server = session(INSTALLED | {"SELECT PID AS id": lambda _: left.pop(0), "KILL": lambda _: []})
+    alive = "SELECT PID AS id FROM performance_schema.clone_status WHERE STATE = 'In Progress' AND PID > 0"
+    server = session(INSTALLED | {alive: lambda _: left.pop(0), "KILL": lambda _: []})
     logical.clean_up(server)
     assert server.statements.count("KILL CONNECTION 7") == 2
     # It may end in between.
@@ -271,7 +272,7 @@ class Server:
     def __init__(self, clone: Any, error: Exception | None = None) -> None:
         self.sessions: list[Session] = []
         self.error = error
-        self.states = iter([OSError("it restarts"), "In Progress", "Completed"])
+        self.states = iter([OSError("it restarts"), "In Progress", "Completed", "Completed"])
         clone.connect = lambda _: self.connect()
 
     def connect(self) -> Session:
@@ -281,18 +282,19 @@ class Server:
             "SELECT CONNECTION_ID": [{"id": 7}],
             "SELECT COALESCE(SUM(DATA)": [{"bytes": 5_000_000}],
             "SELECT User AS user": [{"user": "ox_seed", "host": "192.0.2.22"}],
-            "SELECT BINLOG_FILE": [{"file": "mysql-bin.000002", "position": 385, "gtid": GTIDS.replace(",", ",\n")}],
             "SELECT STATE": lambda _: [self.state()],
             "CLONE": self.error or [],
         }
         self.sessions.append(session(answers))
         return self.sessions[-1]
 
-    def state(self) -> dict[str, str]:
+    def state(self) -> dict[str, Any]:
         state = next(self.states)
         if isinstance(state, Exception):
             raise state
-        return {"state": str(state), "error": "the disk is full"}
+        error = {"number": 1317, "error": "interrupted"} if state == "Died" else {"number": 0, "error": "disk full"}
+        where = {"file": "mysql-bin.000002", "position": 385, "gtid": GTIDS.replace(",", ",\n")}
+        return {"state": "In Progress" if state == "Died" else str(state), **error, **where}
 
     def statements(self) -> list[str]:
         return [statement for each in self.sessions for statement in each.statements]
@@ -366,10 +368,11 @@ def test_clone_that_fails_is_told_without_the_password_and_leaves_the_mark(
     assert (tmp_path / "seeding").exists()
 
 
-def test_clone_that_failed_when_the_server_restarted_is_told(clone: Any, job: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("state", "words"), [("Failed", "disk full"), ("Died", "interrupted")])
+def test_clone_that_failed_or_died_is_told(clone: Any, job: dict[str, Any], state: str, words: str) -> None:
     server = Server(clone)
-    server.states = iter(["Failed"])
-    with pytest.raises(RuntimeError, match=r"the clone of the master failed \(the disk is full\); seed again"):
+    server.states = iter([state])
+    with pytest.raises(RuntimeError, match=rf"the clone of the master failed \({words}\); seed again"):
         clone.is_cloned(job)
 
 
