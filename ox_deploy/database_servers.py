@@ -11,7 +11,8 @@ class DatabaseServer:
 
     `driver_packages` is what our programs log in with, on database hosts and groupware nodes.
     `configuration` is ours, read after the package's own files. `fence` is read after it; it is there while the master
-    is switched: a server that starts then is read-only. `check` refuses a wrong configuration.
+    is switched: a server that starts then is read-only. `check` refuses a wrong configuration. `seed_programs` are what
+    a seeding uses; `seed_fence` is read by a server that restarts itself on the data of another one, "" if none does.
     """
 
     packages: tuple[str, ...]
@@ -23,6 +24,8 @@ class DatabaseServer:
     check: tuple[str, ...]
     # Makes a running server read its certificates again, and is not replicated.
     reload_tls: str
+    seed_programs: tuple[str, ...]
+    seed_fence: str = ""
 
 
 DATABASE_SERVERS = {
@@ -35,6 +38,7 @@ DATABASE_SERVERS = {
         fence="/etc/mysql/mariadb.conf.d/95-ox-deploy-switch.cnf",
         check=("sh", "-c", "mariadbd --verbose --help > /dev/null"),
         reload_tls="FLUSH NO_WRITE_TO_BINLOG SSL",
+        seed_programs=("mariadb", "mariadb-dump", "mariadb-backup", "mbstream", "socat"),
     ),
     "mysql": DatabaseServer(
         packages=("mysql-server",),
@@ -47,5 +51,7 @@ DATABASE_SERVERS = {
         fence="/etc/mysql/mysql.conf.d/zzz-ox-deploy-switch.cnf",
         check=("sh", "-c", "mysqld --validate-config"),
         reload_tls="ALTER INSTANCE RELOAD TLS",
+        seed_programs=("mysql", "mysqldump"),
+        seed_fence="/etc/mysql/mysql.conf.d/zzz-ox-deploy-seed.cnf",
     ),
 }

@@ -41,6 +41,7 @@ def seed() -> None:
         source=source_of(cluster),
         address=node.address,
         master_host=cluster.master.inventory_name,
+        server=cluster.database_server,
         method=request.method,
         overwrite=request.overwrite,
         by_gtid=cluster.settings.replication_by == "gtid",

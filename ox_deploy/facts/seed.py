@@ -27,21 +27,26 @@ class Survey(_Answer):
     """What a server has; only `missing` is known of one that does not answer.
 
     `missing` are the programs that a seeding uses and the host lacks, `not_transactional` tables that no snapshot
-    covers, `directory_bytes` is what the data directory takes on its disk.
+    covers, `directory_bytes` is what the data directory takes on its disk. `can_clone` tells whether a MySQL server has
+    the plugin for it, `cloned_by` to which addresses it sends itself just now, and `alike` has the settings that are
+    the same on both servers if one is to run on the data of the other one.
     """
 
     missing: list[str] = []
     databases: list[Contents] = []
     not_transactional: list[str] = []
     directory_bytes: int = 0
+    can_clone: bool = False
+    cloned_by: list[str] = []
+    alike: dict[str, str] = {}
 
 
 class ServerSurvey(JsonFact[Survey]):
     """What there is to be copied from a server, or to be lost on it."""
 
-    def command(self, option_file: str | None = None) -> Program:
+    def command(self, programs: list[str], option_file: str | None = None) -> Program:
         """Ask the server over its own socket as root, or as `option_file` says."""
-        return Program("seed_survey", {"option_file": option_file})
+        return Program("seed_survey", {"programs": programs, "option_file": option_file})
 
     def parse(self, document: dict[str, Any]) -> Survey:
         """Return the typed form."""

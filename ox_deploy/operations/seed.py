@@ -15,24 +15,26 @@ from pyinfra.context import state
 
 from ox_deploy.accounts import Statement, WantedAccount, account_statements, drop_account, listed
 from ox_deploy.certificate import one_time_pair
+from ox_deploy.database_servers import DatabaseServer
 from ox_deploy.facts.base import Question, ask, ask_peer
 from ox_deploy.facts.mysql import Mysql, MysqlStatus
 from ox_deploy.facts.seed import Contents, Seeding, SeedState, ServerSurvey, Survey
 from ox_deploy.operations.direct import carry_out
 from ox_deploy.operations.stop import stop
 from ox_deploy.remote import order, seed_order
+from ox_deploy.remote.mysql_dialects import server_of_version, version_numbers
 from ox_deploy.secrets import Secret
 from ox_deploy.slaves import OVERWRITE, Situation, Source, explain, not_ready, reads_under_its_id, recognise
 
 USER = "ox_seed"
-# To read everything, and to tell the position of what was read.
-PRIVILEGES = frozenset({"SELECT", "SHOW VIEW", "TRIGGER", "EVENT", "BINLOG MONITOR"})
 METHODS = ("logical", "physical")
 POLL_SECONDS = 0.5
 # A line of progress comes with each stage, and after so many seconds.
 SHOW_SECONDS = 5
 # The name in the certificate of the connection; remote/seed_stream.py has it, too.
 STREAM = "ox-seed"
+# What is named as it is named since then; and from when on all releases of MySQL 8.0 share data directories.
+OLDEST_MYSQL, CLONES_SERIES = (8, 0, 26), (8, 0, 37)
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ def refusal(plan: Plan, slave: Side, master: Side) -> str | None:
     problem = not_ready(master.status, master.name) or (None if half_seeded else not_ready(slave.status, slave.name))
     return (
         problem
+        or _other_kind(slave, master)
         or _wrong_server(plan, slave, master)
         or _missing_programs(slave)
         or _missing_programs(master)
@@ -73,10 +76,26 @@ def refusal(plan: Plan, slave: Side, master: Side) -> str | None:
     )
 
 
+def _other_kind(slave: Side, master: Side) -> str | None:
+    # Of a server that is down, nothing is known but that it is half seeded.
+    asked = [side for side in (slave, master) if side.status.version]
+    if len({side.status.is_mariadb for side in asked}) > 1:
+        return f"{_versions(slave, master)}; a server of one kind cannot be seeded from one of the other."
+    for side in asked:
+        if side.status.is_mariadb:
+            continue
+        if version_numbers(side.status.version) < OLDEST_MYSQL:
+            return f"{side.name} runs {side.status.version}; seeding needs MySQL 8.0.26 or later."
+        if side.status.variables.get("gtid_mode") != "ON":
+            return f"{side.name} has not `gtid_mode = ON`; run the deploy, which sets it."
+    return None
+
+
+def _versions(slave: Side, master: Side) -> str:
+    return f"{slave.name} runs {slave.status.version} and {master.name} {master.status.version}"
+
+
 def _wrong_server(plan: Plan, slave: Side, master: Side) -> str | None:
-    for side in (slave, master):
-        if side.status.version and "MariaDB" not in side.status.version:
-            return f"{side.name} runs {side.status.version}; only a MariaDB server can be seeded from another one."
     if master.status.binary_log is None:
         return explain(slave.name, Situation.NO_BINARY_LOG, slave.status, master.status)
     # Of a server that is down, nothing but this is known: it is half seeded.
@@ -99,22 +118,45 @@ def _cannot_be_copied(plan: Plan, slave: Side, master: Side) -> str | None:
     if not master.survey.databases:
         return f"there is no database on {master.name}, so there is nothing to seed; run the deploy instead."
     tables = master.survey.not_transactional
-    if plan.method == "logical" and tables:
+    is_mariadb = master.status.is_mariadb
+    if tables and (plan.method == "logical" or not is_mariadb):
+        # A clone has them, but without their rows.
+        other = ", or seed with `--data seed_method=physical`" if is_mariadb else ""
         return (
             f"{master.name} has tables that no snapshot covers, since they are not InnoDB ({', '.join(tables)}); "
-            "convert them, or seed with `--data seed_method=physical`."
+            f"convert them{other}."
         )
-    versions = {_series(side.status.version) for side in (slave, master) if side.status.version}
-    if plan.method == "physical" and len(versions) > 1:
-        return (
-            f"{slave.name} runs {slave.status.version} and {master.name} {master.status.version}, which do not share "
-            "data directories; seed with `--data seed_method=logical`."
-        )
+    return _cannot_share_data(slave, master) if plan.method == "physical" else None
+
+
+LOGICAL = "seed with `--data seed_method=logical`"
+
+
+def _cannot_share_data(slave: Side, master: Side) -> str | None:
+    versions = {_sharing(side.status.version) for side in (slave, master) if side.status.version}
+    if len(versions) > 1:
+        return f"{_versions(slave, master)}, which do not share data directories; {LOGICAL}."
+    if master.status.is_mariadb:
+        return None
+    for side in (slave, master):
+        # What is down is asked by its program, which says so.
+        if side.status.version and not side.survey.can_clone:
+            return f"{side.name} has no `mysql_clone.so`, the plugin with which MySQL clones servers; {LOGICAL}."
+    here, there = slave.survey.alike, master.survey.alike
+    for name in sorted(here.keys() & there.keys()):
+        if here[name] != there[name]:
+            return (
+                f"`{name}` is {here[name]} on {slave.name} and {there[name]} on {master.name}, so they do not share "
+                f"data directories; make them equal, or {LOGICAL}."
+            )
     return None
 
 
-def _series(version: str) -> str:
-    return ".".join(version.split(".")[:2])
+def _sharing(version: str) -> tuple[int, ...]:
+    """Return what is the same for versions that share data directories."""
+    numbers = version_numbers(version)
+    has_series = server_of_version(version) == "MariaDB" or numbers[:2] != CLONES_SERIES[:2] or numbers >= CLONES_SERIES
+    return numbers[:2] if has_series else numbers
 
 
 def _would_be_lost(slave: Side) -> str | None:
@@ -136,6 +178,7 @@ def from_master(
     source: Source,
     address: str,
     master_host: str,
+    server: DatabaseServer,
     method: str = "logical",
     overwrite: bool = False,
     by_gtid: bool = True,
@@ -148,6 +191,7 @@ def from_master(
     + source: the master's address and the account to replicate with
     + address: the slave's address, as its master sees it
     + master_host: the master's name in the inventory; an account is made there for the time of the seeding
+    + server: what the database server is and has
     + method: `logical` (a dump) or `physical` (the data directory)
     + overwrite: whether the databases that the slave has may be lost
     + by_gtid: let it keep its place by GTID, or by file and position
@@ -156,7 +200,8 @@ def from_master(
     The work is done by a systemd unit on the slave, `ox-seed`; this operation shows how far it is. A unit that runs
     already, from an earlier run, is waited for. One that died is begun again.
     """
-    seeding = _Seeding(Plan(source, address, method, overwrite, by_gtid), master_host, master_option_file, option_file)
+    plan = Plan(source, address, method, overwrite, by_gtid)
+    seeding = _Seeding(plan, server, master_host, master_option_file, option_file)
     try:
         if not state.is_executing:
             seeding.check()
@@ -175,6 +220,7 @@ class _Seeding:
     """One run of the operation."""
 
     plan: Plan
+    server: DatabaseServer
     master_host: str
     master_option_file: str | None
     option_file: str | None
@@ -186,7 +232,7 @@ class _Seeding:
     def check(self) -> tuple[Side, Side]:
         """Return both sides; raises OperationError if the slave must not be seeded."""
         slave, master = self._sides()
-        sentence = None if self.under_way() else refusal(self.plan, slave, master) or self._other_slave()
+        sentence = None if self.under_way() else refusal(self.plan, slave, master) or self._other_slave(master)
         if sentence:
             raise OperationError(sentence)
         return slave, master
@@ -197,7 +243,7 @@ class _Seeding:
         password, certificate = Secret(secrets.token_urlsafe(24)), one_time_pair(STREAM)
         self._make_account(password, master.status)
         try:
-            yield seed_order(f"seed_{self.plan.method}", self._job(slave, master, password, certificate))
+            yield seed_order(self._program(master), self._job(slave, master, password, certificate))
             self._watch(certificate)
         finally:
             self._drop_account()
@@ -211,10 +257,18 @@ class _Seeding:
             self._drop_account()
         self._verify()
 
+    def _program(self, master: Side) -> str:
+        return "seed_clone" if self._clones(master.status) else f"seed_{self.plan.method}"
+
+    def _clones(self, master: MysqlStatus) -> bool:
+        return self.plan.method == "physical" and not master.is_mariadb
+
     def _sides(self) -> tuple[Side, Side]:
         slave, master = self._servers()
-        here = ask(host, Question(ServerSurvey, option_file=self.option_file))
-        there = ask_peer(host, self.master_host, Question(ServerSurvey, option_file=self.master_option_file))
+        programs = list(self.server.seed_programs)
+        here = ask(host, Question(ServerSurvey, programs=programs, option_file=self.option_file))
+        question = Question(ServerSurvey, programs=programs, option_file=self.master_option_file)
+        there = ask_peer(host, self.master_host, question)
         return Side(host.name, slave, here), Side(self.master_host, master, there)
 
     def _servers(self) -> tuple[MysqlStatus, MysqlStatus]:
@@ -222,11 +276,15 @@ class _Seeding:
         slave = ask(host, Question(Mysql, users=[], option_file=self.option_file))
         return slave, ask_peer(host, self.master_host, Question(Mysql, users=[], option_file=self.master_option_file))
 
-    def _other_slave(self) -> str | None:
-        sender = self._sender()
-        if self.plan.method == "logical" or not sender.active or sender.to == self.plan.address:
+    def _other_slave(self, master: Side) -> str | None:
+        if self.plan.method == "logical":
             return None
-        return f"{self.master_host} is sending its data to {sender.to}, which has to end first; seed again then."
+        sender = self._sender()
+        addresses = [sender.to] if sender.active else master.survey.cloned_by
+        other = next((address for address in addresses if address != self.plan.address), None)
+        if other is None:
+            return None
+        return f"{self.master_host} is sending its data to {other}, which has to end first; seed again then."
 
     def _sender(self) -> SeedState:
         return ask_peer(host, self.master_host, Question(Seeding))
@@ -241,14 +299,20 @@ class _Seeding:
             "freed": sum(each.bytes for each in slave.survey.databases),
             "address": self.plan.address,
             "certificate": certificate,
+            "unit": self.server.unit,
+            "fence": self.server.seed_fence,
             "option_file": self.option_file,
         }
 
     def _make_account(self, password: Secret, master: MysqlStatus) -> None:
-        wanted = WantedAccount(USER, self.plan.address, password, PRIVILEGES, tls=bool(self.plan.source.ca))
+        names = master.dialect
+        privileges = names["copy_privileges"] | (
+            names["physical_privileges"] if self.plan.method == "physical" else set()
+        )
+        wanted = WantedAccount(USER, self.plan.address, password, frozenset(privileges), tls=bool(self.plan.source.ca))
         # A leftover of an earlier run has another password.
-        statements = [drop_account(USER, self.plan.address), *account_statements(wanted, None, master.dialect)]
-        self._account_order(statements, guarded=True)
+        statements = [drop_account(USER, self.plan.address), *account_statements(wanted, None, names)]
+        self._account_order(statements, guarded=True, clone=self._clones(master))
 
     def _drop_account(self) -> None:
         """Drop it, unless the unit goes on without us; systemd drops it one day in any case."""
@@ -258,12 +322,13 @@ class _Seeding:
         except OperationError as error:
             host.log(f"the account {USER} stays on the master until its timer drops it: {error}")
 
-    def _account_order(self, statements: Sequence[Statement], guarded: bool) -> None:
+    def _account_order(self, statements: Sequence[Statement], guarded: bool, clone: bool = False) -> None:
         job = {
             "user": USER,
             "host": self.plan.address,
             "timer": f"ox-seed-account-{self.plan.address}",
             "guarded": guarded,
+            "clone": clone,
             # It may not have noticed yet that nobody listens any more.
             "stop": self._sender().to == self.plan.address,
             "statements": listed(statements),

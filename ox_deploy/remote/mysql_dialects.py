@@ -47,7 +47,28 @@ DIALECTS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
             },
             "semi_sync_slave_status": "Rpl_semi_sync_slave_status",
             "client": "mariadb",
+            # A seeding: how a snapshot is dumped, how its client proves who the master is, which accounts every server
+            # has of its own, what reads all of it, and how an event becomes one that only the master runs.
             "dump": "mariadb-dump",
+            "dump_options": [
+                "--single-transaction",
+                "--gtid",
+                "--master-data=2",
+                "--routines",
+                "--events",
+                "--triggers",
+                "--hex-blob",
+                "--dump-history",
+                "--no-tablespaces",
+                "--max-allowed-packet=1G",
+            ],
+            "verify_server": "ssl-verify-server-cert",
+            "own_accounts": {("root", "localhost"), ("mysql", "localhost"), ("mariadb.sys", "localhost")},
+            "copy_privileges": {"SELECT", "SHOW VIEW", "TRIGGER", "EVENT", "BINLOG MONITOR"},
+            "physical_privileges": set(),
+            "disable_event": "DISABLE ON SLAVE",
+            # So that sizes are those of now.
+            "fresh_statistics": "DO 0",
         },
     ),
     (
@@ -89,6 +110,29 @@ DIALECTS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
             "semi_sync_slave_status": "Rpl_semi_sync_slave_status",
             "client": "mysql",
             "dump": "mysqldump",
+            "dump_options": [
+                "--single-transaction",
+                "--source-data=2",
+                "--set-gtid-purged=COMMENTED",
+                "--routines",
+                "--events",
+                "--triggers",
+                "--hex-blob",
+                "--no-tablespaces",
+                "--max-allowed-packet=1G",
+                # It locks all tables for a moment. While it waits for a long statement, all that write wait for it.
+                # Older ones do not have this option.
+                "--loose-init-command=SET SESSION lock_wait_timeout = 5",
+            ],
+            "verify_server": "ssl-mode=VERIFY_IDENTITY",
+            "own_accounts": {
+                (user, "localhost")
+                for user in ("root", "mysql.session", "mysql.sys", "mysql.infoschema", "debian-sys-maint")
+            },
+            "copy_privileges": {"SELECT", "SHOW VIEW", "TRIGGER", "EVENT", "REPLICATION CLIENT", "FLUSH_TABLES"},
+            "physical_privileges": {"BACKUP_ADMIN"},
+            "disable_event": "DISABLE ON SLAVE",
+            "fresh_statistics": "SET SESSION information_schema_stats_expiry = 0",
         },
     ),
     (
@@ -144,6 +188,7 @@ DIALECTS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
         (8, 2),
         {
             "disabled_event": "REPLICA_SIDE_DISABLED",
+            "disable_event": "DISABLE ON REPLICA",
             "show_log": "SHOW BINARY LOG STATUS",
             "reset_log": "RESET BINARY LOGS AND GTIDS",
         },

@@ -3,6 +3,8 @@
 Never in the binary log: no slave has it.
 """
 
+import shlex
+
 # After how many hours the account goes away, whatever became of the seeding.
 GUARD_HOURS = 24
 
@@ -11,16 +13,32 @@ def seed_account(job):
     """Run the statements; as long as the account is there, systemd has the order to drop it."""
     if job["stop"]:
         run(["systemctl", "stop", "ox-seed"])
-    timer = job["timer"]
-    run(["systemctl", "stop", timer + ".timer"])
-    if job["guarded"]:
-        after = ["--on-active={}h".format(GUARD_HOURS)]
-        run_or_fail(["systemd-run", "--quiet", "--collect", "--unit=" + timer, *after, *client(job)])
-    mysql_run({"statements": job["statements"], "replicate": False, "option_file": job["option_file"]})
+    with connect(job["option_file"]) as session:
+        end_sessions(session, job["user"], job["host"])
+        if job["clone"]:
+            lend_plugin(session)
+        run(["systemctl", "stop", job["timer"] + ".timer"])
+        if job["guarded"]:
+            guard(job, dialect(session)["client"])
+        mysql_run({"statements": job["statements"], "replicate": False, "option_file": job["option_file"]})
+        if not job["guarded"]:
+            return_plugin(session)
 
 
-def client(job):
-    """Return the command that drops it without this program."""
+def guard(job, client):
+    """Have systemd clean up one day if nobody else does."""
+    timer = ["--unit=" + job["timer"], "--on-active={}h".format(GUARD_HOURS)]
+    argv = cleaning(job, client)
+    ours = os.path.join(STATE_DIRECTORY, OURS)
+    if os.path.exists(ours):
+        argv = ["sh", "-c", "{}; rm -f {}".format(" ".join(map(shlex.quote, argv)), ours)]
+    run_or_fail(["systemd-run", "--quiet", "--collect", *timer, *argv])
+
+
+def cleaning(job, client):
+    """Return the command that drops the account, and the plugin if it is ours, without this program."""
     options = ["--defaults-file=" + job["option_file"]] if job["option_file"] else ["--no-defaults", "--user=root"]
     statement = "SET sql_log_bin = 0; DROP USER IF EXISTS '{}'@'{}'".format(job["user"], job["host"])
-    return ["mariadb", *options, "--socket=" + SOCKET, "--execute=" + statement]
+    if os.path.exists(os.path.join(STATE_DIRECTORY, OURS)):
+        statement += "; UNINSTALL PLUGIN clone"
+    return [client, *options, "--socket=" + SOCKET, "--execute=" + statement]

@@ -121,6 +121,12 @@ def enlarge(pipe):
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 1 << 20)
 
 
+def no_data_came():
+    """Say why all was given up."""
+    text = "no data came for {} seconds; look at the network and at both servers, and seed again"
+    return text.format(STALL_SECONDS)
+
+
 def said_by(name, folder):
     """Return the last lines in which a process said what went wrong, without the data that it may have shown."""
     with open(os.path.join(folder, name + ".log"), errors="replace") as log:

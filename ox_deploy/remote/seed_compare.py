@@ -3,13 +3,18 @@
 The master's side is read in a snapshot; the slave stops exactly where that was taken.
 """
 
-# How many tables have their rows compared, up to which size with their values, and how long the master may count.
+from concurrent.futures import ThreadPoolExecutor
+
+# How many tables have their rows compared, up to which size with their values, and how long each side may count.
 SAMPLE = 20
 CHECKSUM_BYTES = 8 << 20
 COUNT_SECONDS = 30
 ATTEMPTS = 3
 REACH_SECONDS = 600
-NO_TIME_LEFT = 1969
+# How long all that write to a MySQL master may wait for a snapshot that has to wait itself, and how often that may be.
+LOCK_SECONDS = 2
+LOCK_ATTEMPTS = 30
+LOCK_TIMEOUT_ERROR = 1205
 
 OBJECTS = {
     "database": "SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA WHERE SCHEMA_NAME IN %s",
@@ -32,52 +37,81 @@ def compare(session, job):
         except Exception:
             if attempt == ATTEMPTS:
                 # Nobody should take it for a slave.
-                with session.cursor() as cursor:
-                    cursor.execute("STOP SLAVE")
+                run_replica(session, "STOP {replica}")
                 raise
-        with session.cursor() as cursor:
-            cursor.execute("START SLAVE")
+        run_replica(session, "START {replica}")
         time.sleep(5)
 
 
 def compare_once(session, job):
     """Return in words what was compared; fail with what differs."""
-    with session.cursor() as cursor:
-        cursor.execute("STOP SLAVE SQL_THREAD")
-        with login_at_master(job["master"]) as master:
-            position = take_snapshot(master)
-            wanted = objects_of(master)
-            sample = sample_of(master)
-            wanted_rows = measure_all(master, sample, COUNT_SECONDS)
-        go_to(session, cursor, position)
-        found = objects_of(session)
-        found_rows = measure_all(session, {table: sample[table] for table in wanted_rows})
-        differences = [*differing_objects(wanted, found), *differing_rows(wanted_rows, found_rows)]
-        if differences:
-            fail("the slave is not equal to its master: " + "; ".join(differences[:5]))
-        cursor.execute("START SLAVE SQL_THREAD")
-    if not wanted:
-        fail("there is nothing on the master, so nothing was seeded")
-    counted = sum(number for number, _ in wanted_rows.values())
+    run_replica(session, "STOP {replica} SQL_THREAD")
+    with login_at_master(job["master"]) as master:
+        position = take_snapshot(master)
+        wanted = objects_of(master)
+        if not wanted:
+            fail("there is nothing on the master, so nothing was seeded")
+        sample = sample_of(master)
+        # Both at the same time, each by the thread of its own session.
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            at_master = pool.submit(measure_all, master, sample)
+            go_to(session, position)
+            found = objects_of(session)
+            found_rows = measure_all(session, sample)
+            wanted_rows = at_master.result()
+    # For the others there was no time.
+    compared = sorted(wanted_rows.keys() & found_rows.keys())
+    differences = [*differing_objects(wanted, found), *differing_rows(compared, wanted_rows, found_rows)]
+    if differences:
+        fail("the slave is not equal to its master: " + "; ".join(differences[:5]))
+    run_replica(session, "START {replica} SQL_THREAD")
+    counted = sum(wanted_rows[table][0] for table in compared)
     tables = sum(name.startswith("table ") for name in wanted)
     text = "equal to the master: {} databases, {} tables; {} rows of {} tables compared"
-    return text.format(sum(name.startswith("database ") for name in wanted), tables, counted, len(wanted_rows))
+    return text.format(sum(name.startswith("database ") for name in wanted), tables, counted, len(compared))
 
 
 def take_snapshot(master):
     """Begin a transaction that sees one moment; return the position in the binary log of that moment."""
     with master.cursor() as cursor:
         cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        if dialect(master)["server"] == "MySQL":
+            return snapshot_under_lock(master, cursor)
         cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
     status = {row["Variable_name"]: row["Value"] for row in rows(master, "SHOW STATUS LIKE 'binlog_snapshot_%'")}
     values = {name.lower(): value for name, value in status.items()}
     return {"file": values["binlog_snapshot_file"], "position": int(values["binlog_snapshot_position"])}
 
 
-def go_to(session, cursor, position):
+def snapshot_under_lock(master, cursor):
+    """Do that on MySQL, which does not tell the position of a snapshot: nothing may be committed in between."""
+    lock_tables(cursor)
+    cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+    (row,) = rows(master, dialect(master)["show_log"])
+    # This ends no transaction.
+    cursor.execute("UNLOCK TABLES")
+    return {"file": row["File"], "position": row["Position"]}
+
+
+def lock_tables(cursor):
+    """Lock all tables; who writes waits as long as this waits for a long statement, so that it is given up soon."""
+    cursor.execute("SET SESSION lock_wait_timeout = {}".format(LOCK_SECONDS))
+    for _ in range(LOCK_ATTEMPTS):
+        try:
+            cursor.execute("FLUSH TABLES WITH READ LOCK")
+            return
+        except Exception as error:
+            if error.args[0] != LOCK_TIMEOUT_ERROR:
+                raise
+        time.sleep(LOCK_SECONDS)
+    fail("statements of the master run for so long that it cannot be compared; wait for their end, and seed again")
+
+
+def go_to(session, position):
     """Let the slave go on to exactly this position, and wait until it is there."""
-    until = "START SLAVE SQL_THREAD UNTIL MASTER_LOG_FILE = %s, MASTER_LOG_POS = %s"
-    cursor.execute(until, [position["file"], position["position"]])
+    until = "START {replica} SQL_THREAD UNTIL {source}_LOG_FILE = %s, {source}_LOG_POS = %s"
+    with session.cursor() as cursor:
+        cursor.execute(until.format(**dialect(session)), [position["file"], position["position"]])
     deadline = time.monotonic() + REACH_SECONDS
     while True:
         status = replica_status(session)
@@ -85,9 +119,19 @@ def go_to(session, cursor, position):
             fail("the replica's SQL thread stopped: {Last_SQL_Error} (error {Last_SQL_Errno})".format(**status))
         if status["Slave_SQL_Running"] == "No":
             return
+        # Some versions only look when the next event comes, and on a master that is not written to none does.
+        if is_at(status, position):
+            run_replica(session, "STOP {replica} SQL_THREAD")
+            return
         if time.monotonic() > deadline:
             fail("the replica did not reach {file}:{position}".format(**position))
         time.sleep(0.1)
+
+
+def is_at(status, position):
+    """Tell whether a slave has executed all up to a position."""
+    at = status["Relay_Master_Log_File"], status["Exec_Master_Log_Pos"]
+    return at == (position["file"], position["position"])
 
 
 def objects_of(session):
@@ -106,6 +150,8 @@ def sample_of(master):
         " WHERE TABLE_TYPE = 'BASE TABLE' AND TABLE_SCHEMA IN %s ORDER BY DATA_LENGTH DESC, s, t LIMIT {}"
     ).format(SAMPLE)
     names = user_databases(master)
+    with master.cursor() as cursor:
+        cursor.execute(dialect(master)["fresh_statistics"])
     largest = rows(master, query, [names]) if names else []
     return {
         (row["s"], row["t"]): columns_of(master, row["s"], row["t"]) if row["bytes"] <= CHECKSUM_BYTES else None
@@ -122,22 +168,21 @@ def columns_of(session, schema, table):
     return [row["name"] for row in rows(session, query, [schema, table])]
 
 
-def measure_all(session, sample, seconds=None):
+def measure_all(session, sample):
     """Return number of rows and checksum by table; without those for which no time was left."""
+    names = dialect(session)
     with session.cursor() as cursor:
         # The same text for the same moment on both sides.
         cursor.execute("SET SESSION time_zone = '+00:00'")
-    deadline = time.monotonic() + seconds if seconds else None
+    deadline = time.monotonic() + COUNT_SECONDS
     measured = {}
     for table, columns in sample.items():
-        query = measuring(table, columns)
-        if deadline:
-            left = max(deadline - time.monotonic(), 0.01)
-            query = "SET STATEMENT max_statement_time = {:.2f} FOR {}".format(left, query)
+        left = max(deadline - time.monotonic(), 0.01)
+        limited = names["limited"].format(seconds=left, milliseconds=left * 1000)
         try:
-            (row,) = rows(session, query)
+            (row,) = rows(session, limited + measuring(table, columns))
         except Exception as error:
-            if error.args[0] == NO_TIME_LEFT:
+            if error.args[0] == names["no_time_left"]:
                 continue
             raise
         measured[table] = (row["number"], str(row["checksum"]))
@@ -145,14 +190,12 @@ def measure_all(session, sample, seconds=None):
 
 
 def measuring(table, columns):
-    """Return the query for one table. Values, not bytes on disk: old tables are stored in another way."""
+    """Return what is selected of one table. Values, not bytes on disk: old tables are stored in another way."""
     name = "{}.{}".format(identifier(table[0]), identifier(table[1]))
     if columns is None:
-        return "SELECT COUNT(*) AS number, 0 AS checksum FROM " + name
+        return "COUNT(*) AS number, 0 AS checksum FROM " + name
     values = ", ".join("IFNULL(CRC32({}), '-')".format(identifier(column)) for column in columns)
-    return "SELECT COUNT(*) AS number, COALESCE(SUM(CRC32(CONCAT_WS(',', {}))), 0) AS checksum FROM {}".format(
-        values, name
-    )
+    return "COUNT(*) AS number, COALESCE(SUM(CRC32(CONCAT_WS(',', {}))), 0) AS checksum FROM {}".format(values, name)
 
 
 def differing_objects(wanted, found):
@@ -161,10 +204,10 @@ def differing_objects(wanted, found):
     return missing + ["only it has the " + name for name in sorted(found - wanted)]
 
 
-def differing_rows(wanted, found):
-    """Say which tables have other rows."""
-    for (schema, table), (number, checksum) in wanted.items():
-        there, its_checksum = found[schema, table]
+def differing_rows(tables, wanted, found):
+    """Say which of these tables have other rows."""
+    for schema, table in tables:
+        (number, checksum), (there, its_checksum) = wanted[schema, table], found[schema, table]
         if there != number:
             yield "{}.{} has {} rows instead of {}".format(schema, table, there, number)
         elif its_checksum != checksum:

@@ -4,19 +4,12 @@ import re
 
 # Every snapshot's position stands near the beginning of a dump.
 HEADER_BYTES = 65536
-POSITION = re.compile(rb"CHANGE MASTER TO MASTER_LOG_FILE='([^']+)', MASTER_LOG_POS=(\d+);")
-DUMP = [
-    "--single-transaction",
-    "--gtid",
-    "--master-data=2",
-    "--routines",
-    "--events",
-    "--triggers",
-    "--hex-blob",
-    "--dump-history",
-    "--no-tablespaces",
-    "--max-allowed-packet=1G",
-]
+POSITION = re.compile(
+    rb"CHANGE (?:MASTER|REPLICATION SOURCE) TO (?:MASTER|SOURCE)_LOG_FILE='([^']+)', (?:MASTER|SOURCE)_LOG_POS=(\d+);"
+)
+# Of MySQL, in a comment before the position.
+PURGED = re.compile(rb"GTID_PURGED='\+?([^']*)'")
+LOCK_TIMEOUT = "(1205)"
 # While the dump is read: values may be as long as the master allows them to be twice, and what it has is trusted.
 FOR_THE_DUMP = {"max_allowed_packet": 1 << 30, "log_bin_trust_function_creators": 1}
 
@@ -29,18 +22,22 @@ def seed_logical(job):
 def seed(job, progress, folder):
     """Go through the steps; returns what came of it in words."""
     progress.stage("checks")
-    recover()
+    recover(job)
     check_logins(job)
     with connect(job["option_file"]) as session:
+        clean_up(session)
         datadir = data_directory(session)
         check_room(datadir, job["bytes"], job["freed"])
         with marked(datadir) as touched:
             progress.stage("clears")
             touched()
             clear(session)
+            remove_empty(datadir)
             progress.stage("copies")
-            position, accounts = copy(session, job, progress, folder)
-            write_accounts(session, accounts)
+            with settings(session, for_the_dump(session)):
+                position, accounts = copy(session, job, progress, folder)
+                write_accounts(session, accounts)
+                disable_events(session)
             return finish(session, job, position, progress)
 
 
@@ -51,30 +48,50 @@ def clear(session):
         cursor.execute("SET SESSION wait_timeout = 2147483")
         cursor.execute("SET sql_log_bin = 0")
         cursor.execute("SET foreign_key_checks = 0")
-        cursor.execute("STOP SLAVE")
-        cursor.execute("RESET SLAVE ALL")
+        run_replica(session, "STOP {replica}", "RESET {replica} ALL")
         for name in user_databases(session):
             cursor.execute("DROP DATABASE " + identifier(name))
 
 
+def remove_empty(datadir):
+    """Remove the directories that a clone which was ended leaves, once there is no database any more."""
+    for name in os.listdir(datadir):
+        # What has other characters belongs to no database, such as lost+found.
+        if name not in SYSTEM_DATABASES and re.fullmatch(r"[\w$@]+", name):
+            with contextlib.suppress(OSError):
+                os.rmdir(os.path.join(datadir, name))
+
+
 def copy(session, job, progress, folder):
     """Copy the databases; returns the position of the snapshot, and the accounts of that moment."""
-    with login_at_master(job["master"]) as master, settings(session, FOR_THE_DUMP):
+    names = dialect(session)
+    with login_at_master(job["master"]) as master:
         before = outline(master, job)
         if not before[0]:
             fail("there is nothing on the master, so nothing was seeded")
-        gtids = gtid_state_of_master(master)
-        dump = start(dump_command(job, folder, before[0]), folder, stdout=subprocess.PIPE)
-        load = start(load_command(job), folder, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        state = gtid_state_of_master(master)
+        dump = start(dump_command(job, folder, names, before[0]), folder, stdout=subprocess.PIPE)
+        load = start(load_command(job, names), folder, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
         with progress.moving(dump, load):
             header = read_header(dump.stdout)
-            position = position_in(header, folder)
-            gtid = rows(master, "SELECT BINLOG_GTID_POS(%s, %s) AS gtid", [position["file"], position["position"]])
+            position = position_in(header, folder, names)
+            gtid = gtid_at(master, position, header)
             if outline(master, job) != before:
                 fail("a database or an account was made, changed or dropped on the master just then; seed again")
             progress.count(len(header))
-            let_flow(header, dump, load, progress, folder)
-    return {**position, "gtid": gtid[0]["gtid"], "before": gtids}, before[1]
+            let_flow(header, dump, load, progress, folder, names)
+    return {**position, "gtid": gtid, "before": state}, before[1]
+
+
+def gtid_at(master, position, header):
+    """Return the GTIDs of a dump's snapshot."""
+    if dialect(master)["server"] == "MariaDB":
+        query = "SELECT BINLOG_GTID_POS(%s, %s) AS gtid"
+        return rows(master, query, [position["file"], position["position"]])[0]["gtid"]
+    found = PURGED.search(header)
+    if not found:
+        fail("the dump of the master has no GTIDs; deploy the master, which sets `gtid_mode`, and seed again")
+    return found[1].decode().replace("\n", "")
 
 
 def outline(master, job):
@@ -82,43 +99,42 @@ def outline(master, job):
     return user_databases(master), read_accounts(master, job["master"]["user"])
 
 
+def for_the_dump(session):
+    """Return the server's settings for the time of the dump; no event runs on data that is still coming."""
+    scheduler = rows(session, "SELECT @@GLOBAL.event_scheduler AS value")[0]["value"]
+    return {**FOR_THE_DUMP, **({"event_scheduler": "OFF"} if scheduler == "ON" else {})}
+
+
 @contextlib.contextmanager
 def settings(session, wanted):
     """Set the server's settings for a while."""
-    before = {name: rows(session, "SELECT @@GLOBAL.{} AS value".format(name))[0]["value"] for name in wanted}
+    note({name: rows(session, "SELECT @@GLOBAL.{} AS value".format(name))[0]["value"] for name in wanted})
     set_all(session, wanted)
     try:
         yield
     except Exception:
-        # The server may be gone; what is told is why, and it starts with its own settings again.
+        # The server may be gone; what is told is why.
         with contextlib.suppress(Exception):
-            set_all(session, before)
+            put_back_settings(session)
         raise
-    set_all(session, before)
+    put_back_settings(session)
 
 
-def set_all(session, values):
-    """Set settings of the server."""
-    with session.cursor() as cursor:
-        for name, value in values.items():
-            cursor.execute("SET GLOBAL {} = %s".format(name), [value])
-
-
-def dump_command(job, folder, databases):
+def dump_command(job, folder, names, databases):
     """Return the command that reads the master; the password is in a file of root's."""
     master = job["master"]
     text = "[client]\nhost={host}\nport={port}\nuser={user}\npassword={password}\n".format(**master)
     if master["ca"]:
-        text += "ssl-ca={}\nssl-verify-server-cert\n".format(master["ca"])
+        text += "ssl-ca={}\n{}\n".format(master["ca"], names["verify_server"])
     options = private(folder, "master.cnf", text)
-    return ["mariadb-dump", "--defaults-file=" + options, *DUMP, "--databases", "--", *databases]
+    return [names["dump"], "--defaults-file=" + options, *names["dump_options"], "--databases", "--", *databases]
 
 
-def load_command(job):
+def load_command(job, names):
     """Return the command that writes here, and not to the binary log."""
     login = ["--defaults-file=" + job["option_file"]] if job["option_file"] else ["--no-defaults", "--user=root"]
     options = ["--socket=" + SOCKET, "--max-allowed-packet=1G", "--init-command=SET sql_log_bin = 0"]
-    return ["mariadb", *login, *options]
+    return [names["client"], *login, *options]
 
 
 def read_header(source):
@@ -132,15 +148,18 @@ def read_header(source):
     return header
 
 
-def position_in(header, folder):
+def position_in(header, folder, names):
     """Return the position that a dump begins with."""
     found = POSITION.search(header)
     if not found:
-        fail("the master cannot be dumped: " + said_by("mariadb-dump", folder))
+        said = said_by(names["dump"], folder)
+        if LOCK_TIMEOUT in said:
+            said += "; a statement runs there for so long: wait for its end (`SHOW PROCESSLIST`), and seed again"
+        fail("the master cannot be dumped: " + said)
     return {"file": found[1].decode(), "position": int(found[2])}
 
 
-def let_flow(header, dump, load, progress, folder):
+def let_flow(header, dump, load, progress, folder, names):
     """Move the dump into this server."""
     try:
         # Both are pipes: what was read already goes first.
@@ -153,10 +172,8 @@ def let_flow(header, dump, load, progress, folder):
     except BrokenPipeError:
         pass
     if progress.stalled:
-        fail(
-            "no data came for {} seconds; look at the network and at both servers, and seed again".format(STALL_SECONDS)
-        )
+        fail(no_data_came())
     if dump.poll():
-        fail("the dump of the master broke off ({}); seed again".format(said_by("mariadb-dump", folder)))
+        fail("the dump of the master broke off ({}); seed again".format(said_by(names["dump"], folder)))
     if load.wait() or dump.wait():
-        fail("this server did not take the dump ({}); seed again".format(said_by("mariadb", folder)))
+        fail("this server did not take the dump ({}); seed again".format(said_by(names["client"], folder)))

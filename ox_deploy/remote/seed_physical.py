@@ -17,9 +17,10 @@ def seed_physical(job):
 def seed(job, progress, folder):
     """Go through the steps; returns what came of it in words."""
     progress.stage("checks")
-    recover()
+    recover(job)
     check_logins(job)
     with connect(job["option_file"]) as session:
+        clean_up(session)
         datadir = data_directory(session)
         check_place(session, datadir)
     new = datadir + NEW
@@ -35,7 +36,7 @@ def seed(job, progress, folder):
             position = {**prepare(new, folder), "before": gtids}
             progress.stage("changes over")
             touched()
-            change_over(datadir)
+            change_over(datadir, job["unit"])
         finally:
             shutil.rmtree(new, ignore_errors=True)
         with connect(job["option_file"]) as session:
@@ -102,25 +103,31 @@ def prepare(new, folder):
     return {"file": file, "position": int(position), "gtid": gtid}
 
 
-def change_over(datadir):
+def change_over(datadir, unit):
     """Let the server run on the new directory; if it does not, on the old one as before."""
     new, old, gone = (datadir + end for end in (NEW, OLD, GONE))
     adapt(new, datadir)
     # With the lock, so that no deploy starts the server meanwhile.
     with only_one():
-        run_or_fail(["systemctl", "stop", SERVICE])
+        run_or_fail(["systemctl", "stop", unit])
         try:
             os.rename(datadir, old)
             os.rename(new, datadir)
         except OSError:
-            recover()
+            go_back(datadir, unit)
             raise
-        if run(["systemctl", "start", SERVICE]).returncode:
-            recover()
+        if run(["systemctl", "start", unit]).returncode:
+            go_back(datadir, unit)
             text = "the server does not start on its master's data, and runs on its own again; see `journalctl -u {}`"
-            fail(text.format(SERVICE))
+            fail(text.format(unit))
         os.rename(old, gone)
     shutil.rmtree(gone)
+
+
+def go_back(datadir, unit):
+    """Let the server run on the directory that it had."""
+    put_back(datadir, unit)
+    run_or_fail(["systemctl", "start", unit])
 
 
 def adapt(new, datadir):
@@ -134,11 +141,3 @@ def adapt(new, datadir):
     status = os.stat(datadir)
     os.chmod(new, status.st_mode)
     run_or_fail(["chown", "-R", "{}:{}".format(status.st_uid, status.st_gid), new])
-
-
-def drop_throw_away(session, master):
-    """Drop the account that came along."""
-    with session.cursor() as cursor:
-        cursor.execute("SET sql_log_bin = 0")
-        for row in rows(session, "SELECT User AS user, Host AS host FROM mysql.user WHERE User = %s", [master["user"]]):
-            cursor.execute("DROP USER %s@%s", [row["user"], row["host"]])

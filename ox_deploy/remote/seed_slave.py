@@ -3,9 +3,10 @@
 import contextlib
 import shutil
 
-SERVICE = "mariadb"
 # Beside the server's directory: what comes, what was there before, what is about to be removed.
 NEW, OLD, GONE = ".ox-seed", ".ox-seed-old", ".ox-seed-gone"
+# The server's settings before those for a dump.
+NOTE = "seeding-settings"
 # A slave that has to wait so long for nothing else than its master's new data has caught up.
 NEAR_SECONDS = 5
 CATCH_UP_SECONDS = 86400
@@ -62,21 +63,58 @@ def marked(datadir):
     os.unlink(MARK)
 
 
-def recover():
+def recover(job):
     """Put back what a seeding left that died while it changed the data directories, and have the server run."""
     datadir = (read(MARK) or b"").decode()
     if not datadir:
         return
+    remove_fence(job)
+    put_back(datadir, job["unit"])
+    run_or_fail(["systemctl", "start", job["unit"]])
+
+
+def clean_up(session):
+    """Undo what a seeding that died left in the server."""
+    end_clone(session)
+    return_plugin(session)
+    put_back_settings(session)
+
+
+def note(values):
+    """Write down settings of the server, for the next seeding if this one dies."""
+    path = os.path.join(STATE_DIRECTORY, NOTE)
+    with open(path + ".new", "w") as file:
+        json.dump(values, file)
+    os.rename(path + ".new", path)
+
+
+def put_back_settings(session):
+    """Set what was noted."""
+    path = os.path.join(STATE_DIRECTORY, NOTE)
+    values = read(path)
+    if values is not None:
+        set_all(session, json.loads(values))
+        os.unlink(path)
+
+
+def remove_fence(job):
+    """Remove the file for the restart on the new data, and with a restart what it says."""
+    if job["fence"] and os.path.exists(job["fence"]):
+        os.unlink(job["fence"])
+        run_or_fail(["systemctl", "restart", job["unit"]])
+
+
+def put_back(datadir, unit):
+    """Have the old data directory, unless the server ran on the new one."""
     old, new, gone = (datadir + end for end in (OLD, NEW, GONE))
     if os.path.isdir(old):
-        run_or_fail(["systemctl", "stop", SERVICE])
+        run_or_fail(["systemctl", "stop", unit])
         if os.path.isdir(datadir):
             shutil.rmtree(datadir)
         os.rename(old, datadir)
     for leftover in (new, gone):
         if os.path.isdir(leftover):
             shutil.rmtree(leftover)
-    run_or_fail(["systemctl", "start", SERVICE])
 
 
 def data_directory(session):
@@ -86,21 +124,31 @@ def data_directory(session):
 
 def follow(session, job, position):
     """Replicate from exactly there. What this server wrote to its own binary log was before that time."""
+    disable_events(session)
+    run_replica(session, "STOP {replica}", "RESET {replica} ALL")
+    if dialect(session)["server"] == "MariaDB":
+        run_replica(session, "{reset_log}")
+        # A server that follows this one some day must not think that the log begins with the first transaction.
+        set_all(session, {"gtid_binlog_state": with_last(position["before"], position["gtid"])})
+    place = {} if job["source"]["by_gtid"] else {"file": position["file"], "position": position["position"]}
+    change_master(session, {**job["source"], **place, "gtid": position["gtid"]})
+    run_replica(session, "START {replica}")
+
+
+def disable_events(session):
+    """Let events run on the master only."""
     events = rows(session, "SELECT * FROM information_schema.EVENTS WHERE STATUS = 'ENABLED'")
     with session.cursor() as cursor:
         cursor.execute("SET sql_log_bin = 0")
         for event in events:
-            cursor.execute(disable(event))
-        cursor.execute("STOP SLAVE")
-        cursor.execute("RESET SLAVE ALL")
-        cursor.execute("RESET MASTER")
-        # A server that follows this one some day must not think that the log begins with the first transaction.
-        cursor.execute("SET GLOBAL gtid_binlog_state = %s", [with_last(position["before"], position["gtid"])])
-        cursor.execute("SET GLOBAL gtid_slave_pos = %s", [position["gtid"]])
-    by_gtid = job["source"]["by_gtid"]
-    place = {} if by_gtid else {"file": position["file"], "position": position["position"]}
-    change_master(session, {**job["source"], **place})
-    run_replica(session, "START {replica}")
+            cursor.execute(disable(event, dialect(session)))
+
+
+def set_all(session, values):
+    """Set settings of the server."""
+    with session.cursor() as cursor:
+        for name, value in values.items():
+            cursor.execute("SET GLOBAL {} = %s".format(name), [value])
 
 
 def with_last(state, last):
@@ -113,15 +161,24 @@ def with_last(state, last):
 
 
 def gtid_state_of_master(master):
-    """Return the last transaction of each server in the master's binary log."""
-    return rows(master, "SELECT @@GLOBAL.gtid_binlog_state AS state")[0]["state"]
+    """Return the last transaction of each server in the master's binary log; on MySQL, all of them."""
+    query = "SELECT @@GLOBAL.{gtid_state} AS state".format(**dialect(master)["variables"])
+    return rows(master, query)[0]["state"]
 
 
-def disable(event):
+def disable(event, names):
     """Return the statement with which only the master runs an event, as if it had come by replication."""
     definer = "@".join(identifier(name) for name in event["DEFINER"].rsplit("@", 1))
     name = "{}.{}".format(identifier(event["EVENT_SCHEMA"]), identifier(event["EVENT_NAME"]))
-    return "ALTER DEFINER = {} EVENT {} DISABLE ON SLAVE".format(definer, name)
+    return "ALTER DEFINER = {} EVENT {} {}".format(definer, name, names["disable_event"])
+
+
+def drop_throw_away(session, master):
+    """Drop the account that came along."""
+    with session.cursor() as cursor:
+        cursor.execute("SET sql_log_bin = 0")
+        for row in rows(session, "SELECT User AS user, Host AS host FROM mysql.user WHERE User = %s", [master["user"]]):
+            cursor.execute("DROP USER %s@%s", [row["user"], row["host"]])
 
 
 def catch_up(session, job):
@@ -140,13 +197,11 @@ def position_of_master(job):
     while True:
         try:
             with login_at_master(job["master"]) as master:
-                (row,) = rows(master, "SHOW MASTER STATUS")
-                gtid = rows(master, "SELECT @@GLOBAL.gtid_binlog_pos AS gtid")[0]["gtid"]
-                return {
-                    "file": row["File"],
-                    "position": row["Position"],
-                    "gtid": gtid if job["source"]["by_gtid"] else "",
-                }
+                names = dialect(master)
+                (row,) = rows(master, names["show_log"])
+                query = "SELECT @@GLOBAL.{gtid_binlog} AS gtid".format(**names["variables"])
+                gtid = rows(master, query)[0]["gtid"] if job["source"]["by_gtid"] else ""
+                return {"file": row["File"], "position": row["Position"], "gtid": gtid}
         except Exception:
             if time.monotonic() > deadline:
                 raise

@@ -3,23 +3,36 @@
 import contextlib
 import shutil
 
-PROGRAMS = ("mariadb", "mariadb-dump", "mariadb-backup", "mbstream", "socat")
+# In which a server has to be as its master is to run on its data; what one does not have is left out.
+ALIKE = (
+    "version_compile_os",
+    "version_compile_machine",
+    "innodb_page_size",
+    "innodb_data_file_path",
+    "lower_case_table_names",
+    "character_set_server",
+    "collation_server",
+)
 
 
 def seed_survey(wanted):
     """Return all of it; without a server that answers, the programs only."""
-    missing = [name for name in PROGRAMS if shutil.which(name) is None]
+    missing = [name for name in wanted["programs"] if shutil.which(name) is None]
     try:
         session = connect(wanted["option_file"])
     except Exception:
         return {"missing": missing}
-    with session:
+    with session, session.cursor() as cursor:
+        cursor.execute(dialect(session)["fresh_statistics"])
         names = user_databases(session)
         return {
             "missing": missing,
             "databases": [contents_of(session, name) for name in names],
             "not_transactional": not_transactional(session, names),
             "directory_bytes": size_of(rows(session, "SELECT @@datadir AS path")[0]["path"]),
+            "can_clone": can_clone(session),
+            "cloned_by": cloning_now(session),
+            "alike": alike(session),
         }
 
 
@@ -40,6 +53,18 @@ def not_transactional(session, names):
         " WHERE TABLE_SCHEMA IN %s AND TABLE_TYPE = 'BASE TABLE' AND ENGINE <> 'InnoDB' ORDER BY 1 LIMIT 20"
     )
     return [row["name"] for row in rows(session, query, [names])] if names else []
+
+
+def can_clone(session):
+    """Tell whether the server has the plugin that clones it, or could load it."""
+    (folder,) = rows(session, "SELECT @@plugin_dir AS path")
+    return has_plugin(session) or os.path.exists(os.path.join(folder["path"], "mysql_clone.so"))
+
+
+def alike(session):
+    """Return in what a server has to be as its master is."""
+    listed = rows(session, "SHOW GLOBAL VARIABLES WHERE Variable_name IN %s", [ALIKE])
+    return {row["Variable_name"]: row["Value"] for row in listed}
 
 
 def size_of(directory):

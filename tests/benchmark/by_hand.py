@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from ox_deploy.certificate import one_time_pair
-from ox_deploy.operations.seed import PRIVILEGES, STREAM
+from ox_deploy.operations.seed import STREAM
+from ox_deploy.remote.mysql_dialects import dialect_of
 from tests.lab.nodes import run
 from tests.lab.state import Node
 from tests.unit.programs import load
@@ -17,6 +18,8 @@ USER, PASSWORD = "by_hand", "by-hand-only-in-this-lab"
 FOLDER = "/run/by-hand"
 LOGIN, PAIR = f"{FOLDER}/master.cnf", f"{FOLDER}/pair.pem"
 DATA = "/var/lib/mysql"
+# What the lab has, by any version of it.
+SERVER = dialect_of("10.11-MariaDB")
 NEW, OLD = f"{DATA}.by-hand", f"{DATA}.by-hand-old"
 TLS = f"cert={PAIR},cafile={PAIR},verify=1,commonname={STREAM}"
 NAMES = (
@@ -29,7 +32,8 @@ NAMES = (
 def ready(master: Node, slave: Node) -> Iterator[None]:
     """Prepare what takes no part in the time: an account, a certificate."""
     who = f"{USER}@'{slave.address}'"
-    _as_root(master, f"CREATE USER {who} IDENTIFIED BY '{PASSWORD}'; GRANT {', '.join(PRIVILEGES)} ON *.* TO {who}")
+    rights = ", ".join(SERVER["copy_privileges"])
+    _as_root(master, f"CREATE USER {who} IDENTIFIED BY '{PASSWORD}'; GRANT {rights} ON *.* TO {who}")
     pair = one_time_pair(STREAM)
     login = f"[client]\nhost={master.address}\nuser={USER}\npassword={PASSWORD}\n"
     for node in (master, slave):
@@ -59,11 +63,18 @@ def physical(master: Node, slave: Node) -> None:
 
 
 def dump_command(databases: list[str]) -> list[str]:
-    return ["mariadb-dump", f"--defaults-file={LOGIN}", *load("seed_logical").DUMP, "--databases", "--", *databases]
+    return [
+        "mariadb-dump",
+        f"--defaults-file={LOGIN}",
+        *SERVER["dump_options"],
+        "--databases",
+        "--",
+        *databases,
+    ]
 
 
 def load_command() -> list[str]:
-    argv: list[str] = load("seed_logical").load_command({"option_file": None})
+    argv: list[str] = load("seed_logical").load_command({"option_file": None}, SERVER)
     return argv
 
 

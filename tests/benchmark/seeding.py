@@ -10,8 +10,9 @@ from statistics import median
 
 from tests.benchmark import by_hand
 from tests.benchmark.figures import Figures, console, seconds
+from tests.integration.database import sql
 from tests.integration.deployment import deploy, make_bare_lab
-from tests.integration.seeding import empty_slave, seed, sql
+from tests.integration.seeding import empty_slave, seed
 from tests.lab.nodes import node, run
 
 DATABASE = "benchmark"

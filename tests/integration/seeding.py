@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from tests.integration.database import is_mariadb, kind, shell, sql
 from tests.integration.deployment import INVENTORY, PYINFRA, Run, pyinfra
 from tests.lab import state
 from tests.lab.nodes import exec_in, run, wait_for
@@ -36,10 +37,6 @@ with open("{ACKNOWLEDGED}", "w", buffering=1) as log:
             session = None
         time.sleep(0.002)
 """  # noqa: S608
-
-
-def sql(node: str, statement: str) -> str:
-    return run(node, ["mariadb", "-N", "-e", statement]).strip()
 
 
 def command(*options: str, inventory: str = INVENTORY, slave: str = "dbslave") -> list[str]:
@@ -85,17 +82,24 @@ def under_way(*options: str) -> Iterator[subprocess.Popen[str]]:
 
 def make_data() -> None:
     """Make the table that is large, and the one that is written to."""
+    # 240 MB, so that a seeding can be disturbed.
+    rows = (
+        "INSERT INTO bulk SELECT seq, REPEAT(MD5(seq), 30) FROM seq_1_to_250000"
+        if is_mariadb()
+        else "SET cte_max_recursion_depth = 250000; INSERT INTO bulk WITH RECURSIVE seq (n) AS (SELECT 1 UNION ALL "
+        "SELECT n + 1 FROM seq WHERE n < 250000) SELECT n, REPEAT(SHA2(n, 256), 15) FROM seq"
+    )
     sql(
         "dbmaster",
-        "CREATE OR REPLACE DATABASE seedtest; USE seedtest; CREATE TABLE numbers (n INT PRIMARY KEY, at DATETIME(6));"
+        "DROP DATABASE IF EXISTS seedtest; CREATE DATABASE seedtest; USE seedtest;"
+        "CREATE TABLE numbers (n INT PRIMARY KEY, at DATETIME(6));"
         "CREATE TABLE bulk (id INT PRIMARY KEY, text VARCHAR(2000));"
-        # 240 MB, so that a seeding can be disturbed.
-        "INSERT INTO bulk SELECT seq, REPEAT(MD5(seq), 30) FROM seq_1_to_250000;"
         "CREATE VIEW odd AS SELECT n FROM numbers WHERE n % 2; CREATE PROCEDURE nothing() SELECT 1;"
         "CREATE EVENT never ON SCHEDULE EVERY 1 YEAR STARTS '2037-01-01' DO DELETE FROM bulk;"
         "CREATE USER seedtest@'192.0.2.%' IDENTIFIED BY 'only-in-this-lab'; GRANT SELECT ON seedtest.* TO "
         "seedtest@'192.0.2.%';",
     )
+    sql("dbmaster", f"USE seedtest; {rows}")
 
 
 def remove_data() -> None:
@@ -106,8 +110,10 @@ def remove_data() -> None:
 def writing() -> Iterator[None]:
     """Write to the master all the time; in the end, compare every row."""
     sql("dbmaster", "TRUNCATE seedtest.numbers")
+    # Of the test before; this one's comes when it really writes.
+    run("dbmaster", f"rm -f {ACKNOWLEDGED}")
     run("dbmaster", ["systemd-run", "--quiet", "--collect", "--unit=writer", "python3", "-c", WRITER])
-    wait_for("dbmaster", f"[ $(wc -l < {ACKNOWLEDGED}) -gt 10 ]")
+    wait_for("dbmaster", f"[ -e {ACKNOWLEDGED} ] && [ $(wc -l < {ACKNOWLEDGED}) -gt 10 ]")
     try:
         yield
     finally:
@@ -140,14 +146,17 @@ def assert_equal() -> None:
     )
     objects = "SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME) FROM information_schema.TABLES ORDER BY 1"
     assert sql("dbslave", objects) == sql("dbmaster", objects)
-    assert sql("dbslave", "SELECT STATUS FROM information_schema.EVENTS") == "SLAVESIDE_DISABLED"
+    assert sql("dbslave", "SELECT STATUS FROM information_schema.EVENTS").endswith("SIDE_DISABLED")
+    assert sql("dbmaster", scheduler := "SELECT @@event_scheduler") == sql("dbslave", scheduler)
     assert_nothing_is_left()
 
 
 def assert_nothing_is_left() -> None:
     for node in ("dbmaster", "dbslave"):
         assert sql(node, "SELECT COUNT(*) FROM mysql.user WHERE User = 'ox_seed'") == "0", node
-        assert run(node, "ls -d /var/lib/mysql.ox-seed* /run/ox-seed /run/ox-deploy/seed.py 2>/dev/null || true") == ""
+        left = "/var/lib/mysql.ox-seed* /run/ox-seed /run/ox-deploy/seed.py /var/lib/ox-deploy/clone-plugin"
+        assert run(node, f"ls -d {left} {kind().seed_fence} 2>/dev/null || true") == ""
+        assert sql(node, "SELECT COUNT(*) FROM information_schema.PLUGINS WHERE PLUGIN_NAME = 'clone'") == "0", node
         assert "ox-seed" not in run(node, "systemctl list-timers --all --no-legend"), node
         assert exec_in(node, "systemctl is-active -q ox-seed").code
     assert exec_in("dbslave", "test -e /var/lib/ox-deploy/seeding").code
@@ -158,8 +167,8 @@ def purge_master() -> None:
     sql("dbmaster", "FLUSH BINARY LOGS")
     newest = sql("dbmaster", "SHOW BINARY LOGS").splitlines()[-1].split()[0]
     # What another slave reads just now is not purged.
-    purge = f"mariadb -e \"PURGE BINARY LOGS TO '{newest}'\""
-    wait_for("dbmaster", f"{purge} && [ \"$(mariadb -N -e 'SHOW BINARY LOGS' | head -n 1 | cut -f 1)\" = {newest} ]")
+    purge, logs = shell(f"PURGE BINARY LOGS TO '{newest}'"), shell("SHOW BINARY LOGS")
+    wait_for("dbmaster", f'{purge} && [ "$({logs} | head -n 1 | cut -f 1)" = {newest} ]')
 
 
 def empty_slave() -> None:

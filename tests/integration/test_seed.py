@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.integration.database import sql
 from tests.integration.deployment import (
     SSH_INVENTORY,
     Run,
@@ -28,7 +29,6 @@ from tests.integration.seeding import (
     remove_data,
     seed,
     seed_fails,
-    sql,
     under_way,
     wait_until_caught_up,
     writing,

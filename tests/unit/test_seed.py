@@ -22,6 +22,7 @@ from pyinfra_cli.util import load_func  # type: ignore[import-untyped]
 from ox_deploy import secrets as passwords
 from ox_deploy.certificate import one_time_pair
 from ox_deploy.cluster import cluster_of
+from ox_deploy.database_servers import DATABASE_SERVERS
 from ox_deploy.deploys.seed import requested, seed
 from ox_deploy.errors import InputError
 from ox_deploy.facts.mysql import BinaryLog, Mysql, MysqlStatus, Replica, ServerState
@@ -98,8 +99,12 @@ REFUSALS: dict[str, tuple[Side, Side, str, str]] = {
         "logical",
         "the database server of dbmaster is not running; start it",
     ),
-    "mysql": (slave(version="8.4.2"), master(OXDB), "logical", "dbslave runs 8.4.2; only a MariaDB server can be"),
-    "mysql-master": (slave(), master(OXDB, version="8.4.2"), "logical", "dbmaster runs 8.4.2; only a MariaDB"),
+    "other-kind": (
+        slave(version="8.4.2"),
+        master(OXDB),
+        "logical",
+        f"dbslave runs 8.4.2 and dbmaster {VERSION}; a server of one kind cannot be seeded from one of the other.",
+    ),
     "no-binary-log": (slave(), master(OXDB, binary_log=None), "logical", "dbslave has a master that writes no binary"),
     "same-id": (
         slave(variables={"server_id": "1"}),
@@ -146,6 +151,89 @@ def test_what_cannot_be_seeded_is_refused(found: Side, source: Side, method: str
     assert said.endswith(".")
 
 
+MYSQL = {"version": "9.7.4-2", "variables": {"server_id": "2", "gtid_mode": "ON"}}
+PLUGIN = {"can_clone": True, "alike": {"innodb_page_size": "16384"}}
+
+
+def mysql_slave(survey: dict[str, Any] | None = None, **other: Any) -> Side:
+    side = slave(**{**MYSQL, **other})
+    return replace(side, survey=Survey(**(PLUGIN if survey is None else survey)))
+
+
+def mysql_master(survey: dict[str, Any] | None = None, **other: Any) -> Side:
+    variables = {"server_id": "1", "gtid_mode": "ON"}
+    return master(OXDB, survey={**PLUGIN, **(survey or {})}, **{**MYSQL, "variables": variables, **other})
+
+
+@pytest.mark.parametrize("method", ["logical", "physical"])
+def test_mysql_is_seeded_in_both_ways(method: str) -> None:
+    assert refused(mysql_slave(), mysql_master(), method) is None
+    down = Side("dbslave", MysqlStatus(state=ServerState.NOT_RUNNING, seeding=True), Survey())
+    assert refused(down, mysql_master(), method) is None
+
+
+OFF = {"variables": {"server_id": "2", "gtid_mode": "OFF"}}
+REFUSALS_OF_MYSQL: dict[str, tuple[Side, Side, str, str]] = {
+    "old": (
+        mysql_slave(version="8.0.25"),
+        mysql_master(),
+        "logical",
+        "dbslave runs 8.0.25; seeding needs MySQL 8.0.26 or later.",
+    ),
+    "no-gtid": (
+        mysql_slave(**OFF),
+        mysql_master(),
+        "logical",
+        "dbslave has not `gtid_mode = ON`; run the deploy, which",
+    ),
+    "no-snapshot": (
+        mysql_slave(),
+        mysql_master(MYISAM),
+        "physical",
+        "dbmaster has tables that no snapshot covers, since they are not InnoDB (oxdb.old, oxdb.older); convert them.",
+    ),
+    "no-plugin": (
+        mysql_slave({"can_clone": False}),
+        mysql_master(),
+        "physical",
+        "dbslave has no `mysql_clone.so`, the plugin with which MySQL clones servers; seed with `--data seed_method=",
+    ),
+    "unlike": (
+        mysql_slave({"can_clone": True, "alike": {"innodb_page_size": "4096", "collation_server": "x"}}),
+        mysql_master(),
+        "physical",
+        "`innodb_page_size` is 4096 on dbslave and 16384 on dbmaster, so they do not share data directories; make them "
+        "equal, or seed with",
+    ),
+}
+
+
+@pytest.mark.parametrize(("found", "source", "method", "sentence"), REFUSALS_OF_MYSQL.values(), ids=REFUSALS_OF_MYSQL)
+def test_what_cannot_be_seeded_on_mysql_is_refused(found: Side, source: Side, method: str, sentence: str) -> None:
+    said = refused(found, source, method, overwrite=True)
+    assert said is not None
+    assert said.startswith(sentence)
+    assert said.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "shared"),
+    [
+        ("9.7.4-2", "9.7.1", True),
+        ("8.4.1", "8.4.7", True),
+        ("8.4.7", "9.7.4", False),
+        ("8.0.37", "8.0.43-0ubuntu0.22.04.1", True),
+        ("8.0.36", "8.0.37", False),
+        ("8.0.36-1", "8.0.36-0ubuntu0.22.04.1", True),
+        ("8.0.28", "8.0.36", False),
+    ],
+)
+def test_servers_are_cloned_where_versions_share_data_directories(here: str, there: str, shared: bool) -> None:
+    pair = mysql_slave(version=here), mysql_master(version=there)
+    assert (refused(*pair, "physical") is None) is shared
+    assert refused(*pair, "logical") is None
+
+
 def test_what_only_one_way_cannot_do_the_other_one_can() -> None:
     assert refused(slave(), master(OXDB, survey=MYISAM), "physical") is None
     assert refused(slave(version="11.8.1-MariaDB")) is None
@@ -177,8 +265,15 @@ def at(stage: str, number: int = 0) -> SeedState:
 class Hosts:
     """A slave and its master; what is carried out at the master is noted."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *states: SeedState, found: Side, after: MysqlStatus) -> None:
-        source = master(OXDB)
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        *states: SeedState,
+        found: Side,
+        after: MysqlStatus,
+        source: Side | None = None,
+    ) -> None:
+        source = source or master(OXDB)
         self.master = FakeHost(
             {Mysql: source.status, ServerSurvey: source.survey, Seeding: SeedState(error="the backup broke off")},
             name="dbmaster",
@@ -202,7 +297,12 @@ class Hosts:
 
 
 HEALTHY = server("2", replica=REPLICATES, databases=["oxdb"])
-ARGUMENTS: dict[str, Any] = {"source": SOURCE, "address": "192.0.2.22", "master_host": "dbmaster"}
+ARGUMENTS: dict[str, Any] = {
+    "source": SOURCE,
+    "address": "192.0.2.22",
+    "master_host": "dbmaster",
+    "server": DATABASE_SERVERS["mariadb"],
+}
 
 
 def pair(
@@ -234,11 +334,13 @@ def test_slave_is_seeded_with_an_account_that_is_there_for_that_time_only(monkey
             "password": PASSWORD,
             "ca": "",
             "semi_synchronous": False,
-            "use_gtid": "slave_pos",
+            "by_gtid": True,
         },
         "bytes": 5_000_000,
         "freed": 0,
         "address": "192.0.2.22",
+        "unit": "mariadb",
+        "fence": "",
         "option_file": None,
     }
     made, dropped = (job for program, job in hosts.at_master)
@@ -271,6 +373,50 @@ def test_physical_way_lets_the_master_send_once_the_slave_listens(monkeypatch: p
     # The same certificate on both sides.
     assert json.dumps(job["certificate"])[1:-1].replace("\\", "\\\\") in text
     assert '"option_file": "/root/m.cnf"' in text
+
+
+def clone(monkeypatch: pytest.MonkeyPatch, survey: dict[str, Any] | None = None) -> tuple[Hosts, dict[str, Any]]:
+    """A slave and a master of MySQL, and the arguments with which one is seeded."""
+    replica = REPLICATES.model_copy(update={"using_gtid": True})
+    after = server("2", replica=replica, databases=["oxdb"], **MYSQL)
+    states = [IDLE, IDLE, at("checks"), at("copies"), DONE]
+    hosts = Hosts(monkeypatch, *states, found=mysql_slave(), after=after, source=mysql_master(survey))
+    return hosts, ARGUMENTS | {"server": DATABASE_SERVERS["mysql"], "method": "physical"}
+
+
+def test_slave_of_mysql_fetches_the_data_itself_with_the_rights_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts, arguments = clone(monkeypatch)
+    outcome = run(seeding.from_master, hosts.slave, **arguments)
+    text = outcome.job("seed_start")["program"]
+    assert "\nseed_clone(json" in text
+    job = started(text)
+    assert (job["unit"], job["fence"]) == ("mysql", "/etc/mysql/mysql.conf.d/zzz-ox-deploy-seed.cnf")
+    # Nothing is sent by the master on its own, and the plugin is there for that time only.
+    assert hosts.programs() == ["seed_account", "seed_account"]
+    made, dropped = (job for _, job in hosts.at_master)
+    assert (made["clone"], dropped["clone"]) == (True, False)
+    assert "BACKUP_ADMIN" in made["statements"][2]["sql"]
+    assert {question["programs"][1] for fact, question in hosts.slave.asked if fact is ServerSurvey} == {"mysqldump"}
+
+
+def test_dump_of_mysql_is_made_with_less_rights(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts, arguments = clone(monkeypatch)
+    text = run(seeding.from_master, hosts.slave, **arguments | {"method": "logical"}).job("seed_start")["program"]
+    assert "\nseed_logical(json" in text
+    made = hosts.at_master[0][1]
+    assert not made["clone"]
+    assert made["statements"][2]["sql"] == (
+        "GRANT EVENT, FLUSH_TABLES, REPLICATION CLIENT, SELECT, SHOW VIEW, TRIGGER ON *.* TO %s@%s"
+    )
+
+
+def test_master_is_cloned_by_one_slave_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts, arguments = clone(monkeypatch, {"cloned_by": ["192.0.2.29"]})
+    hosts.master.facts[Seeding] = IDLE
+    assert "dbmaster is sending its data to 192.0.2.29, which has to end first" in stop_sentence(
+        seeding.from_master, hosts.slave, **arguments
+    )
+    assert hosts.at_master == []
 
 
 def test_progress_is_shown_by_stage_with_bytes_and_rate(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,9 @@ import pytest
 
 from ox_deploy import remote
 from ox_deploy.facts.seed import SeedState, Survey
+from ox_deploy.remote.mysql_dialects import dialect_of
 from tests.unit.fakes import stdin_of
-from tests.unit.programs import Commands, Session, load
+from tests.unit.programs import MARIADB, Commands, Session, load
 
 PASSWORD = "Zc4qLw8mPn2rTx6v"
 MASTER = {"host": "192.0.2.21", "port": 3306, "user": "ox_seed", "password": PASSWORD, "ca": ""}
@@ -27,6 +28,8 @@ JOB: dict[str, Any] = {
     "freed": 0,
     "address": "192.0.2.22",
     "certificate": "-----BEGIN PRIVATE KEY-----\n",
+    "unit": "mariadb",
+    "fence": "",
     "option_file": None,
 }
 
@@ -216,7 +219,7 @@ def test_directories_of_a_seeding_that_died_are_put_back(
     directories(place, *left)
     (place / "state" / "seeding").write_text(str(place / "lib" / "mysql"))
     physical.run = Commands()
-    physical.recover()
+    physical.recover(JOB)
     assert found_in(place) == wanted
     assert physical.run.lines[-1] == "systemctl start mariadb"
     assert ("systemctl stop mariadb" in physical.run.lines) == ("mysql.ox-seed-old" in left)
@@ -224,7 +227,7 @@ def test_directories_of_a_seeding_that_died_are_put_back(
 
 def test_without_a_mark_nothing_is_put_back(physical: Any) -> None:
     physical.run = Commands()
-    physical.recover()
+    physical.recover(JOB)
     assert physical.run.done == []
 
 
@@ -237,7 +240,7 @@ def change_over(physical: Any, place: Path, start: int | list[str | int]) -> Com
     (place / "lib" / "mysql").chmod(0o755)
     (place / "state" / "seeding").write_text(str(place / "lib" / "mysql"))
     physical.run = Commands({"systemctl start": start})
-    physical.change_over(str(place / "lib" / "mysql"))
+    physical.change_over(str(place / "lib" / "mysql"), "mariadb")
     done: Commands = physical.run
     return done
 
@@ -335,18 +338,18 @@ EVENT = {"DEFINER": "root@localhost", "EVENT_SCHEMA": "oxdb", "EVENT_NAME": "e`v
 
 
 @pytest.mark.parametrize(
-    ("mode", "clauses", "where"),
+    ("by_gtid", "clauses", "mode", "where"),
     [
-        ("slave_pos", "MASTER_USE_GTID=slave_pos", []),
-        ("no", "MASTER_LOG_FILE=%s, MASTER_LOG_POS=%s, MASTER_USE_GTID=no", ["mysql-bin.000002", 385]),
+        (True, "", "slave_pos", []),
+        (False, "MASTER_LOG_FILE=%s, MASTER_LOG_POS=%s, ", "no", ["mysql-bin.000002", 385]),
     ],
 )
 def test_replication_begins_exactly_where_the_snapshot_was_taken(
-    logical: Any, mode: str, clauses: str, where: list[Any]
+    logical: Any, by_gtid: bool, clauses: str, mode: str, where: list[Any]
 ) -> None:
     session = Session({"SELECT * FROM information_schema.EVENTS": [EVENT]})
     position = {"file": "mysql-bin.000002", "position": 385, "gtid": "0-1-27", "before": "0-1-25,0-2-7"}
-    logical.follow(session, {**JOB, "source": {**JOB["source"], "use_gtid": mode}}, position)
+    logical.follow(session, {**JOB, "source": {**JOB["source"], "by_gtid": by_gtid}}, position)
     statements = [statement for statement, _ in session.done[1:]]
     assert statements == [
         "SET sql_log_bin = 0",
@@ -356,8 +359,8 @@ def test_replication_begins_exactly_where_the_snapshot_was_taken(
         "RESET MASTER",
         "SET GLOBAL gtid_binlog_state = %s",
         "SET GLOBAL gtid_slave_pos = %s",
-        f"CHANGE MASTER TO MASTER_USER=%s, MASTER_PASSWORD=%s, MASTER_HOST=%s, MASTER_PORT=%s, {clauses}, "
-        "MASTER_SSL=%s, MASTER_SSL_CA=%s, MASTER_SSL_VERIFY_SERVER_CERT=%s",
+        f"CHANGE MASTER TO MASTER_USER=%s, MASTER_PASSWORD=%s, MASTER_HOST=%s, MASTER_PORT=%s, {clauses}"
+        f"MASTER_SSL=%s, MASTER_SSL_CA=%s, MASTER_SSL_VERIFY_SERVER_CERT=%s, MASTER_USE_GTID = {mode}",
         "START SLAVE",
     ]
     values = dict(session.done)
@@ -379,6 +382,19 @@ def test_last_transactions_of_servers_that_write_no_more_are_kept(
     logical: Any, state: str, last: str, found: str
 ) -> None:
     assert logical.with_last(state, last) == found
+
+
+def test_setting_is_put_back_by_the_next_seeding_if_one_dies(logical: Any, place: Path) -> None:
+    session = Session({"SELECT @@GLOBAL": [{"value": 7}]})
+    with logical.settings(session, {"max_allowed_packet": 9}):
+        noted = (place / "state" / "seeding-settings").read_text()
+    assert not (place / "state" / "seeding-settings").exists()
+    # As if it had died in between.
+    (place / "state" / "seeding-settings").write_text(noted)
+    after = Session()
+    logical.clean_up(after)
+    logical.clean_up(after)
+    assert after.done.count(("SET GLOBAL max_allowed_packet = %s", [7])) == 1
 
 
 def test_setting_is_put_back_and_never_hides_why_a_dump_failed(logical: Any) -> None:
@@ -446,6 +462,7 @@ def test_wrong_password_is_seen_before_anything_is_touched(logical: Any) -> None
 
 # --- the dump --------------------------------------------------------------------------------------------
 
+NAMES = dialect_of(MARIADB)
 HEADER = (
     b"-- CHANGE MASTER TO MASTER_USE_GTID=slave_pos;\n--\n"
     b"-- CHANGE MASTER TO MASTER_LOG_FILE='mysql-bin.000042', MASTER_LOG_POS=101895438;\n-- Current Database\n"
@@ -453,17 +470,17 @@ HEADER = (
 
 
 def test_position_is_the_dumps_own(logical: Any, place: Path) -> None:
-    assert logical.position_in(HEADER, str(place)) == {"file": "mysql-bin.000042", "position": 101895438}
+    assert logical.position_in(HEADER, str(place), NAMES) == {"file": "mysql-bin.000042", "position": 101895438}
 
 
 def test_dump_without_a_position_is_told_with_the_programs_words(logical: Any, place: Path) -> None:
     (place / "mariadb-dump.log").write_text("warning: x\nmariadb-dump: Got error: 1045: Access denied\n")
     with pytest.raises(RuntimeError, match="the master cannot be dumped: mariadb-dump: Got error: 1045: Access denied"):
-        logical.position_in(b"-- MariaDB dump", str(place))
+        logical.position_in(b"-- MariaDB dump", str(place), NAMES)
 
 
 def test_password_of_the_dump_is_in_a_file_of_roots_only(logical: Any, place: Path) -> None:
-    command = logical.dump_command(JOB, str(place), ["oxdb", "-odd"])
+    command = logical.dump_command(JOB, str(place), NAMES, ["oxdb", "-odd"])
     assert PASSWORD not in " ".join(command)
     file = place / "master.cnf"
     assert file.stat().st_mode & 0o777 == 0o600
@@ -475,7 +492,7 @@ def test_password_of_the_dump_is_in_a_file_of_roots_only(logical: Any, place: Pa
 
 def test_dump_is_encrypted_as_replication_is(logical: Any, place: Path) -> None:
     job = JOB | {"master": MASTER | {"ca": "/ca.pem"}}
-    logical.dump_command(job, str(place), ["oxdb"])
+    logical.dump_command(job, str(place), NAMES, ["oxdb"])
     assert (place / "master.cnf").read_text().endswith("ssl-ca=/ca.pem\nssl-verify-server-cert\n")
 
 
@@ -495,7 +512,7 @@ dump = subprocess.Popen(["sh", "-c", {dump!r}], stdout=subprocess.PIPE, stderr=l
 load = subprocess.Popen(["sh", "-c", {load!r}], stdin=subprocess.PIPE, stderr=logs[1])
 try:
     with progress.moving(dump, load):
-        let_flow(read_header(dump.stdout), dump, load, progress, {place!r})
+        let_flow(read_header(dump.stdout), dump, load, progress, {place!r}, dialect_of("10.11-MariaDB"))
 except RuntimeError as error:
     print(error)
 print(progress.state["bytes"])
@@ -548,17 +565,17 @@ def test_dump_that_breaks_off_on_either_side_is_told(place: Path, dump: str, loa
 
 def test_values_are_compared_and_not_how_they_are_stored(logical: Any) -> None:
     assert logical.measuring(("oxdb", "a`b"), ["x", "y`z"]) == (
-        "SELECT COUNT(*) AS number, COALESCE(SUM(CRC32(CONCAT_WS(',', IFNULL(CRC32(`x`), '-'), "
+        "COUNT(*) AS number, COALESCE(SUM(CRC32(CONCAT_WS(',', IFNULL(CRC32(`x`), '-'), "
         "IFNULL(CRC32(`y``z`), '-')))), 0) AS checksum FROM `oxdb`.`a``b`"
     )
-    assert logical.measuring(("oxdb", "t"), None) == "SELECT COUNT(*) AS number, 0 AS checksum FROM `oxdb`.`t`"
+    assert logical.measuring(("oxdb", "t"), None) == "COUNT(*) AS number, 0 AS checksum FROM `oxdb`.`t`"
 
 
 def test_table_for_which_no_time_is_left_is_left_out_on_the_master(logical: Any) -> None:
     sample: dict[tuple[str, str], None] = {("oxdb", "big"): None, ("oxdb", "small"): None}
     session = Session({"SET STATEMENT": Exception(1969, "max_statement_time exceeded")})
-    assert logical.measure_all(session, sample, 30) == {}
-    session = Session({"SELECT COUNT": [{"number": 7, "checksum": 0}]})
+    assert logical.measure_all(session, sample) == {}
+    session = Session({"SET STATEMENT": [{"number": 7, "checksum": 0}]})
     assert logical.measure_all(session, sample) == dict.fromkeys(sample, (7, "0"))
 
 
@@ -576,7 +593,6 @@ def side(rows: int, objects: tuple[str, ...]) -> dict[str, Any]:
         "SELECT CONCAT(TABLE_SCHEMA": [{"name": name} for name in objects],
         "SELECT TABLE_SCHEMA AS s": [{"s": "oxdb", "t": "t", "bytes": 1}],
         "SELECT COLUMN_NAME": [{"name": "id"}],
-        "SELECT COUNT(*)": [{"number": rows, "checksum": 42}],
         "SET STATEMENT max_statement_time": [{"number": rows, "checksum": 42}],
         "SHOW STATUS LIKE 'binlog_snapshot_%'": [
             {"Variable_name": "Binlog_snapshot_file", "Value": "mysql-bin.000009"},
@@ -632,11 +648,21 @@ def test_slave_that_differs_is_stopped_and_told(
 
 
 def test_other_values_in_as_many_rows_are_a_difference(logical: Any) -> None:
-    found = list(logical.differing_rows({("a", "t"): (7, "1")}, {("a", "t"): (7, "2")}))
+    found = list(logical.differing_rows([("a", "t")], {("a", "t"): (7, "1")}, {("a", "t"): (7, "2")}))
     assert found == ["a.t has other values"]
 
 
 # --- account and survey ----------------------------------------------------------------------------------
+
+
+ACCOUNT: dict[str, Any] = {
+    "user": "ox_seed",
+    "host": "192.0.2.22",
+    "timer": "t",
+    "stop": False,
+    "clone": False,
+    "option_file": None,
+}
 
 
 @pytest.mark.parametrize("stop", [True, False])
@@ -644,7 +670,7 @@ def test_sender_that_is_left_is_stopped(stop: bool) -> None:
     program = load("seed_account")
     program.run = Commands()
     program.connect = lambda _: Session()
-    program.seed_account({"timer": "t", "guarded": False, "stop": stop, "statements": [], "option_file": None})
+    program.seed_account({**ACCOUNT, "guarded": False, "stop": stop, "statements": []})
     assert ("systemctl stop ox-seed" in program.run.lines) is stop
 
 
@@ -655,11 +681,10 @@ def test_account_has_a_timer_that_drops_it(guarded: bool) -> None:
     session = Session()
     program.connect = lambda _: session
     statements = [{"label": "x", "sql": "DROP USER IF EXISTS %s@%s", "values": ["ox_seed", "192.0.2.22"]}]
-    job = {"user": "ox_seed", "host": "192.0.2.22", "timer": "t", "stop": False, "option_file": None}
-    program.seed_account({**job, "guarded": guarded, "statements": statements})
+    program.seed_account({**ACCOUNT, "guarded": guarded, "statements": statements})
     assert program.run.lines[0] == "systemctl stop t.timer"
     assert any(line.startswith("systemd-run") and "DROP USER" in line for line in program.run.lines) is guarded
-    assert session.statements == ["SET sql_log_bin = 0", "DROP USER IF EXISTS %s@%s"]
+    assert session.statements[1:] == ["SET sql_log_bin = 0", "DROP USER IF EXISTS %s@%s"]
 
 
 def test_survey_tells_what_would_be_copied_or_lost(place: Path) -> None:
@@ -671,10 +696,11 @@ def test_survey_tells_what_would_be_copied_or_lost(place: Path) -> None:
             "SELECT COUNT(*) AS tables": [{"tables": 3, "number": 70, "bytes": 4096}],
             "SELECT CONCAT(TABLE_SCHEMA": [{"name": "oxdb.old"}],
             "SELECT @@datadir": [{"path": str(place / "lib")}],
+            "SELECT @@plugin_dir": [{"path": str(place)}],
         }
     )
     program.connect = lambda _: session
-    found = Survey.model_validate(program.seed_survey({"option_file": None}))
+    found = Survey.model_validate(program.seed_survey({"programs": [], "option_file": None}))
     assert [contents.model_dump() for contents in found.databases] == [
         {"name": "oxdb", "tables": 3, "rows": 70, "bytes": 4096}
     ]
@@ -690,4 +716,6 @@ def test_server_that_does_not_answer_has_an_empty_survey(monkeypatch: pytest.Mon
         raise OSError
 
     program.connect = connect
-    assert Survey.model_validate(program.seed_survey({"option_file": None})) == Survey(missing=["socat"])
+    assert Survey.model_validate(
+        program.seed_survey({"programs": ["mariadb", "socat"], "option_file": None})
+    ) == Survey(missing=["socat"])
