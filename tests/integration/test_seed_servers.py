@@ -26,11 +26,9 @@ from tests.integration.seeding import (
     wait_until_caught_up,
     writing,
 )
-from tests.lab import state
-from tests.lab.engine import USUAL_DATABASE
 from tests.lab.nodes import exec_in, run, wait_for
 
-pytestmark = [pytest.mark.lab, pytest.mark.every_server, pytest.mark.usefixtures("data")]
+pytestmark = [pytest.mark.lab, pytest.mark.other_servers, pytest.mark.usefixtures("data")]
 
 METHODS = ["logical", "physical"]
 DATABASES = ("--limit", "db_master", "--limit", "db_slave")
@@ -49,8 +47,6 @@ def deploy_databases() -> Run:
 @pytest.fixture(scope="module")
 def data() -> Iterator[None]:
     lab("up")
-    if state.load().database == USUAL_DATABASE:
-        pytest.skip("test_seed.py has all of it, and more")
     deploy_databases()
     make_data()
     yield
