@@ -129,7 +129,15 @@ DIALECTS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
                 (user, "localhost")
                 for user in ("root", "mysql.session", "mysql.sys", "mysql.infoschema", "debian-sys-maint")
             },
-            "copy_privileges": {"SELECT", "SHOW VIEW", "TRIGGER", "EVENT", "REPLICATION CLIENT", "FLUSH_TABLES"},
+            "copy_privileges": {
+                "SELECT",
+                "SHOW VIEW",
+                "TRIGGER",
+                "EVENT",
+                "REPLICATION CLIENT",
+                "FLUSH_TABLES",
+                "PROCESS",
+            },
             "physical_privileges": {"BACKUP_ADMIN"},
             "disable_event": "DISABLE ON SLAVE",
             "fresh_statistics": "SET SESSION information_schema_stats_expiry = 0",

@@ -85,7 +85,7 @@ def take_snapshot(master):
 
 def snapshot_under_lock(master, cursor):
     """Do that on MySQL, which does not tell the position of a snapshot: nothing may be committed in between."""
-    lock_tables(cursor)
+    lock_tables(master, cursor)
     cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
     (row,) = rows(master, dialect(master)["show_log"])
     # This ends no transaction.
@@ -93,10 +93,11 @@ def snapshot_under_lock(master, cursor):
     return {"file": row["File"], "position": row["Position"]}
 
 
-def lock_tables(cursor):
-    """Lock all tables; who writes waits as long as this waits for a long statement, so that it is given up soon."""
+def lock_tables(master, cursor):
+    """Lock all tables; who writes waits as long as this waits, so that it is given up soon."""
     cursor.execute("SET SESSION lock_wait_timeout = {}".format(LOCK_SECONDS))
     for _ in range(LOCK_ATTEMPTS):
+        wait_for_calm(master)
         try:
             cursor.execute("FLUSH TABLES WITH READ LOCK")
             return

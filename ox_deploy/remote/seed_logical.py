@@ -28,6 +28,8 @@ def seed(job, progress, folder):
         clean_up(session)
         datadir = data_directory(session)
         check_room(datadir, job["bytes"], job["freed"])
+        with login_at_master(job["master"]) as master:
+            wait_for_calm(master)
         with marked(datadir) as touched:
             progress.stage("clears")
             touched()
@@ -70,6 +72,7 @@ def copy(session, job, progress, folder):
         if not before[0]:
             fail("there is nothing on the master, so nothing was seeded")
         state = gtid_state_of_master(master)
+        wait_for_calm(master)
         dump = start(dump_command(job, folder, names, before[0]), folder, stdout=subprocess.PIPE)
         load = start(load_command(job, names), folder, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
         with progress.moving(dump, load):

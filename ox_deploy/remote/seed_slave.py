@@ -10,6 +10,13 @@ NOTE = "seeding-settings"
 # A slave that has to wait so long for nothing else than its master's new data has caught up.
 NEAR_SECONDS = 5
 CATCH_UP_SECONDS = 86400
+# Before all tables of a MySQL master are locked, no statement may run longer than that, and so long that is waited for.
+LONG_SECONDS = 2
+CALM_SECONDS = 60
+LONG_STATEMENTS = """
+SELECT MAX(TIME) AS longest FROM information_schema.PROCESSLIST
+WHERE COMMAND IN ('Query', 'Execute') AND USER <> 'system user' AND ID <> CONNECTION_ID()
+"""
 # What the server may make of a dump's bytes.
 ROOM = 1.1
 
@@ -115,6 +122,27 @@ def put_back(datadir, unit):
     for leftover in (new, gone):
         if os.path.isdir(leftover):
             shutil.rmtree(leftover)
+
+
+def wait_for_calm(master):
+    """Wait until no statement runs long on a MySQL master.
+
+    Who locks all tables waits for it, and who wants a table that it uses then waits for its end, whether the lock is
+    given up or not.
+    """
+    if dialect(master)["server"] != "MySQL":
+        return
+    deadline = time.monotonic() + CALM_SECONDS
+    while True:
+        seconds = rows(master, LONG_STATEMENTS)[0]["longest"] or 0
+        if seconds < LONG_SECONDS:
+            return
+        if time.monotonic() > deadline:
+            text = (
+                "a statement runs on the master for {} seconds, which would let others wait while all tables are locked"
+            )
+            fail(text.format(seconds) + "; wait for its end (`SHOW PROCESSLIST`), and seed again")
+        time.sleep(0.5)
 
 
 def data_directory(session):

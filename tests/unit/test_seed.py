@@ -406,7 +406,7 @@ def test_dump_of_mysql_is_made_with_less_rights(monkeypatch: pytest.MonkeyPatch)
     made = hosts.at_master[0][1]
     assert not made["clone"]
     assert made["statements"][2]["sql"] == (
-        "GRANT EVENT, FLUSH_TABLES, REPLICATION CLIENT, SELECT, SHOW VIEW, TRIGGER ON *.* TO %s@%s"
+        "GRANT EVENT, FLUSH_TABLES, PROCESS, REPLICATION CLIENT, SELECT, SHOW VIEW, TRIGGER ON *.* TO %s@%s"
     )
 
 

@@ -444,6 +444,24 @@ def test_clone_that_stands_still_is_ended(clone: Any, job: dict[str, Any]) -> No
 # --- the comparison --------------------------------------------------------------------------------------
 
 
+CALM: dict[str, Any] = {"\nSELECT MAX(TIME)": [{"longest": None}]}
+
+
+def test_no_table_is_locked_while_a_statement_runs_long(logical: Any) -> None:
+    seen: list[int | None] = [40, 2, 1]
+    master = session({"\nSELECT MAX(TIME)": lambda _: [{"longest": seen.pop(0)}]})
+    logical.wait_for_calm(master)
+    assert seen == []
+    logical.CALM_SECONDS = 0
+    busy = session({"\nSELECT MAX(TIME)": [{"longest": 40}]})
+    with pytest.raises(
+        RuntimeError, match="a statement runs on the master for 40 seconds, which would let others wait"
+    ):
+        logical.take_snapshot(busy)
+    assert not any("LOCK" in statement for statement in busy.statements)
+    logical.wait_for_calm(Session())
+
+
 def test_snapshot_is_taken_while_nobody_can_commit(logical: Any) -> None:
     tries: list[Any] = [Exception(1205, "Lock wait timeout"), []]
 
@@ -454,9 +472,11 @@ def test_snapshot_is_taken_while_nobody_can_commit(logical: Any) -> None:
         return answer
 
     status = {"File": "mysql-bin.000009", "Position": 1234}
-    master = session({"FLUSH TABLES WITH READ LOCK": lock, "SHOW BINARY LOG STATUS": [status]})
+    master = session(CALM | {"FLUSH TABLES WITH READ LOCK": lock, "SHOW BINARY LOG STATUS": [status]})
     assert logical.take_snapshot(master) == {"file": "mysql-bin.000009", "position": 1234}
-    assert master.statements[1:] == [
+    done = [statement for statement in master.statements if "PROCESSLIST" not in statement]
+    assert len(master.statements) == len(done) + 2
+    assert done[1:] == [
         "SET SESSION lock_wait_timeout = 2",
         "FLUSH TABLES WITH READ LOCK",
         "FLUSH TABLES WITH READ LOCK",
@@ -468,7 +488,7 @@ def test_snapshot_is_taken_while_nobody_can_commit(logical: Any) -> None:
 
 def test_master_that_never_rests_is_not_compared(logical: Any) -> None:
     with pytest.raises(RuntimeError, match="statements of the master run for so long that it cannot be compared"):
-        logical.take_snapshot(session({"FLUSH TABLES": Exception(1205, "Lock wait timeout")}))
+        logical.take_snapshot(session(CALM | {"FLUSH TABLES": Exception(1205, "Lock wait timeout")}))
 
 
 def test_slave_that_stands_where_it_should_is_stopped_there(logical: Any) -> None:
