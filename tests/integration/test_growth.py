@@ -1,4 +1,4 @@
-"""A third groupware node and a second slave join a running cluster that holds data."""
+"""A third groupware node and a second slave join a running cluster that holds data, and follow its switches."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from collections import Counter
 
 import pytest
 
-from tests.integration.deployment import Run, deploy, lab
-from tests.lab import state
+from tests.integration.deployment import SSH_INVENTORY, Run, deploy, lab
+from tests.integration.switching import SERVERS, deploy_switched, switch_under_load
+from tests.integration.test_switchover import NAMES, sql
+from tests.integration.writing import rows, wait_until_equal
+from tests.lab import nodes, state
 from tests.lab.browser import Browser
 from tests.lab.nodes import run
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("lab_down_afterwards")]
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +58,15 @@ def test_second_run_changes_nothing(grown: Run) -> None:
 @pytest.mark.parametrize("limit", ["oxgw03", "dbslave2"])
 def test_second_run_on_a_new_host_changes_nothing(grown: Run, limit: str) -> None:
     assert deploy("--limit", limit).changed() == []
+
+
+def test_all_other_slaves_follow_the_new_master(grown: Run) -> None:
+    deploy(inventory=SSH_INVENTORY)
+    for old, new in (SERVERS, SERVERS[::-1]):
+        _, writer = switch_under_load(old, new)
+        wait_until_equal(new, "dbslave2")
+        assert writer.lost("dbslave2") == set()
+        assert rows("dbslave2") == rows(new)
+        assert nodes.node(new).address in sql("dbslave2", "SHOW SLAVE STATUS\\G")
+        again = deploy_switched() if new == "dbslave" else deploy(inventory=SSH_INVENTORY)
+        assert all(NAMES in change for change in again.changed())
