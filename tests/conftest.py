@@ -14,7 +14,18 @@ if WORKER:
     os.environ["OXLAB"] = f"{os.environ.get('OXLAB') or 'oxlab'}-{WORKER}"
 
 # Longest first, so that the workers end at about the same time. Others come last.
-ORDER = ("seed", "status", "switchover", "verify", "changes", "replication_settings", "deploy", "interrupted")
+ORDER = (
+    "seed",
+    "status",
+    "switchover",
+    "verify",
+    "changes",
+    "replication_settings",
+    "seed_servers",
+    "growth",
+    "deploy",
+    "interrupted",
+)
 
 
 class NotRead(pytest.Module):
@@ -26,7 +37,7 @@ class NotRead(pytest.Module):
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
     """No unit test needs the lab. Some import pyinfra's command line, whose gevent stops the threads of a worker."""
-    if parent.config.getoption("markexpr") == "lab" and module_path.is_relative_to(UNIT):
+    if parent.config.getoption("markexpr") not in ("", "not lab") and module_path.is_relative_to(UNIT):
         return NotRead.from_parent(parent, path=module_path)
     return None
 

@@ -28,6 +28,7 @@ class Progress:
         self.stalled = False
         self._moved = time.monotonic()
         self._over = threading.Event()
+        self._writes = threading.Lock()
         self._thread = threading.Thread(target=self._report, daemon=True)
         self._thread.start()
 
@@ -55,11 +56,12 @@ class Progress:
                 child.wait()
 
     def write(self):
-        """Write the state in one step."""
+        """Write the state in one step; the thread and the work may want to at the same time."""
         os.makedirs(os.path.dirname(STATE_FILE), mode=0o700, exist_ok=True)
-        with open(STATE_FILE + ".new", "w") as file:
-            json.dump(self.state, file)
-        os.rename(STATE_FILE + ".new", STATE_FILE)
+        with self._writes:
+            with open(STATE_FILE + ".new", "w") as file:
+                json.dump(self.state, file)
+            os.rename(STATE_FILE + ".new", STATE_FILE)
 
     def end(self, **last):
         """Write the last state."""

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.integration.deployment import Run, deploy, lab
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def lab_is_up() -> None:
-    """Some modules take the lab as it is."""
+    """Each module finds five hosts, bare or deployed: one that leaves them otherwise takes its lab down."""
     lab("up")
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Run:
+def cluster(lab_is_up: None) -> Run:
     """A deployed cluster; where an earlier test left one, this run has nothing to do."""
-    lab("up")
     return deploy()
+
+
+@pytest.fixture(scope="module")
+def lab_down_afterwards(lab_is_up: None) -> Iterator[None]:
+    """For modules after which the lab is no longer what others expect."""
+    yield
+    lab("down")

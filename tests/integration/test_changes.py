@@ -15,7 +15,7 @@ from tests.lab import nodes, state
 from tests.lab.browser import Browser
 from tests.lab.nodes import exec_in, run
 
-pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("cluster")]
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("lab_down_afterwards", "cluster")]
 
 CCF = "/opt/open-xchange/etc/groupware/cache.ccf"
 AJP = "/opt/open-xchange/etc/groupware/ajp.properties"

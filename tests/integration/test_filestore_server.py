@@ -9,7 +9,7 @@ from tests.lab import state
 from tests.lab.browser import Browser
 from tests.lab.nodes import exec_in, run
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("lab_down_afterwards")]
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A third groupware node and a second slave join a running cluster that holds data."""
+"""A third groupware node and a second slave join a running cluster that holds data, and follow its switches."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from collections import Counter
 
 import pytest
 
-from tests.integration.deployment import Run, deploy, lab
-from tests.lab import state
+from tests.integration.database import replica, sql
+from tests.integration.deployment import SSH_INVENTORY, Run, deploy, lab
+from tests.integration.switching import SERVERS, deploy_switched, switch_under_load
+from tests.integration.test_switchover import NAMES
+from tests.integration.writing import rows, wait_until_equal
+from tests.lab import nodes, state
 from tests.lab.browser import Browser
-from tests.lab.nodes import run
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.every_server, pytest.mark.usefixtures("lab_down_afterwards")]
 
 
 @pytest.fixture(scope="module")
@@ -35,15 +38,15 @@ def test_sessions_go_to_all_three_nodes(grown: Run) -> None:
 
 def test_new_slave_has_all_data(grown: Run) -> None:
     query = "SHOW DATABASES; SELECT cid, name FROM configdb.context; SELECT id, uri FROM configdb.filestore"
-    data = [run(node, ["mariadb", "-N", "-e", query]) for node in ("dbmaster", "dbslave", "dbslave2")]
+    data = [sql(node, query) for node in ("dbmaster", "dbslave", "dbslave2")]
     assert data[0] == data[1] == data[2]
     assert "configdb" in data[0]
-    assert "Slave_SQL_Running: Yes" in run("dbslave2", "mariadb -e 'SHOW SLAVE STATUS\\G'")
+    assert replica("dbslave2")["Slave_SQL_Running"] == "Yes"
 
 
 def test_first_slave_stays_the_one_that_is_read_from(grown: Run) -> None:
     query = "SELECT p.name FROM configdb.db_cluster c JOIN configdb.db_pool p ON p.db_pool_id = c.read_db_pool_id"
-    assert run("dbmaster", ["mariadb", "-N", "-e", query]).strip() == "oxdatabase_slave"
+    assert sql("dbmaster", query) == "oxdatabase_slave"
 
 
 def test_second_run_changes_nothing(grown: Run) -> None:
@@ -55,3 +58,15 @@ def test_second_run_changes_nothing(grown: Run) -> None:
 @pytest.mark.parametrize("limit", ["oxgw03", "dbslave2"])
 def test_second_run_on_a_new_host_changes_nothing(grown: Run, limit: str) -> None:
     assert deploy("--limit", limit).changed() == []
+
+
+def test_all_other_slaves_follow_the_new_master(grown: Run) -> None:
+    deploy(inventory=SSH_INVENTORY)
+    for old, new in (SERVERS, SERVERS[::-1]):
+        _, writer = switch_under_load(old, new)
+        wait_until_equal(new, "dbslave2")
+        assert writer.lost("dbslave2") == set()
+        assert rows("dbslave2") == rows(new)
+        assert replica("dbslave2")["Master_Host"] == nodes.node(new).address
+        again = deploy_switched() if new == "dbslave" else deploy(inventory=SSH_INVENTORY)
+        assert all(NAMES in change for change in again.changed())

@@ -7,13 +7,17 @@ import time
 import pytest
 
 from tests.integration.database import kind, replica, shell, sql, uses_gtid
-from tests.integration.deployment import SSH_INVENTORY, Run, command, deploy, deploy_fails, make_bare_lab, pyinfra
+from tests.integration.deployment import SSH_INVENTORY, Run, command, deploy, deploy_fails, pyinfra
 from tests.integration.switching import ENVIRONMENT, SWITCHED, switch
 from tests.integration.test_switchover import LONGEST_GAP, NAMES, assert_roles
 from tests.integration.writing import rows, wait_until_equal, writing
 from tests.lab.nodes import exec_in, run, wait_for
 
-pytestmark = [pytest.mark.lab, pytest.mark.every_server]
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.every_server,
+    pytest.mark.usefixtures("lab_down_afterwards", "cluster"),
+]
 
 TLS = ("--data", "replication_tls=true")
 SEMI_SYNCHRONOUS = ("--data", "semi_synchronous=true")
@@ -21,13 +25,6 @@ SERVERS = ("dbmaster", "dbslave")
 PAIR, TRUSTED = "/etc/mysql/ssl/replication.pem", "/etc/mysql/ssl/replication-ca.pem"
 REFUSED = "2026"
 CLIENTS = "SHOW STATUS LIKE 'Rpl_semi_sync_master_clients'"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def bare_lab_afterwards(cluster: Run) -> object:
-    """The other tests find the lab without all this."""
-    yield
-    make_bare_lab()
 
 
 def requirements(server: str) -> set[str]:

@@ -15,7 +15,6 @@ from tests.integration.deployment import (
     deploy,
     deploy_fails,
     lab,
-    make_bare_lab,
     passwords,
     pyinfra,
 )
@@ -36,7 +35,7 @@ from tests.integration.seeding import (
 from tests.lab import nodes
 from tests.lab.nodes import exec_in, run, wait_for
 
-pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("data")]
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("lab_down_afterwards", "data")]
 
 METHODS = ["logical", "physical"]
 OVERWRITE = ("--data", "overwrite_slave=dbslave")
@@ -54,8 +53,6 @@ def data(cluster: Run) -> Iterator[None]:
     remove_data()
     wait_until_caught_up()
     assert deploy().changed() == []
-    # The other tests have one slave.
-    make_bare_lab()
 
 
 @pytest.mark.parametrize("method", METHODS)

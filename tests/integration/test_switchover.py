@@ -11,7 +11,7 @@ import time
 import pytest
 
 from tests.integration.database import forget_own, kind, replica, shell, sql
-from tests.integration.deployment import SSH_INVENTORY, Run, command, deploy, lab, make_bare_lab, pyinfra
+from tests.integration.deployment import SSH_INVENTORY, Run, command, deploy, pyinfra
 from tests.integration.switching import (
     ENVIRONMENT,
     SERVERS,
@@ -26,18 +26,15 @@ from tests.lab import nodes, state
 from tests.lab.browser import Browser
 from tests.lab.nodes import exec_in, run, wait_for
 
-pytestmark = [pytest.mark.lab, pytest.mark.every_server]
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.every_server,
+    pytest.mark.usefixtures("lab_down_afterwards", "cluster"),
+]
 
 GUARD = "ox-deploy-guard.service"
 LONGEST_GAP = 5
 NAMES = "Names, user, package sources"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def bare_lab_afterwards(cluster: Run) -> object:
-    """The other tests find the lab as the inventory has it."""
-    yield
-    make_bare_lab()
 
 
 def read_only() -> tuple[str, ...]:
@@ -100,22 +97,6 @@ def check_the_inventory_is_asked_for(done: Run) -> None:
     # The order of the lines in /etc/hosts is that of the inventory.
     assert all(NAMES in change for change in deploy_switched().changed())
     assert deploy_switched().changed() == []
-
-
-def test_all_other_slaves_follow_the_new_master() -> None:
-    lab("up", "--slaves", "2")
-    deploy(inventory=SSH_INVENTORY)
-    for old, new in (SERVERS, SERVERS[::-1]):
-        _, writer = switch_under_load(old, new)
-        wait_until_equal(new, "dbslave2")
-        assert writer.lost("dbslave2") == set()
-        assert rows("dbslave2") == rows(new)
-        assert replica("dbslave2")["Master_Host"] == nodes.node(new).address
-        again = deploy_switched() if new == "dbslave" else deploy(inventory=SSH_INVENTORY)
-        assert all(NAMES in change for change in again.changed())
-    # The other tests have one slave.
-    make_bare_lab()
-    deploy(inventory=SSH_INVENTORY)
 
 
 def show_read_only() -> str:

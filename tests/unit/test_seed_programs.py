@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,14 @@ def test_children_that_move_nothing_any_more_are_killed(logical: Any) -> None:
     progress.end()
     assert progress.stalled
     assert time.monotonic() - begun < 10
+
+
+def test_progress_is_written_by_several_at_the_same_time(logical: Any) -> None:
+    progress = logical.Progress()
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        written = [pool.submit(progress.write) for _ in range(2000)]
+    assert [attempt.exception() for attempt in written if attempt.exception()] == []
+    progress.end()
 
 
 @pytest.mark.parametrize("runs", [True, False])
