@@ -14,7 +14,18 @@ if WORKER:
     os.environ["OXLAB"] = f"{os.environ.get('OXLAB') or 'oxlab'}-{WORKER}"
 
 # Longest first, so that the workers end at about the same time. Others come last.
-ORDER = ("seed", "status", "switchover", "verify", "changes", "replication_settings", "deploy", "interrupted")
+ORDER = [
+    "seed",
+    "switchover",
+    "status",
+    "verify",
+    "changes",
+    "replication_settings",
+    "growth",
+    "interrupted",
+    "deploy",
+    "filestore_server",
+]
 
 
 class NotRead(pytest.Module):
