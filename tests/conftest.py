@@ -14,18 +14,19 @@ if WORKER:
     os.environ["OXLAB"] = f"{os.environ.get('OXLAB') or 'oxlab'}-{WORKER}"
 
 # Longest first, so that the workers end at about the same time. Others come last.
-ORDER = (
+ORDER = [
     "seed",
-    "status",
     "switchover",
+    "status",
     "verify",
     "changes",
     "replication_settings",
     "seed_servers",
     "growth",
-    "deploy",
     "interrupted",
-)
+    "deploy",
+    "filestore_server",
+]
 
 
 class NotRead(pytest.Module):
