@@ -1,5 +1,10 @@
 """Mount the filestore, now and at boot, over a directory that nobody can write to."""
 
+import time
+
+# A server that was started just now may not listen yet.
+REFUSED, PATIENCE_SECONDS = "Connection refused", 30
+
 PROTECT = """
 set -e
 mkdir -p "$1"
@@ -21,4 +26,15 @@ def filestore_mount(job):
     run_or_fail(["unshare", "--mount", "sh", "-c", PROTECT, "protect", path])
     service_configure(job["service"])
     if job["mount"]:
-        run_or_fail(["mount", path])
+        mount(path)
+
+
+def mount(path):
+    """Mount it as fstab says; wait a while for a server that takes no connections yet."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    done = run(["mount", path])
+    while REFUSED in done.stderr and time.monotonic() < deadline:
+        time.sleep(0.5)
+        done = run(["mount", path])
+    if done.returncode:
+        fail("`mount {}` failed with exit code {}: {}".format(path, done.returncode, done.stderr.strip()))

@@ -6,7 +6,9 @@ import os
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +21,8 @@ PATH, SOURCE = "/var/opt/filestore", "192.0.2.21:/var/opt/filestore"
 OURS = f"# BEGIN ox-deploy filestore\n{SOURCE} {PATH} nfs rw 0 0\n# END ox-deploy filestore\n"
 FSTAB = "# <file system> <mount point> <type>\nUUID=1234-5678 / ext4 errors=remount-ro 0 1\n\n"
 MOUNTS = "sysfs /sys sysfs rw 0 0\n/dev/sda1 / ext4 rw 0 0\n"
+
+REFUSED = "mount.nfs: Connection refused for 192.0.2.21:/var/opt/filestore"
 
 
 def reading(files: dict[str, str]) -> Callable[[str], bytes | None]:
@@ -145,7 +149,36 @@ def test_mount_comes_after_its_protected_directory_and_its_files(
         done.append("protect" if argv[:2] == ["unshare", "--mount"] else " ".join(argv))
 
     program.run_or_fail = run_or_fail
+    program.mount = lambda path: done.append(f"mount {path}")
     program.service_configure = lambda job: done.append("files")
     monkeypatch.setattr(program.os, "makedirs", lambda *_, **__: None)
     program.filestore_mount({"path": PATH, "stale": stale, "mount": mount, "service": configure_job("filestore", [])})
     assert done == wanted
+
+
+@pytest.mark.parametrize(
+    ("answers", "patience", "tries", "said"),
+    [
+        ([REFUSED, REFUSED, ""], 30, 3, ""),
+        ([REFUSED] * 9, 0, 1, f"`mount {PATH}` failed with exit code 32: {REFUSED}\n"),
+        (["mount.nfs: access denied"], 30, 1, f"`mount {PATH}` failed with exit code 32: mount.nfs: access denied\n"),
+    ],
+)
+def test_server_that_takes_no_connections_yet_is_waited_for(
+    capsys: pytest.CaptureFixture[str], answers: list[str], patience: int, tries: int, said: str
+) -> None:
+    program = load("filestore_mount")
+    program.PATIENCE_SECONDS = patience
+    program.time = SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: None)
+    done = []
+
+    def run(argv: list[str]) -> subprocess.CompletedProcess[str]:
+        done.append(argv)
+        error = answers.pop(0)
+        return subprocess.CompletedProcess(argv, 32 if error else 0, "", error)
+
+    program.run = run
+    with pytest.raises(SystemExit) if said else nullcontext():
+        program.mount(PATH)
+    assert done == [["mount", PATH]] * tries
+    assert capsys.readouterr().err == said
