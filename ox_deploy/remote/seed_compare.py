@@ -5,9 +5,11 @@ The master's side is read in a snapshot; the slave stops exactly where that was 
 
 from concurrent.futures import ThreadPoolExecutor
 
-# How many tables have their rows compared, up to which size with their values, and how long each side may count.
+# How many tables are compared, up to which size with all of their rows, and how many rows at each end of larger ones.
 SAMPLE = 20
-CHECKSUM_BYTES = 8 << 20
+WHOLE_BYTES = 8 << 20
+END_ROWS = 1000
+# How long each side may look.
 COUNT_SECONDS = 30
 ATTEMPTS = 3
 REACH_SECONDS = 600
@@ -145,7 +147,7 @@ def objects_of(session):
 
 
 def sample_of(master):
-    """Return the largest tables with their columns, None for one that is too large to look at its values."""
+    """Return the largest tables, each with what is selected of it."""
     query = (
         "SELECT TABLE_SCHEMA AS s, TABLE_NAME AS t, DATA_LENGTH AS bytes FROM information_schema.TABLES"
         " WHERE TABLE_TYPE = 'BASE TABLE' AND TABLE_SCHEMA IN %s ORDER BY DATA_LENGTH DESC, s, t LIMIT {}"
@@ -154,10 +156,17 @@ def sample_of(master):
     with master.cursor() as cursor:
         cursor.execute(dialect(master)["fresh_statistics"])
     largest = rows(master, query, [names]) if names else []
-    return {
-        (row["s"], row["t"]): columns_of(master, row["s"], row["t"]) if row["bytes"] <= CHECKSUM_BYTES else None
-        for row in largest
-    }
+    return {(row["s"], row["t"]): selected(master, row["s"], row["t"], row["bytes"]) for row in largest}
+
+
+def selected(master, schema, table, size):
+    """Return what is selected of a table: all rows, those at its ends, or only their number if it has no key."""
+    name = "{}.{}".format(identifier(schema), identifier(table))
+    columns = columns_of(master, schema, table)
+    if size <= WHOLE_BYTES:
+        return all_rows(name, columns)
+    key = key_of(master, schema, table)
+    return rows_at_the_ends(name, columns, key) if key else "COUNT(*) AS number, 0 AS checksum FROM " + name
 
 
 def columns_of(session, schema, table):
@@ -165,6 +174,15 @@ def columns_of(session, schema, table):
     query = (
         "SELECT COLUMN_NAME AS name FROM information_schema.COLUMNS"
         " WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s ORDER BY ORDINAL_POSITION"
+    )
+    return [row["name"] for row in rows(session, query, [schema, table])]
+
+
+def key_of(session, schema, table):
+    """Return the columns of a table's primary key."""
+    query = (
+        "SELECT COLUMN_NAME AS name FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s"
+        " AND INDEX_NAME = 'PRIMARY' ORDER BY SEQ_IN_INDEX"
     )
     return [row["name"] for row in rows(session, query, [schema, table])]
 
@@ -177,11 +195,11 @@ def measure_all(session, sample):
         cursor.execute("SET SESSION time_zone = '+00:00'")
     deadline = time.monotonic() + COUNT_SECONDS
     measured = {}
-    for table, columns in sample.items():
+    for table, what in sample.items():
         left = max(deadline - time.monotonic(), 0.01)
         limited = names["limited"].format(seconds=left, milliseconds=left * 1000)
         try:
-            (row,) = rows(session, limited + measuring(table, columns))
+            (row,) = rows(session, limited + what)
         except Exception as error:
             if error.args[0] == names["no_time_left"]:
                 continue
@@ -190,13 +208,27 @@ def measure_all(session, sample):
     return measured
 
 
-def measuring(table, columns):
-    """Return what is selected of one table. Values, not bytes on disk: old tables are stored in another way."""
-    name = "{}.{}".format(identifier(table[0]), identifier(table[1]))
-    if columns is None:
-        return "COUNT(*) AS number, 0 AS checksum FROM " + name
+def all_rows(name, columns):
+    """Return what is selected of a small table."""
+    return "COUNT(*) AS number, COALESCE(SUM({}), 0) AS checksum FROM {}".format(checksum_of(columns), name)
+
+
+def rows_at_the_ends(name, columns, key):
+    """Return what is selected of a large one: rows that were cut off, or came too late, are missing there."""
+    ends = [
+        "(SELECT {} AS row_checksum FROM {} ORDER BY {} LIMIT {})".format(
+            checksum_of(columns), name, ", ".join(identifier(column) + direction for column in key), END_ROWS
+        )
+        for direction in ("", " DESC")
+    ]
+    text = "COUNT(*) AS number, COALESCE(SUM(row_checksum), 0) AS checksum FROM ({}) AS ends"
+    return text.format(" UNION ALL ".join(ends))
+
+
+def checksum_of(columns):
+    """Return the checksum of a row. Of its values, not of bytes on disk: old tables are stored in another way."""
     values = ", ".join("IFNULL(CRC32({}), '-')".format(identifier(column)) for column in columns)
-    return "COUNT(*) AS number, COALESCE(SUM(CRC32(CONCAT_WS(',', {}))), 0) AS checksum FROM {}".format(values, name)
+    return "CRC32(CONCAT_WS(',', {}))".format(values)
 
 
 def differing_objects(wanted, found):

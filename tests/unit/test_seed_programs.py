@@ -573,15 +573,31 @@ def test_dump_that_breaks_off_on_either_side_is_told(place: Path, dump: str, loa
 
 
 def test_values_are_compared_and_not_how_they_are_stored(logical: Any) -> None:
-    assert logical.measuring(("oxdb", "a`b"), ["x", "y`z"]) == (
+    session = Session({"SELECT COLUMN_NAME": [{"name": "x"}, {"name": "y`z"}]})
+    assert logical.selected(session, "oxdb", "a`b", 8 << 20) == (
         "COUNT(*) AS number, COALESCE(SUM(CRC32(CONCAT_WS(',', IFNULL(CRC32(`x`), '-'), "
         "IFNULL(CRC32(`y``z`), '-')))), 0) AS checksum FROM `oxdb`.`a``b`"
     )
-    assert logical.measuring(("oxdb", "t"), None) == "COUNT(*) AS number, 0 AS checksum FROM `oxdb`.`t`"
+
+
+def test_of_a_large_table_the_rows_at_both_ends_are_compared(logical: Any) -> None:
+    key = "SELECT COLUMN_NAME AS name FROM information_schema.STATISTICS"
+    session = Session({key: [{"name": "cid"}, {"name": "id"}], "SELECT COLUMN_NAME": [{"name": "x"}]})
+    row = "SELECT CRC32(CONCAT_WS(',', IFNULL(CRC32(`x`), '-'))) AS row_checksum FROM `oxdb`.`t`"
+    assert logical.selected(session, "oxdb", "t", (8 << 20) + 1) == (
+        "COUNT(*) AS number, COALESCE(SUM(row_checksum), 0) AS checksum FROM "
+        f"(({row} ORDER BY `cid`, `id` LIMIT 1000) UNION ALL ({row} ORDER BY `cid` DESC, `id` DESC LIMIT 1000)) AS ends"
+    )
+
+
+def test_rows_of_a_large_table_without_a_key_are_counted(logical: Any) -> None:
+    key = "SELECT COLUMN_NAME AS name FROM information_schema.STATISTICS"
+    session = Session({key: [], "SELECT COLUMN_NAME": [{"name": "x"}]})
+    assert logical.selected(session, "oxdb", "t", 1 << 40) == "COUNT(*) AS number, 0 AS checksum FROM `oxdb`.`t`"
 
 
 def test_table_for_which_no_time_is_left_is_left_out_on_the_master(logical: Any) -> None:
-    sample: dict[tuple[str, str], None] = {("oxdb", "big"): None, ("oxdb", "small"): None}
+    sample = {("oxdb", "big"): "COUNT(*)", ("oxdb", "small"): "COUNT(*)"}
     session = Session({"SET STATEMENT": Exception(1969, "max_statement_time exceeded")})
     assert logical.measure_all(session, sample) == {}
     session = Session({"SET STATEMENT": [{"number": 7, "checksum": 0}]})
