@@ -11,9 +11,8 @@ DIALECTS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
         "MariaDB",
         (0,),
         {
-            # START, STOP, SHOW, RESET; and the option of an event that only the master runs.
+            # START, STOP, SHOW, RESET.
             "replica": "SLAVE",
-            "disabled_event": "SLAVESIDE_DISABLED",
             # Clauses of `change_source`, and of START ... UNTIL.
             "source": "MASTER",
             "change_source": "CHANGE MASTER TO",
@@ -23,7 +22,6 @@ DIALECTS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
             "show_log": "SHOW MASTER STATUS",
             "show_replicas": "SHOW SLAVE HOSTS",
             "reset_log": "RESET MASTER",
-            "reload_tls": "FLUSH NO_WRITE_TO_BINLOG SSL",
             "identified": "IDENTIFIED BY PASSWORD %s",
             "password_plugin": "mysql_native_password",
             # For `SELECT`; both return 0 or more when what they wait for has come.
@@ -76,7 +74,6 @@ DIALECTS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
         (0,),
         {
             "replica": "SLAVE",
-            "disabled_event": "SLAVESIDE_DISABLED",
             "source": "MASTER",
             "change_source": "CHANGE MASTER TO",
             "by_gtid": {True: "MASTER_AUTO_POSITION = 1", False: "MASTER_AUTO_POSITION = 0"},
@@ -84,8 +81,6 @@ DIALECTS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
             "show_log": "SHOW MASTER STATUS",
             "show_replicas": "SHOW SLAVE HOSTS",
             "reset_log": "RESET MASTER",
-            # 5.7 reads its certificate when it starts.
-            "reload_tls": "DO 0",
             "identified": "IDENTIFIED WITH mysql_native_password AS %s",
             "password_plugin": "mysql_native_password",
             "wait_for_position": "MASTER_POS_WAIT(%s, %s, %s)",
@@ -152,7 +147,6 @@ DIALECTS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
             "password_plugin": "caching_sha2_password",
         },
     ),
-    ("MySQL", (8, 0, 16), {"reload_tls": "ALTER INSTANCE RELOAD TLS"}),
     (
         "MySQL",
         (8, 0, 22),
@@ -195,7 +189,6 @@ DIALECTS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
         "MySQL",
         (8, 2),
         {
-            "disabled_event": "REPLICA_SIDE_DISABLED",
             "disable_event": "DISABLE ON REPLICA",
             "show_log": "SHOW BINARY LOG STATUS",
             "reset_log": "RESET BINARY LOGS AND GTIDS",
