@@ -74,6 +74,8 @@ def problems_of_old(status: MysqlStatus, name: str) -> list[str]:
 def problems_of_slave(slave: MysqlStatus, master: MysqlStatus, name: str, source: Server, max_lag: float) -> list[str]:
     """Return why a slave would not follow its master's successor without a loss."""
     replica = slave.replica
+    if slave.seeding:
+        return [f"{name} is half seeded; wait for the end of its seeding, or seed it again"]
     if replica is None:
         return [f"{name} does not replicate; deploy it"]
     if (replica.host, replica.port) != (source.address, source.port):
@@ -144,13 +146,13 @@ def version(status: MysqlStatus) -> tuple[int, ...]:
 
 
 def with_most(slaves: Mapping[str, MysqlStatus]) -> str:
-    """Return the name of the slave that has most; the first of those that have the same."""
-    return max(slaves, key=lambda name: transactions.count(transactions.received(slaves[name])))
+    """Return the name of the slave that received most; the first of those that did the same."""
+    return max(slaves, key=lambda name: transactions.count(transactions.from_others(slaves[name])))
 
 
 def lacks(slave: MysqlStatus, other: MysqlStatus) -> bool:
-    """Tell whether a slave lacks something that another one has."""
-    return bool(transactions.minus(transactions.received(other), transactions.received(slave)))
+    """Tell whether a slave lacks something that another one received."""
+    return bool(transactions.minus(transactions.from_others(other), transactions.received(slave)))
 
 
 def shown(status: MysqlStatus) -> str:
@@ -159,6 +161,21 @@ def shown(status: MysqlStatus) -> str:
     if not status.is_mariadb:
         return ", ".join(transactions.shown(received)) or "nothing"
     return ", ".join(f"{had[-1][1]} in domain {domain}" for domain, had in sorted(received.items())) or "nothing"
+
+
+def pairs_without_gtids(servers: Mapping[Server, MysqlStatus]) -> str | None:
+    """Return a sentence if MySQL servers replicate without GTIDs: with ours, which have them, they would stop."""
+    names = [
+        server.name
+        for server, status in servers.items()
+        if status.variables.get("gtid_mode", "ON") != "ON" and (status.replica or status.slaves)
+    ]
+    if not names:
+        return None
+    return (
+        f"{', '.join(names)}: replication without GTIDs (`gtid_mode` is not ON) would stop after a restart with them; "
+        "nothing was changed. Move all to `gtid_mode = ON` step by step, as the manual says, then deploy."
+    )
 
 
 # --- roles -----------------------------------------------------------------------------------------------

@@ -157,6 +157,14 @@ def received(server: MysqlStatus) -> dict[str, list[Interval]]:
     return together(*({domain: [(1, last)] for domain, last in position(text).items()} for text in texts))
 
 
+def from_others(server: MysqlStatus) -> dict[str, list[Interval]]:
+    """Return what a slave has received, without what it wrote itself; MariaDB's numbers do not tell that apart."""
+    found = received(server)
+    if server.is_mariadb:
+        return found
+    return {origin: intervals for origin, intervals in found.items() if _writer(origin) != _name(server)}
+
+
 def was_master(server: MysqlStatus, master: MysqlStatus) -> bool:
     """Tell whether a server that does not replicate once was the master of what is the master now."""
     written = {_writer(origin) for origin in parse(server.gtid_state)} & {_writer(origin) for origin in known(master)}

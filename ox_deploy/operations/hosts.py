@@ -29,7 +29,7 @@ if [ ! -e $policy ] || grep -q ox-deploy $policy; then
     trap 'exit 1' HUP INT TERM
 fi
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
-apt="apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120"
+apt="apt-get -qq --no-remove -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120"
 apt="$apt -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold"
 dpkg --configure -a
 $apt update

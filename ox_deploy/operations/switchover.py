@@ -101,6 +101,10 @@ def check_roles(
         yield stop(str(error))
         return
     statuses = {slave: status for slave in slaves if (status := _answer_of(slave))}
+    without = switching.pairs_without_gtids({master: found} | statuses)
+    if without:
+        yield stop(without)
+        return
     actual = switching.actual_master(master, found, statuses)
     if actual:
         evidence, server = actual
@@ -282,12 +286,20 @@ def check_survivor(
 def _losses(switch: Switch, own: MysqlStatus, slaves: Sequence[Server], accept_loss: str | None) -> list[str]:
     """Return why nothing should be lost by choosing this slave, unless it was said that it may."""
     new, old = switch.new, switch.old
+    if own.seeding:
+        return [f"{new.name} is half seeded, so it has not all that {old.name} had; choose another slave"]
     if own.replica is None:
         return [f"{new.name} does not replicate, so it has nothing of {old.name}"]
     answers = {slave.name: _answer_of(slave) for slave in slaves}
-    known = {name: status for name, status in answers.items() if status and status.replica} | {new.name: own}
-    best = switching.with_most(known)
-    if switching.lacks(own, known[best]):
+    known = {name: status for name, status in answers.items() if status and status.replica and not status.seeding}
+    ahead_of_it = {name: status for name, status in known.items() if switching.lacks(own, status)}
+    if ahead_of_it:
+        best = switching.with_most(ahead_of_it)
+        if switching.lacks(known[best], own):
+            return [
+                f"{new.name} and {best} each have transactions that the other one lacks ({switching.shown(own)}; "
+                f"{switching.shown(known[best])}); look at them, repeat on one what only the other has, and choose it"
+            ]
         return [
             f"{best} has more of {old.name} ({switching.shown(known[best])}) than {new.name} ({switching.shown(own)}); "
             f"run again with `--data new_master={best}`"

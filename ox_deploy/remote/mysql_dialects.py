@@ -135,7 +135,7 @@ DIALECTS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
             },
             "physical_privileges": {"BACKUP_ADMIN"},
             "disable_event": "DISABLE ON SLAVE",
-            "fresh_statistics": "SET SESSION information_schema_stats_expiry = 0",
+            "fresh_statistics": "DO 0",
         },
     ),
     (
@@ -145,6 +145,7 @@ DIALECTS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
             "more_clauses": "MASTER_RETRY_COUNT = 100000, GET_MASTER_PUBLIC_KEY = 1",
             "identified": "IDENTIFIED WITH caching_sha2_password AS %s",
             "password_plugin": "caching_sha2_password",
+            "fresh_statistics": "SET SESSION information_schema_stats_expiry = 0",
         },
     ),
     (

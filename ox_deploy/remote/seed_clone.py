@@ -8,6 +8,8 @@ STATUS = (
     "SELECT STATE AS state, ERROR_NO AS number, ERROR_MESSAGE AS error,"
     " BINLOG_FILE AS file, BINLOG_POSITION AS position, GTID_EXECUTED AS gtid FROM performance_schema.clone_status"
 )
+# Accounts come along, and so does the password of root.
+NO_RIGHTS = (1045, 1698)
 COPYING = ("FILE COPY", "PAGE COPY", "REDO COPY")
 # Nothing that came along may run on its own before this server replicates.
 FENCE = """# Written by ox-deploy for the time of a seeding.
@@ -37,8 +39,8 @@ def seed(job, progress, folder):
             name_donor(session, job["master"])
             write_fence(job["fence"])
             touched()
-            # The threads would wait for the clone, and the clone for them.
-            run_replica(session, "STOP {replica}")
+            # The threads would wait for the clone, and the clone for them. What has nothing is nobody's slave.
+            run_replica(session, "STOP {replica}", "RESET {replica} ALL")
             progress.stage("copies")
             clone(session, job, progress)
             progress.stage("changes over")
@@ -161,7 +163,12 @@ def is_cloned(job):
             # What came along may not name it.
             lend_plugin(session)
             (found,) = rows(session, STATUS)
-    except Exception:
+    except Exception as error:
+        if error.args and error.args[0] in NO_RIGHTS:
+            text = (
+                "root of the master cannot log in here as this host's `mysql_option_file` says ({}); make the two equal"
+            )
+            fail(text.format(error))
         return False
     # A server that died half way says that it is still at it, and why it is not.
     if found["state"] == "Failed" or found["number"]:

@@ -119,7 +119,8 @@ def go_to(session, position):
     while True:
         status = replica_status(session)
         if status["Last_SQL_Errno"]:
-            fail("the replica's SQL thread stopped: {Last_SQL_Error} (error {Last_SQL_Errno})".format(**status))
+            error = without_statement(status["Last_SQL_Error"])
+            fail("the replica's SQL thread stopped: {} (error {Last_SQL_Errno})".format(error, **status))
         if status["Slave_SQL_Running"] == "No":
             return
         # Some versions only look when the next event comes, and on a master that is not written to none does.

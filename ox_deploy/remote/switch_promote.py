@@ -11,12 +11,18 @@ APPLY_SECONDS = 60
 
 
 def open_writes(session):
-    """Pass the point of no return, and leave a transaction of our own behind the last one of the old master.
+    """Pass the point of no return."""
+    with session.cursor() as cursor:
+        cursor.execute("SET GLOBAL read_only = 0")
+    leave_mark(session)
+
+
+def leave_mark(session):
+    """Leave a transaction of our own behind the last one of the old master.
 
     It shows later who took over from whom, also where nobody has written in between.
     """
     with session.cursor() as cursor:
-        cursor.execute("SET GLOBAL read_only = 0")
         if dialect(session)["server"] == "MariaDB":
             cursor.execute("FLUSH PRIVILEGES")
             return
@@ -69,14 +75,15 @@ def apply_received(here):
     apply_rest(here)
     status = replica_status(here)
     names = dialect(here)
-    if is_using_gtid(status, names):
+    # What MySQL received by GTID are whole transactions; a position may be in the middle of one that never ends.
+    if is_using_gtid(status, names) or (names["server"] == "MySQL" and status[names["received"]]):
         arrived = arrives(here, status[names["received"]], APPLY_SECONDS)
     else:
         read = [status["Master_Log_File"], status["Read_Master_Log_Pos"], APPLY_SECONDS]
         waited = value(here, names["wait_for_position"], read)
         arrived = waited is not None and waited >= 0
     if not arrived:
-        error = replica_status(here)["Last_SQL_Error"] or "run again when it has"
+        error = without_statement(replica_status(here)["Last_SQL_Error"]) or "run again when it has"
         fail("it has not applied all that it received within {} s: {}".format(APPLY_SECONDS, error))
 
 
@@ -96,4 +103,7 @@ def switch_promote(job):
                 take_over(here, job)
             else:
                 open_writes(here)
+        elif replica_status(here) is not None:
+            # Who opened it died before that.
+            leave_mark(here)
         forget_master(here)

@@ -55,7 +55,8 @@ def longest_statement(session):
     """Say what has been at work for longest, without its text."""
     query = (
         "SELECT ID AS id, USER AS user, TIME AS seconds FROM information_schema.PROCESSLIST "
-        "WHERE COMMAND NOT IN ('Sleep', 'Binlog Dump', 'Daemon') AND ID <> CONNECTION_ID() ORDER BY TIME DESC LIMIT 1"
+        "WHERE COMMAND NOT IN ('Sleep', 'Binlog Dump', 'Binlog Dump GTID', 'Daemon') AND ID <> CONNECTION_ID() "
+        "ORDER BY TIME DESC LIMIT 1"
     )
     found = rows(session, query)
     return " (session {id} of {user} is at work for {seconds} s)".format(**found[0]) if found else ""

@@ -654,8 +654,10 @@ def test_replica_that_does_not_catch_up_fails_with_the_servers_error(
 
 
 def test_replica_that_lacks_a_database_is_not_called_done(capsys: pytest.CaptureFixture[str]) -> None:
+    session = replica()
     with pytest.raises(SystemExit):
-        replicate(replica(), SOURCE, ("configdb", "oxdb", "wiki"))
+        replicate(session, SOURCE, ("configdb", "oxdb", "wiki"))
+    assert session.statements[-1] == "STOP SLAVE", "the next run should not take it for a healthy one"
     assert capsys.readouterr().err == (
         "the replica caught up but lacks the databases oxdb, wiki; it has to be seeded\n"
     )

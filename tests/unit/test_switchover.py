@@ -497,6 +497,58 @@ def test_what_was_received_counts_though_it_is_not_applied() -> None:
     ).assert_noop()
 
 
+UUID = "3e11fa47-71ca-11e1-9e33-c80aa94295"
+
+
+def mysql_slave(number: int, executed: str, **other: Any) -> MysqlStatus:
+    """A MySQL slave; {1} of `executed` is the master, {2} and {3} are the slaves."""
+    executed = executed.format("", *(f"{UUID}{one:02}" for one in (1, 2, 3)))
+    variables = {"server_id": str(number), "server_uuid": f"{UUID}{number:02}", "gtid_mode": "ON", "read_only": "ON"}
+    values: dict[str, Any] = {"version": "9.7.4-2", "variables": variables, "gtid_state": executed}
+    values["replicates"] = replica(received="")
+    return slave(number=number, **values | {"gtid": Gtid(binlog=executed, current=executed)} | other)
+
+
+def refused(**statuses: Any) -> str:
+    return stop_sentence(switchover.check_survivor, survivor(**statuses), **lose(accept_loss="dbmaster"))
+
+
+def test_what_a_slave_wrote_itself_does_not_count_as_more_of_the_master() -> None:
+    own = mysql_slave(3, "{1}:1-80,{3}:1-50")
+    run(
+        switchover.check_survivor,
+        survivor(dbslave=mysql_slave(2, "{1}:1-100"), dbslave2=own),
+        **lose(accept_loss="dbmaster"),
+    ).assert_noop()
+    sentence = refused(dbslave=mysql_slave(2, "{1}:1-80,{2}:1-50"), dbslave2=mysql_slave(3, "{1}:1-100"))
+    assert sentence.startswith(f"dbslave2 has more of dbmaster ({UUID}01:1-100) than dbslave (")
+
+
+def test_slaves_of_which_each_has_what_the_other_lacks_are_both_named() -> None:
+    sentence = refused(dbslave=mysql_slave(2, "{1}:1-80:90-95"), dbslave2=mysql_slave(3, "{1}:1-85"))
+    assert sentence.startswith("dbslave and dbslave2 each have transactions that the other one lacks (")
+
+
+def test_slave_that_is_half_seeded_is_no_master() -> None:
+    assert "dbslave is half seeded" in refused(dbslave=slave(seeding=True))
+    assert refusal(SLAVE, dbslave=slave(seeding=True)) == (
+        "dbslave is half seeded; wait for the end of its seeding, or seed it again. Nothing was changed."
+    )
+    # Nor does it count as one that has more.
+    half = slave(number=3, replicates=replica(received="0-1-350"), seeding=True)
+    run(switchover.check_survivor, survivor(dbslave2=half), **lose(accept_loss="dbmaster")).assert_noop()
+
+
+def test_mysql_pair_without_gtids_is_refused_before_its_servers_are_configured() -> None:
+    off = {"server_id": "2", "gtid_mode": "OFF", "read_only": "ON"}
+    host, arguments = roles(dbslave=slave(version="8.4.3", variables=off))
+    sentence = stop_sentence(switchover.check_roles, host, **arguments)
+    assert sentence.startswith("dbslave: replication without GTIDs (`gtid_mode` is not ON) would stop after a restart")
+    alone = slave(version="8.4.3", variables=off, replicates=None)
+    host, arguments = roles(dbslave=alone)
+    run(switchover.check_roles, host, **arguments).assert_noop()
+
+
 def test_slave_that_cannot_be_asked_is_named() -> None:
     dead = MysqlStatus(state=ServerState.NOT_RUNNING)
     sentence = stop_sentence(switchover.check_survivor, survivor(dbslave2=dead), **lose())
