@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.deployment import Run, deploy, lab
+from tests.integration.deployment import Run, deploy_to_bare_hosts, lab
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -18,7 +18,7 @@ def lab_is_up() -> None:
 @pytest.fixture(scope="module")
 def cluster(lab_is_up: None) -> Run:
     """A deployed cluster; where an earlier test left one, this run has nothing to do."""
-    return deploy()
+    return deploy_to_bare_hosts()
 
 
 @pytest.fixture(scope="module")

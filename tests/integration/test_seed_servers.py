@@ -13,7 +13,7 @@ import pytest
 
 from ox_deploy import remote
 from tests.integration.database import is_mariadb, kind, replica, sql
-from tests.integration.deployment import Run, deploy, deploy_fails, lab, passwords
+from tests.integration.deployment import Run, deploy, deploy_fails, deploy_to_bare_hosts, passwords
 from tests.integration.leaks import names_in, watched_process_list
 from tests.integration.seeding import (
     empty_slave,
@@ -28,7 +28,7 @@ from tests.integration.seeding import (
 )
 from tests.lab.nodes import exec_in, run, wait_for
 
-pytestmark = [pytest.mark.lab, pytest.mark.other_servers, pytest.mark.usefixtures("data")]
+pytestmark = [pytest.mark.lab, pytest.mark.other_servers, pytest.mark.usefixtures("lab_down_afterwards", "data")]
 
 METHODS = ["logical", "physical"]
 DATABASES = ("--limit", "db_master", "--limit", "db_slave")
@@ -46,8 +46,7 @@ def deploy_databases() -> Run:
 
 @pytest.fixture(scope="module")
 def data() -> Iterator[None]:
-    lab("up")
-    deploy_databases()
+    deploy_to_bare_hosts(*DATABASES)
     make_data()
     yield
     remove_data()
