@@ -240,6 +240,18 @@ def test_time_that_is_over_is_not_taken_for_an_arrival() -> None:
         assert program.reached(session, {"gtid": EXECUTED}) is False
 
 
+@pytest.mark.parametrize(
+    ("received", "waits"), [(EXECUTED, "SELECT -WAIT_FOR_EXECUTED"), ("", "SELECT SOURCE_POS_WAIT")]
+)
+def test_at_a_failover_whole_transactions_are_waited_for_also_by_position(received: str, waits: str) -> None:
+    # A master that died in the middle of one has sent a part that is never applied.
+    program = load("switch_promote")
+    row = status_row(NEW, Auto_Position=0, Retrieved_Gtid_Set=received)
+    session = Session({"SHOW REPLICA STATUS": [row], "SELECT": [{"value": 0}]}, "9.7.4-2")
+    program.apply_received(session)
+    assert session.statements[-1].startswith(waits)
+
+
 # --- names -----------------------------------------------------------------------------------------------
 
 

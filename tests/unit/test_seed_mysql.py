@@ -321,7 +321,8 @@ def test_slave_runs_on_a_clone_and_begins_where_that_was_taken(clone: Any, job: 
     assert seeded(clone, job) == [{"file": "mysql-bin.000002", "position": 385, "gtid": GTIDS, "bytes": 5_000_000}]
     done = server.statements()
     # Its threads would wait for the clone, and the clone for them.
-    assert done.index("STOP REPLICA") < done.index(CLONE)
+    # What is about to lose its data is nobody's slave any more.
+    assert done.index("STOP REPLICA") < done.index("RESET REPLICA ALL") < done.index(CLONE)
     assert (CLONE, ["ox_seed", "192.0.2.21", 3306, PASSWORD]) in server.sessions[0].done
     assert ("SET GLOBAL clone_valid_donor_list = %s", ["192.0.2.21:3306"]) in server.sessions[0].done
     assert ("SET GLOBAL clone_ssl_ca = %s", ["/ca.pem"]) in server.sessions[0].done
@@ -373,6 +374,19 @@ def test_clone_that_failed_or_died_is_told(clone: Any, job: dict[str, Any], stat
     server = Server(clone)
     server.states = iter([state])
     with pytest.raises(RuntimeError, match=rf"the clone of the master failed \({words}\); seed again"):
+        clone.is_cloned(job)
+
+
+@pytest.mark.parametrize("number", [1045, 1698])
+def test_root_who_came_along_with_another_password_is_not_waited_for(
+    clone: Any, job: dict[str, Any], number: int
+) -> None:
+    def connect(_: object) -> None:
+        raise RuntimeError(number, "Access denied")
+
+    clone.run = Commands({"systemctl show": "active\n"})
+    clone.connect = connect
+    with pytest.raises(RuntimeError, match="root of the master cannot log in here as this host's `mysql_option_file`"):
         clone.is_cloned(job)
 
 
