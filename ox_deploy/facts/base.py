@@ -44,7 +44,9 @@ class Question(Generic[T]):
         return cast(Program, self.fact().command(**self.arguments))
 
     def _key(self) -> tuple[str, str]:
-        return f"{self.fact.__module__}.{self.fact.__name__}", json.dumps(self.arguments, sort_keys=True)
+        return f"{self.fact.__module__}.{self.fact.__name__}", json.dumps(
+            self.arguments, sort_keys=True, default=Question._key
+        )
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Question) and self._key() == other._key()

@@ -6,25 +6,12 @@ away, and systemd does so after two minutes if that step never comes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from ox_deploy.facts.base import JsonFact, Question
-from ox_deploy.remote import Program, together
-
-
-class Answers(JsonFact[list[Any]]):
-    """The answers to several questions, None for one that has to be asked on its own."""
-
-    def command(self, questions: Sequence[Question[Any]]) -> Program:
-        """Ask all of them in one go."""
-        return together([question.program for question in questions])
-
-    def parse(self, document: Any) -> list[Any]:
-        """Return them; a host without Python has none."""
-        return list(document)
+from ox_deploy.facts.base import JsonFact
+from ox_deploy.remote import Program
 
 
 class _Answer(BaseModel):

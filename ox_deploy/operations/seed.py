@@ -5,7 +5,8 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from pyinfra import host
@@ -16,6 +17,7 @@ from pyinfra.context import state
 from ox_deploy.accounts import Statement, WantedAccount, account_statements, drop_account, listed
 from ox_deploy.certificate import one_time_pair
 from ox_deploy.database_servers import DatabaseServer
+from ox_deploy.facts.answers import ask_together
 from ox_deploy.facts.base import Question, ask, ask_peer
 from ox_deploy.facts.mysql import Mysql, MysqlStatus
 from ox_deploy.facts.seed import Contents, Seeding, SeedState, ServerSurvey, Survey
@@ -28,6 +30,7 @@ from ox_deploy.slaves import OVERWRITE, Situation, Source, explain, not_ready, r
 
 USER = "ox_seed"
 METHODS = ("logical", "physical")
+# How long to wait at most before the next look.
 POLL_SECONDS = 0.5
 # A line of progress comes with each stage, and after so many seconds.
 SHOW_SECONDS = 5
@@ -39,11 +42,12 @@ OLDEST_MYSQL, CLONES_SERIES = (8, 0, 26), (8, 0, 37)
 
 @dataclass(frozen=True)
 class Side:
-    """A server as it was before the seeding."""
+    """A server as it was before the seeding; `part` is what its host did in the last one, or does."""
 
     name: str
     status: MysqlStatus
     survey: Survey
+    part: SeedState = field(default_factory=SeedState)
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,7 @@ def refusal(plan: Plan, slave: Side, master: Side) -> str | None:
         or _missing_programs(master)
         or _cannot_be_copied(plan, slave, master)
         or (None if half_seeded or plan.overwrite else _would_be_lost(slave))
+        or _other_slave(plan, master)
     )
 
 
@@ -173,6 +178,16 @@ def _shown(contents: Contents) -> str:
     return f"{contents.name} ({contents.tables} tables, about {contents.rows} rows)"
 
 
+def _other_slave(plan: Plan, master: Side) -> str | None:
+    if plan.method == "logical":
+        return None
+    addresses = [master.part.to] if master.part.active else master.survey.cloned_by
+    other = next((address for address in addresses if address != plan.address), None)
+    if other is None:
+        return None
+    return f"{master.name} is sending its data to {other}, which has to end first; seed again then."
+
+
 @operation(is_idempotent=False)
 def from_master(
     source: Source,
@@ -203,14 +218,17 @@ def from_master(
     plan = Plan(source, address, method, overwrite, by_gtid)
     seeding = _Seeding(plan, server, master_host, master_option_file, option_file)
     try:
-        if not state.is_executing:
-            seeding.check()
+        slave, master = seeding.sides()
+        sentence = None if slave.part.active else refusal(plan, slave, master)
+        if sentence:
+            yield stop(sentence)
+        elif not state.is_executing:
             yield StringCommand("true")
-        elif seeding.under_way():
+        elif slave.part.active:
             host.log("a seeding that was begun earlier is under way, and is waited for")
             seeding.wait()
         else:
-            yield from seeding.begin()
+            yield from seeding.begin(slave, master)
     except OperationError as error:
         yield stop(str(error))
 
@@ -224,22 +242,10 @@ class _Seeding:
     master_host: str
     master_option_file: str | None
     option_file: str | None
+    ended: bool = False
 
-    def under_way(self) -> bool:
-        """Tell whether the unit runs."""
-        return _state().active
-
-    def check(self) -> tuple[Side, Side]:
-        """Return both sides; raises OperationError if the slave must not be seeded."""
-        slave, master = self._sides()
-        sentence = None if self.under_way() else refusal(self.plan, slave, master) or self._other_slave(master)
-        if sentence:
-            raise OperationError(sentence)
-        return slave, master
-
-    def begin(self) -> Generator[StringCommand, None, None]:
+    def begin(self, slave: Side, master: Side) -> Generator[StringCommand, None, None]:
         """Start the unit, and wait for its end."""
-        slave, master = self.check()
         password, certificate = Secret(secrets.token_urlsafe(24)), one_time_pair(STREAM)
         self._make_account(password, master.status)
         try:
@@ -263,31 +269,21 @@ class _Seeding:
     def _clones(self, master: MysqlStatus) -> bool:
         return self.plan.method == "physical" and not master.is_mariadb
 
-    def _sides(self) -> tuple[Side, Side]:
-        slave, master = self._servers()
+    def sides(self) -> tuple[Side, Side]:
+        """Ask both servers."""
+        # The slave first: what it has of its master's, the master has then.
+        slave = ask_together(partial(ask, host), self._questions(self.option_file))
+        master = ask_together(partial(ask_peer, host, self.master_host), self._questions(self.master_option_file))
+        return Side(host.name, *slave), Side(self.master_host, *master)
+
+    def _questions(self, option_file: str | None) -> list[Question[Any]]:
         programs = list(self.server.seed_programs)
-        here = ask(host, Question(ServerSurvey, programs=programs, option_file=self.option_file))
-        question = Question(ServerSurvey, programs=programs, option_file=self.master_option_file)
-        there = ask_peer(host, self.master_host, question)
-        return Side(host.name, slave, here), Side(self.master_host, master, there)
+        survey = Question(ServerSurvey, programs=programs, option_file=option_file)
+        return [Question(Mysql, users=[], option_file=option_file), survey, Question(Seeding)]
 
     def _servers(self) -> tuple[MysqlStatus, MysqlStatus]:
-        # The slave first: what it has of its master's, the master has then.
         slave = ask(host, Question(Mysql, users=[], option_file=self.option_file))
         return slave, ask_peer(host, self.master_host, Question(Mysql, users=[], option_file=self.master_option_file))
-
-    def _other_slave(self, master: Side) -> str | None:
-        if self.plan.method == "logical":
-            return None
-        sender = self._sender()
-        addresses = [sender.to] if sender.active else master.survey.cloned_by
-        other = next((address for address in addresses if address != self.plan.address), None)
-        if other is None:
-            return None
-        return f"{self.master_host} is sending its data to {other}, which has to end first; seed again then."
-
-    def _sender(self) -> SeedState:
-        return ask_peer(host, self.master_host, Question(Seeding))
 
     def _job(self, slave: Side, master: Side, password: Secret, certificate: str) -> dict[str, Any]:
         source, physical = self.plan.source, self.plan.method == "physical"
@@ -317,7 +313,7 @@ class _Seeding:
     def _drop_account(self) -> None:
         """Drop it, unless the unit goes on without us; systemd drops it one day in any case."""
         try:
-            if not self.under_way():
+            if self.ended or not _state().active:
                 self._account_order([drop_account(USER, self.plan.address)], guarded=False)
         except OperationError as error:
             host.log(f"the account {USER} stays on the master until its timer drops it: {error}")
@@ -329,8 +325,6 @@ class _Seeding:
             "timer": f"ox-seed-account-{self.plan.address}",
             "guarded": guarded,
             "clone": clone,
-            # It may not have noticed yet that nobody listens any more.
-            "stop": self._sender().to == self.plan.address,
             "statements": listed(statements),
             "option_file": self.master_option_file,
         }
@@ -348,7 +342,8 @@ class _Seeding:
             if found.stage == "listens" and certificate:
                 self._send(certificate)
                 certificate = None
-            time.sleep(POLL_SECONDS)
+            time.sleep(shown.pause())
+        self.ended = True
         if not found.done:
             raise OperationError(self._why_not(found))
         host.log(f"seeded with {found.bytes / 1e6:.0f} MB, {found.summary}")
@@ -356,7 +351,7 @@ class _Seeding:
     def _why_not(self, found: SeedState) -> str:
         error = found.error or "its unit ox-seed died without a word; seed again"
         if self.plan.method == "physical" and found.stage in ("listens", "copies"):
-            sender = self._sender()
+            sender = ask_peer(host, self.master_host, Question(Seeding))
             error += f" ({self.master_host}: {sender.error})" if sender.error else ""
         half = "is half seeded, at" if found.marked else "was not changed:"
         return f"{host.name} {half} `{found.stage}`: {error}."
@@ -386,6 +381,11 @@ class Shown:
     stage: str = ""
     bytes: int = 0
     at: float = 0.0
+    since: float = 0.0
+
+    def pause(self) -> float:
+        """Return after how many seconds to look again: the sooner, the newer the stage is."""
+        return min((time.monotonic() - self.since) / 4, POLL_SECONDS)
 
     def show(self, found: SeedState) -> None:
         """Show a line for each stage, and now and then how many bytes came, and how fast."""
@@ -395,4 +395,5 @@ class Shown:
         moves = found.stage == self.stage and found.bytes > self.bytes
         rate = f", {(found.bytes - self.bytes) / 1e6 / (now - self.at):.1f} MB/s" if moves else ""
         host.log(f"{found.stage}: {found.bytes / 1e6:.0f} MB{rate}")
+        self.since = self.since if found.stage == self.stage else now
         self.stage, self.bytes, self.at = found.stage, found.bytes, now

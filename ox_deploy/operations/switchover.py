@@ -14,11 +14,11 @@ from rich.console import Console
 from ox_deploy import ahead, switching
 from ox_deploy.accounts import WantedAccount, account_statements
 from ox_deploy.database_servers import DatabaseServer
+from ox_deploy.facts.answers import Answers
 from ox_deploy.facts.base import PeerUnreachable, Question, ask, ask_peer
 from ox_deploy.facts.mysql import Mysql, MysqlStatus, ServerState
 from ox_deploy.facts.openxchange import Configdb, Registration
 from ox_deploy.facts.switchover import Reaches
-from ox_deploy.facts.verify import Answers
 from ox_deploy.operations import openxchange, service
 from ox_deploy.operations.stop import stop
 from ox_deploy.remote import command_line, order

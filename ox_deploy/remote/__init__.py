@@ -63,7 +63,7 @@ _USES = {
     "seed_start": ["common"],
     "seed_state": ["common"],
     "seed_survey": ["common", "mysql_dialects", "mysql_common", "seed_plugin"],
-    "seed_account": ["common", "mysql_dialects", "mysql_common", "seed_plugin", "mysql_run"],
+    "seed_account": ["common", "mysql_dialects", "mysql_common", "seed_plugin", "seed_state", "mysql_run"],
     "seed_logical": _SEED_SLAVE,
     "seed_clone": _SEED_SLAVE,
     "seed_physical": [*_SEED_SLAVE, "seed_stream"],

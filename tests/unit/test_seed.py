@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,6 +26,8 @@ from ox_deploy.cluster import cluster_of
 from ox_deploy.database_servers import DATABASE_SERVERS
 from ox_deploy.deploys.seed import requested, seed
 from ox_deploy.errors import InputError
+from ox_deploy.facts.answers import Answers, ask_together
+from ox_deploy.facts.base import Question, ask
 from ox_deploy.facts.mysql import BinaryLog, Mysql, MysqlStatus, Replica, ServerState
 from ox_deploy.facts.seed import Contents, Seeding, SeedState, ServerSurvey, Survey
 from ox_deploy.operations import direct
@@ -319,8 +322,20 @@ def started(text: str) -> dict[str, Any]:
     return arguments
 
 
+@pytest.mark.parametrize(
+    ("answers", "asked"),
+    [([{"stage": "copies"}, None], [Answers, ServerSurvey]), ([], [Answers, Seeding, ServerSurvey])],
+)
+def test_server_is_asked_at_once_and_alone_for_what_that_does_not_tell(answers: list[Any], asked: list[Any]) -> None:
+    state = SeedState(stage="copies")
+    asks = FakeHost({Answers: [answers], Seeding: state, ServerSurvey: Survey()})
+    questions = [Question(Seeding), Question(ServerSurvey, programs=[])]
+    assert ask_together(partial(ask, asks), questions) == [state, Survey()]  # type: ignore[arg-type]
+    assert [fact for fact, _ in asks.asked] == asked
+
+
 def test_slave_is_seeded_with_an_account_that_is_there_for_that_time_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    hosts = pair(monkeypatch, IDLE, IDLE, at("copies", 1), DONE)
+    hosts = pair(monkeypatch, IDLE, at("copies", 1), DONE)
     outcome = run(seeding.from_master, hosts.slave, **ARGUMENTS)
     job = started(outcome.job("seed_start")["program"])
     password = job["master"].pop("password")
@@ -354,7 +369,7 @@ def test_slave_is_seeded_with_an_account_that_is_there_for_that_time_only(monkey
 
 
 def test_seeding_is_encrypted_as_replication_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    hosts = pair(monkeypatch, IDLE, IDLE, DONE)
+    hosts = pair(monkeypatch, IDLE, DONE)
     outcome = run(seeding.from_master, hosts.slave, **ARGUMENTS | {"source": replace(SOURCE, ca="/ca.pem")})
     job = started(outcome.job("seed_start")["program"])
     assert job["master"]["ca"] == job["source"]["ca"] == "/ca.pem"
@@ -362,7 +377,7 @@ def test_seeding_is_encrypted_as_replication_is(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_physical_way_lets_the_master_send_once_the_slave_listens(monkeypatch: pytest.MonkeyPatch) -> None:
-    states = [IDLE, IDLE, at("checks"), at("listens"), at("listens"), at("copies"), DONE]
+    states = [IDLE, at("checks"), at("listens"), at("listens"), at("copies"), DONE]
     hosts = pair(monkeypatch, *states)
     outcome = run(seeding.from_master, hosts.slave, **ARGUMENTS, method="physical", master_option_file="/root/m.cnf")
     job = started(outcome.job("seed_start")["program"])
@@ -379,7 +394,7 @@ def clone(monkeypatch: pytest.MonkeyPatch, survey: dict[str, Any] | None = None)
     """A slave and a master of MySQL, and the arguments with which one is seeded."""
     replica = REPLICATES.model_copy(update={"using_gtid": True})
     after = server("2", replica=replica, databases=["oxdb"], **MYSQL)
-    states = [IDLE, IDLE, at("checks"), at("copies"), DONE]
+    states = [IDLE, at("checks"), at("copies"), DONE]
     hosts = Hosts(monkeypatch, *states, found=mysql_slave(), after=after, source=mysql_master(survey))
     return hosts, ARGUMENTS | {"server": DATABASE_SERVERS["mysql"], "method": "physical"}
 
@@ -422,7 +437,6 @@ def test_master_is_cloned_by_one_slave_at_a_time(monkeypatch: pytest.MonkeyPatch
 def test_progress_is_shown_by_stage_with_bytes_and_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     states = [
         IDLE,
-        IDLE,
         at("checks"),
         at("copies", 1_000_000),
         at("copies", 2_000_000),
@@ -430,15 +444,17 @@ def test_progress_is_shown_by_stage_with_bytes_and_rate(monkeypatch: pytest.Monk
         DONE,
     ]
     hosts = pair(monkeypatch, *states)
-    times = iter([0.0, 1.0, 2.0, 7.0, 8.0])
-    clock = SimpleNamespace(monotonic=lambda: next(times), sleep=time.sleep)
+    times = iter([0.0, 0.0, 1.0, 1.0, 2.0, 2.0, 7.0, 7.0])
+    pauses: list[float] = []
+    clock = SimpleNamespace(monotonic=lambda: next(times), sleep=pauses.append)
     monkeypatch.setattr(seeding, "time", clock)
     logged = run(seeding.from_master, hosts.slave, **ARGUMENTS).logged
     assert logged[:-1] == ["checks: 0 MB", "copies: 1 MB", "copies: 61 MB, 10.0 MB/s"]
+    assert pauses == [0, 0, 0.25, 0.5]
 
 
 def test_seeding_that_is_under_way_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    hosts = pair(monkeypatch, at("copies"), at("copies"), DONE, found=slave(OXDB, replica=REPLICATES))
+    hosts = pair(monkeypatch, at("copies"), DONE, found=slave(OXDB, replica=REPLICATES))
     outcome = run(seeding.from_master, hosts.slave, **ARGUMENTS)
     assert outcome.texts == []
     assert "is waited for" in outcome.logged[0]
@@ -459,17 +475,17 @@ def test_seeding_that_is_under_way_is_waited_for(monkeypatch: pytest.MonkeyPatch
         ("192.0.2.22", "physical", None),
     ],
 )
-def test_master_sends_to_one_slave_at_a_time_and_a_left_sender_is_stopped(
+def test_master_sends_to_one_slave_at_a_time(
     monkeypatch: pytest.MonkeyPatch, to: str, method: str, sentence: str | None
 ) -> None:
-    hosts = pair(monkeypatch, IDLE, IDLE, DONE)
+    hosts = pair(monkeypatch, IDLE, DONE)
     hosts.master.facts[Seeding] = SeedState(active=True, to=to)
     outcome = run(seeding.from_master, hosts.slave, **ARGUMENTS, method=method)
     if sentence:
         assert sentence in outcome.texts[-1]
         assert hosts.at_master == []
     else:
-        assert [job["stop"] for program, job in hosts.at_master] == [to == "192.0.2.22"] * 2
+        assert hosts.programs() == ["seed_account", "seed_account"]
 
 
 FAILURES: dict[str, tuple[SeedState, str, str]] = {
@@ -500,7 +516,7 @@ FAILURES: dict[str, tuple[SeedState, str, str]] = {
 def test_seeding_that_fails_is_told_and_its_account_dropped(
     monkeypatch: pytest.MonkeyPatch, end: SeedState, method: str, sentence: str
 ) -> None:
-    hosts = pair(monkeypatch, IDLE, IDLE, at("copies"), end)
+    hosts = pair(monkeypatch, IDLE, at("copies"), end)
     outcome = run(seeding.from_master, hosts.slave, **ARGUMENTS, method=method)
     assert sentence in outcome.texts[-1]
     assert outcome.texts[-1].endswith(">&2; exit 1")
@@ -508,8 +524,8 @@ def test_seeding_that_fails_is_told_and_its_account_dropped(
 
 
 def test_account_stays_while_the_unit_goes_on_without_us(monkeypatch: pytest.MonkeyPatch) -> None:
-    hosts = pair(monkeypatch, IDLE, IDLE, at("copies"))
-    hosts.slave.facts[Seeding] = [IDLE, IDLE, None, at("copies")]
+    hosts = pair(monkeypatch, IDLE, at("copies"))
+    hosts.slave.facts[Seeding] = [IDLE, None, at("copies")]
     outcome = run(seeding.from_master, hosts.slave, **ARGUMENTS)
     assert "dbslave gives no answer; a seeding that is under way there goes on alone" in outcome.texts[-1]
     assert hosts.programs() == ["seed_account"]
@@ -517,7 +533,7 @@ def test_account_stays_while_the_unit_goes_on_without_us(monkeypatch: pytest.Mon
 
 def test_slave_that_does_not_replicate_afterwards_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
     stopped = HEALTHY.model_copy(update={"replica": REPLICATES.model_copy(update={"sql_running": "No"})})
-    hosts = pair(monkeypatch, IDLE, IDLE, DONE, after=stopped.model_copy(update={"seeding": True}))
+    hosts = pair(monkeypatch, IDLE, DONE, after=stopped.model_copy(update={"seeding": True}))
     outcome = run(seeding.from_master, hosts.slave, **ARGUMENTS)
     assert "dbslave is half seeded" in outcome.texts[-1]
 
@@ -538,7 +554,7 @@ def test_plan_has_a_change_and_starts_nothing(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_password_and_key_are_on_standard_input_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    (command,) = run(seeding.from_master, pair(monkeypatch, IDLE, IDLE, DONE).slave, **ARGUMENTS).commands
+    (command,) = run(seeding.from_master, pair(monkeypatch, IDLE, DONE).slave, **ARGUMENTS).commands
     for shown in (str(command), repr(command), command.get_raw_value()):
         assert PASSWORD not in shown
         assert "PRIVATE KEY" not in shown

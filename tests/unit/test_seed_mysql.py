@@ -250,7 +250,7 @@ def test_timer_of_the_account_removes_the_plugin_if_it_is_ours(tmp_path: Path, l
     program = program_at("seed_account", tmp_path)
     server = session({} if lent else INSTALLED)
     program.connect = lambda _: server
-    job = {"user": "ox_seed", "host": "192.0.2.22", "timer": "t", "stop": False, "option_file": None, "clone": True}
+    job = {"user": "ox_seed", "host": "192.0.2.22", "timer": "t", "option_file": None, "clone": True}
     program.seed_account({**job, "guarded": True, "statements": []})
     (line,) = [line for line in program.run.lines if line.startswith("systemd-run")]
     assert "mysql --no-defaults --user=root" in line

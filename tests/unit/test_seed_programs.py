@@ -684,18 +684,22 @@ ACCOUNT: dict[str, Any] = {
     "user": "ox_seed",
     "host": "192.0.2.22",
     "timer": "t",
-    "stop": False,
     "clone": False,
     "option_file": None,
 }
 
 
-@pytest.mark.parametrize("stop", [True, False])
-def test_sender_that_is_left_is_stopped(stop: bool) -> None:
+@pytest.mark.parametrize(
+    ("written", "stop"), [('{"to": "192.0.2.22"}', True), ('{"to": "192.0.2.29"}', False), ("{}", False), (None, False)]
+)
+def test_sender_that_is_left_is_stopped(tmp_path: Path, written: str | None, stop: bool) -> None:
     program = load("seed_account")
+    program.STATE_FILE = str(tmp_path / "seed.json")
+    if written:
+        (tmp_path / "seed.json").write_text(written)
     program.run = Commands()
     program.connect = lambda _: Session()
-    program.seed_account({**ACCOUNT, "guarded": False, "stop": stop, "statements": []})
+    program.seed_account({**ACCOUNT, "guarded": False, "statements": []})
     assert ("systemctl stop ox-seed" in program.run.lines) is stop
 
 

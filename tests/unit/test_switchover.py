@@ -12,12 +12,12 @@ from pyinfra.api.exceptions import OperationError
 from ox_deploy import ahead, switching, transactions
 from ox_deploy.accounts import WantedAccount
 from ox_deploy.database_servers import DATABASE_SERVERS
+from ox_deploy.facts.answers import Answers
 from ox_deploy.facts.mysql import BinaryLog, Gtid, Mysql, MysqlStatus, Replica, ServerState
 from ox_deploy.facts.openxchange import Configdb, Configuration, OpenXchangeConfiguration, Pool, Registration
 from ox_deploy.facts.secret import Fingerprint
 from ox_deploy.facts.service import Service, ServiceStatus
 from ox_deploy.facts.switchover import Reaches
-from ox_deploy.facts.verify import Answers
 from ox_deploy.operations import switchover
 from ox_deploy.operations.openxchange import Administrator, WantedConfiguration, WantedDatabase, WantedRegistration
 from ox_deploy.operations.service import ManagedFile

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from ox_deploy import ahead, mysql_passwords
 from ox_deploy.accounts import WantedAccount
+from ox_deploy.facts.answers import Answers
 from ox_deploy.facts.mysql import Account, BinaryLog, Grant, Mysql, MysqlStatus, Replica, ServerState
 from ox_deploy.facts.openxchange import (
     CachePeers,
@@ -26,7 +27,6 @@ from ox_deploy.facts.openxchange import (
 )
 from ox_deploy.facts.secret import Fingerprint
 from ox_deploy.facts.verify import (
-    Answers,
     Canary,
     CanaryTrial,
     FilestoreTrial,

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ox_deploy import ahead
-from ox_deploy.facts.verify import Answers
+from ox_deploy.facts.answers import Answers
 from ox_deploy.findings import Finding, Level
 from ox_deploy.operations.stop import stop
 from ox_deploy.operations.verify.checks import CouldNotRun, Record, Verdict, check, records
