@@ -31,7 +31,7 @@ from ox_deploy.slaves import OVERWRITE, Situation, Source, explain, not_ready, r
 USER = "ox_seed"
 METHODS = ("logical", "physical")
 # How long to wait at most before the next look.
-POLL_SECONDS = 0.5
+POLL_SECONDS = 1.0
 # A line of progress comes with each stage, and after so many seconds.
 SHOW_SECONDS = 5
 # The name in the certificate of the connection; remote/seed_stream.py has it, too.

@@ -450,7 +450,7 @@ def test_progress_is_shown_by_stage_with_bytes_and_rate(monkeypatch: pytest.Monk
     monkeypatch.setattr(seeding, "time", clock)
     logged = run(seeding.from_master, hosts.slave, **ARGUMENTS).logged
     assert logged[:-1] == ["checks: 0 MB", "copies: 1 MB", "copies: 61 MB, 10.0 MB/s"]
-    assert pauses == [0, 0, 0.25, 0.5]
+    assert pauses == [0, 0, 0.25, 1]
 
 
 def test_seeding_that_is_under_way_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
