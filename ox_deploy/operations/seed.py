@@ -218,17 +218,17 @@ def from_master(
     plan = Plan(source, address, method, overwrite, by_gtid)
     seeding = _Seeding(plan, server, master_host, master_option_file, option_file)
     try:
-        slave, master = seeding.sides()
-        sentence = None if slave.part.active else refusal(plan, slave, master)
-        if sentence:
-            yield stop(sentence)
-        elif not state.is_executing:
+        # The slave first: what it has of its master's, the master has then.
+        slave = seeding.slave()
+        if not state.is_executing:
+            if not slave.part.active:
+                seeding.check(slave)
             yield StringCommand("true")
         elif slave.part.active:
             host.log("a seeding that was begun earlier is under way, and is waited for")
             seeding.wait()
         else:
-            yield from seeding.begin(slave, master)
+            yield from seeding.begin(slave)
     except OperationError as error:
         yield stop(str(error))
 
@@ -244,8 +244,22 @@ class _Seeding:
     option_file: str | None
     ended: bool = False
 
-    def begin(self, slave: Side, master: Side) -> Generator[StringCommand, None, None]:
+    def slave(self) -> Side:
+        """Ask the slave."""
+        return Side(host.name, *ask_together(partial(ask, host), self._questions(self.option_file)))
+
+    def check(self, slave: Side) -> Side:
+        """Ask the master and return it; raises OperationError if the slave must not be seeded."""
+        questions = self._questions(self.master_option_file)
+        master = Side(self.master_host, *ask_together(partial(ask_peer, host, self.master_host), questions))
+        sentence = refusal(self.plan, slave, master)
+        if sentence:
+            raise OperationError(sentence)
+        return master
+
+    def begin(self, slave: Side) -> Generator[StringCommand, None, None]:
         """Start the unit, and wait for its end."""
+        master = self.check(slave)
         password, certificate = Secret(secrets.token_urlsafe(24)), one_time_pair(STREAM)
         self._make_account(password, master.status)
         try:
@@ -269,19 +283,13 @@ class _Seeding:
     def _clones(self, master: MysqlStatus) -> bool:
         return self.plan.method == "physical" and not master.is_mariadb
 
-    def sides(self) -> tuple[Side, Side]:
-        """Ask both servers."""
-        # The slave first: what it has of its master's, the master has then.
-        slave = ask_together(partial(ask, host), self._questions(self.option_file))
-        master = ask_together(partial(ask_peer, host, self.master_host), self._questions(self.master_option_file))
-        return Side(host.name, *slave), Side(self.master_host, *master)
-
     def _questions(self, option_file: str | None) -> list[Question[Any]]:
         programs = list(self.server.seed_programs)
         survey = Question(ServerSurvey, programs=programs, option_file=option_file)
         return [Question(Mysql, users=[], option_file=option_file), survey, Question(Seeding)]
 
     def _servers(self) -> tuple[MysqlStatus, MysqlStatus]:
+        # In this order, too.
         slave = ask(host, Question(Mysql, users=[], option_file=self.option_file))
         return slave, ask_peer(host, self.master_host, Question(Mysql, users=[], option_file=self.master_option_file))
 
