@@ -229,7 +229,8 @@ def test_statement_that_does_not_end_is_not_waited_for() -> None:
         with writing(*SERVERS) as writer:
             done = switch("dbslave")
         assert done.code
-        assert "did not get the lock on all tables within 2 s" in done.output
+        # The slave's session is at work for longer, and that is not told.
+        assert re.search(r"did not get the lock on all tables within 2 s \(session \d+ of root is at", done.output)
         assert "it takes writes as before" in done.output
         assert writer.gap < LONGEST_GAP
         assert read_only() == ("0", "1")
