@@ -222,20 +222,22 @@ def test_cluster_that_is_not_well_is_not_switched(fault: str) -> None:
 
 
 def test_statement_that_does_not_end_is_not_waited_for() -> None:
-    prepare("dbmaster")
     slow = "INSERT INTO lab_writer.numbers SELECT -1 - SLEEP(25)"
-    busy = subprocess.Popen(["docker", "exec", nodes.node("dbmaster").container, kind().client, "-e", slow])
-    try:
-        with writing(*SERVERS) as writer:
+    at_work = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'INSERT % SLEEP(25)'"
+    # In this order: on MySQL, who makes sure that the table is there would wait for the statement.
+    with writing(*SERVERS) as writer:
+        busy = subprocess.Popen(["docker", "exec", nodes.node("dbmaster").container, kind().client, "-e", slow])
+        try:
+            wait_for("dbmaster", f"{shell(at_work)} | grep -w 1", 10)
             done = switch("dbslave")
-        assert done.code
-        # The slave's session is at work for longer, and that is not told.
-        assert re.search(r"did not get the lock on all tables within 2 s \(session \d+ of root is at", done.output)
-        assert "it takes writes as before" in done.output
-        assert writer.gap < LONGEST_GAP
-        assert read_only() == ("0", "1")
-    finally:
-        busy.wait()
+        finally:
+            busy.wait()
+    assert done.code
+    # The slave's session is at work for longer, and that is not told.
+    assert re.search(r"did not get the lock on all tables within 2 s \(session \d+ of root is at", done.output)
+    assert "it takes writes as before" in done.output
+    assert writer.gap < LONGEST_GAP
+    assert read_only() == ("0", "1")
     sql("dbmaster", "DELETE FROM lab_writer.numbers WHERE n < 0")
 
 
