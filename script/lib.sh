@@ -98,9 +98,13 @@ start_docker_alone() {
     as_root sh -c 'umask 077; setsid dockerd >"$1" 2>&1 </dev/null & echo $! >"$2"' sh .lab/dockerd.log "$DOCKERD_PID"
 }
 
-# Stop the engine if start_docker_alone started it, which `ps` confirms.
+# Stop the engine if start_docker_alone started it, which `ps` confirms, and nobody has a container in it.
 stop_docker() {
     [ -e "$DOCKERD_PID" ] || return 0
+    if docker_answers && [ -n "$(docker ps --quiet)" ]; then
+        say "the Docker engine goes on, since containers run in it"
+        return 0
+    fi
     local pid
     pid=$(as_root cat "$DOCKERD_PID")
     if [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ]; then

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
 UNIT = Path(__file__).parent / "unit"
+TIMES = Path(__file__).parents[1] / ".lab"
+MODULES_SHOWN = 40
 WORKER = os.environ.get("PYTEST_XDIST_WORKER")
 # Its name has to be known before anything of the lab is read.
 if WORKER:
@@ -15,16 +18,16 @@ if WORKER:
 
 # Longest first, so that the workers end at about the same time. Others come last.
 ORDER = [
-    "seed",
-    "switchover",
     "status",
-    "verify",
+    "seed",
     "changes",
+    "switchover",
+    "verify",
+    "interrupted",
+    "deploy",
     "replication_settings",
     "seed_servers",
     "growth",
-    "interrupted",
-    "deploy",
     "filestore_server",
 ]
 
@@ -51,3 +54,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _place(item: pytest.Item) -> int:
     name = item.path.stem.removeprefix("test_")
     return ORDER.index(name) if name in ORDER else len(ORDER)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show how long each module took, the slowest last, and keep it as a file."""
+    seconds: dict[str, float] = defaultdict(float)
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                seconds[report.nodeid.partition("::")[0]] += report.duration
+    by_time = sorted(seconds.items(), key=lambda item: item[1])[-MODULES_SHOWN:]
+    slowest = [f"{took:7.1f} s  {module}" for module, took in by_time]
+    if not WORKER and any("/integration/" in line for line in slowest):
+        terminalreporter.section("seconds by module")
+        terminalreporter.write_line("\n".join(slowest))
+        kind = os.environ.get("OXLAB_DATABASE", "usual")
+        TIMES.mkdir(mode=0o700, exist_ok=True)
+        (TIMES / f"seconds-{kind}.txt").write_text("\n".join(slowest) + "\n")

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.integration.deployment import Run, deploy_to_bare_hosts, lab
-
-
-@pytest.fixture(scope="module", autouse=True)
-def lab_is_up() -> None:
-    """Each module finds five hosts, bare or deployed: one that leaves them otherwise takes its lab down."""
-    lab("up")
+from tests.integration import evidence
+from tests.integration.deployment import deployed_lab, make_bare_lab
+from tests.lab.state import State
 
 
 @pytest.fixture(scope="module")
-def cluster(lab_is_up: None) -> Run:
-    """A deployed cluster; where an earlier test left one, this run has nothing to do."""
-    return deploy_to_bare_hosts()
+def cluster() -> State:
+    """A deployed cluster of five hosts, as new."""
+    return deployed_lab()
 
 
 @pytest.fixture(scope="module")
-def lab_down_afterwards(lab_is_up: None) -> Iterator[None]:
-    """For modules after which the lab is no longer what others expect."""
-    yield
-    lab("down")
+def bare_hosts() -> None:
+    """Five bare hosts."""
+    make_bare_lab()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Keep what one needs to find out why a test failed, while the hosts are still there."""
+    report: pytest.TestReport = yield  # type: ignore[assignment]
+    if report.failed and item.get_closest_marker("lab"):
+        folder: Path | None = evidence.collect(item.nodeid, call.start)
+        if folder:
+            report.sections.append(("evidence", f"journals, configuration and state files are in {folder}"))
+    return report  # type: ignore[return-value]

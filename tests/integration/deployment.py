@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from tests.lab import state
+from tests.lab import engine, snapshots, state
+from tests.lab.state import State
 
 INVENTORY = "tests/lab/inventory.py"
 SSH_INVENTORY = "tests/lab/inventory_ssh.py"
@@ -76,18 +77,6 @@ def deploy(*arguments: str, inventory: str = INVENTORY) -> Run:
     return run
 
 
-def deploy_to_bare_hosts(*arguments: str) -> Run:
-    """Deploy to hosts that may be bare. Where a package's own script failed, they are replaced, once."""
-    run = pyinfra(command("--json", *arguments))
-    if run.code and DPKG_FAILED in run.output:
-        # Seen with MySQL of Debian unstable, about once in fifty installations on a busy machine.
-        print(run.output)
-        make_bare_lab()
-        return deploy(*arguments)
-    assert run.code == 0, run.output
-    return run
-
-
 def deploy_fails(*arguments: str, inventory: str = INVENTORY) -> str:
     """Deploy to the lab; the run has to fail. Returns all that was printed."""
     run = pyinfra(command(*arguments, inventory=inventory))
@@ -107,6 +96,13 @@ def make_bare_lab() -> None:
     """Replace the lab by one with five bare hosts."""
     lab("down")
     lab("up")
+
+
+def deployed_lab(filestore: bool = False) -> State:
+    """Replace the lab by a cluster that was deployed once and is as it was then."""
+    kind = os.environ.get("OXLAB_DATABASE", engine.USUAL_DATABASE)
+    wanted = engine.wishes(filestore=filestore, database=kind)
+    return snapshots.deployed(engine.connect(), wanted, print)
 
 
 def passwords() -> dict[str, str]:

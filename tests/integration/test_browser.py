@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
 
-from tests.integration.deployment import Run
 from tests.integration.status import page as status_page
 from tests.lab import login, nodes, state
 from tests.lab.nodes import run
+from tests.lab.state import State
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("cluster")]
 
@@ -82,7 +82,7 @@ def test_wrong_password_is_told(chromium: Browser) -> None:
 
 
 @pytest.fixture(scope="module")
-def healthy_page(cluster: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def healthy_page(cluster: State, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return status_page(tmp_path_factory.mktemp("status"))
 
 

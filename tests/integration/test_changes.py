@@ -10,12 +10,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.integration.deployment import SSH_INVENTORY, Run, command, deploy, deploy_fails, pyinfra
+from tests.integration.deployment import SSH_INVENTORY, command, deploy, deploy_fails, pyinfra
 from tests.lab import nodes, state
 from tests.lab.browser import Browser
 from tests.lab.nodes import exec_in, run
 
-pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("lab_down_afterwards", "cluster")]
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("cluster")]
 
 CCF = "/opt/open-xchange/etc/groupware/cache.ccf"
 AJP = "/opt/open-xchange/etc/groupware/ajp.properties"
@@ -268,8 +268,3 @@ def test_filestore_of_somebody_else_is_mounted_and_not_exported() -> None:
     assert run("oxgw02", "findmnt -n -o SOURCE /var/opt/filestore").strip() == source
     assert deploy("--data", f"external_filestore={source}").changed() == []
     assert any("Export" in change for change in deploy().changed())
-
-
-def test_limited_run_after_a_whole_one_changes_nothing(cluster: Run) -> None:
-    assert cluster.code == 0
-    assert deploy("--limit", "groupware").changed() == []

@@ -16,7 +16,6 @@ from tests.integration.deployment import (
     Run,
     command,
     deploy,
-    deploy_fails,
     dry_run,
     make_bare_lab,
     passwords,
@@ -54,19 +53,6 @@ def deployed_cold() -> Cold:
     with leaks.watched_process_list() as log:
         done = pyinfra(command("-vvv", "--diff"))
         return Cold(done, log.read_text(errors="replace"))
-
-
-def test_dry_run_on_bare_hosts_shows_the_plan_and_a_conflict_changes_nothing() -> None:
-    make_bare_lab()
-    plan = pyinfra(dry_run())
-    assert plan.code == 0, plan.output
-    assert "Replicate from the master" in plan.output
-
-    run("oxgw02", "groupadd -g 1001 staff1 && useradd -u 1001 -g 1001 bob")
-    refusal = deploy_fails()
-    assert "uid 1001 belongs to user bob, it should be free for open-xchange" in refusal
-    for node in NODES:
-        assert exec_in(node, "test -e /var/lib/ox-deploy || grep -q ox-deploy /etc/hosts").code, node
 
 
 def test_cold_deploy_succeeds(cold: Cold) -> None:

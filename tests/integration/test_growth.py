@@ -13,12 +13,13 @@ from tests.integration.test_switchover import NAMES
 from tests.integration.writing import rows, wait_until_equal
 from tests.lab import nodes, state
 from tests.lab.browser import Browser
+from tests.lab.state import State
 
-pytestmark = [pytest.mark.lab, pytest.mark.every_server, pytest.mark.usefixtures("lab_down_afterwards")]
+pytestmark = [pytest.mark.lab, pytest.mark.every_server]
 
 
 @pytest.fixture(scope="module")
-def grown(cluster: Run) -> Run:
+def grown(cluster: State) -> Run:
     lab("up", "--groupware", "3", "--slaves", "2")
     return deploy()
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.integration.deployment import SSH_INVENTORY, command, deploy, make_bare_lab
+from tests.integration.deployment import SSH_INVENTORY, command, deploy
 from tests.lab import state
 from tests.lab.browser import Browser
 from tests.lab.nodes import exec_in, wait_for
@@ -74,8 +74,8 @@ def run_and_kill(kill: Kill) -> None:
     process.stdout.close()
 
 
+@pytest.mark.usefixtures("bare_hosts")
 def test_killed_once_in_each_chapter_and_run_again() -> None:
-    make_bare_lab()
     for kill in KILLS:
         run_and_kill(kill)
     deploy(inventory=SSH_INVENTORY)
@@ -86,7 +86,5 @@ def test_killed_once_in_each_chapter_and_run_again() -> None:
         assert browser.login()["user_id"] == 3
         routes.add(browser.route)
     assert routes == {"OX-1", "OX-2"}
-
-
-def test_by_ssh_and_by_docker_the_cluster_is_the_same() -> None:
+    # By SSH and by Docker, the cluster is the same.
     assert deploy().changed() == []

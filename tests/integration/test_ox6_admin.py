@@ -15,7 +15,7 @@ import pytest
 from tests.lab import engine
 from tests.lab.ox6.trial import Host, install, trial_host
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.thorough]
 
 SBIN = "/opt/open-xchange/sbin"
 MPASSWD = "/opt/open-xchange/etc/admindaemon/mpasswd"

@@ -26,7 +26,7 @@ from docker.models.networks import Network
 from tests.lab import images, state
 from tests.lab.ox6 import build
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.thorough]
 
 # Not the lab's own label: its commands must not take these containers for nodes.
 LABELS = {"oxlab.test": state.NAME}

@@ -16,7 +16,7 @@ from tests.lab.nodes import exec_in, run, wait_for
 pytestmark = [
     pytest.mark.lab,
     pytest.mark.every_server,
-    pytest.mark.usefixtures("lab_down_afterwards", "cluster"),
+    pytest.mark.usefixtures("cluster"),
 ]
 
 TLS = ("--data", "replication_tls=true")
@@ -74,6 +74,7 @@ def deployed_under_load(*options: str) -> Run:
 
 
 def test_running_pair_is_encrypted_and_nothing_is_left_to_do() -> None:
+    deploy()
     deployed_under_load(*TLS)
     assert_encrypted(True)
     for limit in ([], ["--limit", "db_slave"], ["--limit", "db_master"]):
@@ -91,6 +92,7 @@ def connect_again() -> dict[str, str]:
 
 
 def test_master_that_shows_another_certificate_is_refused_until_a_deploy() -> None:
+    deploy(*TLS)
     run("dbslave", f"cp {TRUSTED} /root/trusted; openssl x509 -in {PAIR} > {TRUSTED}")
     status = connect_again()
     assert (status["Slave_IO_Running"], status["Last_IO_Errno"]) == ("Connecting", REFUSED)
@@ -102,6 +104,7 @@ def test_master_that_shows_another_certificate_is_refused_until_a_deploy() -> No
 
 def test_master_that_nobody_can_trust_is_named_in_the_servers_words() -> None:
     """Its certificate is for another address; only a deploy of the master itself can change that."""
+    deploy(*TLS)
     make = "openssl req -x509 -newkey rsa:2048 -nodes -days 3000 -subj /CN=x -addext subjectAltName=IP:192.0.2.99"
     run("dbmaster", f"cp -p {PAIR} /root/pair; {make} -keyout /root/key -out /root/certificate 2> /dev/null")
     run("dbmaster", f"cat /root/certificate /root/key > {PAIR}; {shell('FLUSH NO_WRITE_TO_BINLOG SSL')}")
@@ -115,6 +118,7 @@ def test_master_that_nobody_can_trust_is_named_in_the_servers_words() -> None:
 
 
 def test_pair_is_as_before_when_encryption_is_switched_off() -> None:
+    deploy(*TLS)
     deployed_under_load()
     assert_encrypted(False)
     for server in SERVERS:
@@ -122,7 +126,7 @@ def test_pair_is_as_before_when_encryption_is_switched_off() -> None:
     assert deploy().changed() == []
 
 
-@pytest.mark.parametrize("first", ["db_master", "db_slave"])
+@pytest.mark.parametrize("first", ["db_master", pytest.param("db_slave", marks=pytest.mark.thorough)])
 def test_hosts_can_be_encrypted_one_after_the_other(first: str) -> None:
     deploy()
     deploy(*TLS, "--limit", first)
@@ -137,6 +141,7 @@ def test_hosts_can_be_encrypted_one_after_the_other(first: str) -> None:
     assert deploy(*TLS).changed() == []
 
 
+@pytest.mark.thorough
 def test_slave_that_may_not_log_in_any_more_is_put_right() -> None:
     """As a run leaves it that dies at the worst moment on the way back."""
     deploy(*TLS)
@@ -171,6 +176,7 @@ def test_slave_acknowledges_what_it_receives_and_nothing_is_left_to_do() -> None
 
 
 def test_slave_that_no_longer_acknowledges_is_made_to() -> None:
+    deploy(*SEMI_SYNCHRONOUS)
     sql("dbslave", "STOP SLAVE; SET GLOBAL rpl_semi_sync_slave_enabled = 0; START SLAVE")
     changed = deploy(*SEMI_SYNCHRONOUS).changed()
     assert len(changed) == 1
@@ -179,6 +185,7 @@ def test_slave_that_no_longer_acknowledges_is_made_to() -> None:
 
 
 def test_nobody_waits_for_a_slave_that_is_down() -> None:
+    deploy(*SEMI_SYNCHRONOUS)
     run("dbslave", f"systemctl stop {kind().unit}")
     try:
         begun = time.monotonic()
@@ -193,6 +200,7 @@ def test_nobody_waits_for_a_slave_that_is_down() -> None:
 
 
 def test_pair_is_as_before_when_nobody_has_to_acknowledge() -> None:
+    deploy(*SEMI_SYNCHRONOUS)
     deployed_under_load()
     # MySQL has no such status without its plugins.
     assert global_status("dbmaster", "Rpl_semi_sync_master_clients") == ("0" if is_mariadb() else "")

@@ -10,7 +10,6 @@ import pytest
 from tests.integration.database import sql
 from tests.integration.deployment import (
     SSH_INVENTORY,
-    Run,
     command,
     deploy,
     deploy_fails,
@@ -32,12 +31,15 @@ from tests.integration.seeding import (
     wait_until_caught_up,
     writing,
 )
-from tests.lab import nodes
+from tests.lab import engine, nodes
 from tests.lab.nodes import exec_in, run, wait_for
+from tests.lab.state import State
 
-pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("lab_down_afterwards", "data")]
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("data")]
 
 METHODS = ["logical", "physical"]
+# What holds for one way of seeding is tried with the other one in `script/test --all` only.
+ONE_METHOD = [pytest.param("logical", marks=pytest.mark.thorough), "physical"]
 OVERWRITE = ("--data", "overwrite_slave=dbslave")
 MARK = "/var/lib/ox-deploy/seeding"
 
@@ -47,7 +49,7 @@ def by(method: str) -> tuple[str, str]:
 
 
 @pytest.fixture(scope="module")
-def data(cluster: Run) -> Iterator[None]:
+def data(cluster: State) -> Iterator[None]:
     make_data()
     yield
     remove_data()
@@ -68,7 +70,7 @@ def test_empty_slave_of_a_master_that_holds_not_all_in_its_log(method: str) -> N
     assert deploy().changed() == []
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ONE_METHOD)
 def test_slave_whose_position_is_purged(method: str) -> None:
     with writing():
         sql("dbslave", "STOP SLAVE")
@@ -114,7 +116,16 @@ DEATHS: dict[str, tuple[str, Callable[[], object]]] = {
 }
 
 
-@pytest.mark.parametrize(("method", "kill"), DEATHS.values(), ids=DEATHS)
+SAMPLE = ("logical-slave's-unit", "physical-slave")
+
+
+@pytest.mark.parametrize(
+    ("method", "kill"),
+    [
+        pytest.param(*death, id=name, marks=[] if name in SAMPLE else [pytest.mark.thorough])
+        for name, death in DEATHS.items()
+    ],
+)
 def test_seeding_dies_in_the_middle_and_the_next_one_ends_well(method: str, kill: Callable[[], object]) -> None:
     with writing():
         empty_slave()
@@ -130,7 +141,7 @@ def test_seeding_dies_in_the_middle_and_the_next_one_ends_well(method: str, kill
     assert deploy().changed() == []
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ONE_METHOD)
 def test_control_machine_goes_away_and_the_next_run_waits(method: str) -> None:
     with writing():
         empty_slave()
@@ -145,7 +156,7 @@ def test_control_machine_goes_away_and_the_next_run_waits(method: str) -> None:
     assert deploy().changed() == []
 
 
-@pytest.mark.parametrize("other", METHODS)
+@pytest.mark.parametrize("other", ONE_METHOD)
 def test_killed_while_the_directories_change_over(other: str) -> None:
     with writing():
         empty_slave()
@@ -160,6 +171,7 @@ def test_killed_while_the_directories_change_over(other: str) -> None:
     assert deploy().changed() == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", METHODS)
 def test_network_that_is_cut_for_a_while(method: str) -> None:
     with writing():
@@ -248,8 +260,18 @@ def test_no_password_is_seen_by_others() -> None:
     assert "--defaults-file=/run/ox-seed/master.cnf" in lines
 
 
-def test_second_slave_with_the_id_of_the_first_is_named() -> None:
+@pytest.fixture
+def second_slave() -> Iterator[None]:
     lab("up", "--slaves", "2")
+    yield
+    client = engine.connect()
+    engine.remove_node(client, "dbslave2")
+    engine.refresh(client)
+    deploy("--data", "remove_stale_accounts=true")
+
+
+@pytest.mark.usefixtures("second_slave")
+def test_second_slave_with_the_id_of_the_first_is_named() -> None:
     # The new host is set up; it is empty, and the master's log does not hold everything.
     pyinfra(command())
     with writing():

@@ -13,7 +13,7 @@ import pytest
 
 from ox_deploy import remote
 from tests.integration.database import is_mariadb, kind, replica, sql
-from tests.integration.deployment import Run, deploy, deploy_fails, deploy_to_bare_hosts, passwords
+from tests.integration.deployment import Run, deploy, deploy_fails, passwords
 from tests.integration.leaks import names_in, watched_process_list
 from tests.integration.seeding import (
     empty_slave,
@@ -27,8 +27,9 @@ from tests.integration.seeding import (
     writing,
 )
 from tests.lab.nodes import exec_in, run, wait_for
+from tests.lab.state import State
 
-pytestmark = [pytest.mark.lab, pytest.mark.other_servers, pytest.mark.usefixtures("lab_down_afterwards", "data")]
+pytestmark = [pytest.mark.lab, pytest.mark.other_servers, pytest.mark.usefixtures("data")]
 
 METHODS = ["logical", "physical"]
 DATABASES = ("--limit", "db_master", "--limit", "db_slave")
@@ -45,8 +46,7 @@ def deploy_databases() -> Run:
 
 
 @pytest.fixture(scope="module")
-def data() -> Iterator[None]:
-    deploy_to_bare_hosts(*DATABASES)
+def data(cluster: State) -> Iterator[None]:
     make_data()
     yield
     remove_data()
@@ -67,7 +67,7 @@ def test_empty_slave_is_seeded_while_the_master_is_written_to(method: str) -> No
     assert deploy_databases().changed() == []
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [pytest.param("logical", marks=pytest.mark.thorough), "physical"])
 def test_slave_whose_position_is_purged_replicates_by_position(method: str) -> None:
     with writing():
         sql("dbslave", "STOP SLAVE")
@@ -93,7 +93,12 @@ def slow() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("method", "then"), [("logical", "logical"), ("physical", "logical"), ("physical", "physical")]
+    ("method", "then"),
+    [
+        pytest.param("logical", "logical", marks=pytest.mark.thorough),
+        pytest.param("physical", "logical"),
+        pytest.param("physical", "physical", marks=pytest.mark.thorough),
+    ],
 )
 def test_seeding_dies_in_the_middle_and_the_next_one_ends_well(method: str, then: str) -> None:
     with writing(), slow():

@@ -13,10 +13,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tests.lab import engine, images, login, state
+from tests.lab import engine, images, login, snapshots, state
 from tests.lab.browser import Browser
 from tests.lab.engine import LabError
 from tests.lab.images import ImageError
+from tests.lab.ready import NotReady
 from tests.lab.state import LabDown
 
 console = Console(stderr=True, highlight=False)
@@ -26,7 +27,7 @@ console = Console(stderr=True, highlight=False)
 def _clear_errors() -> Iterator[None]:
     try:
         yield
-    except (LabError, LabDown, ImageError) as error:
+    except (LabError, LabDown, ImageError, NotReady) as error:
         console.print(f"[red]{escape(str(error))}[/red]")
         sys.exit(1)
 
@@ -58,24 +59,37 @@ def main() -> None:
 @click.option("--filestore", is_flag=True, help="Add a file server of its own.")
 @click.option("--stranger", is_flag=True, help="Add a host that belongs to no group.")
 @click.option(
+    "--deployed", is_flag=True, help="Replace the lab by a deployed cluster, from a snapshot if there is one."
+)
+@click.option(
     "--database",
     envvar="OXLAB_DATABASE",
     type=click.Choice(list(engine.DATABASES)),
     help=f"What the database hosts are for, if not {engine.USUAL_DATABASE}. A running lab keeps its kind.",
 )
-def up(groupware: int, slaves: int, filestore: bool, stranger: bool, database: str | None) -> None:
+def up(groupware: int, slaves: int, filestore: bool, stranger: bool, deployed: bool, database: str | None) -> None:
     """Start the lab, or add what is missing to a running one."""
     with _clear_errors():
         client = engine.connect()
-        kind = engine.choose_database(client, database)
+        kind = (database or engine.USUAL_DATABASE) if deployed else engine.choose_database(client, database)
         wanted = engine.wishes(groupware, slaves, filestore, stranger, kind)
         with _progress("lab") as progress:
-            current = engine.up(client, wanted, progress)
+            current = (snapshots.deployed if deployed else engine.up)(client, wanted, progress)
         console.print(f"The lab is up: {', '.join(current.nodes)}", soft_wrap=True)
 
 
+@main.command("images")
+@click.option("--database", default=engine.USUAL_DATABASE, show_default=True, type=click.Choice(list(engine.DATABASES)))
+def make_images(database: str) -> None:
+    """Make the images that a lab is made from, if they are not there."""
+    with _clear_errors(), _progress("lab") as progress:
+        client = engine.connect()
+        engine.node_images(client, engine.wishes(database=database), progress)
+        engine.repo_image(client, progress)
+
+
 @main.command()
-@click.option("--images", "with_images", is_flag=True, help="Remove the images, too.")
+@click.option("--images", "with_images", is_flag=True, help="Remove the images and snapshots, too.")
 def down(with_images: bool) -> None:
     """Remove containers, volumes and networks of the lab."""
     with _clear_errors():
@@ -89,9 +103,12 @@ def down(with_images: bool) -> None:
 
 @main.command()
 def status() -> None:
-    """Print the containers of the lab as a table."""
+    """Print the containers of the lab, and all snapshots with their sizes."""
     with _clear_errors():
-        Console().print(_status_table(engine.connect()))
+        client = engine.connect()
+        Console().print(_status_table(client))
+        if kept := snapshots.find(client):
+            Console().print(_snapshot_table(kept))
 
 
 @main.command()
@@ -123,6 +140,14 @@ def _status_table(client: docker.DockerClient) -> Table:
     for name, container in sorted(engine.containers(client).items()):
         node = engine.node(container)
         table.add_row(name, node.role, node.address, node.container, engine.status_of(container))
+    return table
+
+
+def _snapshot_table(kept: list[snapshots.Snapshot]) -> Table:
+    table = Table("snapshot", "nodes", "subnet", "made", "MB")
+    for snapshot in sorted(kept, key=lambda snapshot: snapshot.created):
+        nodes = ", ".join(snapshot.nodes)
+        table.add_row(snapshot.key, nodes, snapshot.subnet, snapshot.created[:16], f"{snapshot.bytes / 1e6:.0f}")
     return table
 
 

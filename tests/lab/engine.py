@@ -6,12 +6,13 @@ import io
 import ipaddress
 import tarfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 
 import docker
@@ -110,10 +111,10 @@ def _database_there(found: dict[str, Container]) -> str | None:
 def up(client: docker.DockerClient, wanted: list[Wish], progress: Progress) -> State:
     """Bring up what is missing of these nodes, and leave the rest as it is."""
     state.make_folder()
-    made_of = _images(client, wanted, progress)
+    made_of = node_images(client, wanted, progress)
     network = _ensure_network(client)
     with ThreadPoolExecutor(max_workers=2) as pool:
-        repo = pool.submit(_ensure_repo, client, network, progress)
+        repo = pool.submit(ensure_repo, client, network, progress)
         _add(client, made_of, network, wanted, progress)
         refresh(client)
         repo.result()
@@ -122,7 +123,7 @@ def up(client: docker.DockerClient, wanted: list[Wish], progress: Progress) -> S
 
 def add_nodes(client: docker.DockerClient, wanted: list[Wish], progress: Progress) -> None:
     """Add nodes to a lab that is up, without telling the inventory."""
-    _add(client, _images(client, wanted, progress), _ensure_network(client), wanted, progress)
+    _add(client, node_images(client, wanted, progress), _ensure_network(client), wanted, progress)
 
 
 def remove_node(client: docker.DockerClient, name: str) -> None:
@@ -150,7 +151,7 @@ def _remove_volume(client: docker.DockerClient, volume: Volume) -> None:
         volume.remove(force=True)
 
 
-def _images(client: docker.DockerClient, wanted: list[Wish], progress: Progress) -> dict[Suite, str]:
+def node_images(client: docker.DockerClient, wanted: Sequence[Wish], progress: Progress) -> dict[Suite, str]:
     """The images that these nodes are made of."""
     return {suite: images.node_image(client, progress, suite) for suite in {wish.suite for wish in wanted}}
 
@@ -162,7 +163,7 @@ def _add(
     there = containers(client)
     missing = [wish for wish in wanted if wish.name not in there]
     with ThreadPoolExecutor(max_workers=8) as pool:
-        made = pool.map(lambda wish: _create(client, made_of[wish.suite], network, wish, public_key), missing)
+        made = pool.map(lambda wish: create_node(client, made_of[wish.suite], network, wish, public_key), missing)
         nodes = [container for name, container in there.items() if name != "repo"] + list(made)
         list(pool.map(lambda container: start(container, progress), nodes))
 
@@ -185,19 +186,23 @@ def refresh(client: docker.DockerClient) -> State:
 
 def down(client: docker.DockerClient) -> list[str]:
     """Remove all containers, volumes and networks of the lab, and what the folder `.lab` says about them."""
-    found = client.containers.list(all=True, filters=FILTER)
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        list(pool.map(_remove, found))
-    removed = [str(container.name) for container in found]
-    for volume in client.volumes.list(filters=FILTER):
-        _remove_volume(client, volume)
-        removed.append(str(volume.name))
+    removed = remove_nodes(client)
     for network in client.networks.list(filters=FILTER):
         network.remove()
         removed.append(str(network.name))
     for path in (state.STATE_FILE, state.KNOWN_HOSTS, state.REPO_KEY):
         path.unlink(missing_ok=True)
     return removed
+
+
+def remove_nodes(client: docker.DockerClient) -> list[str]:
+    """Remove all containers and volumes of the lab."""
+    found = list(containers(client).values())
+    volumes = client.volumes.list(filters=FILTER)
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        list(pool.map(_remove, found))
+        list(pool.map(lambda volume: _remove_volume(client, volume), volumes))
+    return [str(container.name) for container in found] + [str(volume.name) for volume in volumes]
 
 
 def start(container: Container, progress: Progress) -> None:
@@ -247,8 +252,15 @@ def _system_status(container: Container) -> str:
 
 
 def containers(client: docker.DockerClient) -> dict[str, Container]:
-    """All containers of the lab by the plain name of their host."""
+    """All containers of the lab by the plain name of their host. Raises LabError if they are another checkout's."""
     found = client.containers.list(all=True, filters=FILTER)
+    for container in found:
+        checkout = container.labels.get("oxlab.checkout", "")
+        if checkout and checkout != str(state.ROOT) and Path(checkout, "tests", "lab").is_dir():
+            raise LabError(
+                f"A lab of the name {state.NAME} is up that belongs to {checkout}: take it down there with "
+                f"`script/demo down`, or have another one here with `OXLAB=NAME` in the environment."
+            )
     return {container.labels["oxlab.name"]: container for container in found}
 
 
@@ -263,28 +275,51 @@ def _address(container: Container) -> str:
 
 
 def _ensure_network(client: docker.DockerClient) -> Network:
-    for network in client.networks.list(filters=FILTER):
-        if network.name == NETWORK:
-            return network
+    found = find_network(client)
+    if found:
+        return found
     for _ in range(NETWORK_TRIES - 1):
         with suppress(APIError):
-            return _create_network(client)
-    return _create_network(client)
+            return create_network(client, _free_subnet(client))
+    return create_network(client, _free_subnet(client))
 
 
-def _create_network(client: docker.DockerClient) -> Network:
-    """Docker gives fixed addresses only in a subnet that was asked for. So let it choose a free one first.
+def find_network(client: docker.DockerClient) -> Network | None:
+    """The network of the lab, if it has one."""
+    return next((network for network in client.networks.list(filters=FILTER) if network.name == NETWORK), None)
 
-    Another lab that comes up at the same time may take it in between.
+
+def _free_subnet(client: docker.DockerClient) -> str:
+    """Let Docker choose a subnet that is free, and of no snapshot: that would have to be made again elsewhere.
+
+    Docker gives fixed addresses only in a subnet that was asked for. Another lab that comes up at the same time may
+    take it in between.
     """
-    probe = client.networks.create(f"{NETWORK}-probe", labels=LABELS)
-    probe.reload()
-    subnet = str(_subnet(probe))
-    probe.remove()
+    taken = {image.labels["oxlab.subnet"] for image in client.images.list(filters={"label": "oxlab.subnet"})}
+    probes: list[Network] = []
+    try:
+        while True:
+            probe = client.networks.create(f"{NETWORK}-probe{len(probes)}", labels=LABELS)
+            probes.append(probe)
+            probe.reload()
+            if subnet_of(probe) not in taken:
+                return subnet_of(probe)
+    finally:
+        for probe in probes:
+            probe.remove()
+
+
+def create_network(client: docker.DockerClient, subnet: str) -> Network:
+    """Make the lab's network. Raises docker.errors.APIError if another one has this subnet."""
     ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=subnet)])
     network = client.networks.create(NETWORK, driver="bridge", ipam=ipam, labels=LABELS)
     network.reload()
     return network
+
+
+def subnet_of(network: Network) -> str:
+    """The IPv4 subnet of a network, such as 172.18.0.0/16."""
+    return str(_subnet(network))
 
 
 def _subnet(network: Network) -> ipaddress.IPv4Network:
@@ -292,7 +327,7 @@ def _subnet(network: Network) -> ipaddress.IPv4Network:
     return next(subnet for subnet in subnets if isinstance(subnet, ipaddress.IPv4Network))
 
 
-def _create(client: docker.DockerClient, image: str, network: Network, wish: Wish, public_key: str) -> Container:
+def create_node(client: docker.DockerClient, image: str, network: Network, wish: Wish, public_key: str) -> Container:
     """Make the container of a node. It is not started yet."""
     address = str(_subnet(network)[wish.number])
     labels = _labels(wish.name, wish.role, address)
@@ -327,7 +362,13 @@ def _volume_name(node: str) -> str:
 
 
 def _labels(name: str, role: str, address: str) -> dict[str, str]:
-    return {**LABELS, "oxlab.name": name, "oxlab.role": role, "oxlab.address": address}
+    return {
+        **LABELS,
+        "oxlab.name": name,
+        "oxlab.role": role,
+        "oxlab.address": address,
+        "oxlab.checkout": str(state.ROOT),
+    }
 
 
 def _put_authorized_keys(container: Container, public_key: str) -> None:
@@ -366,14 +407,22 @@ def _ox_packages() -> ModuleType | None:
         raise
 
 
-def _ensure_repo(client: docker.DockerClient, network: Network, progress: Progress) -> None:
-    """Serve the stand-in packages. The container holds no state, so another image simply replaces it."""
+def repo_image(client: docker.DockerClient, progress: Progress) -> str | None:
+    """The image of the repository with the stand-in packages; None if these are not there."""
     packages = _ox_packages()
     if packages is None:
         progress("the stand-in packages are not there: no package repository")
-        return
+        return None
     build: Callable[[docker.DockerClient, str, Progress], str] = packages.build
-    image = build(client, images.base_image(client, progress), progress)
+    return build(client, images.base_image(client, progress), progress)
+
+
+def ensure_repo(client: docker.DockerClient, network: Network, progress: Progress) -> None:
+    """Serve the stand-in packages. The container holds no state, so another image simply replaces it."""
+    packages = _ox_packages()
+    image = repo_image(client, progress)
+    if packages is None or image is None:
+        return
     state.write_private(state.REPO_KEY, packages.public_key(client, image))
     current = containers(client).get("repo")
     if current and current.image and current.image.id == client.images.get(image).id:

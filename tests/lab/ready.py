@@ -1,0 +1,63 @@
+"""Waits until a deployed cluster that has just started serves its users: replication, mounts, daemons, caches."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.lab.state import Node, State
+
+SECONDS = 60
+MOUNTED = "mountpoint -q /var/opt/filestore"
+LISTENS = "[ -n \"$(ss -Htln 'sport = :8009')\" ]"
+# Each cache holds a connection with each other node.
+CONNECTED = "[ \"$(ss -Htn state established '( dport = :{port} or sport = :{port} )' | wc -l)\" -ge {others} ]"
+CACHE_PORTS = (57461, 58849)
+REPLICATES = {
+    "mariadb": "mariadb -e 'SHOW SLAVE STATUS\\G' | grep -c 'Slave_.*_Running: Yes' | grep -q 2",
+    "mysql": "mysql -e 'SHOW REPLICA STATUS\\G' | grep -c 'Replica_.*_Running: Yes' | grep -q 2",
+}
+# A slave that was there before its master asks again only after a minute.
+ASK_AGAIN = {
+    "mariadb": "mariadb -e 'STOP SLAVE IO_THREAD; START SLAVE IO_THREAD'",
+    "mysql": "mysql -e 'STOP REPLICA IO_THREAD; START REPLICA IO_THREAD'",
+}
+
+
+class NotReady(Exception):
+    """A host does not serve in time, in one sentence."""
+
+
+def wait(current: State) -> None:
+    """Wait until all hosts serve. Raises NotReady after a minute."""
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        list(pool.map(lambda node: _wait(node, current), current.nodes.values()))
+
+
+def _wait(node: Node, current: State) -> None:
+    deadline = time.monotonic() + SECONDS
+    conditions = _conditions(node, current)
+    while conditions:
+        if _succeeds(node, conditions[0]):
+            conditions.pop(0)
+            continue
+        if time.monotonic() > deadline:
+            raise NotReady(f"{node.name} is not ready within {SECONDS} seconds: {conditions[0]}")
+        if node.role == "db_slave":
+            _succeeds(node, ASK_AGAIN[current.database_server])
+        time.sleep(0.3)
+
+
+def _conditions(node: Node, current: State) -> list[str]:
+    if node.role == "db_slave":
+        return [REPLICATES[current.database_server]]
+    if node.role == "groupware":
+        others = len(current.with_role("groupware")) - 1
+        return [MOUNTED, LISTENS, *(CONNECTED.format(port=port, others=others) for port in CACHE_PORTS)]
+    return []
+
+
+def _succeeds(node: Node, line: str) -> bool:
+    command = ["docker", "exec", node.container, "bash", "-c", line]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
