@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import ipaddress
 import tarfile
 import time
 from collections.abc import Callable, Sequence
@@ -20,18 +19,14 @@ from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 from docker.models.networks import Network
 from docker.models.volumes import Volume
-from docker.types import IPAMConfig, IPAMPool
 
-from tests.lab import images, keys, state
-from tests.lab.images import LABEL, Progress, Suite
+from tests.lab import images, keys, networks, state
+from tests.lab.images import Progress, Suite
+from tests.lab.networks import FILTER, LABELS
 from tests.lab.state import Node, State
 
-NETWORK = state.NAME
 PREFIX = f"{state.NAME}-"
-LABELS = {LABEL: state.NAME}
-FILTER: dict[str, str | list[str] | bool] = {"label": f"{LABEL}={state.NAME}"}
 BOOT_SECONDS = 90
-NETWORK_TRIES = 5
 
 # The last number of an address. Each kind has its own range, so that added nodes never move others.
 REPO_NUMBER = 2
@@ -112,7 +107,7 @@ def up(client: docker.DockerClient, wanted: list[Wish], progress: Progress) -> S
     """Bring up what is missing of these nodes, and leave the rest as it is."""
     state.make_folder()
     made_of = node_images(client, wanted, progress)
-    network = _ensure_network(client)
+    network = networks.ensure(client)
     with ThreadPoolExecutor(max_workers=2) as pool:
         repo = pool.submit(ensure_repo, client, network, progress)
         _add(client, made_of, network, wanted, progress)
@@ -123,7 +118,7 @@ def up(client: docker.DockerClient, wanted: list[Wish], progress: Progress) -> S
 
 def add_nodes(client: docker.DockerClient, wanted: list[Wish], progress: Progress) -> None:
     """Add nodes to a lab that is up, without telling the inventory."""
-    _add(client, node_images(client, wanted, progress), _ensure_network(client), wanted, progress)
+    _add(client, node_images(client, wanted, progress), networks.ensure(client), wanted, progress)
 
 
 def remove_node(client: docker.DockerClient, name: str) -> None:
@@ -170,13 +165,13 @@ def _add(
 
 def refresh(client: docker.DockerClient) -> State:
     """Write the folder `.lab` from what runs."""
-    network = _ensure_network(client)
+    network = networks.ensure(client)
     found = containers(client)
     repo = found.pop("repo", None)
     found = {name: container for name, container in found.items() if container.labels["oxlab.role"] != "scratch"}
     nodes = {name: node(container) for name, container in sorted(found.items())}
     database = _database_there(found) or USUAL_DATABASE
-    current = State(nodes, str(_subnet(network)), database, _address(repo) if repo else None)
+    current = State(nodes, str(networks.addresses(network)), database, _address(repo) if repo else None)
     state.save(current)
     keys.ensure_passwords()
     keys.ensure_certificate(node.address for node in current.with_role("web"))
@@ -274,62 +269,9 @@ def _address(container: Container) -> str:
     return str(container.labels["oxlab.address"])
 
 
-def _ensure_network(client: docker.DockerClient) -> Network:
-    found = find_network(client)
-    if found:
-        return found
-    for _ in range(NETWORK_TRIES - 1):
-        with suppress(APIError):
-            return create_network(client, _free_subnet(client))
-    return create_network(client, _free_subnet(client))
-
-
-def find_network(client: docker.DockerClient) -> Network | None:
-    """The network of the lab, if it has one."""
-    return next((network for network in client.networks.list(filters=FILTER) if network.name == NETWORK), None)
-
-
-def _free_subnet(client: docker.DockerClient) -> str:
-    """Let Docker choose a subnet that is free, and of no snapshot: that would have to be made again elsewhere.
-
-    Docker gives fixed addresses only in a subnet that was asked for. Another lab that comes up at the same time may
-    take it in between.
-    """
-    taken = {image.labels["oxlab.subnet"] for image in client.images.list(filters={"label": "oxlab.subnet"})}
-    probes: list[Network] = []
-    try:
-        while True:
-            probe = client.networks.create(f"{NETWORK}-probe{len(probes)}", labels=LABELS)
-            probes.append(probe)
-            probe.reload()
-            if subnet_of(probe) not in taken:
-                return subnet_of(probe)
-    finally:
-        for probe in probes:
-            probe.remove()
-
-
-def create_network(client: docker.DockerClient, subnet: str) -> Network:
-    """Make the lab's network. Raises docker.errors.APIError if another one has this subnet."""
-    ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=subnet)])
-    network = client.networks.create(NETWORK, driver="bridge", ipam=ipam, labels=LABELS)
-    network.reload()
-    return network
-
-
-def subnet_of(network: Network) -> str:
-    """The IPv4 subnet of a network, such as 172.18.0.0/16."""
-    return str(_subnet(network))
-
-
-def _subnet(network: Network) -> ipaddress.IPv4Network:
-    subnets = [ipaddress.ip_network(entry["Subnet"]) for entry in network.attrs["IPAM"]["Config"]]
-    return next(subnet for subnet in subnets if isinstance(subnet, ipaddress.IPv4Network))
-
-
 def create_node(client: docker.DockerClient, image: str, network: Network, wish: Wish, public_key: str) -> Container:
     """Make the container of a node. It is not started yet."""
-    address = str(_subnet(network)[wish.number])
+    address = str(networks.addresses(network)[wish.number])
     labels = _labels(wish.name, wish.role, address)
     if wish.database:
         labels["oxlab.database"] = wish.database
@@ -339,8 +281,8 @@ def create_node(client: docker.DockerClient, image: str, network: Network, wish:
         name=PREFIX + wish.name,
         hostname=wish.name,
         labels=labels,
-        network=NETWORK,
-        networking_config={NETWORK: client.api.create_endpoint_config(ipv4_address=address)},
+        network=networks.NAME,
+        networking_config={networks.NAME: client.api.create_endpoint_config(ipv4_address=address)},
         # systemd needs nearly all rights. SYS_RESOURCE is one that some machines cannot give, and not needed.
         cap_add=["ALL"],
         cap_drop=["SYS_RESOURCE"],
@@ -436,15 +378,15 @@ def ensure_repo(client: docker.DockerClient, network: Network, progress: Progres
 
 def _create_repo(client: docker.DockerClient, network: Network, image: str) -> Container:
     credentials = keys.repo_credentials()
-    address = str(_subnet(network)[REPO_NUMBER])
+    address = str(networks.addresses(network)[REPO_NUMBER])
     endpoint = client.api.create_endpoint_config(ipv4_address=address, aliases=[state.REPO_NAME])
     return client.containers.create(
         image,
         name=f"{PREFIX}repo",
         hostname="repo",
         labels=_labels("repo", "repo", address),
-        network=NETWORK,
-        networking_config={NETWORK: endpoint},
+        network=networks.NAME,
+        networking_config={networks.NAME: endpoint},
         environment={"REPO_USER": credentials.user, "REPO_PASSWORD": credentials.password},
         init=True,
     )

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import docker
 from docker.models.containers import Container
 
-from tests.lab import engine, images, state
+from tests.lab import engine, images, networks, state
 from tests.lab.images import Suite
 from tests.lab.state import Node
 
@@ -96,14 +96,14 @@ def restart(node: str | Node) -> None:
 
 def disconnect(node: str | Node) -> None:
     """Pull the network cable."""
-    _client().networks.get(engine.NETWORK).disconnect(_container_name(node))
+    _client().networks.get(networks.NAME).disconnect(_container_name(node))
 
 
 def reconnect(node: str | Node) -> None:
     """Put the network cable back, with the same address."""
     container = _container(node)
     address = container.labels["oxlab.address"]
-    _client().networks.get(engine.NETWORK).connect(container, ipv4_address=address)
+    _client().networks.get(networks.NAME).connect(container, ipv4_address=address)
 
 
 def wait_for(node: str | Node, command: str, seconds: float = 30) -> str:

@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -27,7 +28,7 @@ from docker.models.containers import Container
 from docker.models.images import Image
 from docker.models.networks import Network
 
-from tests.lab import engine, keys, ready, state
+from tests.lab import engine, keys, networks, ready, state
 from tests.lab.engine import LabError, Wish
 from tests.lab.images import LABEL, Progress
 from tests.lab.state import State
@@ -38,6 +39,7 @@ FOLDER_IMAGE = "folder"
 SOURCES = ("ox_deploy", "templates", "deploy.py", "group_data", "tests/lab")
 LIBRARIES = ("pyinfra", "jinja2", "pydantic", "libpass", "cryptography")
 MOST_SNAPSHOTS = 8
+SUBNET_TRIES = 4
 DEPLOY = ("-m", "pyinfra", "-y", "tests/lab/inventory.py", "deploy.py")
 DEPLOY_SECONDS = 600
 # Keeps where `boot` finds it: the content of the volume, without what is mounted in it, and the file in whose place
@@ -88,15 +90,23 @@ def deployed(client: docker.DockerClient, wanted: Sequence[Wish], progress: Prog
     """Replace the lab by a deployed cluster of these nodes: from a snapshot, which is made if there is none."""
     state.make_folder()
     key = key_of(client, wanted, progress)
-    for snapshot in fitting(find(client), key):
-        network = _network(client, snapshot.subnet)
-        if network:
-            return _restore(client, snapshot, network, wanted, progress)
-    snapshot = _make(client, key, wanted, progress)
-    network = _network(client, snapshot.subnet)
-    if not network:
-        raise LabError(f"The subnet {snapshot.subnet} of the snapshot was taken by another network: try again.")
+    found = _choose(client, fitting(find(client), key)) or _choose(client, [_make(client, key, wanted, progress)])
+    if not found:
+        raise LabError("Another network took the subnet in which the snapshot was made: try again.")
+    snapshot, network = found
     return _restore(client, snapshot, network, wanted, progress)
+
+
+def _choose(client: docker.DockerClient, snapshots: Sequence[Snapshot]) -> tuple[Snapshot, Network] | None:
+    """The first snapshot whose subnet is free, with the lab's network in it."""
+    for _ in range(SUBNET_TRIES if snapshots else 0):
+        for snapshot in snapshots:
+            network = _network(client, snapshot.subnet)
+            if network:
+                return snapshot, network
+        # A lab that comes up beside this one holds subnets for a moment while it looks for a free one.
+        time.sleep(0.5)
+    return None
 
 
 def find(client: docker.DockerClient) -> list[Snapshot]:
@@ -153,13 +163,13 @@ def sources() -> list[Path]:
 def _network(client: docker.DockerClient, subnet: str) -> Network | None:
     """The lab's network, replaced by one with this subnet if it has another; None if that subnet is taken."""
     engine.remove_nodes(client)
-    own = engine.find_network(client)
-    if own and engine.subnet_of(own) == subnet:
+    own = networks.find(client)
+    if own and networks.subnet_of(own) == subnet:
         return own
     if own:
         own.remove()
     with suppress(APIError):
-        return engine.create_network(client, subnet)
+        return networks.create(client, subnet)
     return None
 
 
