@@ -30,16 +30,14 @@ class Commands:
     def __call__(self, argv: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
         self.done.append(list(argv))
         self.options.append(options)
-        answer = next((answer for begin, answer in self.answers.items() if self.line.startswith(begin)), "")
+        # Not the last one: a program may run several at the same time.
+        line = " ".join(argv)
+        answer = next((answer for begin, answer in self.answers.items() if line.startswith(begin)), "")
         if isinstance(answer, list):
             answer = answer.pop(0)
         if isinstance(answer, int):
             return subprocess.CompletedProcess(argv, answer, "", f"{argv[0]} says no\n" if answer else "")
         return subprocess.CompletedProcess(argv, 0, answer, "")
-
-    @property
-    def line(self) -> str:
-        return " ".join(self.done[-1])
 
     @property
     def lines(self) -> list[str]:
