@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import ModuleType
 
 from pyinfra import host, inventory
 from pyinfra.api import deploy
@@ -20,6 +22,8 @@ SOURCES = "/etc/apt/sources.list.d/open-xchange.sources"
 KEY = "/etc/apt/keyrings/open-xchange.asc"
 CREDENTIALS = "/etc/apt/auth.conf.d/open-xchange.conf"
 
+_DEPLOY_FILE = "ox_deploy.deploy_file"
+
 NFS_SERVER_PACKAGES = {
     "kernel": ["nfs-kernel-server", "nfs-common"],
     "ganesha": ["nfs-ganesha", "nfs-ganesha-vfs"],
@@ -34,6 +38,7 @@ def prepare_hosts() -> None:
     settings = cluster.settings
     end_run_on_failure()
     _watch_changes()
+    _make_deploy_file_known()
     check_reachable()
     _check_secrets(cluster)
     user = USER if needs_user(cluster, node) else ""
@@ -67,6 +72,19 @@ def _watch_changes() -> None:
     """Have answers that were got ahead forgotten after a change that somebody else's operation makes."""
     if not any(isinstance(handler, ahead.ForgetAfterChanges) for handler in state.callback_handlers):
         state.add_callback_handler(ahead.ForgetAfterChanges())  # type: ignore[no-untyped-call]
+
+
+def _make_deploy_file_known() -> None:
+    """Let the deploy file count as a module.
+
+    pyinfra inspects the stack at each operation of each host, and inspect goes through all modules for a file that is
+    none: with many hosts, that would be most of the control machine's work.
+    """
+    file = state.current_deploy_filename
+    if file and _DEPLOY_FILE not in sys.modules:
+        module = ModuleType(_DEPLOY_FILE)
+        module.__file__ = str(Path(file).absolute())
+        sys.modules[_DEPLOY_FILE] = module
 
 
 def check_reachable(but: str | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -11,6 +12,8 @@ from rich.table import Table
 
 # By name, in the order in which they are shown.
 Figures = dict[str, float]
+# Checkouts of this project by what they are called in the figures; the first one is this one.
+Builds = dict[str, Path]
 
 # For what is going on: standard output has the figures only.
 console = Console(stderr=True)

@@ -1,0 +1,239 @@
+"""Writes down what the hosts of an inventory would answer if a deploy had nothing to change on them.
+
+`python -m record INVENTORY FILE`, in the checkout that is measured: what is asked and wanted is that checkout's own.
+"""
+
+from __future__ import annotations
+
+import pyinfra_cli  # type: ignore[import-untyped]  # noqa: F401 # isort: skip
+
+import hashlib
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from passlib.hash import des_crypt
+from pyinfra.api import Config, Host
+from pyinfra.api.state import StateStage
+from pyinfra.context import ctx_inventory
+from pyinfra_cli.inventory import make_inventory  # type: ignore[import-untyped]
+
+from ox_deploy import ahead, mysql_passwords
+from ox_deploy.accounts import WantedAccount
+from ox_deploy.cluster import Cluster, Node, cluster_of
+from ox_deploy.deploys.database import USERS, replication_password, wanted_accounts
+from ox_deploy.facts.base import Question
+from ox_deploy.facts.mysql import Mysql
+from ox_deploy.facts.network import MulticastRoute
+from ox_deploy.facts.nfs import FilestoreMount
+from ox_deploy.facts.openxchange import CachePeers, Configdb, Daemons, OpenXchangeConfiguration
+from ox_deploy.facts.service import Service
+from ox_deploy.operations.service import ManagedFile
+from ox_deploy.status.gather import _plan, _pyinfra, _set
+
+Document = dict[str, Any]
+SALT = "0123456789abcdef"
+VERSION = "10.11.14-MariaDB-0+deb12u2-log"
+
+
+def fingerprint(secret: str) -> Document:
+    """Return what a host tells of a secret that it has."""
+    return {"salt": SALT, "digest": hashlib.sha256((SALT + secret).encode()).hexdigest()}
+
+
+def file_state(file: ManagedFile) -> Document | None:
+    """Return what a host tells of a file that is as wanted."""
+    if file.target is not None:
+        return {"mode": "0777", "owner": "root", "group": "root", "target": file.target, "digest": None}
+    if file.content is None and not file.directory:
+        return None
+    digest = None if file.content is None else hashlib.sha256(file.content.encode()).hexdigest()
+    return {"mode": file.mode, "owner": file.owner, "group": file.group, "target": None, "digest": digest}
+
+
+def service(files: Sequence[ManagedFile], units: Sequence[str]) -> Document:
+    """Return what a host tells of a service that is configured and runs."""
+    unit = {"loaded": True, "active": True, "enabled": True}
+    states = {file.path: file_state(file) for file in files}
+    return {"files": states, "units": dict.fromkeys(units, unit), "pending": False}
+
+
+class Recorder:
+    """Answers for the hosts of one cluster."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.accounts = [self.account(wanted) for wanted in wanted_accounts(cluster)]
+
+    def account(self, wanted: WantedAccount) -> Document:
+        stored = mysql_passwords.stored(wanted.password.reveal(), mysql_passwords.NATIVE)
+        option = wanted.grant_option
+        return {
+            "user": wanted.user,
+            "host": wanted.host,
+            "plugin": mysql_passwords.NATIVE,
+            "password": fingerprint(stored),
+            "grants": [{"on": "*.*", "privileges": sorted(wanted.privileges), "grant_option": option}],
+        }
+
+    def mysql(self, node: Node, users: Sequence[str]) -> Document:
+        is_master = node == self.cluster.master
+        gtid = f"0-{self.cluster.master.server_id}-345"
+        return {
+            "state": "running",
+            "version": VERSION,
+            "variables": {"server_id": str(node.server_id), "read_only": "OFF" if is_master else "ON"},
+            "databases": ["configdb"],
+            "accounts": [account for account in self.accounts if account["user"] in users],
+            "binary_log": {
+                "file": "mysql-bin.000003",
+                "position": 1234,
+                "first_file": "mysql-bin.000001",
+                "complete": True,
+                "files": ["mysql-bin.000001", "mysql-bin.000002", "mysql-bin.000003"],
+            },
+            "replica": None if is_master else self.replica(gtid),
+            "gtid_state": gtid,
+            "gtid": {"slave": "" if is_master else gtid, "binlog": gtid, "current": gtid},
+        }
+
+    def replica(self, gtid: str) -> Document:
+        master = self.cluster.master
+        return {
+            "host": master.address,
+            "port": self.cluster.settings.mysql_port,
+            "user": "replication",
+            "io_running": "Yes",
+            "sql_running": "Yes",
+            "io_error": "",
+            "sql_error": "",
+            "file": "mysql-bin.000003",
+            "position": 1234,
+            "master_server_id": master.server_id,
+            "password": fingerprint(replication_password(self.cluster).reveal()),
+            "seconds_behind": 0,
+            "using_gtid": True,
+            "received": gtid,
+        }
+
+    def configuration(self, wanted: Any) -> Document:
+        values: dict[str, Document] = {file: dict(keys) for file, keys in wanted.values.items()}
+        for file, keys in wanted.memory.items():
+            values.setdefault(file, {}).update(keys)
+        logins = {
+            file: {key: fingerprint(prefix + password.reveal()) for key, (prefix, password) in keys.items()}
+            for file, keys in wanted.secrets.items()
+        }
+        hashed = des_crypt.using(salt="ab").hash(wanted.administrator.password.reveal())
+        administrator = {"salt": "ab", "hash": fingerprint(hashed)}
+        return {"installed": True, "values": values, "secrets": logins, "administrator": administrator}
+
+    def registration(self, wanted: Any) -> Document:
+        pools = [
+            {
+                "id": number,
+                "name": each.name,
+                "url": f"jdbc:mysql://{each.host}",
+                "login": each.user,
+                "password": fingerprint(each.password.reveal()),
+            }
+            for number, each in enumerate(wanted.databases, 1)
+        ]
+        return {
+            "state": "complete",
+            "servers": [wanted.server],
+            "filestores": [wanted.filestore],
+            "pools": pools,
+            "clusters": {"1": 2},
+            "contexts": [
+                {"id": context.id, "users": [context.admin, *(user.name for user in context.users)]}
+                for context in wanted.contexts
+            ],
+        }
+
+    def mount(self, arguments: Mapping[str, Any]) -> Document:
+        line = "{source} {path} nfs {options} 0 0\n".format(**arguments)
+        files = [ManagedFile("/etc/fstab", line, block="filestore"), *arguments["files"]]
+        return {
+            "service": service(files, []),
+            "foreign_line": None,
+            "mount": {"source": arguments["source"], "type": "nfs4"},
+            "answers": True,
+            "bare": {"protected": True, "entries": []},
+        }
+
+    def answer(self, node: Node, question: Question[Any], arguments: Mapping[str, Any]) -> Document:
+        """Return the answer to a question of an operation that is called with these arguments."""
+        if question.fact is Mysql:
+            return self.mysql(node, question.arguments["users"])
+        if question.fact is Service:
+            return service(arguments["files"], question.arguments["units"])
+        if question.fact is MulticastRoute:
+            return {"service": service([arguments["file"]], [arguments["unit"]]), "present": True}
+        if question.fact is FilestoreMount:
+            return self.mount(arguments)
+        if question.fact is OpenXchangeConfiguration:
+            return self.configuration(arguments["wanted"])
+        if question.fact is Daemons:
+            up = {"active": True, "enabled": True, "listening": True, "pending": False}
+            return dict.fromkeys(question.arguments["ports"], up)
+        if question.fact is CachePeers:
+            return {peer: list(arguments["ports"]) for peer in arguments["peers"]}
+        assert question.fact is Configdb, question
+        return self.registration(arguments["wanted"])
+
+    def host(self, node: Node, host: Host, asked: Mapping[Any, Mapping[str, Any]]) -> list[str]:
+        """Return the lines of a host's answer to its first question."""
+        prepare = ahead.calls(host)[0].arguments
+        user, uid, gid = (prepare[key] for key in ("user", "uid", "gid"))
+        lines = ["system debian 12", "init systemd", "python yes", f"address {node.address}"]
+        if user:
+            lines += [f"user_by_{key} {user}:x:{uid}:{gid}::/:/bin/sh" for key in ("name", "id")]
+            lines += [f"group_by_{key} {user}:x:{gid}:" for key in ("name", "id")]
+        lines += [f"package {name} installed 1.0" for name in prepare["packages"]]
+        answers = [self.answer(node, question, arguments) for question, arguments in asked.items()]
+        return [*lines, f"answers {json.dumps(answers)}"]
+
+
+def record(inventory_file: str) -> dict[str, list[str]]:
+    """Return the lines of each host."""
+    config = Config()  # type: ignore[no-untyped-call]
+    with _pyinfra(config) as state:
+        inventory = make_inventory(inventory_file, cwd=str(Path.cwd()))
+        state.init(inventory, config)
+        with _set(ctx_inventory, inventory):
+            state.current_stage = StateStage.Prepare
+            cluster = cluster_of(inventory)
+            hosts = {node.inventory_name: inventory.get_host(node.inventory_name) for node in cluster.nodes}
+            for host in hosts.values():
+                state.activate_host(host)
+                _plan(host)
+                state.op_meta.clear()
+            asked: dict[str, dict[Any, Mapping[str, Any]]] = {name: {} for name in hosts}
+            for host in hosts.values():
+                for call in ahead.calls(host):
+                    for other, question in call.questions:
+                        asked[other.name].setdefault(question, call.arguments)
+            recorder = Recorder(cluster)
+            return {
+                name: recorder.host(
+                    cluster.node_of(host),
+                    host,
+                    {question: asked[name][question] for question in _planned(host)},
+                )
+                for name, host in hosts.items()
+            }
+
+
+def _planned(host: Host) -> Sequence[Any]:
+    from pyinfra.context import ctx_host
+
+    with _set(ctx_host, host):
+        return ahead.planned()
+
+
+if __name__ == "__main__":
+    Path(sys.argv[2]).write_text(json.dumps(record(sys.argv[1])))
