@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
 
+from ox_deploy.status.page import render_page
+from ox_deploy.status.snapshot import Changes
 from tests.integration.status import page as status_page
 from tests.lab import login, nodes, state
 from tests.lab.nodes import run
 from tests.lab.state import State
+from tests.unit.snapshots import cluster as cluster_of_any_size
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("cluster")]
 
@@ -110,6 +113,41 @@ def test_status_page_is_readable_and_quiet(
     shade = [int(float(part)) for part in background.removeprefix("rgb(").removesuffix(")").split(",")]
     near = light if scheme == "light" else dark
     assert all(abs(part - wanted) < 60 for part, wanted in zip(shade, near, strict=True)), background
+    assert trouble == []
+
+
+# Pairs of texts in the picture that run into each other, and how large the smallest one is on the screen.
+TEXTS_OF_PICTURE = """() => {
+    const texts = [...document.querySelectorAll(".picture text")].filter(text => text.textContent.trim());
+    const found = texts.map(text => [text.textContent, text.getBoundingClientRect()]);
+    const meet = (a, b) => a.left < b.right && b.left < a.right && a.top + 2 < b.bottom && b.top + 2 < a.bottom;
+    const pairs = found.flatMap(([one, here], number) => found.slice(number + 1)
+        .filter(([, there]) => meet(here, there)).map(([other]) => [one, other]));
+    const picture = document.querySelector(".picture");
+    const scale = picture.getBoundingClientRect().width / picture.viewBox.baseVal.width;
+    const sizes = texts.map(text => parseFloat(getComputedStyle(text).fontSize) * scale);
+    return {number: texts.length, pairs, smallest: Math.min(...sizes)};
+}"""
+FRAME = "document.querySelector('.scroll')"
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_picture_of_thirty_nodes_is_readable_in_its_frame(
+    chromium: Browser, tmp_path: Path, viewport: ViewportSize
+) -> None:
+    file = tmp_path / "status.html"
+    file.write_text(render_page(cluster_of_any_size(nodes=30, slaves=2), Changes(since=None, new=[], gone=[])))
+    page, trouble = opened(chromium, file, viewport, "light")
+    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+    texts = page.evaluate(TEXTS_OF_PICTURE)
+    assert texts["number"] > 30 * 8
+    assert texts["pairs"] == []
+    assert texts["smallest"] >= 9
+    # What has no room is reached by scrolling in the frame, also with the keyboard.
+    assert page.evaluate(f"{FRAME}.tabIndex") == 0
+    hidden = page.evaluate(f"{FRAME}.scrollWidth - {FRAME}.clientWidth")
+    assert hidden > 0 or viewport is DESKTOP
+    assert page.evaluate(f"({FRAME}.scrollLeft = {hidden}, {FRAME}.scrollLeft)") == hidden
     assert trouble == []
 
 

@@ -30,6 +30,7 @@ CLUSTERS = {
     "external filestore": cluster(nodes=3, filestore="external"),
     "five nodes, nine slaves": cluster(nodes=5, slaves=9, web=3),
     "twenty nodes": cluster(nodes=20, slaves=5, web=2, filestore="own"),
+    "thirty nodes": cluster(nodes=30, slaves=2),
     "many balancers": cluster(nodes=2, web=6),
 }
 every_cluster = pytest.mark.parametrize("shown", CLUSTERS.values(), ids=CLUSTERS.keys())
