@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,8 @@ from statistics import median
 
 from ox_deploy import secrets
 from ox_deploy.certificate import one_time_pair
-from tests.benchmark.figures import Builds, Figures, console
+from tests.benchmark.builds import Build
+from tests.benchmark.figures import Figures, console, ratio
 from tests.unit.guide import context
 
 SIMULATION = Path(__file__).parent / "simulation"
@@ -52,9 +53,10 @@ contexts = {contexts!r}
 
 @dataclass(frozen=True)
 class Run:
-    """Seconds, and the most memory that was in use, in MB."""
+    """Seconds of the clock and of the processor, and the most memory that was in use, in MB."""
 
     seconds: float
+    processor: float
     memory: float
 
 
@@ -80,7 +82,7 @@ def simulated(nodes: int) -> Iterator[Path]:
 
 def python(checkout: Path, folder: Path, *arguments: str) -> Run:
     """Run a module of Python in a checkout, whose own packages come first."""
-    answers = folder / f"answers-{checkout.name}.json"
+    answers = folder / f"answers-{name_of(checkout)}.json"
     env = {**os.environ, "PYTHONPATH": f"{checkout}:{folder}", "SIMULATED_ANSWERS": str(answers)}
     argv = [sys.executable, "-m", *arguments]
     begin = time.monotonic()
@@ -89,12 +91,17 @@ def python(checkout: Path, folder: Path, *arguments: str) -> Run:
         _, code, usage = os.wait4(process.pid, 0)
         output.seek(0)
         assert code == 0, output.read().decode()
-    return Run(time.monotonic() - begin, usage.ru_maxrss / 1000)
+    return Run(time.monotonic() - begin, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1000)
+
+
+def name_of(checkout: Path) -> str:
+    """Return a name for a checkout's own answers."""
+    return str(checkout).strip("/").replace("/", "-")
 
 
 def record(checkout: Path, folder: Path) -> None:
     """Have a checkout write down what its hosts would answer."""
-    answers = str(folder / f"answers-{checkout.name}.json")
+    answers = str(folder / f"answers-{name_of(checkout)}.json")
     python(checkout, folder, "record", str(folder / "inventory.py"), answers)
 
 
@@ -103,33 +110,36 @@ def unchanged(checkout: Path, folder: Path) -> Run:
     return python(checkout, folder, "pyinfra", "-y", str(folder / "inventory.py"), "deploy.py")
 
 
-def measure(builds: Builds) -> Figures:
+def measure(builds: Sequence[Build]) -> Figures:
     """Return the figures by name, of each build in turn."""
     runs: dict[tuple[str, int], list[Run]] = {}
     with simulated(FEW) as few, simulated(MANY) as many:
         folders = {FEW: few, MANY: many}
-        for checkout in builds.values():
+        for build in builds:
             for folder in folders.values():
-                record(checkout, folder)
+                record(build.checkout, folder)
         for _ in range(ROUNDS):
             for nodes, folder in folders.items():
-                for build, checkout in builds.items():
-                    runs.setdefault((build, nodes), []).append(unchanged(checkout, folder))
-                    last = runs[build, nodes][-1]
-                    console.print(f"  {build}, {nodes} nodes: {last.seconds:.2f} s, {last.memory:.0f} MB")
-    return figures_of(runs, list(builds))
+                for build in builds:
+                    last = unchanged(build.checkout, folder)
+                    runs.setdefault((build.name, nodes), []).append(last)
+                    told = f"{last.seconds:.2f} s, {last.processor:.2f} s of processor, {last.memory:.0f} MB"
+                    console.print(f"  {build.name}, {nodes} nodes: {told}")
+    return figures_of(runs)
 
 
-def figures_of(runs: dict[tuple[str, int], list[Run]], builds: list[str]) -> Figures:
-    """Return the medians, and the ratios of many nodes to few."""
+def figures_of(runs: Mapping[tuple[str, int], Sequence[Run]]) -> Figures:
+    """Return the medians, and the ratios of many nodes to few.
+
+    On a machine with other work to do, the processor's seconds say more than the clock's.
+    """
     figures: Figures = {}
-    for build in builds:
-        taken = {nodes: _median(runs[build, nodes], lambda run: run.seconds) for nodes in (FEW, MANY)}
-        figures |= {f"{build}: {nodes} simulated nodes, s": seconds for nodes, seconds in taken.items()}
-        figures[f"{build}: {MANY} simulated nodes, MB"] = _median(runs[build, MANY], lambda run: run.memory)
-        figures[f"{build}: {MANY} / {FEW} simulated nodes"] = taken[MANY] / taken[FEW]
+    for build in dict.fromkeys(build for build, _ in runs):
+        few, many = ([run.processor for run in runs[build, nodes]] for nodes in (FEW, MANY))
+        for nodes in (FEW, MANY):
+            name = f"{build}: {nodes} simulated nodes"
+            figures[f"{name}, s"] = median(run.seconds for run in runs[build, nodes])
+            figures[f"{name}, s of processor"] = median(run.processor for run in runs[build, nodes])
+        figures[f"{build}: {MANY} simulated nodes, MB"] = max(run.memory for run in runs[build, MANY])
+        figures[f"{build}: {MANY} / {FEW} simulated nodes, by the processor"] = ratio(many, few)
     return figures
-
-
-def _median(runs: list[Run], value: Callable[[Run], float]) -> float:
-    return median(map(value, runs))

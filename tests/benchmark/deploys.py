@@ -1,4 +1,4 @@
-"""Deploys, verify and status: cold, with nothing to change, and with many nodes."""
+"""Deploys, verify and status of five hosts: cold, and with nothing to change."""
 
 from __future__ import annotations
 
@@ -8,16 +8,22 @@ import shutil
 import stat
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from statistics import median
 
 from ox_deploy.products import PRODUCTS
-from tests.benchmark.figures import Figures, console, seconds
-from tests.integration.deployment import INVENTORY, PYINFRA, SSH_INVENTORY, command, deploy, lab, make_bare_lab, pyinfra
+from tests.benchmark.builds import Build
+from tests.benchmark.figures import Figures, console, in_turn, ratio, seconds
+from tests.integration.deployment import INVENTORY, PYINFRA, SSH_INVENTORY, command, deploy, make_bare_lab, pyinfra
 from tests.integration.status import status
 from tests.lab import state
 from tests.lab.nodes import disconnect, reconnect, run
 from tests.lab.state import Node
+
+COLD_ROUNDS = 2
 
 # What the packages alone cost: by hand, on all hosts at once, then one restart of each service.
 DATABASE = ("mariadb-server python3-pymysql", "systemctl restart mariadb")
@@ -104,27 +110,31 @@ def status_figures() -> Figures:
     return figures
 
 
-def measure(groupware: int) -> Figures:
-    """Return the figures by name."""
-    figures = {}
-    console.print("floor: packages and restarts by hand")
+def cold(builds: Sequence[Build]) -> Figures:
+    """Return the seconds from five bare hosts, and the ratio to the floor, one right after the other."""
+    works: dict[str, Callable[[], float]] = {"floor": floor} | {build.name: build.deploy for build in builds}
+    bare = {name: partial(_on_bare_hosts, work) for name, work in works.items()}
+    taken = in_turn(bare, COLD_ROUNDS)
+    figures = {"floor, s": median(taken["floor"])}
+    for build in builds:
+        figures[f"{build.name}: cold deploy, s"] = median(taken[build.name])
+        figures[f"{build.name}: cold deploy / floor"] = ratio(taken[build.name], taken["floor"])
+    return figures
+
+
+def _on_bare_hosts(work: Callable[[], float]) -> float:
     make_bare_lab()
-    figures["floor, s"] = floor()
-    console.print("cold deploy")
-    make_bare_lab()
-    figures["cold deploy, s"] = seconds(deploy)
-    figures["cold deploy / floor"] = figures["cold deploy, s"] / figures["floor, s"]
+    return work()
+
+
+def measure(builds: Sequence[Build]) -> Figures:
+    """Return the figures by name; the lab is left with five deployed hosts."""
+    console.print("floor: packages and restarts by hand; cold deploy")
+    figures = cold(builds)
+    deploy()
     console.print("nothing to change")
     figures["nothing to change, s"] = unchanged()
     figures["commands on the busiest host"] = commands_per_host()
     console.print("verify and status")
     figures["verify, s"] = verify_seconds()
-    figures |= status_figures()
-    if groupware > 2:
-        console.print(f"{groupware} groupware nodes")
-        lab("up", "--groupware", str(groupware))
-        figures[f"deploy of {groupware - 2} more nodes, s"] = seconds(deploy)
-        figures[f"nothing to change, {groupware} nodes, s"] = unchanged()
-        ratio = figures[f"nothing to change, {groupware} nodes, s"] / figures["nothing to change, s"]
-        figures[f"{groupware} nodes / 2 nodes"] = ratio
-    return figures
+    return figures | status_figures()

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from tests.benchmark import __main__ as benchmark
-from tests.benchmark import by_hand, deploys, figures, seeding, switchover
+from tests.benchmark import by_ansible, by_hand, control, deploys, figures, nodes, seeding, switchover
+from tests.benchmark.builds import builds
 from tests.benchmark.seeding import Pair
 from tests.benchmark.switchover import Switch
+from tests.lab import state
 
 
 def test_ratio_is_that_of_each_pair_and_one_that_was_disturbed_does_not_count() -> None:
@@ -65,14 +68,70 @@ def test_table_has_a_row_for_each_figure() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "parts"),
-    [([], ["deploys", "seeding", "switchover"]), (["switchover"], ["switchover"])],
+    [([], list(benchmark.PARTS)), (["switchover"], ["switchover"])],
 )
 def test_parts_can_be_run_alone(monkeypatch: pytest.MonkeyPatch, arguments: list[str], parts: list[str]) -> None:
     monkeypatch.setattr(benchmark, "lab", lambda *_: "")
-    monkeypatch.setattr(deploys, "measure", lambda groupware: {"deploys": groupware})
+    monkeypatch.setattr(control, "measure", lambda builds: {"control": len(builds)})
+    monkeypatch.setattr(deploys, "measure", lambda builds: {"deploys": len(builds)})
+    monkeypatch.setattr(by_ansible, "measure", lambda builds: {"ansible": len(builds)})
+    monkeypatch.setattr(nodes, "measure", lambda builds, groupware: {"nodes": groupware})
     monkeypatch.setattr(seeding, "measure", lambda megabytes: {"seeding": megabytes})
     monkeypatch.setattr(switchover, "measure", lambda: {"switchover": 0.123})
     done = CliRunner().invoke(benchmark.main, ["--json", *arguments])
     shown = json.loads(done.stdout)
     assert list(shown) == parts
     assert shown["switchover"] == 0.12
+
+
+# --- builds that are compared ----------------------------------------------------------------------------
+
+
+def test_builds_are_measured_in_turn_and_each_goes_first() -> None:
+    done: list[str] = []
+
+    def work(name: str, value: float) -> float:
+        done.append(name)
+        return value
+
+    taken = figures.in_turn({"old": lambda: work("o", 2), "new": lambda: work("n", 1)}, 3)
+    assert "".join(done) == "onnoon"
+    assert figures.ratio(taken["new"], taken["old"]) == 0.5
+
+
+def test_ratio_is_that_of_pairs() -> None:
+    assert figures.ratio([1, 10, 3], [2, 20, 30]) == 0.5
+
+
+def test_package_of_a_build_is_its_own_and_the_lab_is_this_one(tmp_path: Path) -> None:
+    (tmp_path / "ox_deploy").mkdir()
+    (tmp_path / "ox_deploy" / "mark").touch()
+    with builds(tmp_path) as (old, new):
+        assert (old.name, new.name) == ("old", "new")
+        assert (old.packages / "ox_deploy" / "mark").exists()
+        assert not (new.packages / "ox_deploy" / "mark").exists()
+        assert (old.packages / "tests").resolve() == (new.packages / "tests").resolve() == state.ROOT / "tests"
+    with builds(None) as alone:
+        assert [build.name for build in alone] == ["new"]
+
+
+def test_figures_of_the_control_machine() -> None:
+    few, many = control.Run(2, 1.5, 80), control.Run(9, 6, 111)
+    found = control.figures_of({("new", control.FEW): [few] * 3, ("new", control.MANY): [many] * 3})
+    assert found["new: 200 / 20 simulated nodes, by the processor"] == 4
+    assert found["new: 200 simulated nodes, MB"] == 111
+
+
+def test_simulated_hosts_have_nothing_to_change_and_are_ordered_nothing() -> None:
+    with control.simulated(3) as folder:
+        control.record(state.ROOT, folder)
+        run = control.unchanged(state.ROOT, folder)
+        assert run.processor > 0
+        answers = folder / f"answers-{control.name_of(state.ROOT)}.json"
+        recorded = json.loads(answers.read_text())
+        recorded["@simulated/oxgw002"][-1] = recorded["@simulated/oxgw002"][-1].replace(
+            '"present": true', '"present": false'
+        )
+        answers.write_text(json.dumps(recorded))
+        with pytest.raises(AssertionError, match="not recorded"):
+            control.unchanged(state.ROOT, folder)

@@ -11,7 +11,6 @@ import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from pyinfra_cli.inventory import make_inventory  # type: ignore[import-untyped]
 from ox_deploy import ahead, mysql_passwords
 from ox_deploy.accounts import WantedAccount
 from ox_deploy.cluster import Cluster, Node, cluster_of
-from ox_deploy.deploys.database import USERS, replication_password, wanted_accounts
+from ox_deploy.deploys.database import replication_password, wanted_accounts
 from ox_deploy.facts.base import Question
 from ox_deploy.facts.mysql import Mysql
 from ox_deploy.facts.network import MulticastRoute
