@@ -30,7 +30,9 @@ class Commands:
     def __call__(self, argv: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
         self.done.append(list(argv))
         self.options.append(options)
-        answer = next((answer for begin, answer in self.answers.items() if self.line.startswith(begin)), "")
+        # Not the last one: a program may run several at the same time.
+        line = " ".join(argv)
+        answer = next((answer for begin, answer in self.answers.items() if line.startswith(begin)), "")
         if isinstance(answer, list):
             answer = answer.pop(0)
         if isinstance(answer, int):

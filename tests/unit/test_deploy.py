@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import shlex
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from ox_deploy.errors import InputError
 from ox_deploy.facts.base import Question
 from ox_deploy.facts.hosts import HostState
 from ox_deploy.remote import together
-from tests.unit.deployment import Deployment, Step, prepared
+from tests.unit.deployment import DEPLOY, Deployment, Step, prepared
 from tests.unit.guide import Guide
 
 HOSTS, DATABASE, FILESTORE, WEB, MULTICAST, OPENXCHANGE, CLUSTERING = (
@@ -131,6 +133,12 @@ def test_every_step_belongs_to_a_chapter_and_has_a_name(deployment: Deployment) 
     steps = deployment.steps()
     assert {step.chapter for step in steps} == {name for names in ORDER for name in names}
     assert all(step.name for step in steps)
+
+
+def test_deploy_file_is_known_as_a_module(deployment: Deployment, tmp_path: Path) -> None:
+    """Or `inspect`, which pyinfra asks at each operation of each host, goes through all modules every time."""
+    assert inspect.getmodule(compile("", DEPLOY, "exec")) is sys.modules["ox_deploy.deploy_file"]
+    assert inspect.getmodule(compile("", str(tmp_path / "other.py"), "exec")) is None
 
 
 def test_every_host_passes_every_barrier(deployment: Deployment) -> None:
