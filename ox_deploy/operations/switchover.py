@@ -6,10 +6,10 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import click
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 from pyinfra.context import state
-from rich.console import Console
 
 from ox_deploy import ahead, switching
 from ox_deploy.accounts import WantedAccount, account_statements
@@ -391,7 +391,7 @@ def repoint(databases: Sequence[openxchange.WantedDatabase]) -> Generator[String
 def report(lines: Sequence[str]) -> Generator[StringCommand, None, None]:
     """Print what is to be done by a person now."""
     if state.is_executing:
-        Console(stderr=True).print("\n".join(lines), markup=False, highlight=False)
+        click.echo("\n".join(lines), err=True)
     host.noop("done")
     return
     yield

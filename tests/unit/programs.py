@@ -40,10 +40,6 @@ class Commands:
         return subprocess.CompletedProcess(argv, 0, answer, "")
 
     @property
-    def line(self) -> str:
-        return " ".join(self.done[-1])
-
-    @property
     def lines(self) -> list[str]:
         return [" ".join(argv) for argv in self.done]
 

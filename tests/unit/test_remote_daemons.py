@@ -155,7 +155,12 @@ def test_daemons_are_started_at_once_and_each_is_waited_for(tmp_path: Path) -> N
     program.STATE_DIRECTORY = str(tmp_path)
     program.run = commands = Commands({"systemctl show": shown("a", "b", "c", **DOWN)})
     up: list[int] = []
-    program.listens = lambda port: not up.append(port)
+
+    def listens(port: int) -> bool:
+        up.append(port)
+        return True
+
+    program.listens = listens
     program.time = SimpleNamespace(monotonic=lambda: 0, sleep=lambda _: None)
     services = [{"name": name, "port": port, "restart": name == "c"} for port, name in enumerate("abc")]
     program.daemons_start({"services": services, "seconds": 5, "settle_seconds": 0})
