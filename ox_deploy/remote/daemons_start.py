@@ -1,4 +1,4 @@
-"""Start or restart the daemons of a groupware node, all at once, and wait until each one listens."""
+"""Start or restart the daemons of a groupware node, and wait until each one listens."""
 
 import time
 
@@ -14,9 +14,9 @@ def wait_until_listening(service, port, seconds):
 
 
 def begin(services):
-    """Enable and start all daemons, or start them again with the files that are there now, at the same time.
+    """Enable and start all daemons, or start them again with the files that are there now.
 
-    None of them needs another one: each has its own process, ports and connections to the databases.
+    They are given to systemd together: it starts them at once as far as their init scripts allow.
     """
     states = unit_states([service["name"] for service in services])
     systemctl("enable", [name for name, state in states.items() if not state["enabled"]])

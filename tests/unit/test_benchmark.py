@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -129,9 +130,39 @@ def test_simulated_hosts_have_nothing_to_change_and_are_ordered_nothing() -> Non
         assert run.processor > 0
         answers = folder / f"answers-{control.name_of(state.ROOT)}.json"
         recorded = json.loads(answers.read_text())
-        recorded["@simulated/oxgw002"][-1] = recorded["@simulated/oxgw002"][-1].replace(
-            '"present": true', '"present": false'
-        )
+        routed = [one for one in recorded["@simulated/oxgw002"]["answers"].values() if "present" in one]
+        routed[0]["present"] = False
         answers.write_text(json.dumps(recorded))
         with pytest.raises(AssertionError, match="not recorded"):
             control.unchanged(state.ROOT, folder)
+
+
+class FakeBuild:
+    """Takes a second for what is made, and as long as there are nodes if there is nothing to change."""
+
+    def __init__(self, name: str, factor: float, events: list[str]) -> None:
+        self.name, self.factor, self.events = name, factor, events
+
+    def deploy(self, inventory: str = "") -> float:
+        self.events.append(f"{self.name} {'ssh' if inventory else 'docker'}")
+        return self.factor * (10 if "up 20" in self.events else 2)
+
+
+def test_each_build_adds_nodes_to_a_cluster_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[str] = []
+    monkeypatch.setattr(nodes, "make_bare_lab", events.clear)
+    monkeypatch.setattr(nodes, "lab", lambda *words: events.append(f"{words[0]} {words[-1]}"))
+    compared: Any = [FakeBuild("old", 2, events), FakeBuild("new", 1, events)]
+    found = nodes.measure(compared, 20)
+    assert events[0] == "new docker"
+    assert events.index("up 20") == 1 + 2 * nodes.ROUNDS
+    assert found["old: deploy of 18 more nodes, s"] == 20
+    assert found["new: deploy of 18 more nodes, s"] == 10
+    assert found["new: nothing to change by SSH, 20 nodes / 2 nodes"] == 5
+
+
+@pytest.mark.parametrize("role", by_ansible.FILES)
+def test_ansible_has_packages_files_and_services_of_each_host(role: str) -> None:
+    assert by_ansible.SERVICES[role]
+    assert all(path.startswith("/etc/") for path in by_ansible.FILES[role])
+    assert deploys.FLOOR[role][0].split()

@@ -150,7 +150,7 @@ def test_daemon_that_does_not_listen_fails_with_its_log_and_stays_marked(
     assert starter.mark.exists()
 
 
-def test_daemons_are_started_at_once_and_each_is_waited_for(tmp_path: Path) -> None:
+def test_daemons_are_started_together_and_each_is_waited_for(tmp_path: Path) -> None:
     program = load("daemons_start")
     program.STATE_DIRECTORY = str(tmp_path)
     program.run = commands = Commands({"systemctl show": shown("a", "b", "c", **DOWN)})

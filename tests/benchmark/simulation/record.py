@@ -184,8 +184,8 @@ class Recorder:
         assert question.fact is Configdb, question
         return self.registration(arguments["wanted"])
 
-    def host(self, node: Node, host: Host, asked: Mapping[Any, Mapping[str, Any]]) -> list[str]:
-        """Return the lines of a host's answer to its first question."""
+    def host(self, node: Node, host: Host, asked: Mapping[Any, Mapping[str, Any]]) -> Document:
+        """Return the lines with which a host answers its first question, and the answers to those along with it."""
         prepare = ahead.calls(host)[0].arguments
         user, uid, gid = (prepare[key] for key in ("user", "uid", "gid"))
         lines = ["system debian 12", "init systemd", "python yes", f"address {node.address}"]
@@ -193,12 +193,15 @@ class Recorder:
             lines += [f"user_by_{key} {user}:x:{uid}:{gid}::/:/bin/sh" for key in ("name", "id")]
             lines += [f"group_by_{key} {user}:x:{gid}:" for key in ("name", "id")]
         lines += [f"package {name} installed 1.0" for name in prepare["packages"]]
-        answers = [self.answer(node, question, arguments) for question, arguments in asked.items()]
-        return [*lines, f"answers {json.dumps(answers)}"]
+        answers = {
+            json.dumps([question.program.name, question.program.arguments]): self.answer(node, question, arguments)
+            for question, arguments in asked.items()
+        }
+        return {"lines": lines, "answers": answers}
 
 
-def record(inventory_file: str) -> dict[str, list[str]]:
-    """Return the lines of each host."""
+def record(inventory_file: str) -> dict[str, Document]:
+    """Return what each host answers."""
     config = Config()  # type: ignore[no-untyped-call]
     with _pyinfra(config) as state:
         inventory = make_inventory(inventory_file, cwd=str(Path.cwd()))
@@ -217,21 +220,7 @@ def record(inventory_file: str) -> dict[str, list[str]]:
                     for other, question in call.questions:
                         asked[other.name].setdefault(question, call.arguments)
             recorder = Recorder(cluster)
-            return {
-                name: recorder.host(
-                    cluster.node_of(host),
-                    host,
-                    {question: asked[name][question] for question in _planned(host)},
-                )
-                for name, host in hosts.items()
-            }
-
-
-def _planned(host: Host) -> Sequence[Any]:
-    from pyinfra.context import ctx_host
-
-    with _set(ctx_host, host):
-        return ahead.planned()
+            return {name: recorder.host(cluster.node_of(host), host, asked[name]) for name, host in hosts.items()}
 
 
 if __name__ == "__main__":

@@ -21,10 +21,21 @@ PREFIX = "@simulated/"
 
 
 @cache
-def recordings() -> dict[str, list[str]]:
-    """Return the lines that each host answers, by its name in the inventory."""
-    answers: dict[str, list[str]] = json.loads(Path(os.environ["SIMULATED_ANSWERS"]).read_text())
+def recordings() -> dict[str, Any]:
+    """Return what each host answers, by its name in the inventory: its lines, and answers by question."""
+    answers: dict[str, Any] = json.loads(Path(os.environ["SIMULATED_ANSWERS"]).read_text())
     return answers
+
+
+def questions_in(command: Any) -> list[str] | None:
+    """Return what the first question of a deploy asks along with its own; None for any other command.
+
+    Their order is that in which hosts were loaded, which is not always the same.
+    """
+    for bit in getattr(command, "bits", ()):
+        if getattr(bit, "name", "") == "answers":
+            return [json.dumps([parts[-1], asked]) for parts, asked in bit.arguments["questions"]]
+    return None
 
 
 class SimulatedHost(FakeConnector):
@@ -37,8 +48,11 @@ class SimulatedHost(FakeConnector):
 
     def run_shell_command(self, command: Any, *_: Any, **__: Any) -> tuple[bool, CommandOutput]:
         """Answer the question that begins a deploy; whatever else is asked or ordered fails."""
-        text = command if isinstance(command, str) else command.get_raw_value()
         gevent.sleep(SECONDS)
-        if "printf 'answers '" not in text:
-            return False, CommandOutput([OutputLine("stderr", f"not recorded: {text[-300:]}")])
-        return True, CommandOutput([OutputLine("stdout", line) for line in recordings()[self.host.name]])
+        questions = questions_in(command)
+        if questions is None:
+            return False, CommandOutput([OutputLine("stderr", "not recorded")])
+        recorded = recordings()[self.host.name]
+        answers = json.dumps([recorded["answers"][question] for question in questions])
+        lines = [*recorded["lines"], f"answers {answers}"]
+        return True, CommandOutput([OutputLine("stdout", line) for line in lines])
