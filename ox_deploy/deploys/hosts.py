@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pyinfra import host, inventory
 from pyinfra.api import deploy
 from pyinfra.context import state
@@ -11,6 +9,7 @@ from pyinfra.context import state
 from ox_deploy import ahead, secrets
 from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.errors import InputError
+from ox_deploy.local_files import GROUP_DATA, read_text
 from ox_deploy.operations import hosts
 from ox_deploy.operations.service import ManagedFile
 from ox_deploy.templates import render
@@ -35,7 +34,6 @@ def prepare_hosts() -> None:
     end_run_on_failure()
     _watch_changes()
     check_reachable()
-    _check_secrets(cluster)
     user = USER if needs_user(cluster, node) else ""
     packages = packages_of(cluster, node)
     hosts.check(
@@ -101,13 +99,6 @@ def packages_of(cluster: Cluster, node: Node) -> list[str]:
     return list(dict.fromkeys(packages))
 
 
-def _check_secrets(cluster: Cluster) -> None:
-    """Have every password looked at before anything is changed."""
-    passwords = secrets.load(cluster.settings.secrets_file)
-    for name in secrets.names_needed(context.model_dump() for context in cluster.settings.contexts):
-        passwords.get(name)
-
-
 def _files(cluster: Cluster, node: Node) -> list[ManagedFile]:
     names = "".join(f"{other.address} {other.name}\n" for other in cluster.nodes)
     files = [ManagedFile("/etc/hosts", names, block="cluster")]
@@ -121,15 +112,11 @@ def _repository_files(cluster: Cluster) -> list[ManagedFile]:
     passwords = secrets.load(settings.secrets_file)
     user, password = passwords.find(secrets.REPOSITORY_USER), passwords.find(secrets.REPOSITORY_PASSWORD)
     credentials = None
-    if (user is None) != (password is None):
-        raise InputError(
-            f"{settings.secrets_file}: one of `{secrets.REPOSITORY_USER}` and `{secrets.REPOSITORY_PASSWORD}` "
-            "is missing; give both, or none for a repository that asks for no password."
-        )
+    passwords.check_repository()
     if user and password:
         credentials = f"machine {settings.ox_repository_url} login {user.reveal()} password {password.reveal()}\n"
     return [
         ManagedFile(SOURCES, render(SOURCES, url=settings.ox_repository_url, key_path=KEY)),
-        ManagedFile(KEY, Path(settings.ox_repository_key).expanduser().read_text()),
+        ManagedFile(KEY, read_text(settings.ox_repository_key, GROUP_DATA, "ox_repository_key")),
         ManagedFile(CREDENTIALS, credentials, mode="0600"),
     ]
