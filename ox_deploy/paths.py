@@ -35,8 +35,9 @@ def find_reason_against_filestore(path: str) -> str | None:
     if path not in _SHARED and form(path) is not None:
         return ""
     tree = next((tree for tree in _TREES if path == tree or path.startswith(f"{tree}/")), None)
-    if tree is None and path.startswith("/lib"):
-        tree = "/" + path.split("/")[1]
+    library = re.match(r"/lib(32|64|x32|o32)?(?=/|$)", path)
+    if library:
+        tree = library[0]
     if tree is not None:
         return f"{tree} belongs to the system or to a package; choose a directory of its own, such as {EXAMPLE}"
     if path in _SHARED:

@@ -174,7 +174,7 @@ def _external(value: str) -> str | None:
     host, colon, path = value.partition(":")
     if not colon or (host_name(host) is not None and not _is_address(host)):
         return ""
-    return None if path == "/" or paths.form(path) is None else ""
+    return paths.form(path)
 
 
 def _file(value: str) -> str | None:
