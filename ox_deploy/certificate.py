@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import re
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -18,10 +20,20 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+from ox_deploy.chain import (
+    check_name,
+    check_order,
+    check_strength,
+    check_times,
+    check_use,
+    is_issued,
+    read_chain,
+)
 from ox_deploy.errors import InputError
 
 # A certificate that ends earlier is made anew.
 RENEW_DAYS = 60
+_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL)
 _FORM = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
@@ -37,16 +49,41 @@ def check_pair(
     + key: PEM text without a passphrase
     + where, names: where the two are set, and the names of the settings
     """
-    try:
-        public = x509.load_pem_x509_certificate(certificate.encode()).public_key()
-    except (ValueError, UnsupportedAlgorithm):
-        raise InputError(f"{where}: `{names[0]}` is not a certificate in PEM form; name such a file.") from None
-    try:
-        private = load_pem_private_key(key.encode(), password=None)
-    except (TypeError, ValueError, UnsupportedAlgorithm):
-        raise InputError(f"{where}: `{names[1]}` is not a PEM key without passphrase; name such a file.") from None
+    public = read_chain(certificate, f"{where}: `{names[0]}`")[0].public_key()
+    private = _private_key(key, f"{where}: `{names[1]}`")
     if public.public_bytes(*_FORM) != private.public_key().public_bytes(*_FORM):
         raise InputError(f"{where}: `{names[1]}` is not the key of `{names[0]}`; name the right one of each.")
+
+
+def _private_key(text: str, what: str) -> PrivateKeyTypes:
+    """Return the one private key of a PEM file; parameters of its curve may stand before it."""
+    blocks = _PRIVATE_KEY.findall(text)
+    encrypted = any("ENCRYPTED" in block for block in blocks)
+    try:
+        if len(blocks) != 1 or encrypted:
+            raise ValueError
+        return load_pem_private_key(blocks[0].encode(), password=None)
+    except (TypeError, ValueError, UnsupportedAlgorithm):
+        problem = "is encrypted; it should be" if encrypted else "is not"
+        raise InputError(f"{what} {problem} a PEM key without passphrase; name such a file.") from None
+
+
+def check_web(certificate: str, key: str, name: str) -> None:
+    """Raise InputError unless the web host can show a certificate to browsers.
+
+    + certificate, key: as `check_pair` takes them
+    + name: `web_name`
+
+    A self-signed one is taken.
+    """
+    what = "group_data/all.py: `web_certificate`"
+    check_pair(certificate, key)
+    chain = read_chain(certificate, what)
+    check_times(chain, what)
+    check_strength(chain, what)
+    check_name(chain[0], name, what)
+    check_use(chain[0], what)
+    check_order(chain, what)
 
 
 def check_issued(certificate: str, ca: str, address: str, where: str) -> None:
@@ -56,22 +93,19 @@ def check_issued(certificate: str, ca: str, address: str, where: str) -> None:
     + ca: PEM text of one CA or more
     + where: where the certificate is set
     """
-    chain = x509.load_pem_x509_certificates(certificate.encode())
-    try:
-        authorities = x509.load_pem_x509_certificates(ca.encode())
-    except ValueError:
-        raise InputError(
-            "group_data/all.py: `mysql_tls_ca` is not a certificate in PEM form; name such a file."
-        ) from None
-    ends = chain[0].not_valid_after_utc
+    what = f"{where}: `mysql_tls_certificate`"
+    chain = read_chain(certificate, what)
+    authorities = read_chain(ca, "group_data/all.py: `mysql_tls_ca`")
     if address not in _addresses(chain[0]):
         named = ", ".join(_addresses(chain[0])) or "no address"
         raise InputError(
             f"{where}: `mysql_tls_certificate` is for {named}; it should name {address}, which the slaves connect to, "
             "as an IP address among its alternative names."
         )
-    if ends < datetime.datetime.now(datetime.UTC):
-        raise InputError(f"{where}: `mysql_tls_certificate` ended on {ends:%Y-%m-%d}; name one that is valid.")
+    check_times(chain, what)
+    check_times(authorities, "group_data/all.py: `mysql_tls_ca`")
+    check_strength(chain, what)
+    check_strength(authorities, "group_data/all.py: `mysql_tls_ca`")
     if not all(_is_issued(each, [*chain[number:], *authorities]) for number, each in enumerate(chain, start=1)):
         raise InputError(
             f"{where}: `mysql_tls_certificate` is not issued by `mysql_tls_ca`; name the right one of each, and put "
@@ -80,13 +114,7 @@ def check_issued(certificate: str, ca: str, address: str, where: str) -> None:
 
 
 def _is_issued(certificate: x509.Certificate, issuers: list[x509.Certificate]) -> bool:
-    for issuer in issuers:
-        try:
-            certificate.verify_directly_issued_by(issuer)
-        except (ValueError, TypeError, InvalidSignature):
-            continue
-        return True
-    return False
+    return any(is_issued(certificate, issuer) for issuer in issuers)
 
 
 def _addresses(certificate: x509.Certificate) -> list[str]:

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-import ipaddress
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 from pyinfra.api.host import Host
 from pyinfra.api.inventory import Inventory
 
+from ox_deploy import rules
 from ox_deploy.database_servers import DATABASE_SERVERS, DatabaseServer
 from ox_deploy.errors import InputError
 from ox_deploy.products import PRODUCTS, Product
+from ox_deploy.rules import Rule, between
+from ox_deploy.settings import Context, Model, Settings, User, parse
+from ox_deploy.topology import GROUP_DATA, INVENTORY, check_host_name, check_mysql_settings, check_topology
+
+__all__ = [
+    "GROUPS",
+    "NODE_KEYS",
+    "RUN_OPTIONS",
+    "Cluster",
+    "Context",
+    "Node",
+    "Settings",
+    "User",
+    "build_cluster",
+    "cluster_of",
+]
 
 GROUPS = ("web", "groupware", "db_master", "db_slave", "filestore")
 NODE_KEYS = {
@@ -34,144 +47,24 @@ RUN_OPTIONS = frozenset({"seed_slave", "seed_method", "overwrite_slave", "new_ma
 # Keys that pyinfra and its connectors read from the same data.
 CONNECTOR_PREFIXES = ("_", "ssh_", "docker_", "dockerssh_", "podman_", "vagrant_", "lxd_")
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/-]*[A-Za-z0-9._-]$")]
-Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")]
-Port = Annotated[int, Field(ge=1, le=65535)]
 
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-_ModelT = TypeVar("_ModelT", bound=_Model)
-
-
-class User(_Model):
-    """A groupware user that the deploy creates when it is missing."""
-
-    name: Name
-    display_name: str
-    given_name: str
-    sur_name: str
-    email: Email
-
-
-class Context(_Model):
-    """A groupware context (a tenant) that the deploy creates when it is missing. `quota` is in MB."""
-
-    id: Annotated[int, Field(ge=1)]
-    name: Name
-    admin: Name
-    admin_display_name: str = "Context Admin"
-    admin_email: Email
-    quota: Annotated[int, Field(ge=0)] = 1024
-    access: Name = "all"
-    users: list[User] = []
-
-
-class Settings(_Model):
-    """What holds for the whole cluster; group_data/all.py explains each key."""
-
-    product: Literal["ox6"] = "ox6"
-    server_name: Name = "oxserver"
-    secrets_file: str = "secrets.toml"
-
-    ox_repository_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s@]+/$")]
-    ox_repository_key: str
-
-    database_server: Literal["mariadb", "mysql"] = "mariadb"
-    mysql_port: Port = 3306
-    replication_by: Literal["gtid", "position"] = "gtid"
-    remove_stale_accounts: bool = False
-    replication_tls: bool = False
-    mysql_tls_ca: str | None = None
-    semi_synchronous: bool = False
-
-    filestore_path: AbsolutePath = "/var/opt/filestore"
-    filestore_uid: Annotated[int, Field(ge=100, le=65533)] = 1001
-    filestore_gid: Annotated[int, Field(ge=100, le=65533)] = 1001
-    nfs_server: Literal["kernel", "ganesha"] = "kernel"
-    nfs_options: Annotated[str, StringConstraints(pattern=r"^[a-z][A-Za-z0-9_,.=-]*$")] = (
-        "rw,hard,nosuid,nodev,noatime,_netdev"
-    )
-    external_filestore: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]+:/\S+$")] | None = None
-
-    web_name: Name
-    web_certificate: str
-    web_certificate_key: str
-
-    server_memory: Annotated[int, Field(ge=64)] = 512
-    license_key: Name | None = None
-    contexts: list[Context] = []
-
-    multicast_network: str = "224.0.0.0/8"
-    cache_multicast_address: str = "224.0.0.1"
-    cache_multicast_port: Port = 6780
-    session_cache_multicast_port: Port = 6781
-
-    @field_validator("multicast_network")
-    @classmethod
-    def _is_multicast_network(cls, value: str) -> str:
-        if not ipaddress.IPv4Network(value).is_multicast:
-            raise ValueError("should be a part of 224.0.0.0/4")
-        return value
-
-    @field_validator("cache_multicast_address")
-    @classmethod
-    def _is_multicast_address(cls, value: str) -> str:
-        if not ipaddress.IPv4Address(value).is_multicast:
-            raise ValueError("should be a multicast address such as 224.0.0.1")
-        return value
-
-    @model_validator(mode="after")
-    def _has_route_for_discovery(self) -> Settings:
-        if ipaddress.IPv4Address(self.cache_multicast_address) not in ipaddress.IPv4Network(self.multicast_network):
-            raise ValueError("`cache_multicast_address` should lie in `multicast_network`")
-        return self
-
-    @field_validator("ox_repository_key", "web_certificate", "web_certificate_key", "mysql_tls_ca")
-    @classmethod
-    def _is_file(cls, value: str | None) -> str | None:
-        return _existing_file(value)
-
-
-def _existing_file(value: str | None) -> str | None:
-    if value is not None and not Path(value).expanduser().is_file():
-        raise ValueError("there is no such file on this machine")
-    return value
-
-
-class Node(_Model):
+class Node(Model):
     """One host of the cluster. `inventory_name` is what pyinfra calls it, `name` its plain host name."""
 
     inventory_name: str
-    name: Name
-    address: str
+    name: rules.HostName
+    address: rules.Address
     groups: frozenset[str]
-    route: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$")] | None = None
-    load_factor: Annotated[int, Field(ge=1, le=100)] = 50
-    server_id: Annotated[int, Field(ge=1, le=4294967295)] | None = None
-    mysql_settings: dict[str, str | int] = {}
-    mysql_option_file: AbsolutePath | None = None
-    mysql_tls_certificate: str | None = None
-    mysql_tls_key: str | None = None
-
-    @field_validator("mysql_tls_certificate", "mysql_tls_key")
-    @classmethod
-    def _is_file(cls, value: str | None) -> str | None:
-        return _existing_file(value)
-
-    @field_validator("address")
-    @classmethod
-    def _is_address(cls, value: str) -> str:
-        address = ipaddress.IPv4Address(value)
-        if address.is_loopback or address.is_multicast or address.is_unspecified:
-            raise ValueError("should be an address the other hosts reach this one at")
-        return value
+    route: rules.Route = None
+    load_factor: Annotated[int, Rule("a whole number from 1 to 100", between(1, 100))] = 50
+    server_id: Annotated[int | None, Rule("a whole number from 1 to 4294967295", between(1, 2**32 - 1))] = None
+    mysql_settings: dict[str, str | int] = {}  # noqa: RUF012 - pydantic copies it
+    mysql_option_file: rules.OptionFile = None
+    mysql_tls_certificate: rules.OptionalFile = None
+    mysql_tls_key: rules.OptionalFile = None
 
 
-class Cluster(_Model):
+class Cluster(Model):
     """All that the chapters need to know, and nothing that has to be asked from a host."""
 
     settings: Settings
@@ -273,23 +166,26 @@ class Cluster(_Model):
 
 
 def build_cluster(
-    groups: Mapping[str, Sequence[str]], data: Mapping[str, Mapping[str, Any]], settings: Mapping[str, Any]
+    groups: Mapping[str, Sequence[str]],
+    data: Mapping[str, Mapping[str, Any]],
+    settings: Mapping[str, Any],
+    origins: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Cluster:
     """Build and validate the cluster.
 
     + groups: names of the inventory's hosts by group
     + data: host data by name of the host, only the keys in `NODE_KEYS`
     + settings: the keys of group_data/all.py
+    + origins: by name of the host and key, which file has it, where that is not the usual one
 
-    Raises InputError with one sentence that names the key at fault.
+    Raises InputError with one sentence that names the key at fault and its file.
     """
-    parsed = _parse(Settings, dict(settings), "group_data/all.py")
+    origins = origins or {}
+    first = next(iter(origins.values()), {})
+    parsed = parse(Settings, dict(settings), GROUP_DATA, {key: file for key, file in first.items() if key in settings})
     members = [name for group in GROUPS for name in groups.get(group, ())]
-    nodes = tuple(_build_node(name, groups, data[name]) for name in dict.fromkeys(members))
-    _check_topology(nodes, parsed)
-    _check_duplicates(nodes)
-    _check_contexts(parsed.contexts)
-    _check_certificates(nodes, parsed)
+    nodes = tuple(_build_node(name, groups, data[name], origins.get(name, {})) for name in dict.fromkeys(members))
+    check_topology(nodes, parsed)
     return Cluster(settings=parsed, nodes=nodes)
 
 
@@ -305,13 +201,29 @@ def cluster_of(inventory: Inventory) -> Cluster:
 def _cluster_of(inventory: Inventory) -> Cluster:
     groups = {group: [host.name for host in inventory.get_group(group, [])] for group in GROUPS}
     if not any(groups.values()):
-        raise InputError(f"inventory: none of the groups {', '.join(GROUPS)} has a host; add the hosts.")
+        raise InputError(f"{INVENTORY}: none of the groups {', '.join(GROUPS)} has a host; add the hosts.")
     hosts = {name: inventory.get_host(name) for names in groups.values() for name in names}
     data = {name: _data_of(host) for name, host in hosts.items()}
     for name, values in data.items():
         _check_keys(name, values, RUN_OPTIONS & inventory.override_data.keys())
     settings = _common_settings(data)
-    return build_cluster(groups, data, settings)
+    return build_cluster(groups, data, settings, {name: _origins(hosts[name]) for name in data})
+
+
+def _origins(host: Host) -> dict[str, str]:
+    """Return by key which file has it; pyinfra takes the first of these that does."""
+    inventory = host.inventory
+    places = [
+        (inventory.override_data, "--data"),
+        (inventory.get_host_data(host.name), f"{INVENTORY}, host {host.name}"),
+    ]
+    places += [(inventory.group_data.get(group, {}), f"group_data/{group}.py") for group in host.groups]
+    places.append((inventory.data, GROUP_DATA))
+    found: dict[str, str] = {}
+    for values, place in places:
+        for key in values:
+            found.setdefault(key, place)
+    return found
 
 
 def _common_settings(data: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -323,8 +235,8 @@ def _common_settings(data: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
             here, there = values.get(key, "not set"), first.get(key, "not set")
             if here != there:
                 raise InputError(
-                    f"{name}: `{key}` is {here!r} here and {there!r} on another host; "
-                    "it holds for the whole cluster, so set it in group_data/all.py only."
+                    f"{rules.plain(name)}: `{key}` is {rules.shown(here)} here and {rules.shown(there)} on another "
+                    "host; it holds for the whole cluster, so set it in group_data/all.py only."
                 )
     return settings
 
@@ -339,102 +251,22 @@ def _check_keys(name: str, values: Iterable[str], asked: Iterable[str]) -> None:
     for key in values:
         if key not in known and not key.startswith(CONNECTOR_PREFIXES):
             raise InputError(
-                f"{name}: `{key}` is not a setting; remove it from the inventory or from group_data, "
-                "or correct its spelling (group_data/all.py lists all of them)."
+                f"{rules.plain(name)}: `{rules.plain(key)}` is not a setting; remove it from the inventory or from "
+                "group_data, or correct its spelling (group_data/all.py lists all of them)."
             )
 
 
-def _build_node(name: str, groups: Mapping[str, Sequence[str]], data: Mapping[str, Any]) -> Node:
+def _build_node(
+    name: str, groups: Mapping[str, Sequence[str]], data: Mapping[str, Any], origins: Mapping[str, str]
+) -> Node:
     values = {key: value for key, value in data.items() if key in NODE_KEYS}
+    where = f"{INVENTORY}, host {rules.plain(name)}"
+    if "hostname" not in values:
+        # Named as what it is: nobody set a `hostname`.
+        check_host_name(name, where)
     values["inventory_name"] = name
     values["name"] = values.pop("hostname", name)
     values["groups"] = frozenset(group for group in GROUPS if name in groups.get(group, ()))
-    return _parse(Node, values, f"inventory, host {name}")
-
-
-def _parse(model: type[_ModelT], values: dict[str, Any], where: str) -> _ModelT:
-    try:
-        return model(**values)
-    except ValidationError as error:
-        raise InputError(_sentence(error, where)) from None
-
-
-def _sentence(error: ValidationError, where: str) -> str:
-    """Say what is and what should be of the first thing that is wrong."""
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "missing":
-        return f"{where}: `{key}` is missing; add it."
-    if first["type"] == "extra_forbidden":
-        return f"{where}: `{key}` is not a setting; remove it or correct its spelling."
-    wanted = first["msg"].removeprefix("Value error, ")
-    if not key:
-        return f"{where}: {wanted}."
-    return f"{where}: `{key}` is {first['input']!r}, which is wrong: {wanted[:1].lower()}{wanted[1:]}."
-
-
-def _check_topology(nodes: Sequence[Node], settings: Settings) -> None:
-    masters = [node.name for node in nodes if "db_master" in node.groups]
-    if len(masters) != 1:
-        found = ", ".join(masters) or "none"
-        raise InputError(f"inventory: group `db_master` has {found}; it should have exactly one host.")
-    for group in ("web", "groupware"):
-        if not any(group in node.groups for node in nodes):
-            raise InputError(f"inventory: group `{group}` is empty; it should have at least one host.")
-    filestores = [node.name for node in nodes if "filestore" in node.groups]
-    if len(filestores) > 1:
-        raise InputError(f"inventory: group `filestore` has {', '.join(filestores)}; it should have one host at most.")
-    if filestores and settings.external_filestore:
-        raise InputError(
-            "group_data/all.py: `external_filestore` is set while the inventory has a group `filestore`; keep one."
-        )
-    for node in nodes:
-        _check_roles(node)
-
-
-def _check_roles(node: Node) -> None:
-    if {"db_master", "db_slave"} <= node.groups:
-        raise InputError(f"inventory, host {node.name}: it is in `db_master` and `db_slave`; keep one.")
-    if "groupware" in node.groups and node.route is None:
-        raise InputError(f"inventory, host {node.name}: `route` is missing; add one such as OX-1.")
-    if node.groups & {"db_master", "db_slave"} and node.server_id is None:
-        raise InputError(f"inventory, host {node.name}: `server_id` is missing; add a unique number.")
-
-
-def _check_duplicates(nodes: Sequence[Node]) -> None:
-    for key in ("name", "address", "route", "server_id"):
-        for value, count in Counter(getattr(node, key) for node in nodes).items():
-            if count > 1 and value is not None:
-                names = ", ".join(node.inventory_name for node in nodes if getattr(node, key) == value)
-                raise InputError(f"inventory: `{key}` {value} is used by {names}; it should be unique.")
-
-
-def _check_contexts(contexts: Sequence[Context]) -> None:
-    for key in ("id", "name"):
-        for value, count in Counter(getattr(context, key) for context in contexts).items():
-            if count > 1:
-                raise InputError(f"group_data/all.py: `contexts` has {key} {value} {count} times; it should be unique.")
-    for context in contexts:
-        for name, count in Counter([context.admin, *(user.name for user in context.users)]).items():
-            if count > 1:
-                raise InputError(
-                    f"group_data/all.py: `contexts` has user {name} {count} times in context {context.id}; "
-                    "it should be unique."
-                )
-
-
-def _check_certificates(nodes: Sequence[Node], settings: Settings) -> None:
-    """Have certificates given for all database servers or for none, since all have to trust each other."""
-    given = {("group_data/all.py", "mysql_tls_ca"): settings.mysql_tls_ca}
-    for node in nodes:
-        if node.groups & {"db_master", "db_slave"}:
-            given[f"inventory, host {node.name}", "mysql_tls_certificate"] = node.mysql_tls_certificate
-            given[f"inventory, host {node.name}", "mysql_tls_key"] = node.mysql_tls_key
-    if not any(given.values()):
-        return
-    for (where, key), value in given.items():
-        if value is None:
-            raise InputError(
-                f"{where}: `{key}` is missing; add it, or leave out `mysql_tls_ca` and each host's "
-                "`mysql_tls_certificate` and `mysql_tls_key` to have certificates made."
-            )
+    check_mysql_settings(values.get("mysql_settings", {}), origins.get("mysql_settings", where))
+    files = {key: file for key, file in origins.items() if key != "name"}
+    return parse(Node, values, where, files, {"name": "hostname"})

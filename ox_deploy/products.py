@@ -20,6 +20,13 @@ class Product:
     cache_ports: Mapping[str, int]
     database_privileges: frozenset[str]
     database_grant_option: bool
+    # What `--access-combination-name` knows.
+    access_combinations: tuple[str, ...]
+
+    @property
+    def taken_ports(self) -> frozenset[int]:
+        """Return the TCP ports that nothing else on these hosts can have."""
+        return frozenset({*self.ports.values(), *self.cache_ports.values()})
 
 
 # The vendor's list for the account `openexchange`, with the routines that the 6.x tables need on top.
@@ -125,5 +132,15 @@ PRODUCTS = {
         cache_ports={"groupware": 57462, "admin": 57461, "session": 58849},
         database_privileges=_OX6_PRIVILEGES,
         database_grant_option=True,
+        access_combinations=(
+            "webmail",
+            "pim",
+            "webmail_plus",
+            "pim_infostore",
+            "groupware",
+            "groupware_standard",
+            "groupware_premium",
+            "all",
+        ),
     ),
 }

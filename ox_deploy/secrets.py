@@ -29,7 +29,7 @@ REPOSITORY_PASSWORD = "ox_repository_password"  # noqa: S105 - a name, not a pas
 
 # oxinstaller drops, folds or chokes on other characters (see docs/guide/groupware.md).
 ALLOWED = re.compile(r"[A-Za-z0-9=:%#_.-]+")
-SHORTEST = 12
+SHORTEST, LONGEST = 12, 128
 GUIDE_EXAMPLES = {
     "secret",
     "password",
@@ -93,6 +93,21 @@ class Secrets:
         value = self._find(name)
         return None if value is None else Secret(value)
 
+    def check_repository(self) -> None:
+        """Raise InputError unless the repository's user and password are both there, or none, and apt can read them."""
+        found = {name: self._find(name) for name in (REPOSITORY_USER, REPOSITORY_PASSWORD)}
+        if len({value is None for value in found.values()}) > 1:
+            raise InputError(
+                f"{self._path}: one of `{REPOSITORY_USER}` and `{REPOSITORY_PASSWORD}` is missing; give both, or none "
+                "for a repository that asks for no password."
+            )
+        for name, value in found.items():
+            if value is not None and not (value and value.isascii() and value.isprintable() and " " not in value):
+                raise InputError(
+                    f"{self._path}: `{name}` is empty or has blanks, control or other than ASCII characters, which apt "
+                    "cannot read; correct it."
+                )
+
     def _find(self, name: str) -> str | None:
         value = self._environment.get(_variable(name), self._stored.get(name))
         if value is not None and not isinstance(value, str):
@@ -107,6 +122,10 @@ class Secrets:
             raise InputError(
                 f"{self._path}: `{name}` is weak; it should have at least {SHORTEST} characters, "
                 f"{SHORTEST // 2} of them different; {remedy}."
+            )
+        if len(value) > LONGEST:
+            raise InputError(
+                f"{self._path}: `{name}` has {len(value)} characters; it should have at most {LONGEST}; {remedy}."
             )
         if not ALLOWED.fullmatch(value):
             raise InputError(
@@ -129,17 +148,42 @@ def _variable(name: str) -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    mode = stat.S_IMODE(path.stat().st_mode)
+    return _parse(path) if _is_there(path) else {}
+
+
+def _is_there(path: Path) -> bool:
+    """Tell whether there is a secrets file, and refuse what is none or can be read by others."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: it cannot be looked at ({_reason(error)}); correct `secrets_file`.") from None
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a directory" if stat.S_ISDIR(found.st_mode) else "no regular file"
+        raise InputError(f"{path}: it is {kind}; it should be the file with the passwords: correct `secrets_file`.")
+    mode = stat.S_IMODE(found.st_mode)
     if mode & 0o077:
         raise InputError(
             f"{path}: its mode is {mode:04o}, so others can read it; it should be 0600: run `chmod 600 {path}`."
         )
+    return True
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    """Return what the file has."""
     try:
-        return tomllib.loads(path.read_text())
-    except tomllib.TOMLDecodeError as error:
+        return tomllib.loads(path.read_bytes().decode())
+    except OSError as error:
+        raise InputError(f"{path}: it cannot be read ({_reason(error)}); correct that.") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: it is not UTF-8 (byte {error.start + 1}); save it as such.") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InputError(f"{path}: it is not valid TOML ({error}); correct it.") from None
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 def create(path: Path, contexts: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from pyinfra import host, inventory
 from pyinfra.api import deploy
@@ -13,6 +12,7 @@ from ox_deploy import secrets
 from ox_deploy.accounts import WantedAccount
 from ox_deploy.certificate import check_issued, check_pair
 from ox_deploy.cluster import Cluster, Node, cluster_of
+from ox_deploy.local_files import GROUP_DATA, read_text
 from ox_deploy.operations import mysql, service, switchover, tls
 from ox_deploy.operations.barrier import barrier
 from ox_deploy.slaves import Source
@@ -98,8 +98,10 @@ def _certificate_files(cluster: Cluster, node: Node) -> list[service.ManagedFile
     if cluster.makes_certificates:
         return []
     assert node.mysql_tls_certificate and node.mysql_tls_key and cluster.settings.mysql_tls_ca
-    certificate, key, ca = map(_read, (node.mysql_tls_certificate, node.mysql_tls_key, cluster.settings.mysql_tls_ca))
-    where = f"inventory, host {node.name}"
+    where = f"inventory.py, host {node.name}"
+    certificate = read_text(node.mysql_tls_certificate, where, "mysql_tls_certificate")
+    key = read_text(node.mysql_tls_key, where, "mysql_tls_key")
+    ca = read_text(cluster.settings.mysql_tls_ca, GROUP_DATA, "mysql_tls_ca")
     check_pair(certificate, key, where, ("mysql_tls_certificate", "mysql_tls_key"))
     check_issued(certificate, ca, node.address, where)
     pair = f"{certificate.rstrip()}\n{key}"
@@ -107,11 +109,6 @@ def _certificate_files(cluster: Cluster, node: Node) -> list[service.ManagedFile
         service.ManagedFile(TLS.pair, pair, mode="0600", owner=TLS.owner),
         service.ManagedFile(TLS.trusted, ca),
     ]
-
-
-def _read(path: str) -> str:
-    # What is no text is no PEM either, which the checks say.
-    return Path(path).expanduser().read_bytes().decode(errors="replace")
 
 
 def _configure_server(cluster: Cluster, node: Node) -> None:

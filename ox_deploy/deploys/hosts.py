@@ -13,6 +13,7 @@ from pyinfra.context import state
 from ox_deploy import ahead, secrets
 from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.errors import InputError
+from ox_deploy.local_files import GROUP_DATA, read_text
 from ox_deploy.operations import hosts
 from ox_deploy.operations.service import ManagedFile
 from ox_deploy.templates import render
@@ -40,7 +41,6 @@ def prepare_hosts() -> None:
     _watch_changes()
     _make_deploy_file_known()
     check_reachable()
-    _check_secrets(cluster)
     user = USER if needs_user(cluster, node) else ""
     packages = packages_of(cluster, node)
     hosts.check(
@@ -119,13 +119,6 @@ def packages_of(cluster: Cluster, node: Node) -> list[str]:
     return list(dict.fromkeys(packages))
 
 
-def _check_secrets(cluster: Cluster) -> None:
-    """Have every password looked at before anything is changed."""
-    passwords = secrets.load(cluster.settings.secrets_file)
-    for name in secrets.names_needed(context.model_dump() for context in cluster.settings.contexts):
-        passwords.get(name)
-
-
 def _files(cluster: Cluster, node: Node) -> list[ManagedFile]:
     names = "".join(f"{other.address} {other.name}\n" for other in cluster.nodes)
     files = [ManagedFile("/etc/hosts", names, block="cluster")]
@@ -139,15 +132,11 @@ def _repository_files(cluster: Cluster) -> list[ManagedFile]:
     passwords = secrets.load(settings.secrets_file)
     user, password = passwords.find(secrets.REPOSITORY_USER), passwords.find(secrets.REPOSITORY_PASSWORD)
     credentials = None
-    if (user is None) != (password is None):
-        raise InputError(
-            f"{settings.secrets_file}: one of `{secrets.REPOSITORY_USER}` and `{secrets.REPOSITORY_PASSWORD}` "
-            "is missing; give both, or none for a repository that asks for no password."
-        )
+    passwords.check_repository()
     if user and password:
         credentials = f"machine {settings.ox_repository_url} login {user.reveal()} password {password.reveal()}\n"
     return [
         ManagedFile(SOURCES, render(SOURCES, url=settings.ox_repository_url, key_path=KEY)),
-        ManagedFile(KEY, Path(settings.ox_repository_key).expanduser().read_text()),
+        ManagedFile(KEY, read_text(settings.ox_repository_key, GROUP_DATA, "ox_repository_key")),
         ManagedFile(CREDENTIALS, credentials, mode="0600"),
     ]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pyinfra import host, inventory
 from pyinfra.api import deploy
 
 from ox_deploy.certificate import check_pair
 from ox_deploy.cluster import Cluster, cluster_of
+from ox_deploy.local_files import GROUP_DATA, read_text
 from ox_deploy.operations import service
 from ox_deploy.operations.barrier import barrier
 from ox_deploy.operations.service import ManagedFile
@@ -64,16 +63,11 @@ def _module_links() -> list[ManagedFile]:
 
 
 def _certificate(cluster: Cluster) -> list[ManagedFile]:
-    certificate = _read(cluster.settings.web_certificate)
-    key = _read(cluster.settings.web_certificate_key)
+    certificate = read_text(cluster.settings.web_certificate, GROUP_DATA, "web_certificate")
+    key = read_text(cluster.settings.web_certificate_key, GROUP_DATA, "web_certificate_key")
     # Apache's own test does not see that key and certificate differ, and would not start with them.
     check_pair(certificate, key)
     return [ManagedFile(CERTIFICATE, certificate), ManagedFile(CERTIFICATE_KEY, key, mode="0600")]
-
-
-def _read(path: str) -> str:
-    # What is no text is no PEM either, which `check_pair` says.
-    return Path(path).expanduser().read_bytes().decode(errors="replace")
 
 
 def _site(cluster: Cluster) -> list[ManagedFile]:

@@ -1,4 +1,4 @@
-"""Start or restart the daemons of a groupware node, and wait until each one listens."""
+"""Start or restart daemons of a groupware node, one after the other, and wait until each one listens."""
 
 import time
 
@@ -13,28 +13,16 @@ def wait_until_listening(service, port, seconds):
     return True
 
 
-def begin(services):
-    """Enable and start all daemons, or start them again with the files that are there now.
-
-    They are given to systemd together: it starts them at once as far as their init scripts allow.
-    """
-    states = unit_states([service["name"] for service in services])
-    systemctl("enable", [name for name, state in states.items() if not state["enabled"]])
-    again = [service["name"] for service in services if service["restart"]]
-    systemctl("restart", again)
-    systemctl("start", [name for name, state in states.items() if name not in again and not state["active"]])
-    return [name for name, state in states.items() if name not in again and state["active"]]
-
-
-def systemctl(verb, names):
-    """Do this with some units, if there are any."""
-    if names:
-        run_or_fail(["systemctl", verb, *names])
-
-
-def finish(service, port, seconds, was_active):
-    """Wait until a daemon listens."""
-    if was_active and not wait_until_listening(service, port, seconds):
+def start(service, port, restart, seconds):
+    """Bring one daemon up with the files that are there now."""
+    states = unit_states([service])[service]
+    if not states["enabled"]:
+        run_or_fail(["systemctl", "enable", service])
+    if restart:
+        run_or_fail(["systemctl", "restart", service])
+    elif not states["active"]:
+        run_or_fail(["systemctl", "start", service])
+    elif not wait_until_listening(service, port, seconds):
         # Its process died without systemd noticing.
         run_or_fail(["systemctl", "restart", service])
     if not wait_until_listening(service, port, seconds):
@@ -47,7 +35,6 @@ def finish(service, port, seconds, was_active):
 def daemons_start(job):
     """Do all of it."""
     run_or_fail(["systemctl", "daemon-reload"])
-    active = begin(job["services"])
     for service in job["services"]:
-        finish(service["name"], service["port"], job["seconds"], service["name"] in active)
+        start(service["name"], service["port"], service["restart"], job["seconds"])
     time.sleep(job["settle_seconds"])

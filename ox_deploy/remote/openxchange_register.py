@@ -1,6 +1,5 @@
 """Do the guide's steps that are done once for the cluster: configdb, registrations, contexts and users."""
 
-import concurrent.futures
 import re
 import secrets
 
@@ -10,33 +9,21 @@ def pool_id(session, name):
     return rows(session, "SELECT db_pool_id AS id FROM db_pool WHERE name = %s", [name])[0]["id"]
 
 
-def database_arguments(database):
-    """Return how a database server is registered, with a throw-away password; the real one is written by SQL."""
-    return [
+def register_database(session, database, login):
+    """Register one database server with a throw-away password; the real one is written by SQL."""
+    arguments = [
         *("--name", database["name"]),
         *("--hostname", database["host"]),
         *("--dbuser", database["user"]),
         *("--dbpasswd", secrets.token_hex(12)),
     ]
-
-
-def master_registration(database, login):
-    """Return the call that registers a master."""
-    return "registerdatabase", [*database_arguments(database), "--master", "true"], login
-
-
-def register_slave(session, database, login):
-    """Register a slave, which has to have the id of its master."""
-    master = str(pool_id(session, database["master"]))
-    arguments = [*database_arguments(database), "--master", "false", "--masterid=" + master]
+    if database["master"] is None:
+        arguments += ["--master", "true"]
+    else:
+        master = str(pool_id(session, database["master"]))
+        arguments += ["--master", "false", "--masterid=" + master]
     tool_or_fail("registerdatabase", arguments, login)
-
-
-def at_once(calls):
-    """Run tools that need nothing of each other at the same time; each takes most of its own to start."""
-    with concurrent.futures.ThreadPoolExecutor(max_workers=len(calls) or 1) as pool:
-        for done in [pool.submit(tool_or_fail, *call) for call in calls]:
-            done.result()
+    print("registered database " + database["name"])
 
 
 def set_pool_password(session, name, password):
@@ -82,20 +69,16 @@ def openxchange_register(job):
     login = job["administrator"]
     daemons_start(job["daemons"])
     wait_for_admin_daemon(login, job["daemons"]["seconds"])
+    for server in job["servers"]:
+        tool_or_fail("registerserver", ["-n", server], login)
+    for filestore in job["filestores"]:
+        tool_or_fail("registerfilestore", ["-t", filestore], login)
     server = settings()
     with connect(server, server["database"]) as session:
         if job["pools"]:
             set_urls(session, job["pools"])
-        slaves = [database for database in job["databases"] if database["master"] is not None]
-        at_once(
-            [("registerserver", ["-n", server], login) for server in job["servers"]]
-            + [("registerfilestore", ["-t", filestore], login) for filestore in job["filestores"]]
-            + [master_registration(database, login) for database in job["databases"] if database not in slaves]
-        )
-        for database in slaves:
-            register_slave(session, database, login)
         for database in job["databases"]:
-            print("registered database " + database["name"])
+            register_database(session, database, login)
         for pool in job["passwords"]:
             set_pool_password(session, pool["name"], pool["password"])
     for context in job["contexts"]:

@@ -36,7 +36,7 @@ from tests.lab.state import State
 REPOSITORY = "oxlab-snapshot"
 FOLDER_IMAGE = "folder"
 # All that a deployed cluster is made of, beside the images of its nodes.
-SOURCES = ("ox_deploy", "templates", "deploy.py", "group_data", "tests/lab")
+SOURCES = ("ox_deploy", "templates", "deploy.py", "config.py", "group_data", "tests/lab")
 LIBRARIES = ("pyinfra", "jinja2", "pydantic", "libpass", "cryptography")
 MOST_SNAPSHOTS = 8
 SUBNET_TRIES = 4

@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from ox_deploy import cluster, secrets
+from tests.unit.certificates import PUBLIC_KEY_PACKET, Issuer, armoured
 from tests.unit.guide import Guide, Pair
 
 
 def make_pair(key: ec.EllipticCurvePrivateKey) -> Pair:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "groupware.example.com")])
-    start = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(start)
-        .not_valid_after(start + datetime.timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return Pair(certificate.public_bytes(Encoding.PEM).decode(), private.decode())
+    return Issuer(key=key).pair()
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +29,7 @@ def input_files(tmp_path_factory: pytest.TempPathFactory, pairs: tuple[Pair, Pai
     """The settings that name files on this machine, with such files."""
     folder = tmp_path_factory.mktemp("input")
     texts = {
-        "ox_repository_key": "-----BEGIN PGP PUBLIC KEY BLOCK-----\n",
+        "ox_repository_key": armoured(PUBLIC_KEY_PACKET),
         "web_certificate": pairs[0].certificate,
         "web_certificate_key": pairs[0].key,
     }

@@ -50,7 +50,10 @@ def test_what_is_no_certificate_is_refused(pairs: tuple[Pair, Pair], text: str) 
 
 
 def test_swapped_files_are_refused(pairs: tuple[Pair, Pair]) -> None:
-    assert refusal(pairs[0].key, pairs[0].certificate) == NOT_A_CERTIFICATE
+    assert refusal(pairs[0].key, pairs[0].certificate) == (
+        "group_data/all.py: `web_certificate` holds a private key, too, which others could read on the hosts; keep the "
+        "key in a file of its own."
+    )
 
 
 def test_what_is_no_key_is_refused_without_being_shown(pairs: tuple[Pair, Pair]) -> None:
@@ -61,4 +64,7 @@ def test_key_with_a_passphrase_is_refused(pairs: tuple[Pair, Pair]) -> None:
     key = load_pem_private_key(pairs[0].key.encode(), password=None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     closed = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")).decode()
-    assert refusal(pairs[0].certificate, closed) == NOT_A_KEY
+    assert refusal(pairs[0].certificate, closed) == (
+        "group_data/all.py: `web_certificate_key` is encrypted; it should be a PEM key without passphrase; name such a "
+        "file."
+    )

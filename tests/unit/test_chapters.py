@@ -400,7 +400,7 @@ def test_certificate_in_binary_form_is_refused_with_a_sentence(
 ) -> None:
     binary = tmp_path / "certificate.der"
     binary.write_bytes(b"\x30\x82\x01\xf5\xff\xfe")
-    with pytest.raises(InputError, match="`web_certificate` is not a certificate in PEM form"):
+    with pytest.raises(InputError, match="the file of `web_certificate` is binary; it should be in PEM form"):
         made(guide, monkeypatch, web_certificate=str(binary))
 
 

@@ -148,22 +148,3 @@ def test_daemon_that_does_not_listen_fails_with_its_log_and_stays_marked(
         starter.start()
     assert capsys.readouterr().err == ("x does not listen on port 8009 after 5 seconds; its log: OutOfMemoryError\n\n")
     assert starter.mark.exists()
-
-
-def test_daemons_are_started_together_and_each_is_waited_for(tmp_path: Path) -> None:
-    program = load("daemons_start")
-    program.STATE_DIRECTORY = str(tmp_path)
-    program.run = commands = Commands({"systemctl show": shown("a", "b", "c", **DOWN)})
-    up: list[int] = []
-
-    def listens(port: int) -> bool:
-        up.append(port)
-        return True
-
-    program.listens = listens
-    program.time = SimpleNamespace(monotonic=lambda: 0, sleep=lambda _: None)
-    services = [{"name": name, "port": port, "restart": name == "c"} for port, name in enumerate("abc")]
-    program.daemons_start({"services": services, "seconds": 5, "settle_seconds": 0})
-    done = [line for line in commands.lines if " show " not in line]
-    assert done == [RELOAD, "systemctl enable a b c", "systemctl restart c", "systemctl start a b"]
-    assert up == [0, 1, 2]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -613,19 +612,20 @@ def registered(tmp_path: Path, **changed: Any) -> tuple[list[str], Session, list
     return lines, session, events
 
 
-def _place(line: str) -> tuple[int, str]:
-    """Return where a tool has its turn; those of one turn need nothing of each other."""
-    turns = ["listserver", "register", "--master false", "createcontext", "createuser"]
-    return max(number for number, words in enumerate(turns) if words in line), line
-
-
 def test_registration_goes_in_the_guides_order(tmp_path: Path) -> None:
     lines, session, events = registered(tmp_path, configdb="create")
     assert events == ["configdb False", "daemons"]
-    # Those in the middle run at once.
-    assert [*lines[:1], *sorted(lines[1:4]), *lines[4:]] == sorted(lines, key=_place)
-    assert "registerserver -A oxadminmaster -n oxserver" in lines[1:4]
-    assert "registerfilestore -A oxadminmaster -t file:///var/opt/filestore" in lines[1:4]
+    assert [line.split()[0] for line in lines] == [
+        "listserver",
+        "registerserver",
+        "registerfilestore",
+        "registerdatabase",
+        "registerdatabase",
+        "createcontext",
+        "createuser",
+    ]
+    assert lines[1].endswith("-A oxadminmaster -n oxserver")
+    assert lines[2].endswith("-A oxadminmaster -t file:///var/opt/filestore")
     assert lines[-1].startswith("createuser -A oxadmin -c 1 -u anna -d Anna B")
     assert session.done[-1] == ("UPDATE db_pool SET password = %s WHERE name = %s", [DATABASE_PASSWORD, "oxdatabase"])
 
@@ -646,38 +646,6 @@ def test_configdb_is_dropped_only_where_its_creation_was_interrupted(
     tmp_path: Path, configdb: str | None, events: list[str]
 ) -> None:
     assert registered(tmp_path, configdb=configdb)[2] == events
-
-
-def test_tools_that_need_nothing_of_each_other_run_at_once(tmp_path: Path) -> None:
-    program, commands = tool_program()
-    with_properties(program, tmp_path)
-    together = threading.Barrier(3)
-    waiting = ("registerserver", "registerfilestore", "--master true")
-
-    def run(argv: list[str], **options: Any) -> Any:
-        if any(word in " ".join(argv) for word in waiting):
-            # Broken, and so an error, if the others do not come.
-            together.wait(timeout=10)
-        return commands(argv, **options)
-
-    program.run, program.daemons_start = run, lambda job: None
-    program.connect = lambda *_: Session({"SELECT db_pool_id": [{"id": 42}]})
-    program.openxchange_register(JOB)
-    assert "--masterid=42" in commands.lines[4]
-
-
-@pytest.mark.parametrize("tool", ["registerserver", "registerfilestore", "registerdatabase"])
-def test_tool_that_fails_beside_others_ends_the_registration(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], tool: str
-) -> None:
-    program, commands = tool_program(**{tool: 2})
-    with_properties(program, tmp_path)
-    program.daemons_start = lambda job: None
-    program.connect = lambda *_: Session()
-    with pytest.raises(SystemExit):
-        program.openxchange_register(JOB)
-    assert capsys.readouterr().err.startswith(f"{tool} failed with exit code 2")
-    assert not any("createcontext" in line for line in commands.lines)
 
 
 def test_slave_is_registered_with_the_id_of_its_master_looked_up(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from tests.unit.guide import Pair
 from tests.unit.programs import load
 
 ADDRESS, OTHER = "192.0.2.21", "192.0.2.22"
-WHERE = "inventory, host dbmaster"
+WHERE = "inventory.py, host dbmaster"
 Key = ec.EllipticCurvePrivateKey
 
 
@@ -253,7 +253,7 @@ def test_pair_that_a_host_makes_fits_and_its_key_stays_there(tmp_path: Path) -> 
     assert (status.private, status.trusted) == (True, OF_OTHER)
     assert "PRIVATE" not in json.dumps(document)
     assert for_address(status.certificate, ADDRESS) == status.certificate
-    check_pair(pair.read_text(), pair.read_text())
+    check_pair(status.certificate, pair.read_text())
     check_issued(status.certificate, status.certificate, ADDRESS, WHERE)
     certificate = x509.load_pem_x509_certificate(status.certificate.encode())
     # Others' clocks may be behind.

@@ -1,0 +1,67 @@
+"""What the control machine sends: passwords, keys and certificates, judged before any host is touched."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from pyinfra.api import deploy
+from pyinfra.api.inventory import Inventory
+from pyinfra.context import ctx_inventory
+
+from ox_deploy import certificate, secrets
+from ox_deploy.cluster import Cluster, Node, cluster_of
+from ox_deploy.errors import InputError
+from ox_deploy.local_files import GROUP_DATA, check_repository_key, read_text
+
+# How long the password of a slave may be for each server.
+LONGEST_REPLICATION = {"mariadb": ("MariaDB", 96), "mysql": ("MySQL", 32)}
+
+
+@deploy("Inputs")
+def check_inputs() -> None:
+    """Refuse passwords, keys and certificates that would only fail, or hurt, once hosts have them."""
+    _check_once(ctx_inventory.get())  # type: ignore[no-untyped-call]
+
+
+@cache
+def _check_once(inventory: Inventory) -> None:
+    check(cluster_of(inventory))
+
+
+def check(cluster: Cluster) -> None:
+    """Raise InputError with one sentence for the first input that will not do."""
+    settings = cluster.settings
+    _check_secrets(cluster)
+    check_repository_key(read_text(settings.ox_repository_key, GROUP_DATA, "ox_repository_key"))
+    web = read_text(settings.web_certificate, GROUP_DATA, "web_certificate")
+    key = read_text(settings.web_certificate_key, GROUP_DATA, "web_certificate_key")
+    certificate.check_web(web, key, settings.web_name)
+    if settings.mysql_tls_ca:
+        ca = read_text(settings.mysql_tls_ca, GROUP_DATA, "mysql_tls_ca")
+        for node in cluster.databases:
+            _check_server(node, ca)
+
+
+def _check_server(node: Node, ca: str) -> None:
+    """Look at what one database server shows to the others."""
+    assert node.mysql_tls_certificate and node.mysql_tls_key
+    where = f"inventory.py, host {node.name}"
+    own = read_text(node.mysql_tls_certificate, where, "mysql_tls_certificate")
+    key = read_text(node.mysql_tls_key, where, "mysql_tls_key")
+    certificate.check_pair(own, key, where, ("mysql_tls_certificate", "mysql_tls_key"))
+    certificate.check_issued(own, ca, node.address, where)
+
+
+def _check_secrets(cluster: Cluster) -> None:
+    settings = cluster.settings
+    passwords = secrets.load(settings.secrets_file)
+    for name in secrets.names_needed(context.model_dump() for context in settings.contexts):
+        passwords.get(name)
+    server, longest = LONGEST_REPLICATION[settings.database_server]
+    length = len(passwords.get(secrets.REPLICATION).reveal())
+    if cluster.slaves and length > longest:
+        raise InputError(
+            f"{settings.secrets_file}: `{secrets.REPLICATION}` has {length} characters, and {server} lets a slave log "
+            f"in with {longest} at most; choose a shorter one."
+        )
+    passwords.check_repository()

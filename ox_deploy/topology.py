@@ -1,0 +1,122 @@
+"""What hosts, groups and settings have to be together. No I/O on any host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from ox_deploy import rules, server_options
+from ox_deploy.errors import InputError
+from ox_deploy.settings import Settings, check_contexts
+
+# How the files are called in what is said.
+INVENTORY, GROUP_DATA = "inventory.py", "group_data/all.py"
+
+
+class NodeLike(Protocol):
+    """What is looked at of a host."""
+
+    @property
+    def inventory_name(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def groups(self) -> frozenset[str]: ...
+    @property
+    def route(self) -> str | None: ...
+    @property
+    def server_id(self) -> int | None: ...
+    @property
+    def mysql_tls_certificate(self) -> str | None: ...
+    @property
+    def mysql_tls_key(self) -> str | None: ...
+
+
+def check_host_name(name: str, where: str) -> None:
+    """Raise InputError where pyinfra's name for a host is none that a host can have, and it was given no other."""
+    problem = rules.host_name(name)
+    if problem is not None:
+        raise InputError(f"{where}: its name cannot be that of a host; add a `hostname`, {rules.HOST_NAME_WORDS}.")
+
+
+def check_mysql_settings(settings: Any, where: str) -> None:
+    """Raise InputError where `mysql_settings` are none, or are ours to set."""
+    if not isinstance(settings, dict) or not all(isinstance(key, str) for key in settings):
+        raise InputError(
+            f"{where}: `mysql_settings` is {rules.shown(settings)}; it should be a dict of names of options and their "
+            'values, such as {"max_connections": 200}.'
+        )
+    fault = server_options.find_fault(settings)
+    if fault:
+        raise InputError(f"{where}: `mysql_settings`: {fault}.")
+
+
+def check_topology(nodes: Sequence[NodeLike], settings: Settings) -> None:
+    """Raise InputError unless hosts, groups and settings fit together."""
+    masters = [node.name for node in nodes if "db_master" in node.groups]
+    if len(masters) != 1:
+        found = ", ".join(masters) or "none"
+        raise InputError(f"{INVENTORY}: group `db_master` has {found}; it should have exactly one host.")
+    for group in ("web", "groupware"):
+        if not any(group in node.groups for node in nodes):
+            raise InputError(f"{INVENTORY}: group `{group}` is empty; it should have at least one host.")
+    filestores = [node.name for node in nodes if "filestore" in node.groups]
+    if len(filestores) > 1:
+        raise InputError(
+            f"{INVENTORY}: group `filestore` has {', '.join(filestores)}; it should have one host at most."
+        )
+    if filestores and settings.external_filestore:
+        raise InputError(
+            f"{GROUP_DATA}: `external_filestore` is set while the inventory has a group `filestore`; keep one."
+        )
+    for node in nodes:
+        _check_roles(node)
+    _check_duplicates(nodes)
+    check_contexts(settings.contexts)
+    _check_certificates(nodes, settings)
+
+
+def _check_roles(node: NodeLike) -> None:
+    if {"db_master", "db_slave"} <= node.groups:
+        raise InputError(f"{INVENTORY}, host {node.name}: it is in `db_master` and `db_slave`; keep one.")
+    if "groupware" in node.groups and node.route is None:
+        raise InputError(f"{INVENTORY}, host {node.name}: `route` is missing; add one such as OX-1.")
+    if node.groups & {"db_master", "db_slave"} and node.server_id is None:
+        raise InputError(f"{INVENTORY}, host {node.name}: `server_id` is missing; add a unique number.")
+
+
+def _check_duplicates(nodes: Sequence[NodeLike]) -> None:
+    for key, attribute in {
+        "hostname": "name",
+        "address": "address",
+        "route": "route",
+        "server_id": "server_id",
+    }.items():
+        users: dict[str, list[NodeLike]] = {}
+        for node in nodes:
+            value = getattr(node, attribute)
+            if value is not None:
+                # Names of hosts, and routes on their way through Apache's settings, are told apart by letters only.
+                users.setdefault(str(value).lower(), []).append(node)
+        for same in users.values():
+            if len(same) > 1:
+                names = ", ".join(node.inventory_name for node in same)
+                value = getattr(same[0], attribute)
+                raise InputError(f"{INVENTORY}: `{key}` {value} is used by {names}; it should be unique.")
+
+
+def _check_certificates(nodes: Sequence[NodeLike], settings: Settings) -> None:
+    """Have certificates given for all database servers or for none, since all have to trust each other."""
+    given = {(GROUP_DATA, "mysql_tls_ca"): settings.mysql_tls_ca}
+    for node in nodes:
+        if node.groups & {"db_master", "db_slave"}:
+            given[f"{INVENTORY}, host {node.name}", "mysql_tls_certificate"] = node.mysql_tls_certificate
+            given[f"{INVENTORY}, host {node.name}", "mysql_tls_key"] = node.mysql_tls_key
+    if not any(given.values()):
+        return
+    for (where, key), value in given.items():
+        if value is None:
+            raise InputError(
+                f"{where}: `{key}` is missing; add it, or leave out `mysql_tls_ca` and each host's "
+                "`mysql_tls_certificate` and `mysql_tls_key` to have certificates made."
+            )
