@@ -6,7 +6,7 @@ import re
 
 LONGEST = 240
 # What lies in these belongs to the system, to a package, or to nobody for long.
-_TREES = (
+TREES = (
     "/bin", "/boot", "/dev", "/etc", "/lost+found", "/proc", "/root", "/run", "/sbin", "/snap", "/sys", "/tmp", "/usr",  # noqa: S108
     "/opt/open-xchange",
     "/var/backups", "/var/cache", "/var/crash", "/var/lock", "/var/log", "/var/mail", "/var/run", "/var/snap",
@@ -18,9 +18,12 @@ _TREES = (
     "/var/lib/ucf", "/var/lib/vim",
 )  # fmt: skip
 # These are for many; a directory within them is fine.
-_SHARED = frozenset(
+SHARED = frozenset(
     {"/", "/export", "/home", "/media", "/mnt", "/opt", "/srv", "/var", "/var/lib", "/var/local", "/var/opt"}
 )
+# Where packages and programs make directories of any owner all the time.
+_BUSY = ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/run", "/var/tmp", "/var/lock", "/opt/open-xchange")  # noqa: S108
+PERMANENT_TREES = tuple(tree for tree in TREES if tree not in _BUSY)
 EXAMPLE = "/var/opt/filestore"
 
 
@@ -32,14 +35,14 @@ def form(path: str) -> str | None:
 
 def find_reason_against_filestore(path: str) -> str | None:
     """Return why a path cannot be that of the filestore: "" for its spelling, else words. None if it can."""
-    if path not in _SHARED and form(path) is not None:
+    if path not in SHARED and form(path) is not None:
         return ""
-    tree = next((tree for tree in _TREES if path == tree or path.startswith(f"{tree}/")), None)
+    tree = next((tree for tree in TREES if path == tree or path.startswith(f"{tree}/")), None)
     library = re.match(r"/lib(32|64|x32|o32)?(?=/|$)", path)
     if library:
         tree = library[0]
     if tree is not None:
         return f"{tree} belongs to the system or to a package; choose a directory of its own, such as {EXAMPLE}"
-    if path in _SHARED:
+    if path in SHARED:
         return f"that is a directory for many; choose one of its own in it, such as {EXAMPLE}"
     return None

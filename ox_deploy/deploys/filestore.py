@@ -40,7 +40,7 @@ def _export(cluster: Cluster, drop_ins: list[ManagedFile]) -> None:
         "gid": settings.filestore_gid,
         "clients": [node.address for node in cluster.groupware if node != cluster.filestore],
     }
-    directory = ManagedFile(settings.filestore_path, mode="0750", owner=USER, group=USER, directory=True)
+    directory = ManagedFile(settings.filestore_path, mode="0750", owner=USER, group=USER, directory=True, adopt=False)
     if settings.nfs_server == "kernel":
         files = [directory, ManagedFile(KERNEL_EXPORTS, render(KERNEL_EXPORTS, **values))]
         unit = "nfs-server"

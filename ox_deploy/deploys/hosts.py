@@ -10,7 +10,7 @@ from pyinfra import host, inventory
 from pyinfra.api import deploy
 from pyinfra.context import state
 
-from ox_deploy import ahead, secrets
+from ox_deploy import ahead, ground, secrets
 from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.errors import InputError
 from ox_deploy.local_files import GROUP_DATA, read_text
@@ -43,6 +43,8 @@ def prepare_hosts() -> None:
     check_reachable()
     user = USER if needs_user(cluster, node) else ""
     packages = packages_of(cluster, node)
+    wanted = ground.wanted_of(cluster, node)
+    ahead.plan(host, ground.question(wanted))
     hosts.check(
         name="Look for what stands in the way",
         address=node.address,
@@ -50,6 +52,7 @@ def prepare_hosts() -> None:
         uid=settings.filestore_uid,
         gid=settings.filestore_gid,
         packages=packages,
+        wanted=wanted,
     )
     hosts.prepare(
         name="Names, user, package sources, packages",

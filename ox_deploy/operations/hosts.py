@@ -12,6 +12,7 @@ from ox_deploy import ahead
 from ox_deploy.facts.base import Question, ask
 from ox_deploy.facts.hosts import HostState, HostStatus
 from ox_deploy.facts.service import ServiceStatus
+from ox_deploy.ground import Wanted, find_obstacles, question
 from ox_deploy.operations import service
 from ox_deploy.operations.service import ManagedFile, changes, configure_job
 from ox_deploy.operations.stop import stop
@@ -94,7 +95,9 @@ def find_id_conflicts(status: HostStatus, user: str, uid: int, gid: int) -> list
 
 
 @operation()
-def check(address: str, user: str, uid: int, gid: int, packages: Sequence[str]) -> Generator[StringCommand, None, None]:
+def check(
+    address: str, user: str, uid: int, gid: int, packages: Sequence[str], wanted: Wanted | None = None
+) -> Generator[StringCommand, None, None]:
     """
     Look for what would make it unsafe to go on, on all hosts, before any of them is changed.
 
@@ -102,6 +105,7 @@ def check(address: str, user: str, uid: int, gid: int, packages: Sequence[str]) 
     + user: user and group that own the filestore, "" on hosts that do not need them
     + uid, gid: the ids they should have on all hosts
     + packages: as for `prepare`
+    + wanted: what the settings want of the host, to be compared with what is there
 
     Changes nothing; fails with one sentence for each problem. Asks for the operations that follow, too.
     """
@@ -110,6 +114,8 @@ def check(address: str, user: str, uid: int, gid: int, packages: Sequence[str]) 
     remember(status)
     ahead.keep(dict(zip(questions, status.answers, strict=False)))
     problems = find_conflicts(status, address, user, uid, gid)
+    if wanted is not None:
+        problems += find_obstacles(ask(host, question(wanted)), wanted)
     if problems:
         yield stop("\n".join(problems))
     else:

@@ -31,6 +31,8 @@ class ManagedFile:
     target: str | None = None
     block: str | None = None
     directory: bool = False
+    # Whether a directory that is not empty and is somebody else's may be given to `owner`.
+    adopt: bool = True
 
     def differs(self, state: FileState | None) -> bool:
         """Tell whether the path has to be written."""

@@ -31,6 +31,7 @@ _SEED_SLAVE = [
 _USES = {
     "answers": ["common"],
     "host_health": ["common"],
+    "ground_state": ["common"],
     "service_state": ["common"],
     "service_configure": ["common"],
     "mysql_state": ["common", "mysql_dialects", "mysql_common"],

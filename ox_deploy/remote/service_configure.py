@@ -89,6 +89,14 @@ def make_directory(path, mode, uid, gid):
     os.chmod(path, mode)
 
 
+def refuse_other_owner(path, uid):
+    """Stop before a directory with files of somebody else, or one behind a link, changes its owner."""
+    if os.path.realpath(path) != path:
+        raise ValueError("{} leads over a link to {}; name a path without links".format(path, os.path.realpath(path)))
+    if os.path.isdir(path) and os.stat(path).st_uid != uid and set(os.listdir(path)) - {"lost+found"}:
+        raise ValueError("{} is not empty and belongs to somebody else; choose another directory".format(path))
+
+
 def link(path, target):
     """Make a symbolic link, whatever was there before."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -107,6 +115,8 @@ def place(file):
     uid, gid = pwd.getpwnam(file["owner"])[2], grp.getgrnam(file["group"])[2]
     mode = int(file["mode"], 8)
     if file["directory"]:
+        if not file["adopt"]:
+            refuse_other_owner(path, uid)
         return make_directory(path, mode, uid, gid)
     if file["block"]:
         content = with_block((read(path) or b"").decode(errors="surrogateescape"), file["block"], content)

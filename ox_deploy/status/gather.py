@@ -17,7 +17,7 @@ from pyinfra.api.state import StateStage
 from pyinfra.context import ctx_config, ctx_host, ctx_inventory, ctx_state
 from pyinfra_cli.inventory import make_inventory  # type: ignore[import-untyped]
 
-from ox_deploy import ahead
+from ox_deploy import ahead, ground
 from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.deploys.clustering import configure_multicast, start_cluster
 from ox_deploy.deploys.database import set_up_databases
@@ -26,6 +26,7 @@ from ox_deploy.deploys.hosts import prepare_hosts
 from ox_deploy.deploys.openxchange import configure_open_xchange
 from ox_deploy.deploys.web import BALANCER, CERTIFICATE, set_up_balancer
 from ox_deploy.facts.base import Question
+from ox_deploy.facts.ground import GroundState
 from ox_deploy.facts.health import Health, HostHealth
 from ox_deploy.facts.hosts import HostState, HostStatus
 from ox_deploy.facts.mysql import Mysql
@@ -60,6 +61,7 @@ FIELDS = {
     CachePeers: "caches",
     Configdb: "registration",
     HostHealth: "health",
+    GroundState: "ground",
 }
 
 
@@ -94,7 +96,7 @@ def _gather(state: State) -> tuple[Cluster, list[Seen]]:
     gevent.joinall(jobs)
     seen = [job.get() for job in jobs]
     for host, one in zip(all_hosts, seen, strict=True):
-        one.drift = [] if one.unreachable else list(_drift(host, one))
+        one.drift = [] if one.unreachable else list(_drift(cluster, host, one))
     return cluster, seen
 
 
@@ -182,24 +184,27 @@ def _note(seen: Seen, status: HostStatus, answers: dict[Question[Any], dict[str,
     seen.host = status
 
 
-def _drift(host: Host, seen: Seen) -> Iterator[Drift]:
+def _drift(cluster: Cluster, host: Host, seen: Seen) -> Iterator[Drift]:
     """Yield the operations in which a deploy would change something, or refuse to."""
     assert seen.host is not None
     with _set(ctx_host, host):
         hosts.remember(seen.host)
-        yield from _conflicts(host, seen)
+        yield from _conflicts(cluster, host, seen)
         for call in ahead.calls(host):
             if _is_known(call.questions):
                 yield from _try(call)
 
 
-def _conflicts(host: Host, seen: Seen) -> Iterator[Drift]:
+def _conflicts(cluster: Cluster, host: Host, seen: Seen) -> Iterator[Drift]:
     """Yield what would make a deploy refuse this host at its beginning; that one is at work is no fault."""
     assert seen.host is not None
     prepare = ahead.calls(host)[0].arguments
     user, uid, gid = (prepare[key] for key in ("user", "uid", "gid"))
     for sentence in hosts.find_conflicts(replace(seen.host, busy=False), seen.node.address, user, uid, gid):
         yield Drift("Look for what stands in the way", sentence)
+    if seen.ground:
+        for sentence in ground.find_obstacles(seen.ground, ground.wanted_of(cluster, seen.node)):
+            yield Drift("Look for what stands in the way", sentence)
 
 
 def _is_known(questions: Sequence[tuple[Host, Any]]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ox_deploy.cluster import Node
+from ox_deploy.facts.ground import Ground
 from ox_deploy.facts.health import Health
 from ox_deploy.facts.hosts import HostStatus
 from ox_deploy.facts.mysql import MysqlStatus
@@ -34,6 +35,7 @@ class Seen:
     unreachable: str = ""
     host: HostStatus | None = None
     health: Health | None = None
+    ground: Ground | None = None
     services: dict[str, ServiceStatus] = field(default_factory=dict)
     mysql: MysqlStatus | None = None
     mount: MountStatus | None = None

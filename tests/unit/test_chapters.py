@@ -258,6 +258,7 @@ def test_given_certificates_need_no_step_of_their_own(
     guide: Guide, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(database, "check_issued", lambda *_: None)
+    monkeypatch.setattr("ox_deploy.certificate.check_issued", lambda *_: None)
     private = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     given(guide, tmp_path, issued(KEY, "192.0.2.21"), private)
     found = tls_steps(guide, monkeypatch, "dbmaster")

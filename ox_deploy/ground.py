@@ -1,0 +1,133 @@
+"""What has to be so on a host for today's settings to be safe: judged before anything is changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ox_deploy import paths
+from ox_deploy.cluster import Cluster, Node
+from ox_deploy.facts.base import Question
+from ox_deploy.facts.ground import Directory, Ground, GroundState
+
+USER = "open-xchange"
+# What the product's packages have before they are configured.
+UNCONFIGURED = frozenset({"local"})
+_ALL = "group_data/all.py"
+_WAY = 'the way is in docs/settings.md, "What cannot be changed in one run"'
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the settings want of one host; None or "" where they want nothing of it."""
+
+    filestore: str
+    serves: bool
+    mounts: bool
+    ids: tuple[int, int]
+    port: int | None
+    configuration: str | None
+    server_name: str | None
+    memory: int
+
+
+def wanted_of(cluster: Cluster, node: Node) -> Wanted:
+    """Return what the cluster wants of a host."""
+    settings, groupware = cluster.settings, "groupware" in node.groups
+    database = bool(node.groups & {"db_master", "db_slave"})
+    return Wanted(
+        filestore=settings.filestore_path,
+        serves=node == cluster.filestore,
+        mounts=groupware and node != cluster.filestore,
+        ids=(settings.filestore_uid, settings.filestore_gid),
+        port=settings.mysql_port if database else None,
+        configuration=cluster.database_server.configuration if database else None,
+        server_name=settings.server_name if groupware else None,
+        memory=settings.server_memory if groupware else 0,
+    )
+
+
+def question(wanted: Wanted) -> Question[Ground]:
+    """Return what has to be known of a host."""
+    return Question(
+        GroundState,
+        filestore=wanted.filestore if wanted.serves else "",
+        user=USER,
+        configuration=wanted.configuration,
+        shared=sorted(paths.SHARED),
+        trees=list(paths.PERMANENT_TREES),
+    )
+
+
+def find_obstacles(ground: Ground, wanted: Wanted) -> list[str]:
+    """Return a sentence for each thing that today's settings would ruin, or that those of earlier runs have ruined."""
+    found = [_mend(path) for path in ground.taken]
+    found += [_exported(path, wanted.filestore) for path in _elsewhere(ground.exported, wanted)]
+    if wanted.mounts and ground.mounted not in (None, wanted.filestore):
+        found.append(_moved(str(ground.mounted), wanted.filestore))
+    if ground.directory and wanted.serves:
+        found += _directory(ground.directory, wanted)
+    if wanted.port and ground.port not in (None, wanted.port):
+        found.append(
+            f"{_ALL}: `mysql_port` is {wanted.port}, but the server of this host was set up with {ground.port}; slaves "
+            f"and nodes would lose it, so this is no change for a run: {_WAY}."
+        )
+    if wanted.server_name and ground.server_name not in (None, wanted.server_name, *UNCONFIGURED):
+        found.append(
+            f"{_ALL}: `server_name` is {wanted.server_name}, but this node was set up with {ground.server_name}; the "
+            f"contexts belong to that name and nobody could log in, so this is no change for a run: {_WAY}."
+        )
+    if ground.memory and wanted.memory > ground.memory:
+        found.append(
+            f"{_ALL}: `server_memory` is {wanted.memory} MB, but this host has {ground.memory} MB; Open-Xchange would "
+            "not start, so choose less."
+        )
+    return found
+
+
+def _elsewhere(exported: list[str], wanted: Wanted) -> list[str]:
+    return [path for path in exported if wanted.serves and path != wanted.filestore]
+
+
+def _exported(path: str, filestore: str) -> str:
+    if paths.find_reason_against_filestore(path) is None:
+        return _moved(path, filestore)
+    return (
+        f"an earlier run exported {path}, a directory of the system, to the groupware nodes, which can write there; "
+        "remove /etc/exports.d/ox-deploy.exports and run `exportfs -ra`, or remove /etc/ganesha/ox-deploy.conf and its "
+        "lines in ganesha.conf and restart nfs-ganesha; look what the nodes wrote there, then run again."
+    )
+
+
+def _moved(path: str, filestore: str) -> str:
+    return (
+        f"{_ALL}: `filestore_path` is {filestore}, but this host has the filestore at {path}; its files would be out "
+        f"of reach, so this is no change for a run: {_WAY}."
+    )
+
+
+def _mend(path: str) -> str:
+    mode = {"/root": "0700", "/tmp": "1777", "/var/tmp": "1777", "/var/mail": "2775", "/var/local": "2775"}  # noqa: S108
+    return (
+        f"{path} is a directory of the system, but belongs to {USER} as a filestore does, so an earlier run took it; "
+        f"run `chown root:root {path}; chmod {mode.get(path, '0755')} {path}`, see that nothing else in it was "
+        "changed, then run again."
+    )
+
+
+def _directory(directory: Directory, wanted: Wanted) -> list[str]:
+    path = wanted.filestore
+    if directory.other:
+        return [f"`filestore_path`: {path} is there and is no directory; move it away, or choose another path."]
+    if directory.real != path:
+        return [
+            f"`filestore_path`: {path} leads over a link to {directory.real}; name a path without links, which is the "
+            "same on all hosts."
+        ]
+    if directory.ids not in (None, wanted.ids) and directory.entries:
+        uid, gid = directory.ids or (0, 0)
+        return [
+            f"`filestore_path`: {path} is not empty ({', '.join(directory.entries)}) and belongs to uid {uid} and gid "
+            f"{gid}, so it is not taken over; choose another directory. If these are Open-Xchange's files, run `chown "
+            f"{wanted.ids[0]}:{wanted.ids[1]} {path}` and run again."
+        ]
+    return []

@@ -1,0 +1,81 @@
+"""Print what an earlier run, or somebody else, left here that makes a setting of today dangerous."""
+
+import pwd
+import re
+import stat
+
+# The mode that we give to a filestore.
+MODE = 0o750
+EXPORTS = {
+    "/etc/exports.d/ox-deploy.exports": r"^(/\S+) ",
+    "/etc/ganesha/ox-deploy.conf": r"^\s*Path = (\S+);",
+}
+SERVER_NAME = "/opt/open-xchange/etc/groupware/system.properties"
+
+
+def ground_state(wanted):
+    """Return all of it; `wanted` has the filestore's path ("" if it is not served here) and the user."""
+    return {
+        "directory": directory_of(wanted["filestore"]) if wanted["filestore"] else None,
+        "taken": [path for path in system_directories(wanted) if is_taken(path, wanted["user"])],
+        "exported": [path for file, pattern in EXPORTS.items() for path in found_in(file, pattern)],
+        "mounted": mounted_by_us(),
+        "port": next(iter(found_in(wanted["configuration"], r"^port = (\d+)$")), None),
+        "server_name": next(iter(found_in(SERVER_NAME, r"^SERVER_NAME=(\S+)\s*$")), None),
+        "memory": int(found_in("/proc/meminfo", r"^MemTotal:\s+(\d+)")[0]) // 1024,
+    }
+
+
+def directory_of(path):
+    """Return what is where the filestore should be; somebody else's only if it has an owner and is not empty."""
+    real, ids, entries = os.path.realpath(path), None, []
+    if os.path.isdir(real) and not answers_late(real):
+        entry = os.stat(real)
+        ids = [entry.st_uid, entry.st_gid]
+        entries = sorted(name for name in os.listdir(real) if name != "lost+found")[:3]
+    other = os.path.lexists(path) and not os.path.isdir(path)
+    return {"real": real, "other": other, "ids": ids, "entries": entries}
+
+
+def answers_late(path):
+    """Tell whether a dead file system would hang us."""
+    return run_for(3, ["stat", "-t", path]) is None
+
+
+def system_directories(wanted):
+    """Return the directories that no filestore can have, as far as they are here, and those right below."""
+    for path in wanted["shared"]:
+        yield path
+    for tree in wanted["trees"]:
+        yield tree
+        try:
+            names = sorted(os.listdir(tree))
+        except OSError:
+            continue
+        for name in names:
+            yield os.path.join(tree, name)
+
+
+def is_taken(path, user):
+    """Tell whether a directory looks as if it had been made the filestore."""
+    if "open-xchange" in path:
+        return False
+    try:
+        entry = os.lstat(path)
+        owner = pwd.getpwuid(entry.st_uid)[0]
+    except (OSError, KeyError):
+        return False
+    return stat.S_ISDIR(entry.st_mode) and stat.S_IMODE(entry.st_mode) == MODE and owner == user
+
+
+def found_in(file, pattern):
+    """Return what a pattern finds in a file, line by line."""
+    text = (read(file) or b"").decode(errors="replace") if file else ""
+    return sorted(set(re.findall(pattern, text, re.MULTILINE)))
+
+
+def mounted_by_us():
+    """Return the mount point in our lines of fstab, or None."""
+    block = block_in((read("/etc/fstab") or b"").decode(errors="replace"), "filestore") or ""
+    fields = block.split()
+    return fields[1] if len(fields) > 2 else None
