@@ -17,6 +17,8 @@ if WORKER:
 ORDER = [
     "seed",
     "switchover",
+    "point_of_no_return",
+    "two_runs",
     "status",
     "verify",
     "changes",
