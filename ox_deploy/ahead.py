@@ -88,14 +88,14 @@ def calls(host: Host) -> Sequence[Call]:
     return tuple(_calls.get(host, ()))
 
 
-def planned() -> Sequence[Any]:
-    """Return what the operations of this run are going to ask the current host."""
-    return tuple(_planned.get(_current(), ()))
+def planned(host: Host | None = None) -> Sequence[Any]:
+    """Return what the operations of this run are going to ask a host, the current one if none is given."""
+    return tuple(_planned.get(host or _current(), ()))
 
 
-def keep(answers: dict[Any, dict[str, Any] | None]) -> None:
-    """Keep what the current host answered just now."""
-    _answers[_current()] = (time.monotonic() + HOLD_SECONDS, answers)
+def keep(answers: dict[Any, dict[str, Any] | None], host: Host | None = None) -> None:
+    """Keep what a host answered just now, the current one if none is given."""
+    _answers[host or _current()] = (time.monotonic() + HOLD_SECONDS, answers)
 
 
 def answer(host: Host, question: Any) -> dict[str, Any] | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ox_deploy.remote.mysql_dialects import FENCES
+
 
 @dataclass(frozen=True)
 class DatabaseServer:
@@ -11,8 +13,9 @@ class DatabaseServer:
 
     `driver_packages` is what our programs log in with, on database hosts and groupware nodes.
     `configuration` is ours, read after the package's own files. `fence` is read after it; it is there while the master
-    is switched: a server that starts then is read-only. `check` refuses a wrong configuration. `seed_programs` are what
-    a seeding uses; `seed_fence` is read by a server that restarts itself on the data of another one, "" if none does.
+    is switched, and says what a server is that starts then. `check` refuses a wrong configuration. `seed_programs` are
+    what a seeding uses; `seed_fence` is read by a server that restarts itself on the data of another one, "" if none
+    does.
     """
 
     packages: tuple[str, ...]
@@ -35,7 +38,7 @@ DATABASE_SERVERS = {
         unit="mariadb",
         client="mariadb",
         configuration="/etc/mysql/mariadb.conf.d/90-ox-deploy.cnf",
-        fence="/etc/mysql/mariadb.conf.d/95-ox-deploy-switch.cnf",
+        fence=FENCES["MariaDB"],
         check=("sh", "-c", "mariadbd --verbose --help > /dev/null"),
         reload_tls="FLUSH NO_WRITE_TO_BINLOG SSL",
         seed_programs=("mariadb", "mariadb-dump", "mariadb-backup", "mbstream", "socat"),
@@ -48,7 +51,7 @@ DATABASE_SERVERS = {
         client="mysql",
         # The package's own file is `mysqld.cnf`.
         configuration="/etc/mysql/mysql.conf.d/zz-ox-deploy.cnf",
-        fence="/etc/mysql/mysql.conf.d/zzz-ox-deploy-switch.cnf",
+        fence=FENCES["MySQL"],
         check=("sh", "-c", "mysqld --validate-config"),
         reload_tls="ALTER INSTANCE RELOAD TLS",
         seed_programs=("mysql", "mysqldump"),

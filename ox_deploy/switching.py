@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from ox_deploy import transactions
 from ox_deploy.cluster import Cluster, Node
-from ox_deploy.facts.mysql import MysqlStatus
+from ox_deploy.facts.mysql import MysqlStatus, ServerState
 
 # What the new master has to have free, in bytes.
 ROOM = 1 << 30
@@ -46,9 +46,16 @@ def is_writable(status: MysqlStatus) -> bool:
 def phase(new: MysqlStatus, old: MysqlStatus) -> Phase:
     """Return the phase of a switch."""
     if not is_writable(new):
-        return Phase.BEFORE
+        return Phase.AFTER if is_decided(new, old) else Phase.BEFORE
     is_over = new.replica is None or not is_writable(old)
     return Phase.AFTER if is_over else Phase.BEFORE
+
+
+def is_decided(new: MysqlStatus, old: MysqlStatus) -> bool:
+    """Tell whether a server has taken over from another one, also if it is read-only because it died half way."""
+    if new.taken_from:
+        return not transactions.took_over(old, new)
+    return new.replica is None and old.replica is None and transactions.took_over(new, old)
 
 
 def problems_of_pair(new: MysqlStatus, old: MysqlStatus, names: tuple[str, str]) -> list[str]:
@@ -57,6 +64,11 @@ def problems_of_pair(new: MysqlStatus, old: MysqlStatus, names: tuple[str, str])
         return [
             f"{names[0]} and {names[1]} both take writes and neither replicates; look which one has what, "
             "and seed the other one from it"
+        ]
+    if is_writable(old) and not is_writable(new) and is_decided(new, old):
+        return [
+            f"{names[0]} has taken over from {names[1]}, which takes writes again; run `SET GLOBAL read_only = 1` on "
+            f"{names[1]}, look what was written there meanwhile, and run again"
         ]
     return []
 
@@ -193,13 +205,42 @@ def actual_master(
             if (status.replica.host, status.replica.port) == (slave.address, slave.port):
                 return f"{master.name} is in `db_master` but replicates from {slave.name}", slave
     for slave, own in slaves.items():
+        if status.replica is None and is_decided(own, status):
+            return f"{slave.name} is in `db_slave` but has taken over from {master.name}", slave
         if own.replica is not None or not is_writable(own):
             continue
         for other, its in slaves.items():
             if its.replica and (its.replica.host, its.replica.port) == (slave.address, slave.port):
                 return f"{slave.name} is in `db_slave` but takes writes, and {other.name} replicates from it", slave
-        if status.replica is None and transactions.is_later_master(own, status):
-            return f"{slave.name} is in `db_slave` but has taken over from {master.name}", slave
+    return None
+
+
+def unsure(
+    master: Server, status: MysqlStatus, slaves: Mapping[Server, MysqlStatus], silent: Sequence[str]
+) -> str | None:
+    """Return a sentence if the inventory's master must not be opened, since another one may be the later one.
+
+    + silent: the names of slaves that cannot be asked
+    """
+    runs = status.state is ServerState.RUNNING
+    is_closed = (runs and not is_writable(status) and status.replica is None) or bool(status.handed_to)
+    if is_closed and silent:
+        names = ", ".join(silent)
+        handed = f" and was handing over to {status.handed_to}" if status.handed_to else ""
+        return (
+            f"{master.name} is read-only{handed}, and {names} cannot be asked whether it has taken over; nothing was "
+            f"changed. Make {names} reachable. If it is lost for good, run again with "
+            f"`--data accept_loss={silent[0]}`: what it acknowledged since is lost then."
+        )
+    if status.state is not ServerState.NOT_RUNNING:
+        return None
+    for slave, own in slaves.items():
+        if own.state is ServerState.RUNNING and is_writable(own) and own.replica is None and own.databases:
+            return (
+                f"the database server of {master.name} does not run, and {slave.name} takes writes and replicates from "
+                f"nobody; nothing was changed. If {slave.name} has taken over, change places of the two in the "
+                f"inventory; if not, run `SET GLOBAL read_only = 1` on {slave.name}, and start {master.name}'s server."
+            )
     return None
 
 

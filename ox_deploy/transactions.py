@@ -181,6 +181,19 @@ def is_later_master(server: MysqlStatus, other: MysqlStatus) -> bool:
     return _taken_over(server, other) > _taken_over(other, server)
 
 
+def took_over(server: MysqlStatus, other: MysqlStatus) -> bool:
+    """Tell whether a server that replicates from nobody was another one's slave and then its successor.
+
+    It wrote what the other one lacks, if it be the mark of that time only. Whether it takes writes says nothing.
+    """
+    if not is_later_master(server, other):
+        return False
+    if not server.is_mariadb:
+        return True
+    written = {origin: had for origin, had in known(server).items() if _writer(origin) == _name(server)}
+    return bool(minus(written, known(other)))
+
+
 def _taken_over_at(server: MysqlStatus) -> int:
     """Return when a master took over last, of those that a MySQL server knows, in seconds since 1970."""
     marks = known(server).get(TAKEN_OVER, [])

@@ -13,7 +13,7 @@ from ox_deploy.accounts import WantedAccount
 from ox_deploy.certificate import check_issued, check_pair
 from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.local_files import GROUP_DATA, read_text
-from ox_deploy.operations import mysql, service, switchover, tls
+from ox_deploy.operations import mysql, roles, service, tls
 from ox_deploy.operations.barrier import barrier
 from ox_deploy.slaves import Source
 from ox_deploy.switching import inventory_change, server_of
@@ -23,6 +23,7 @@ TLS = tls.FILES
 LOG_DIRECTORY = "/var/log/mysql"
 REPLICATION_USER = "replication"
 OPENEXCHANGE_USER = "openexchange"
+SWITCHOVER = "pyinfra -y inventory.py ox_deploy.deploys.switchover.switchover"
 USERS = [REPLICATION_USER, OPENEXCHANGE_USER]
 
 
@@ -62,12 +63,19 @@ def _trust_all(cluster: Cluster, node: Node) -> None:
 
 
 def _check_roles(cluster: Cluster) -> None:
-    switchover.check_roles(
+    roles.check_roles(
         name="Look whether the master was switched",
         master=server_of(cluster, cluster.master),
         slaves=[server_of(cluster, slave) for slave in cluster.slaves],
-        remedies={slave.name: inventory_change(cluster, cluster.switched(slave)) for slave in cluster.slaves},
+        remedies={slave.name: _remedy(cluster, slave) for slave in cluster.slaves},
+        accept_loss=host.data.get("accept_loss"),
     )
+
+
+def _remedy(cluster: Cluster, slave: Node) -> str:
+    complete = f"{SWITCHOVER} --data new_master={slave.name}"
+    change = inventory_change(cluster, cluster.switched(slave))
+    return f"if the switch has not ended, `{complete}` completes it; then {change}"
 
 
 def server_files(cluster: Cluster, node: Node) -> list[service.ManagedFile]:
@@ -112,12 +120,14 @@ def _certificate_files(cluster: Cluster, node: Node) -> list[service.ManagedFile
 
 
 def _configure_server(cluster: Cluster, node: Node) -> None:
-    service.configure(
+    roles.configure(
         name="Configure the server (bind address, server id, binary log)",
-        service=cluster.database_server.unit,
+        service_name=cluster.database_server.unit,
         files=server_files(cluster, node),
-        units=[cluster.database_server.unit],
         check=cluster.database_server.check,
+        read_only=node != cluster.master,
+        units=[cluster.database_server.unit],
+        option_file=node.mysql_option_file,
         # A change that needs a restart takes the servers down one after the other.
         _serial=True,
     )

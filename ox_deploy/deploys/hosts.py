@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from pyinfra import host, inventory
 from pyinfra.api import deploy
@@ -44,7 +45,8 @@ def prepare_hosts() -> None:
     user = USER if needs_user(cluster, node) else ""
     packages = packages_of(cluster, node)
     wanted = ground.wanted_of(cluster, node)
-    ahead.plan(host, ground.question(wanted))
+    # Not pyinfra's `host`, which stands for another one in each turn.
+    ahead.plan(inventory.get_host(node.inventory_name), ground.question(wanted))
     hosts.check(
         name="Look for what stands in the way",
         address=node.address,
@@ -53,6 +55,7 @@ def prepare_hosts() -> None:
         gid=settings.filestore_gid,
         packages=packages,
         wanted=wanted,
+        **lease_for(cluster, node, "deploy"),
     )
     hosts.prepare(
         name="Names, user, package sources, packages",
@@ -100,6 +103,21 @@ def check_reachable(but: str | None = None) -> None:
         raise InputError(
             f"{names} cannot be reached, and nothing was changed; make it reachable, or leave it out with `--exclude`."
         )
+
+
+def lease_for(cluster: Cluster, node: Node, what: str) -> dict[str, Any]:
+    """Return how a host takes the lease of the cluster, as arguments of `lease.look`.
+
+    + what: what this run does, as others are told who want to start one at the same time
+
+    Wherever two runs are limited to, they meet on the database hosts: the first host of a run takes the lease of those
+    outside `--limit`, too.
+    """
+    hosts = [inventory.get_host(other.inventory_name) for other in cluster.nodes]
+    taking_part = [other.name for other in hosts if other in state.active_hosts]
+    others = [server.inventory_name for server in cluster.databases if server.inventory_name not in taking_part]
+    limited = f" of {', '.join(taking_part)}" if state.limit_hosts is not None else ""
+    return {"doing": what + limited, "others": others if node.inventory_name == taking_part[0] else []}
 
 
 def needs_user(cluster: Cluster, node: Node) -> bool:

@@ -12,9 +12,11 @@ from pyinfra.context import state
 
 from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.deploys.database import make_accounts, source_of
-from ox_deploy.deploys.hosts import end_run_on_failure
+from ox_deploy.deploys.hosts import end_run_on_failure, lease_for
 from ox_deploy.errors import InputError
+from ox_deploy.operations import lease
 from ox_deploy.operations import seed as seeding
+from ox_deploy.operations.barrier import barrier
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,9 @@ def seed() -> None:
     node = request.node
     end_run_on_failure()
     _check_takes_part(node)
+    seeding_it = lease_for(cluster, cluster.node_of(host), f"seeding of {node.name}")
+    lease.look(name="Look at all hosts", **seeding_it)
+    barrier(name="No other run is at work")
     if cluster.node_of(host) != node:
         return
     seeding.from_master(

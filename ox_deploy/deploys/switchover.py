@@ -11,15 +11,15 @@ from ox_deploy import ahead, secrets
 from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.deploys import clustering, database
 from ox_deploy.deploys import openxchange as groupware
-from ox_deploy.deploys.hosts import check_reachable, end_run_on_failure
+from ox_deploy.deploys.hosts import check_reachable, end_run_on_failure, lease_for
 from ox_deploy.errors import InputError
-from ox_deploy.operations import openxchange, service
+from ox_deploy.operations import lease, openxchange, roles, service
 from ox_deploy.operations import switchover as steps
 from ox_deploy.operations.barrier import barrier
+from ox_deploy.remote.mysql_dialects import fence_text
 from ox_deploy.switching import inventory_change, server_of
 
 MAX_LAG = 10
-FENCE_TEXT = "# Written by ox-deploy: another server is the master now.\n[mysqld]\nread_only = ON\n"
 
 
 @deploy("Switchover")
@@ -57,7 +57,7 @@ def failover() -> None:
         service.configure(
             name="Let its server start read-only",
             service=f"{cluster.database_server.unit}-fence",
-            files=[service.ManagedFile(cluster.database_server.fence, FENCE_TEXT)],
+            files=[service.ManagedFile(cluster.database_server.fence, fence_text("to", switch.new.name, True))],
         )
     if node == new:
         steps.promote(name=f"Open {switch.new.name} for writes", switch=switch, lost=True)
@@ -71,7 +71,7 @@ def _check_survivors(cluster: Cluster, node: Node, switch: steps.Switch) -> None
     for server in own:
         ahead.plan(host, steps.status_question(server, []))
         ahead.plan(host, steps.reach_question(switch.old))
-    steps.look(name="Look at all hosts")
+    lease.look(name="Look at all hosts", **lease_for(cluster, node, f"failover to {switch.new.name}"))
     barrier(name="All hosts have answered")
     if node == cluster.master:
         steps.check_dead(name="Look whether its server is dead", switch=switch)
@@ -124,7 +124,7 @@ def _check(cluster: Cluster, node: Node, switch: steps.Switch) -> None:
         ahead.plan(host, openxchange.configuration_question(wanted))
     if registration:
         ahead.plan(host, openxchange.registration_question(registration))
-    steps.look(name="Look at all hosts")
+    lease.look(name="Look at all hosts", **lease_for(cluster, node, f"switchover to {switch.new.name}"))
     barrier(name="All hosts have answered")
     if files:
         steps.check_server(
@@ -174,11 +174,14 @@ def _complete(before: Cluster, after: Cluster, node: Node) -> None:
 def _give_role(cluster: Cluster, node: Node, former: Node) -> None:
     if node not in cluster.databases:
         return
-    service.configure(
+    roles.configure(
         name="Write the server's configuration for its new role",
-        service=cluster.database_server.unit,
+        service_name=cluster.database_server.unit,
         files=database.server_files(cluster, node),
         check=cluster.database_server.check,
+        read_only=node in cluster.slaves,
+        switched=True,
+        option_file=node.mysql_option_file,
     )
     if node in cluster.slaves:
         database.replicate(cluster, node, former)

@@ -10,10 +10,11 @@ from pyinfra.api import deploy
 from ox_deploy import secrets
 from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.deploys.database import OPENEXCHANGE_USER, REPLICATION_USER, wanted_accounts
+from ox_deploy.deploys.hosts import lease_for
 from ox_deploy.deploys.openxchange import wanted_registration
 from ox_deploy.deploys.web import CERTIFICATE, SITE
 from ox_deploy.operations.verify import databases, filestore, network, registration, sessions
-from ox_deploy.operations.verify.report import report, take_part
+from ox_deploy.operations.verify.report import go_on, report, take_part
 
 # Makes the names of what is made for a moment unique; the same on all hosts of a run.
 RUN = uuid4().hex[:12]
@@ -24,7 +25,8 @@ def verify() -> None:
     """Try on the living cluster whether it works, from end to end; leave nothing behind."""
     cluster = cluster_of(inventory)
     node = cluster.node_of(host)
-    take_part()
+    take_part(**lease_for(cluster, node, "verify"))
+    go_on(name="No other run is at work")
     if node in cluster.databases:
         _test_databases(cluster, node)
     if "groupware" in node.groups:

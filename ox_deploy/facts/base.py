@@ -79,7 +79,7 @@ def ask_peer(asking: Host, inventory_name: str, question: Question[T]) -> T:
     peer = asking.inventory.get_host(inventory_name)
     try:
         if ahead.answer(peer, question) is None:
-            _connect(peer)
+            connect(peer)
         answer = ask(peer, question)
     except Exception as error:
         raise PeerUnreachable(_unreachable(asking, inventory_name, str(error))) from error
@@ -92,7 +92,7 @@ def ask_peer(asking: Host, inventory_name: str, question: Question[T]) -> T:
 _connecting: WeakKeyDictionary[Host, gevent.Greenlet[[Host], Exception | None]] = WeakKeyDictionary()
 
 
-def _connect(peer: Host) -> None:
+def connect(peer: Host) -> None:
     """Connect a host outside `--limit` once, however many hosts ask it at the same time.
 
     A second connection would take the place of the first one, whose commands would never end.

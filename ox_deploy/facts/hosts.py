@@ -9,8 +9,9 @@ from typing import Any
 
 from pyinfra.api import FactBase, StringCommand
 
+from ox_deploy import lease
 from ox_deploy.facts.base import Question
-from ox_deploy.remote import shell_question, together
+from ox_deploy.remote import Taking, shell_question, together, with_lease
 
 # How long an earlier run's program may still be at work on a host.
 WAIT_SECONDS = 600
@@ -37,7 +38,8 @@ class GroupEntry:
 class HostStatus:
     """One host: system, addresses, packages installed (name -> version), and who has the wanted ids.
 
-    `answers` are those to the questions asked along with it, None for one that has to be asked on its own.
+    `answers` are those to the questions asked along with it, None for one that has to be asked on its own. `lease` is
+    what the host said when it was asked for that; without it, nothing else is known.
     """
 
     system: str = ""
@@ -53,6 +55,7 @@ class HostStatus:
     group_by_name: GroupEntry | None = None
     group_by_id: GroupEntry | None = None
     answers: list[dict[str, Any] | None] = field(default_factory=list)
+    lease: lease.Answer | None = None
 
 
 class HostState(FactBase[HostStatus]):
@@ -66,20 +69,21 @@ class HostState(FactBase[HostStatus]):
         packages: list[str],
         questions: Sequence[Question[Any]] = (),
         wait: int = WAIT_SECONDS,
+        taking: Taking | None = None,
     ) -> StringCommand:
         """Ask for the user and group with this name or these ids, for `packages`, and other questions along with it.
 
-        `wait` is for how many seconds to wait for an earlier run's work to end.
+        `wait` is for how many seconds to wait for an earlier run's work to end, `taking` the lease to be taken first.
         """
-        host = shell_question("host_state", user, str(uid), str(gid), str(wait), *packages)
-        if not questions:
-            return host
-        others = together([question.program for question in questions])
-        return StringCommand(host, "; printf 'answers '; ", others)
+        asking = shell_question("host_state", user, str(uid), str(gid), str(wait), *packages)
+        if questions:
+            others = together([question.program for question in questions])
+            asking = StringCommand(asking, "; printf 'answers '; ", others)
+        return with_lease(taking, asking) if taking else asking
 
     def process(self, output: list[str]) -> HostStatus:
         """Return the typed form of the program's lines."""
-        status = HostStatus()
+        status = HostStatus(lease=lease.answer_of([line for line in output if line.startswith("lease ")]))
         for line in output:
             key, _, value = line.partition(" ")
             _note(status, key, value)

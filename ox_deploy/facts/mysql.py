@@ -108,12 +108,13 @@ class Gtid(_Answer):
 
 
 class MysqlStatus(_Answer):
-    """One server. Everything but `state`, `error` and `seeding` is empty unless the state is RUNNING.
+    """One server. Only `state`, `error` and what is on the disk is known unless the state is RUNNING.
 
     `gtid_state` has the GTIDs of all transactions that were written here or replicated: on MySQL all of them, on
     MariaDB the last one of each domain and server, as far as they went to the binary log. `free` is the room for data
     and binary log in bytes. `slaves` has the addresses of those that read from here just now, by their server id.
-    `seeding` is set from the first byte of a seeding to its end, also if it died half way.
+    On the disk are: `seeding`, set from the first byte of a seeding to its end, also if it died half way; `handed_to`
+    and `taken_from`, the other server's name from the decision in a switch of the master until that is complete.
     """
 
     state: ServerState = ServerState.NOT_INSTALLED
@@ -129,11 +130,26 @@ class MysqlStatus(_Answer):
     free: int | None = None
     slaves: dict[str, str] = {}
     seeding: bool = False
+    handed_to: str = ""
+    taken_from: str = ""
 
     @property
     def is_mariadb(self) -> bool:
         """Tell whether it is MariaDB; otherwise it is MySQL."""
         return server_of_version(self.version) == "MariaDB"
+
+    @property
+    def role(self) -> dict[str, Any] | None:
+        """Return what an order that depends on the role finds again right before it is carried out (mysql_role.py).
+
+        None for a server that could not be asked.
+        """
+        if self.state is not ServerState.RUNNING:
+            return None
+        source = f"{self.replica.host}:{self.replica.port}" if self.replica else None
+        read_only = self.variables.get("read_only") != "OFF"
+        data = {"written": self.gtid.binlog, "databases": self.databases}
+        return {"read_only": read_only, "source": source, **data}
 
     @property
     def dialect(self) -> Mapping[str, Any]:

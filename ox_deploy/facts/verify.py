@@ -6,6 +6,7 @@ away, and systemd does so after two minutes if that step never comes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -35,13 +36,19 @@ class Canary(JsonFact[CanaryTrial]):
     """A database that travels from the master to its slaves. Has an effect: it makes the database and drops it."""
 
     def command(
-        self, step: Literal["create", "see", "drop", "gone"], run: str, option_file: str | None = None
+        self,
+        step: Literal["create", "see", "drop", "gone"],
+        run: str,
+        option_file: str | None = None,
+        ticket: Sequence[int | str] = (),
     ) -> Program:
         """Go through a step: `create` and `drop` on the master, at the same time `see` and `gone` on its slaves.
 
         + run: makes the name of the database unique
+        + ticket: what the host compares with its lease before anything is written
         """
-        return Program("verify_canary", {"step": step, "run": run, "option_file": option_file})
+        arguments = {"step": step, "run": run, "option_file": option_file, "ticket": list(ticket)}
+        return Program("verify_canary", arguments)
 
     def parse(self, document: dict[str, Any]) -> CanaryTrial:
         """Return the typed form."""

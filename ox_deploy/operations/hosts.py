@@ -13,10 +13,10 @@ from ox_deploy.facts.base import Question, ask
 from ox_deploy.facts.hosts import HostState, HostStatus
 from ox_deploy.facts.service import ServiceStatus
 from ox_deploy.ground import Wanted, find_obstacles, question
-from ox_deploy.operations import service
+from ox_deploy.operations import lease, service
 from ox_deploy.operations.service import ManagedFile, changes, configure_job
 from ox_deploy.operations.stop import stop
-from ox_deploy.remote import order
+from ox_deploy.remote import checked, order
 
 # Lets apt wait for another apt, and keeps daemons from being started before they are configured. The mark
 # in policy-rc.d tells it from one that the administrator laid down.
@@ -96,7 +96,14 @@ def find_id_conflicts(status: HostStatus, user: str, uid: int, gid: int) -> list
 
 @operation()
 def check(
-    address: str, user: str, uid: int, gid: int, packages: Sequence[str], wanted: Wanted | None = None
+    address: str,
+    user: str,
+    uid: int,
+    gid: int,
+    packages: Sequence[str],
+    doing: str | None = None,
+    others: Sequence[str] = (),
+    wanted: Wanted | None = None,
 ) -> Generator[StringCommand, None, None]:
     """
     Look for what would make it unsafe to go on, on all hosts, before any of them is changed.
@@ -106,11 +113,25 @@ def check(
     + uid, gid: the ids they should have on all hosts
     + packages: as for `prepare`
     + wanted: what the settings want of the host, to be compared with what is there
+    + doing: what this run does, for which it takes the lease of the cluster; None to do without
+    + others: hosts outside `--limit` whose lease this one takes along with its own
 
-    Changes nothing; fails with one sentence for each problem. Asks for the operations that follow, too.
+    Changes nothing else; fails with one sentence for each problem. Asks for the operations that follow, too.
     """
     questions = ahead.planned()
-    status = host.get_fact(HostState, user=user, uid=uid, gid=gid, packages=list(packages), questions=questions)
+    asked = {"user": user, "uid": uid, "gid": gid, "packages": list(packages), "questions": questions}
+    taking = lease.taking(doing) if doing else None
+    if taking:
+        with lease.also(taking, others):
+            status = lease.take(taking, lambda how: host.get_fact(HostState, **asked, taking=how), lambda it: it.lease)
+        yield from lease.refusal()
+        if status and not (status.lease and status.lease.number is not None):
+            return
+    else:
+        status = host.get_fact(HostState, **asked)
+    if status is None:
+        yield stop(f"{host.name} gives no answer; make it reachable and run again.")
+        return
     remember(status)
     ahead.keep(dict(zip(questions, status.answers, strict=False)))
     problems = find_conflicts(status, address, user, uid, gid)
@@ -157,7 +178,7 @@ def prepare(
         host.noop("names, users and packages are there")
         return
     if not status.has_python:
-        yield StringCommand("apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y python3")
+        yield checked("apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y python3")
     commands = [] if make_user is None else _user_commands(make_user, uid, gid, status)
     if missing or unfinished:
         commands.append(["sh", "-c", _INSTALL, "install", *missing])
@@ -165,6 +186,13 @@ def prepare(
 
 
 def _user_commands(user: str, uid: int, gid: int, status: HostStatus) -> list[list[str]]:
-    commands = [] if status.group_by_name else [["groupadd", "--gid", str(gid), user]]
+    commands = [] if status.group_by_name else [_unless_known("group", user, ["groupadd", "--gid", str(gid), user])]
     shell_and_home = ["--home-dir", "/opt/open-xchange", "--no-create-home", "--shell", "/bin/bash"]
-    return [*commands, ["useradd", "--uid", str(uid), "--gid", str(gid), *shell_and_home, user]]
+    add_user = ["useradd", "--uid", str(uid), "--gid", str(gid), *shell_and_home, user]
+    return [*commands, _unless_known("passwd", user, add_user)]
+
+
+def _unless_known(database: str, name: str, command: Sequence[str]) -> list[str]:
+    """Return a command that looks again right before it makes a user or a group: somebody may have been quicker."""
+    look_again = 'getent "$1" "$2" >/dev/null && exit; shift 2; exec "$@"'
+    return ["sh", "-c", look_again, "add", database, name, *command]

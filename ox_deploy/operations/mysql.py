@@ -64,7 +64,7 @@ def accounts(
             "run with `--data remove_stale_accounts=true` to drop them"
         )
     if statements:
-        yield _run(statements, replicate, option_file)
+        yield _run(statements, replicate, option_file, status)
     else:
         host.noop("the accounts are right")
 
@@ -104,7 +104,7 @@ def encrypt_logins(
     if in_clear:
         host.log(f"{', '.join(in_clear.values())}: may log in unencrypted until it was deployed, too")
     if statements:
-        yield _run(statements, True, option_file)
+        yield _run(statements, True, option_file, status)
     else:
         host.noop("the slaves log in encrypted" if not in_clear else "they are deployed first")
 
@@ -118,8 +118,10 @@ def _reads_encrypted(server: Server) -> bool:
     return status.state is ServerState.RUNNING and (status.replica is None or bool(status.replica.ca))
 
 
-def _run(statements: Sequence[Statement], replicate: bool, option_file: str | None) -> StringCommand:
-    job = {"statements": listed(statements), "replicate": replicate, "option_file": option_file}
+def _run(
+    statements: Sequence[Statement], replicate: bool, option_file: str | None, status: MysqlStatus
+) -> StringCommand:
+    job = {"statements": listed(statements), "replicate": replicate, "option_file": option_file, "seen": status.role}
     return order("mysql_run", job)
 
 
@@ -194,9 +196,9 @@ def replica(
         else:
             yield StringCommand("true")
     else:
-        yield _replicate(_start(situation, source, slave, master, by_gtid), master, option_file)
+        yield _replicate(_start(situation, source, slave, master, by_gtid), slave, master, option_file)
         if situation in _NEEDS_GTID and not by_gtid:
-            yield _replicate({"by_gtid": False}, master, option_file)
+            yield _replicate({"by_gtid": False}, None, master, option_file)
 
 
 def _keep(
@@ -213,14 +215,18 @@ def _keep(
     is_healthy = situation is Situation.HEALTHY
     moves = _moves(slave, slave.replica, master, source, by_gtid) if is_healthy else {}
     if writable:
-        yield order("mysql_run", {"option_file": option_file, "replicate": False, "statements": [_READ_ONLY]})
+        yield order("mysql_run", _read_only_job(slave, option_file))
     if moves:
-        yield _replicate(moves, master, option_file)
+        yield _replicate(moves, None if writable else slave, master, option_file)
     if not writable and not moves:
         host.noop(f"it replicates from {source.name}")
         if not is_healthy:
             # What is only a no-op is shown with `-v` alone.
             host.log(explain(host.name, situation, slave, master))
+
+
+def _read_only_job(slave: MysqlStatus, option_file: str | None) -> dict[str, Any]:
+    return {"option_file": option_file, "replicate": False, "statements": [_READ_ONLY], "seen": slave.role}
 
 
 def _moves(slave: MysqlStatus, replica: Replica, master: MysqlStatus, source: Source, by_gtid: bool) -> dict[str, Any]:
@@ -279,12 +285,16 @@ def _start(
     return start | place | ({} if slave.is_mariadb else gtid)
 
 
-def _replicate(start: dict[str, Any] | None, master: MysqlStatus, option_file: str | None) -> StringCommand:
+def _replicate(
+    start: dict[str, Any] | None, slave: MysqlStatus | None, master: MysqlStatus, option_file: str | None
+) -> StringCommand:
+    """Return the order; `slave` is what it was seen to be, None right after another such order."""
     assert master.binary_log is not None
     log = master.binary_log
     by_gtid = start is not None and start.get("by_gtid")
     job = {
         "source": start,
+        "seen": slave.role if slave else None,
         "target": {"file": log.file, "position": log.position, "gtid": master.gtid.binlog if by_gtid else ""},
         "databases": master.databases,
         "seconds": CATCH_UP_SECONDS,

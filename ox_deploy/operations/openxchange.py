@@ -198,7 +198,7 @@ def moved_pools(databases: Sequence[WantedDatabase], found: Registration) -> lis
     """Return the registered databases that are elsewhere now, with their new URLs."""
     wanted = {database.name: database for database in databases}
     return [
-        {"id": pool.id, "name": pool.name, "url": wanted[pool.name].moved(pool.url)}
+        {"id": pool.id, "name": pool.name, "was": pool.url, "url": wanted[pool.name].moved(pool.url)}
         for pool in found.pools
         if pool.name in wanted and not wanted[pool.name].is_at(pool.url)
     ]
@@ -337,6 +337,16 @@ def registration_question(wanted: WantedRegistration, **_: Any) -> Question[Regi
     return Question(Configdb, contexts=[context.id for context in wanted.contexts])
 
 
+def registration_of(wanted: WantedRegistration) -> Registration:
+    """Ask the current host what configdb holds; who did not answer in time along with other questions, once more."""
+    question = registration_question(wanted)
+    found = ask(host, question)
+    if found.state == "no access" and ahead.answer(host, question) is not None:
+        ahead.forget()
+        found = ask(host, question)
+    return found
+
+
 @ahead.asks(registration_question)
 @operation()
 def register(
@@ -354,10 +364,10 @@ def register(
     because its own guard may drop a live one; it gets a password that ends with it. The ids are looked up.
     Guide: Configuring Open-Xchange Server, initconfigdb to createuser.
     """
-    found = ask(host, registration_question(wanted))
+    found = registration_of(wanted)
     if found.state == "interrupted":
         yield order("configdb_restore", {})
-        found = ask(host, registration_question(wanted))
+        found = registration_of(wanted)
     obstacle = wanted.obstacle(found)
     if obstacle:
         yield stop(obstacle) if state.is_executing else StringCommand("true")

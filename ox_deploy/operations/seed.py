@@ -27,6 +27,7 @@ from ox_deploy.remote import order, seed_order
 from ox_deploy.remote.mysql_dialects import server_of_version, version_numbers
 from ox_deploy.secrets import Secret
 from ox_deploy.slaves import OVERWRITE, Situation, Source, explain, not_ready, reads_under_its_id, recognise
+from ox_deploy.transactions import took_over
 
 USER = "ox_seed"
 METHODS = ("logical", "physical")
@@ -71,6 +72,7 @@ def refusal(plan: Plan, slave: Side, master: Side) -> str | None:
     problem = not_ready(master.status, master.name) or (None if half_seeded else not_ready(slave.status, slave.name))
     return (
         problem
+        or _other_way_round(slave, master)
         or _other_kind(slave, master)
         or _wrong_server(plan, slave, master)
         or _missing_programs(slave)
@@ -78,6 +80,16 @@ def refusal(plan: Plan, slave: Side, master: Side) -> str | None:
         or _cannot_be_copied(plan, slave, master)
         or (None if half_seeded or plan.overwrite else _would_be_lost(slave))
         or _other_slave(plan, master)
+    )
+
+
+def _other_way_round(slave: Side, master: Side) -> str | None:
+    """Refuse to overwrite the later master of two with the data of the other one."""
+    if slave.status.replica or slave.status.seeding or not took_over(slave.status, master.status):
+        return None
+    return (
+        f"{slave.name} has taken over from {master.name}, so it is the one to seed from; nothing was changed: correct "
+        "`db_master`."
     )
 
 
@@ -306,6 +318,7 @@ class _Seeding:
             "unit": self.server.unit,
             "fence": self.server.seed_fence,
             "option_file": self.option_file,
+            "seen": None if slave.status.seeding else slave.status.role,
         }
 
     def _make_account(self, password: Secret, master: MysqlStatus) -> None:
@@ -336,11 +349,13 @@ class _Seeding:
             "statements": listed(statements),
             "option_file": self.master_option_file,
         }
-        carry_out(host.inventory.get_host(self.master_host), order("seed_account", job))
+        master = host.inventory.get_host(self.master_host)
+        carry_out(master, order("seed_account", job, to=master))
 
     def _send(self, certificate: str) -> None:
         job = {"address": self.plan.address, "certificate": certificate, "option_file": self.master_option_file}
-        carry_out(host.inventory.get_host(self.master_host), seed_order("seed_send", job))
+        master = host.inventory.get_host(self.master_host)
+        carry_out(master, seed_order("seed_send", job, to=master))
 
     def _watch(self, certificate: str | None) -> None:
         """Show how far the unit is until it ends; raises OperationError if it failed."""

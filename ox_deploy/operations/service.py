@@ -117,12 +117,27 @@ def configure(
     Idempotent: nothing is done if files and units are right and no earlier run died half way.
     If the check or the unit refuses, all files are as before and the operation fails with the service's words.
     """
-    status = ask(host, question(service, files, units))
-    changed = changes(files, status)
-    if changed or status.pending or idle_units(units, status):
-        job = configure_job(service, changed, units, on_change, check, commands)
-        # systemd may not know yet of what an earlier run wrote before it died.
-        job["daemon_reload"] |= status.pending and _concerns_systemd(files)
+    job = job_for(service, files, units, on_change, check, commands)
+    if job:
         yield order("service_configure", job)
     else:
         host.noop(f"{service} is configured and runs")
+
+
+def job_for(
+    service: str,
+    files: Sequence[ManagedFile],
+    units: Sequence[str],
+    on_change: str,
+    check: Sequence[str],
+    commands: Sequence[Sequence[str]],
+) -> dict[str, Any] | None:
+    """Ask the current host, and return what is to be done there to configure a service; None if that is nothing."""
+    status = ask(host, question(service, files, units))
+    changed = changes(files, status)
+    if not (changed or status.pending or idle_units(units, status)):
+        return None
+    job = configure_job(service, changed, units, on_change, check, commands)
+    # systemd may not know yet of what an earlier run wrote before it died.
+    job["daemon_reload"] |= status.pending and _concerns_systemd(files)
+    return job

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,6 @@ from pyinfra.context import state
 from ox_deploy import ahead, switching
 from ox_deploy.accounts import WantedAccount, account_statements
 from ox_deploy.database_servers import DatabaseServer
-from ox_deploy.facts.answers import Answers
 from ox_deploy.facts.base import PeerUnreachable, Question, ask, ask_peer
 from ox_deploy.facts.mysql import Mysql, MysqlStatus, ServerState
 from ox_deploy.facts.openxchange import Configdb, Registration
@@ -29,6 +28,8 @@ from ox_deploy.switching import Phase, Server, is_writable
 # After how many seconds the guard opens the old master again, if nobody takes over. Long enough for all that the
 # program which stops writes waits for, and for the next operation to begin.
 GUARD_SECONDS = 15
+# How long the dead master is waited for once more, right before another one is opened.
+REACH_SECONDS = 3
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,14 @@ _phases: dict[str, Phase] = {}
 _promoted: set[str] = set()
 
 
+def answer_of(server: Server) -> MysqlStatus | None:
+    """Return what a server is like, None if its host cannot be reached."""
+    try:
+        return ask_peer(host, server.inventory_name, status_question(server, []))
+    except PeerUnreachable:
+        return None
+
+
 def status_question(server: Server, users: Sequence[str]) -> Question[MysqlStatus]:
     """Return what has to be known of a database server."""
     return Question(Mysql, users=list(users), option_file=server.option_file)
@@ -75,65 +84,6 @@ def _ask(server: Server, users: Sequence[str]) -> MysqlStatus:
     if problem:
         raise PeerUnreachable(problem)
     return status
-
-
-def _roles_questions(master: Server, slaves: Sequence[Server], **_: Any) -> list[tuple[str, Question[MysqlStatus]]]:
-    return [(server.inventory_name, status_question(server, [])) for server in (master, *slaves)]
-
-
-@ahead.asks(peers=_roles_questions)
-@operation()
-def check_roles(
-    master: Server, slaves: Sequence[Server], remedies: Mapping[str, str]
-) -> Generator[StringCommand, None, None]:
-    """
-    Refuse to go on if the master was switched and the inventory does not say so yet.
-
-    + master, slaves: the database servers by their roles in the inventory
-    + remedies: what is to be changed in the inventory if one of the slaves is the master, by its name
-
-    To be called before anything is done that depends on the roles, on every host for which they matter. A server that
-    is not there yet says nothing, nor does a slave that cannot be reached.
-    """
-    try:
-        found = ask_peer(host, master.inventory_name, status_question(master, []))
-    except PeerUnreachable as error:
-        yield stop(str(error))
-        return
-    statuses = {slave: status for slave in slaves if (status := _answer_of(slave))}
-    without = switching.pairs_without_gtids({master: found} | statuses)
-    if without:
-        yield stop(without)
-        return
-    actual = switching.actual_master(master, found, statuses)
-    if actual:
-        evidence, server = actual
-        yield stop(f"inventory: {evidence}; nothing was changed. {_sentence(remedies[server.name])}")
-    else:
-        host.noop(f"{master.name} is the master")
-
-
-def _answer_of(server: Server) -> MysqlStatus | None:
-    try:
-        return ask_peer(host, server.inventory_name, status_question(server, []))
-    except PeerUnreachable:
-        return None
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."
-
-
-@operation()
-def look() -> Generator[StringCommand, None, None]:
-    """Ask the host, in one command, all that the checks want to know. To be called first, on every host."""
-    questions = ahead.planned()
-    answers = host.get_fact(Answers, questions=questions)
-    if answers is None:
-        yield stop(f"{host.name} gives no answer; make it reachable and run again.")
-        return
-    ahead.keep(dict(zip(questions, answers, strict=False)))
-    host.noop("it answers")
 
 
 @operation()
@@ -179,7 +129,7 @@ def check_server(
 def _note(server: Server, new: MysqlStatus, phase: Phase) -> None:
     _phases[server.name] = phase
     _promoted.discard(server.name)
-    if phase is Phase.AFTER and new.replica is None:
+    if phase is Phase.AFTER and new.replica is None and is_writable(new):
         _promoted.add(server.name)
 
 
@@ -234,7 +184,7 @@ def check_node(
         return
     differences = wanted.differences(ask(host, openxchange.configuration_question(wanted)))
     problems = [f"{node} is not configured as the inventory wants it ({', '.join(differences)}); deploy"]
-    obstacle = registration and registration.obstacle(ask(host, openxchange.registration_question(registration)))
+    obstacle = registration and registration.obstacle(openxchange.registration_of(registration))
     yield from _refuse((problems if differences else []) + ([obstacle.rstrip(".")] if obstacle else []), "ready")
 
 
@@ -276,9 +226,10 @@ def check_survivor(
     if problem:
         yield stop(problem)
         return
-    _note(server, own, Phase.AFTER if is_writable(own) else Phase.BEFORE)
-    if server.name in _promoted:
-        host.noop(f"{server.name} is open")
+    is_decided = is_writable(own) or own.taken_from == switch.old.name
+    _note(server, own, Phase.AFTER if is_decided else Phase.BEFORE)
+    if is_decided and own.replica is None:
+        host.noop(f"{server.name} has taken over")
         return
     yield from _refuse(_losses(switch, own, slaves, accept_loss), f"it has most: {switching.shown(own)}")
 
@@ -290,7 +241,7 @@ def _losses(switch: Switch, own: MysqlStatus, slaves: Sequence[Server], accept_l
         return [f"{new.name} is half seeded, so it has not all that {old.name} had; choose another slave"]
     if own.replica is None:
         return [f"{new.name} does not replicate, so it has nothing of {old.name}"]
-    answers = {slave.name: _answer_of(slave) for slave in slaves}
+    answers = {slave.name: answer_of(slave) for slave in slaves}
     known = {name: status for name, status in answers.items() if status and status.replica and not status.seeding}
     ahead_of_it = {name: status for name, status in known.items() if switching.lacks(own, status)}
     if ahead_of_it:
@@ -358,8 +309,15 @@ def promote(switch: Switch, lost: bool = False) -> Generator[StringCommand, None
     if new.name in _promoted:
         host.noop(f"{new.name} is open")
         return
-    old = None if lost else switch.login(switch.old)
-    yield order("switch_promote", {"old": old, "option_file": new.option_file})
+    old = switch.old
+    job = {
+        "old": None if lost else switch.login(old),
+        "lost": {"name": old.name, "host": old.address, "port": old.port, "seconds": REACH_SECONDS} if lost else None,
+        "from": old.name,
+        "fence": switch.kind.fence,
+        "option_file": new.option_file,
+    }
+    yield order("switch_promote", job)
 
 
 def _registration_question(**_: Any) -> Question[Registration]:

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from pyinfra.api import QuoteString, StringCommand
+from pyinfra.api import Host, QuoteString, StringCommand
+from pyinfra.context import ctx_host
 
-from ox_deploy import ahead
+from ox_deploy import ahead, lease
 
+_MYSQL = ["common", "mysql_dialects", "mysql_common"]
 _SEED_SLAVE = [
-    "common",
-    "mysql_dialects",
-    "mysql_common",
+    *_MYSQL,
+    "mysql_role",
     "mysql_replicate",
     "seed_common",
     "seed_plugin",
@@ -34,15 +36,16 @@ _USES = {
     "ground_state": ["common"],
     "service_state": ["common"],
     "service_configure": ["common"],
-    "mysql_state": ["common", "mysql_dialects", "mysql_common"],
+    "mysql_state": [*_MYSQL],
     "tls_state": ["common"],
     "tls_certificate": ["common"],
-    "mysql_run": ["common", "mysql_dialects", "mysql_common"],
-    "mysql_replicate": ["common", "mysql_dialects", "mysql_common"],
+    "mysql_run": [*_MYSQL, "mysql_role"],
+    "mysql_replicate": [*_MYSQL, "mysql_role"],
+    "mysql_configure": [*_MYSQL, "mysql_role", "service_configure"],
     "switch_reach": ["common"],
-    "switch_guard": ["common", "mysql_dialects", "mysql_common", "switch_common"],
-    "switch_stop_writes": ["common", "mysql_dialects", "mysql_common", "switch_common"],
-    "switch_promote": ["common", "mysql_dialects", "mysql_common", "mysql_replicate", "switch_common"],
+    "switch_guard": [*_MYSQL, "mysql_role", "switch_common"],
+    "switch_stop_writes": [*_MYSQL, "mysql_role", "switch_common"],
+    "switch_promote": [*_MYSQL, "mysql_role", "mysql_replicate", "switch_reach", "switch_common"],
     "filestore_state": ["common", "service_state"],
     "filestore_mount": ["common", "service_configure"],
     "openxchange_state": ["common"],
@@ -55,7 +58,7 @@ _USES = {
     "configdb_state": ["common", "configdb_common"],
     "configdb_repoint": ["common", "configdb_common"],
     "configdb_restore": ["common", "configdb_common", "configdb_init"],
-    "verify_canary": ["common", "mysql_dialects", "mysql_common", "verify_common"],
+    "verify_canary": [*_MYSQL, "verify_common"],
     "verify_filestore": ["common", "verify_common"],
     "verify_mount": ["common", "service_state", "filestore_state", "verify_common"],
     "verify_route": ["common", "verify_common"],
@@ -63,22 +66,42 @@ _USES = {
     "verify_logins": ["common", "verify_common", "verify_https"],
     "seed_start": ["common"],
     "seed_state": ["common"],
-    "seed_survey": ["common", "mysql_dialects", "mysql_common", "seed_plugin"],
-    "seed_account": ["common", "mysql_dialects", "mysql_common", "seed_plugin", "seed_state", "mysql_run"],
+    "seed_survey": [*_MYSQL, "seed_plugin"],
+    "seed_account": [
+        *_MYSQL,
+        "mysql_role",
+        "seed_plugin",
+        "seed_state",
+        "mysql_run",
+    ],
     "seed_logical": _SEED_SLAVE,
     "seed_clone": _SEED_SLAVE,
     "seed_physical": [*_SEED_SLAVE, "seed_stream"],
-    "seed_send": ["common", "mysql_dialects", "mysql_common", "seed_common", "seed_stream"],
+    "seed_send": [*_MYSQL, "seed_common", "seed_stream"],
     "openxchange_register": [
         "common",
         "sockets",
         "configdb_common",
+        "configdb_state",
         "configdb_init",
         "configdb_repoint",
         "openxchange_tools",
         "daemons_start",
     ],
 }
+
+
+@dataclass(frozen=True)
+class Taking:
+    """What a host is told by who takes its lease: run, who that is, how long to wait for an earlier one's program.
+
+    `dead` is the run that is known to be dead, whose lease is not waited for.
+    """
+
+    run: str
+    info: str
+    wait: int = 600
+    dead: str = ""
 
 
 @cache
@@ -119,14 +142,48 @@ def together(programs: Sequence[Program]) -> Program:
     return Program("answers", {"texts": texts, "questions": questions})
 
 
-def order(name: str, arguments: Mapping[str, Any]) -> StringCommand:
+def order(name: str, arguments: Mapping[str, Any], to: Host | None = None) -> StringCommand:
     """Return the command of an operation: runs `name`.py with `arguments` on its standard input.
 
-    On one host one such program runs at a time. No answer that was got ahead holds any longer.
+    + to: the host that gets it, if it is not the current one
+
+    On one host one such program runs at a time, and only for the run that has the lease. No answer that was got ahead
+    holds any longer.
     """
     ahead.forget()
-    program = _program(name, "lock = only_one()\n{}")
+    shown = ", ".join(map(repr, ticket(to)))
+    program = _program(name, f"lock = only_one({shown})\n{{}}")
     return StringCommand("python3", "-c", program, _stdin=json.dumps(arguments))
+
+
+def ticket(to: Host | None = None) -> list[int | str]:
+    """Return what an order to a host, or to the current one, shows of the lease; nothing if none was asked for."""
+    if lease.current() is None:
+        return []
+    target: Host = to or ctx_host.get()  # type: ignore[no-untyped-call]
+    return lease.ticket(target.name)
+
+
+def lease_command(action: str, run: str, *arguments: str) -> StringCommand:
+    """Return the command that runs lease.sh."""
+    words = [QuoteString(word) for word in (action, run, *arguments)]
+    return StringCommand("sh -c", QuoteString(_source("lease.sh")), "lease", *words)
+
+
+def with_lease(taking: Taking, command: StringCommand) -> StringCommand:
+    """Return the command that takes the lease of a host, and runs another one if it was given."""
+    seconds = str(lease.LIFETIME_SECONDS)
+    take = lease_command("take", taking.run, seconds, str(taking.wait), taking.info, taking.dead)
+    return StringCommand(take, "|| exit 0;", command)
+
+
+def checked(command: str) -> StringCommand:
+    """Return a shell command of an operation for a host that may lack Python, for a run that has the lease only."""
+    shown = ticket()
+    if not shown:
+        return StringCommand(command)
+    number, run = map(str, shown)
+    return StringCommand(lease_command("check", run, number), "&&", command)
 
 
 def command_line(name: str, arguments: Mapping[str, Any]) -> list[str]:
@@ -134,13 +191,13 @@ def command_line(name: str, arguments: Mapping[str, Any]) -> list[str]:
     return ["python3", "-c", str(_program(name, "{}").obj), json.dumps(arguments)]
 
 
-def seed_order(name: str, arguments: Mapping[str, Any]) -> StringCommand:
+def seed_order(name: str, arguments: Mapping[str, Any], to: Host | None = None) -> StringCommand:
     """Return the command of an operation that starts `name`.py as a systemd unit and does not wait for it.
 
     Its arguments go the same way as those of an order, and then by a file that only root can read.
     """
     call = f"{name}(json.loads({json.dumps(arguments)!r}))"
-    return order("seed_start", {"program": f"{_text(name)}\n{call}\n"})
+    return order("seed_start", {"program": f"{_text(name)}\n{call}\n"}, to)
 
 
 def secret_question(name: str, arguments: Mapping[str, Any]) -> StringCommand:

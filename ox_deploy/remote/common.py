@@ -11,12 +11,46 @@ import sys
 STATE_DIRECTORY = "/var/lib/ox-deploy"
 
 
-def only_one():
-    """Wait for the work of a run that was given up on the other side but goes on here; returns the lock."""
+def only_one(number=None, run_id=None):
+    """Wait for the work of a run that was given up on the other side but goes on here; returns the lock.
+
+    With it in hand, stop unless the run that gives the order still has the lease, under this number.
+    """
     os.makedirs(STATE_DIRECTORY, mode=0o700, exist_ok=True)
     lock = open(os.path.join(STATE_DIRECTORY, "lock"), "w")
     fcntl.flock(lock, fcntl.LOCK_EX)
+    check_lease(number, run_id)
     return lock
+
+
+def check_lease(number, run_id):
+    """Stop if another run has the lease; who gives an order without one may do so while nobody has it."""
+    lease = read_lease()
+    if run_id is None:
+        if lease.get("run") and seconds_left(lease) > 0:
+            fail("another run is at work: {}; nothing was changed here, run again when it has ended".format(who(lease)))
+    elif (lease.get("run"), lease.get("number")) != (run_id, str(number)):
+        taken = "it was taken over by " + who(lease) if lease.get("run") else "it was released"
+        fail("this run has lost the lease of the cluster ({}); nothing was changed here, run again".format(taken))
+
+
+def read_lease():
+    """Return what lease.sh wrote: {} if nobody ever had it."""
+    text = (read(os.path.join(STATE_DIRECTORY, "lease")) or b"").decode()
+    return dict(line.split(" ", 1) for line in text.splitlines() if " " in line)
+
+
+def seconds_left(lease):
+    """Return for how long a lease still lasts, by the time since this host was started."""
+    now = float(read("/proc/uptime").split()[0])
+    if lease["boot"] != read("/proc/sys/kernel/random/boot_id").decode().strip():
+        return int(lease["seconds"]) - now
+    return int(lease["until"]) - now
+
+
+def who(lease):
+    """Return who has a lease."""
+    return "{doing}, by {user} on {machine} (process {process})".format(**json.loads(lease["info"]))
 
 
 def arguments():

@@ -47,3 +47,14 @@ def rows(session, statement, values=None):
     with session.cursor() as cursor:
         cursor.execute(statement, values)
         return list(cursor.fetchall())
+
+
+def value_of(session, expression, values=None):
+    """Return the value of an SQL expression."""
+    return rows(session, "SELECT {} AS value".format(expression), values)[0]["value"]
+
+
+def alone(session):
+    """Let no other node change configdb for as long as this session lasts; stop if one does just now."""
+    if value_of(session, "GET_LOCK('ox-deploy.configdb', 5)") != 1:
+        fail("another node is changing configdb; nothing was changed, run again when it has ended")

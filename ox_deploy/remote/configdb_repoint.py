@@ -6,7 +6,9 @@ def set_urls(session, pools):
     session.begin()
     with session.cursor() as cursor:
         for pool in pools:
-            cursor.execute("UPDATE db_pool SET url = %s WHERE db_pool_id = %s", [pool["url"], pool["id"]])
+            cursor.execute(
+                "UPDATE db_pool SET url = %s WHERE db_pool_id = %s AND url = %s", [pool["url"], pool["id"], pool["was"]]
+            )
     session.commit()
     for pool in pools:
         print("{} is at {}".format(pool["name"], pool["url"]))

@@ -3,7 +3,16 @@
 Its text is put before the programs that talk to a server; the control machine imports it for what it has to know.
 """
 
+import json
 from typing import Any
+
+# What is decided in a switch of the master is there before it is done: what a server is if it is started meanwhile, and
+# to whom it hands over or from whom it takes over. Read after our configuration; gone once that says the same.
+FENCES = {
+    "MariaDB": "/etc/mysql/mariadb.conf.d/95-ox-deploy-switch.cnf",
+    "MySQL": "/etc/mysql/mysql.conf.d/zzz-ox-deploy-switch.cnf",
+}
+DECIDED = "# ox-deploy: "
 
 # Each entry holds from its version on, until a later one says otherwise. The first one of each server has all keys.
 DIALECTS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
@@ -221,3 +230,19 @@ def dialect_of(version: str) -> dict[str, Any]:
         if name == server and numbers >= since:
             found.update(entries)
     return found
+
+
+def fence_text(which: str, other: str, read_only: bool) -> str:
+    """Return the file of a server that hands over `to` another one, or takes over `from` it."""
+    value = "ON" if read_only else "OFF"
+    decided = DECIDED + json.dumps({which: other})
+    return f"# Written while the master is switched.\n{decided}\n[mysqld]\nread_only = {value}\n"
+
+
+def decided_in(text: str) -> dict[str, str]:
+    """Return what such a file says: {} if nothing."""
+    for line in text.splitlines():
+        if line.startswith(DECIDED):
+            found: dict[str, str] = json.loads(line.removeprefix(DECIDED))
+            return found
+    return {}

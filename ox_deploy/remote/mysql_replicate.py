@@ -139,6 +139,7 @@ def apply_rest(session):
 def mysql_replicate(job):
     """Do all of it."""
     with connect(job["option_file"]) as session:
+        check_unchanged(session, job.get("seen"))
         if job["source"]:
             run_replica(session, "STOP {replica}", "SET GLOBAL read_only = 1")
             change_master(session, job["source"])

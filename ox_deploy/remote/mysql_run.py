@@ -4,6 +4,7 @@
 def mysql_run(job):
     """Run all statements of a job; say which one failed by its label, since its text may hold a password."""
     with connect(job["option_file"]) as session, session.cursor() as cursor:
+        check_role(session, job.get("seen"))
         if not job["replicate"]:
             cursor.execute("SET sql_log_bin = 0")
         for statement in job["statements"]:

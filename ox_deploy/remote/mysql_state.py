@@ -189,9 +189,9 @@ def free_bytes(variables):
 def mysql_state(wanted):
     """Return all of it."""
     session, problem = open_session(wanted["option_file"])
-    seeding = os.path.exists(os.path.join(STATE_DIRECTORY, "seeding"))
+    on_disk = {"seeding": os.path.exists(os.path.join(STATE_DIRECTORY, "seeding")), **decided()}
     if session is None:
-        return {**problem, "seeding": seeding}
+        return {**problem, **on_disk}
     with session:
         variables = variables_of(session)
         gtids = {name: (variables.pop(name, None) or "").replace("\n", "") for name in GTIDS if name in variables}
@@ -208,8 +208,15 @@ def mysql_state(wanted):
             "gtid": {name.removeprefix("gtid_"): text for name, text in gtids.items()},
             "free": free_bytes(variables),
             "slaves": {str(row["Server_id"]): row["Host"] for row in listed_replicas(session)},
-            "seeding": seeding,
+            **on_disk,
         }
+
+
+def decided():
+    """Return to whom this server hands over or from whom it takes over, if a switch is not complete."""
+    texts = [(read(path) or b"").decode(errors="replace") for path in FENCES.values()]
+    found = decided_in("\n".join(texts))
+    return {"handed_to": found.get("to", ""), "taken_from": found.get("from", "")}
 
 
 def listed_replicas(session):

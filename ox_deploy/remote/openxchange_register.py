@@ -63,24 +63,48 @@ def create_user(user):
 
 
 def openxchange_register(job):
-    """Do what is missing, in the guide's order."""
-    if job["configdb"]:
-        configdb_init(recreate=job["configdb"] == "recreate")
-    login = job["administrator"]
-    daemons_start(job["daemons"])
-    wait_for_admin_daemon(login, job["daemons"]["seconds"])
+    """Do what is missing, in the guide's order; what somebody else did in the meantime is left out."""
+    server = settings()
+    restore_password(server)
+    with connect(server) as session:
+        alone(session)
+        if job["configdb"]:
+            configdb_init(session, server, recreate=job["configdb"] == "recreate")
+        login = job["administrator"]
+        daemons_start(job["daemons"])
+        wait_for_admin_daemon(login, job["daemons"]["seconds"])
+        session.select_db(server["database"])
+        register(session, still_missing(session, job), login)
+
+
+def still_missing(session, job):
+    """Return the job without what is registered by now."""
+    contexts = {*(context["id"] for context in job["contexts"]), *(user["context"] for user in job["users"])}
+    found = registrations(session, sorted(contexts))
+    pools = {pool["name"] for pool in found["pools"]}
+    users = {context["id"]: context["users"] for context in found["contexts"]}
+    return {
+        **job,
+        "servers": [server for server in job["servers"] if server not in found["servers"]],
+        "filestores": [filestore for filestore in job["filestores"] if filestore not in found["filestores"]],
+        "databases": [database for database in job["databases"] if database["name"] not in pools],
+        "contexts": [context for context in job["contexts"] if context["id"] not in users],
+        "users": [user for user in job["users"] if user["name"] not in users.get(user["context"], [])],
+    }
+
+
+def register(session, job, login):
+    """Register and create it."""
     for server in job["servers"]:
         tool_or_fail("registerserver", ["-n", server], login)
     for filestore in job["filestores"]:
         tool_or_fail("registerfilestore", ["-t", filestore], login)
-    server = settings()
-    with connect(server, server["database"]) as session:
-        if job["pools"]:
-            set_urls(session, job["pools"])
-        for database in job["databases"]:
-            register_database(session, database, login)
-        for pool in job["passwords"]:
-            set_pool_password(session, pool["name"], pool["password"])
+    if job["pools"]:
+        set_urls(session, job["pools"])
+    for database in job["databases"]:
+        register_database(session, database, login)
+    for pool in job["passwords"]:
+        set_pool_password(session, pool["name"], pool["password"])
     for context in job["contexts"]:
         create_context(context, login)
     for user in job["users"]:

@@ -30,6 +30,7 @@ def seed(job, progress, folder):
     recover(job)
     check_logins(job)
     with connect(job["option_file"]) as session:
+        check_role(session, job.get("seen"))
         clean_up(session)
         datadir = data_directory(session)
         check_room(datadir, job["bytes"], job["freed"])

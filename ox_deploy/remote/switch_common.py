@@ -14,7 +14,7 @@ open.
 
 import time
 
-GUARD, CLAIM, ABORT = "ox-deploy.guard", "ox-deploy.claim", "ox-deploy.abort"
+CLAIM, ABORT = "ox-deploy.claim", "ox-deploy.abort"
 # How long the new master and the guard are waited for, in seconds.
 REACH_SECONDS = 3
 ANSWER_SECONDS = 20
@@ -26,11 +26,6 @@ def reach(server):
     return connect_to(server, connect_timeout=REACH_SECONDS, read_timeout=ANSWER_SECONDS)
 
 
-def value(session, expression, values=None):
-    """Return the value of an SQL expression."""
-    return rows(session, "SELECT {} AS value".format(expression), values)[0]["value"]
-
-
 def last_transaction(session):
     """Return the GTIDs of all that a server wrote, in its own form."""
     # MySQL breaks long lists into lines.
@@ -40,16 +35,6 @@ def last_transaction(session):
 def arrives(session, gtids, seconds):
     """Wait for transactions; tell whether they came."""
     return value(session, dialect(session)["wait_for_gtid"], [gtids, seconds]) == 0
-
-
-def is_read_only(session):
-    """Tell whether only we may write."""
-    return bool(value(session, "@@GLOBAL.read_only"))
-
-
-def holder(session, lock):
-    """Return the session that holds a lock, or None."""
-    return value(session, "IS_USED_LOCK(%s)", [lock])
 
 
 def take(session, lock):
@@ -67,13 +52,16 @@ def wait_until(condition, seconds):
     return True
 
 
-def write_fence(path):
-    """Have this server start read-only, whatever becomes of us."""
+def write_fence(path, text):
+    """Have on the disk what this server is when it starts, whatever becomes of us."""
     with open(path + ".new", "w") as file:
-        file.write("# Written by ox-deploy while the master is switched.\n[mysqld]\nread_only = ON\n")
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     os.replace(path + ".new", path)
+    folder = os.open(os.path.dirname(path), os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
 
 
 def remove_fence(path):

@@ -1,6 +1,7 @@
 """Open the new master for writes, and let it forget its own one.
 
-`SET GLOBAL read_only = 0` is the point of no return. All before it can be given up; all after it can be repeated.
+The file that says that it took over is the point of no return. All before it can be given up; all after it can be
+repeated, also if this host dies: its server starts open then.
 """
 
 import re
@@ -10,17 +11,18 @@ CLAIM_SECONDS = 5
 APPLY_SECONDS = 60
 
 
-def open_writes(session):
-    """Pass the point of no return."""
+def open_writes(session, job):
+    """Pass the point of no return: on the disk, in the binary log, then in the server."""
+    write_fence(job["fence"], fence_text("from", job["from"], False))
+    leave_mark(session)
     with session.cursor() as cursor:
         cursor.execute("SET GLOBAL read_only = 0")
-    leave_mark(session)
 
 
 def leave_mark(session):
-    """Leave a transaction of our own behind the last one of the old master.
+    """Leave a transaction of our own behind the last one of the old master, before anybody else writes.
 
-    It shows later who took over from whom, also where nobody has written in between.
+    It shows later who took over from whom, also where nobody has written since, and where this server is read-only.
     """
     with session.cursor() as cursor:
         if dialect(session)["server"] == "MariaDB":
@@ -65,7 +67,7 @@ def take_over(here, job):
         check_old(here, old, job)
         if time.monotonic() - since > CLAIM_SECONDS:
             fail("{} answers too slowly; run again".format(job["old"]["name"]))
-        open_writes(here)
+        open_writes(here, job)
 
 
 def apply_received(here):
@@ -87,6 +89,12 @@ def apply_received(here):
         fail("it has not applied all that it received within {} s: {}".format(APPLY_SECONDS, error))
 
 
+def check_dead(lost):
+    """Stop if the old master answers after all."""
+    if switch_reach(lost)["answers"]:
+        fail("{} answers, so it is alive; nothing was changed: use the switchover".format(lost["name"]))
+
+
 def forget_master(here):
     """Replicate from nobody."""
     if replica_status(here) is not None:
@@ -102,7 +110,8 @@ def switch_promote(job):
             if job["old"]:
                 take_over(here, job)
             else:
-                open_writes(here)
+                check_dead(job["lost"])
+                open_writes(here, job)
         elif replica_status(here) is not None:
             # Who opened it died before that.
             leave_mark(here)

@@ -26,9 +26,9 @@ def is_taken_over(session, new):
     return bool(holder(session, CLAIM)) or not is_read_only(new)
 
 
-def freeze(session, fence):
+def freeze(session, job):
     """Stop writes, without waiting for long for those who write; return the last transaction."""
-    write_fence(fence)
+    write_fence(job["fence"], fence_text("to", job["new"]["name"], True))
     with session.cursor() as cursor:
         cursor.execute("SET SESSION lock_wait_timeout = {}".format(LOCK_SECONDS))
         cursor.execute("FLUSH TABLES WITH READ LOCK")
@@ -78,12 +78,15 @@ def switch_stop_writes(job):
     except Exception as error:
         fail("{} cannot log in at {}: {}; nothing was changed".format(job["name"], job["new"]["name"], error))
     with new, connect(job["option_file"]) as session:
+        source = role_of(session)["source"]
+        if source:
+            fail("{} is a slave of {} by now, so it is not the master; nothing was changed".format(job["name"], source))
         start_guard(session, job["guard"])
         if is_taken_over(session, new):
             run(["systemctl", "stop", UNIT])
             return
         try:
-            last = freeze(session, job["fence"])
+            last = freeze(session, job)
             arrived = arrives(new, last, ARRIVE_SECONDS)
         except Exception as error:
             fail("{}; {}".format(why(session, error, job), open_again(session)))

@@ -44,10 +44,20 @@ def client(job):
     return [program, *options, "--socket=" + SOCKET, "--execute=" + drop_statement(job)]
 
 
+def look_again(session, job):
+    """Stop unless this run still has the lease and this is a master: on a slave our rows would be its own."""
+    lease = read_lease()
+    if job["ticket"] and [lease.get("number"), lease.get("run")] != list(map(str, job["ticket"])):
+        raise RuntimeError("this run has lost the lease of the cluster; nothing was written, run again")
+    if rows(session, "SELECT @@GLOBAL.read_only AS value")[0]["value"]:
+        raise RuntimeError("this server is read-only, so it is not the master; nothing was written")
+
+
 def create(job):
     """Make the database, wait until the slaves look for it, and write the row."""
-    guard(unit_of(job), client(job))
     with connect(job["option_file"]) as session, session.cursor() as cursor:
+        look_again(session, job)
+        guard(unit_of(job), client(job))
         cursor.execute("SET SESSION lock_wait_timeout = {}".format(LOCK_SECONDS))
         cursor.execute("CREATE DATABASE `{}`".format(database_of(job)))
         cursor.execute("CREATE TABLE `{}`.canary (written DATETIME(6) NOT NULL)".format(database_of(job)))
@@ -79,6 +89,7 @@ def age_of(session, job):
 def drop(job):
     """Drop the database, so that nobody else has to."""
     with connect(job["option_file"]) as session, session.cursor() as cursor:
+        look_again(session, job)
         cursor.execute("SET SESSION lock_wait_timeout = {}".format(LOCK_SECONDS))
         cursor.execute(drop_statement(job))
     release(unit_of(job))

@@ -15,9 +15,9 @@ from pathlib import Path
 from statistics import median
 
 from ox_deploy import secrets
-from ox_deploy.certificate import one_time_pair
 from tests.benchmark.builds import Build
 from tests.benchmark.figures import Figures, console, ratio
+from tests.unit.certificates import PUBLIC_KEY_PACKET, Issuer, armoured
 from tests.unit.guide import context
 
 SIMULATION = Path(__file__).parent / "simulation"
@@ -43,10 +43,10 @@ groupware = [
 GROUP_DATA = """
 secrets_file = {folder!r} + "/secrets.toml"
 ox_repository_url = "http://repository.example.com/"
-ox_repository_key = {folder!r} + "/pair.pem"
+ox_repository_key = {folder!r} + "/repository.asc"
 web_name = "groupware.example.com"
-web_certificate = {folder!r} + "/pair.pem"
-web_certificate_key = {folder!r} + "/pair.pem"
+web_certificate = {folder!r} + "/certificate.pem"
+web_certificate_key = {folder!r} + "/key.pem"
 contexts = {contexts!r}
 """
 
@@ -69,7 +69,10 @@ def simulated(nodes: int) -> Iterator[Path]:
         (folder / "inventory.py").write_text(INVENTORY.format(nodes=nodes))
         contexts = [context()]
         (folder / "group_data" / "all.py").write_text(GROUP_DATA.format(folder=name, contexts=contexts))
-        (folder / "pair.pem").write_text(one_time_pair("groupware.example.com"))
+        pair = Issuer().pair()
+        (folder / "certificate.pem").write_text(pair.certificate)
+        (folder / "key.pem").write_text(pair.key)
+        (folder / "repository.asc").write_text(armoured(PUBLIC_KEY_PACKET))
         secrets.create(folder / "secrets.toml", contexts)
         package = folder / "simulated_host-1.0.dist-info"
         package.mkdir()

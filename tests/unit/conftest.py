@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ox_deploy import cluster, secrets
+from ox_deploy import cluster, lease, secrets
+from ox_deploy.operations import lease as leasing
 from tests.unit.certificates import PUBLIC_KEY_PACKET, Issuer, armoured
 from tests.unit.guide import Guide, Pair
 
@@ -44,3 +45,11 @@ def guide(tmp_path: Path, input_files: dict[str, Any]) -> Iterator[Guide]:
     yield Guide.with_files(input_files | {"secrets_file": str(tmp_path / "secrets.toml")})
     cluster._cluster_of.cache_clear()
     secrets.load.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def no_lease() -> Iterator[None]:
+    """Each test is a run of its own, which has asked nobody for a lease yet."""
+    yield
+    lease._runs.clear()
+    leasing._hosts.clear()

@@ -19,7 +19,9 @@ from pyinfra.api.state import State, StateStage
 from pyinfra.context import ctx_host, ctx_inventory, ctx_state
 from pyinfra_cli.util import load_deploy_file  # type: ignore[import-untyped]
 
+from ox_deploy import lease
 from ox_deploy.facts.hosts import HostState, HostStatus
+from ox_deploy.facts.lease import Look, Looked
 
 DEPLOY = str(Path(__file__).parents[2] / "deploy.py")
 
@@ -61,7 +63,10 @@ class Deployment:
         """Answer as a bare Debian host without Python does."""
         self.questions.append(Question(host.name, fact, arguments))
         if fact is HostState:
-            return HostStatus(system="debian 12", init="systemd", addresses=[host.data.address])
+            given = lease.Answer(number=1)
+            return HostStatus(system="debian 12", init="systemd", addresses=[host.data.address], lease=given)
+        if fact is Look:
+            return Looked(lease.Answer(number=1))
         return fact().process(["{}"])
 
     def steps(self) -> list[Step]:

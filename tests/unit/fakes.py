@@ -117,7 +117,7 @@ def in_phase(host: object, executing: bool) -> Iterator[None]:
     contexts: Any = (ctx_host, ctx_state)
     before = [context.get() for context in contexts]
     ctx_host.set(host)  # type: ignore[no-untyped-call]
-    ctx_state.set(SimpleNamespace(is_executing=executing))  # type: ignore[no-untyped-call]
+    ctx_state.set(SimpleNamespace(is_executing=executing, config=SimpleNamespace()))  # type: ignore[no-untyped-call]
     try:
         yield
     finally:

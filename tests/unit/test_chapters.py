@@ -138,7 +138,9 @@ def test_half_a_repository_login_is_refused(guide: Guide, monkeypatch: pytest.Mo
 def test_only_slaves_are_read_only(guide: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
     jobs = made(guide, monkeypatch)
     for host, number, read_only in (("dbmaster", 1, "OFF"), ("dbslave", 2, "ON")):
-        job = jobs[host, "Configure"]
+        order = jobs[host, "Configure"]
+        assert order["read_only"] is (read_only == "ON")
+        job = order["files"]
         text = files(job)[MARIADB.configuration]["content"]
         assert f"server-id = {number}\n" in text
         assert f"read_only = {read_only}\n" in text

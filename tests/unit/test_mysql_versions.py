@@ -510,13 +510,15 @@ def test_mark_of_a_new_master_is_the_time_and_never_an_older_one() -> None:
     assert program.next_number(f"{TAKEN_OVER}:500:900-901") == 902
 
 
-def test_new_master_leaves_its_mark() -> None:
+def test_new_master_leaves_its_mark(tmp_path: Path) -> None:
     program = load("switch_promote")
     program.time = SimpleNamespace(time=lambda: 700.5)
     session = Session({"SELECT @@GLOBAL.gtid_executed": [{"value": f"{A}:1-5,\n{B}:1"}]}, "9.7.4-2")
-    program.open_writes(session)
-    assert session.statements[0] == "SET GLOBAL read_only = 0"
-    assert [done for done in session.done if "SELECT" not in done[0]][1:] == [
+    fence = tmp_path / "fence"
+    program.open_writes(session, {"fence": str(fence), "from": "dbmaster"})
+    assert "read_only = OFF" in fence.read_text()
+    assert session.statements[-1] == "SET GLOBAL read_only = 0"
+    assert [done for done in session.done if "SELECT" not in done[0]][:-1] == [
         ("SET SESSION gtid_next = %s", [f"{TAKEN_OVER}:700"]),
         ("BEGIN", None),
         ("COMMIT", None),

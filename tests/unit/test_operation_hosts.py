@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -142,8 +143,8 @@ def test_bare_host_gets_python_first_and_then_everything_in_one_job() -> None:
     job = Outcome([everything]).job("service_configure")
     assert [file["path"] for file in job["files"]] == ["/etc/hosts"]
     group, user, install = job["commands"]
-    assert group == ["groupadd", "--gid", "1001", "open-xchange"]
-    assert user[:5] == ["useradd", "--uid", "1001", "--gid", "1001"]
+    assert group[4:] == ["group", "open-xchange", "groupadd", "--gid", "1001", "open-xchange"]
+    assert user[4:11] == ["passwd", "open-xchange", "useradd", "--uid", "1001", "--gid", "1001"]
     assert user[-1] == "open-xchange"
     assert install[-3:] == ["install", "python3", "nfs-common"]
     # Another database server than the one that is wanted may run there.
@@ -160,7 +161,14 @@ def test_only_missing_packages_are_installed() -> None:
 def test_group_that_is_there_is_used_for_the_user() -> None:
     found = replace(DONE, user_by_name=None, user_by_id=None)
     job = prepared(found, FILES_DONE).job("service_configure")
-    assert [command[0] for command in job["commands"]] == ["useradd"]
+    assert [command[6] for command in job["commands"]] == ["useradd"]
+
+
+@pytest.mark.parametrize(("name", "made"), [("root", ""), ("no-such-group", "groupadd\n")])
+def test_somebody_who_was_quicker_with_the_group_is_no_failure(name: str, made: str) -> None:
+    command = hosts._unless_known("group", name, ["echo", "groupadd"])
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == made
 
 
 def test_host_without_the_filestore_gets_no_user() -> None:

@@ -308,7 +308,16 @@ MISSING: dict[str, tuple[Registration, dict[str, Any]]] = {
     # After a failover reads go to the master, until there is a slave again.
     "slave-that-is-back": (
         found(pools=[MASTER_POOL, pool(4, "oxdatabase_slave", MASTER_POOL.url)]),
-        {"pools": [{"id": 4, "name": "oxdatabase_slave", "url": "jdbc:mysql://192.0.2.22/?useUnicode=true"}]},
+        {
+            "pools": [
+                {
+                    "id": 4,
+                    "name": "oxdatabase_slave",
+                    "was": "jdbc:mysql://192.0.2.21/?useUnicode=true",
+                    "url": "jdbc:mysql://192.0.2.22/?useUnicode=true",
+                }
+            ]
+        },
     ),
     "password": (
         found(pools=[MASTER_POOL, pool(4, "oxdatabase_slave", SLAVE_POOL.url, "throw-away")]),

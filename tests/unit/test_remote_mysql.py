@@ -342,7 +342,12 @@ def test_reason_for_no_session_is_told(
 
 def test_host_without_server_is_told(program: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program.shutil, "which", lambda name: None)
-    assert program.mysql_state({"users": [], "option_file": None}) == {"state": "not installed", "seeding": False}
+    assert program.mysql_state({"users": [], "option_file": None}) == {
+        "state": "not installed",
+        "seeding": False,
+        "handed_to": "",
+        "taken_from": "",
+    }
 
 
 @pytest.mark.parametrize("runs", [True, False])

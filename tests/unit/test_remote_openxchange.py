@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -417,11 +418,41 @@ class Account:
 
 @pytest.fixture
 def creation(tmp_path: Path) -> Any:
-    program = with_properties(load("configdb_restore"), tmp_path)
+    program = with_properties(load("openxchange_register"), tmp_path)
     program.TEMPORARY = str(tmp_path / "state/configdb.password")
     program.account = Account(program)
     program.connect = program.account.connect
     return program
+
+
+ABSENT = {"SELECT @@GLOBAL.read_only": [{"value": 0}]}
+THERE = ABSENT | {"SELECT 1 FROM information_schema": [{"1": 1}], "SHOW TABLES": TABLES}
+EMPTY = THERE | {"SHOW TABLES": []}
+FILLED = EMPTY | {"SHOW TABLES": [{"Tables": "server"}], "SELECT 1 FROM `server`": [{"1": 1}]}
+
+
+@pytest.mark.parametrize(
+    ("by_now", "recreate", "sentence"),
+    [
+        (THERE, False, "configdb is there by now (complete); nothing was changed, run again"),
+        (EMPTY, False, "configdb is there by now (incomplete); nothing was changed, run again"),
+        (THERE, True, "configdb is there by now (complete); nothing was changed, run again"),
+        (FILLED, True, "configdb is there by now (damaged); nothing was changed, run again"),
+        (
+            {"SELECT @@GLOBAL.read_only": [{"value": 1}]},
+            False,
+            "the database server is read-only, so it is not the master; nothing was changed, run again",
+        ),
+    ],
+)
+def test_configdb_that_is_there_by_now_is_not_made_again(
+    creation: Any, by_now: Any, recreate: bool, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    creation.run_or_fail = lambda _: pytest.fail("initconfigdb ran")
+    with pytest.raises(SystemExit):
+        creation.configdb_init(Session(by_now), creation.settings(), recreate)
+    assert capsys.readouterr().err == sentence + "\n"
+    assert creation.account.hashes == []
 
 
 @pytest.mark.parametrize("recreate", [True, False])
@@ -435,7 +466,7 @@ def test_configdb_is_created_with_a_password_that_ends_with_it(creation: Any, re
         assert creation.stored_hash(given) == creation.account.hash
 
     creation.run_or_fail = run_or_fail
-    creation.configdb_init(recreate)
+    creation.configdb_init(Session(ABSENT), creation.settings(), recreate)
     ((tool, *arguments),) = seen
     assert tool == "/opt/open-xchange/sbin/initconfigdb"
     assert DATABASE_PASSWORD not in " ".join(arguments)
@@ -449,7 +480,7 @@ def test_configdb_is_created_with_a_password_that_ends_with_it(creation: Any, re
 
 def test_password_is_set_by_its_hash_only(creation: Any) -> None:
     creation.run_or_fail = lambda argv: None
-    creation.configdb_init(False)
+    creation.configdb_init(Session(ABSENT), creation.settings(), False)
     assert len(creation.account.hashes) == 2
     assert all(value.startswith("*") and len(value) == 41 for value in creation.account.hashes)
 
@@ -460,7 +491,7 @@ def test_failed_creation_gives_the_password_back(creation: Any) -> None:
 
     creation.run_or_fail = run_or_fail
     with pytest.raises(SystemExit):
-        creation.configdb_init(False)
+        creation.configdb_init(Session(ABSENT), creation.settings(), False)
     assert creation.account.is_real()
     assert not Path(creation.TEMPORARY).exists()
 
@@ -469,7 +500,7 @@ def test_interrupted_creation_gives_the_password_back_in_the_next_run(creation: 
     Path(creation.TEMPORARY).parent.mkdir()
     Path(creation.TEMPORARY).write_text("throw-away")
     creation.account.hash = creation.stored_hash("throw-away")
-    creation.configdb_restore({})
+    creation.restore_password(creation.settings())
     assert creation.account.is_real()
     assert not Path(creation.TEMPORARY).exists()
 
@@ -477,7 +508,7 @@ def test_interrupted_creation_gives_the_password_back_in_the_next_run(creation: 
 def test_interruption_before_the_password_was_set_is_harmless(creation: Any) -> None:
     Path(creation.TEMPORARY).parent.mkdir()
     Path(creation.TEMPORARY).write_text("throw-away")
-    creation.configdb_restore({})
+    creation.restore_password(creation.settings())
     assert creation.account.is_real()
     assert not Path(creation.TEMPORARY).exists()
 
@@ -490,7 +521,7 @@ def test_real_password_is_not_forgotten_while_the_server_is_down(creation: Any) 
     Path(creation.TEMPORARY).write_text("throw-away")
     creation.connect = connect
     with pytest.raises(OSError, match="down"):
-        creation.configdb_restore({})
+        creation.restore_password(creation.settings())
     assert Path(creation.TEMPORARY).read_text() == "throw-away"
 
 
@@ -598,14 +629,25 @@ JOB: dict[str, Any] = {
 }
 
 
-def registered(tmp_path: Path, **changed: Any) -> tuple[list[str], Session, list[str]]:
+# What is registered by the time of the order: nothing.
+BY_NOW: dict[str, Any] = {
+    "SELECT GET_LOCK": [{"value": 1}],
+    "SHOW TABLES": TABLES,
+    "SELECT db_pool_id AS id, name": [],
+    "SELECT db_pool_id AS id FROM": [{"id": 42}],
+}
+
+
+def registered(
+    tmp_path: Path, by_now: Mapping[str, Any] = BY_NOW, **changed: Any
+) -> tuple[list[str], Session, list[str]]:
     """The tools that ran, the session with configdb, and what was done besides."""
     program, commands = tool_program()
     with_properties(program, tmp_path)
-    session = Session({"SELECT db_pool_id": [{"id": 42}]})
+    session = Session(by_now)
     program.connect = lambda *_: session
     events: list[str] = []
-    program.configdb_init = lambda recreate: events.append(f"configdb {recreate}")
+    program.configdb_init = lambda session, server, recreate: events.append(f"configdb {recreate}")
     program.daemons_start = lambda job: events.append("daemons")
     program.openxchange_register(JOB | changed)
     lines = [line.removeprefix("/opt/open-xchange/sbin/") for line in commands.lines]
@@ -631,10 +673,11 @@ def test_registration_goes_in_the_guides_order(tmp_path: Path) -> None:
 
 
 def test_slave_that_is_back_gets_its_address(tmp_path: Path) -> None:
-    pools = [{"id": 4, "name": "oxdatabase_slave", "url": "jdbc:mysql://192.0.2.22/"}]
+    pools = [{"id": 4, "name": "oxdatabase_slave", "was": "x", "url": "jdbc:mysql://192.0.2.22/"}]
     _, session, _ = registered(tmp_path, pools=pools)
-    update = ("UPDATE db_pool SET url = %s WHERE db_pool_id = %s", ["jdbc:mysql://192.0.2.22/", 4])
-    assert session.done[:3] == [("BEGIN", None), update, ("COMMIT", None)]
+    update = ("UPDATE db_pool SET url = %s WHERE db_pool_id = %s AND url = %s", ["jdbc:mysql://192.0.2.22/", 4, "x"])
+    begun = session.statements.index("BEGIN")
+    assert session.done[begun : begun + 3] == [("BEGIN", None), update, ("COMMIT", None)]
     assert "BEGIN" not in registered(tmp_path)[1].statements
 
 
@@ -646,6 +689,28 @@ def test_configdb_is_dropped_only_where_its_creation_was_interrupted(
     tmp_path: Path, configdb: str | None, events: list[str]
 ) -> None:
     assert registered(tmp_path, configdb=configdb)[2] == events
+
+
+def test_what_somebody_else_registered_meanwhile_is_left_out(tmp_path: Path) -> None:
+    meanwhile = {
+        "SELECT name FROM server": [{"name": "oxserver"}],
+        "SELECT uri FROM filestore": [{"uri": "file:///var/opt/filestore"}],
+        "SELECT db_pool_id AS id, name": CONFIGDB["SELECT db_pool_id"],
+        "SELECT context.cid": [{"id": 1, "db_schema": "oxdb_5"}],
+        "SELECT uid FROM `oxdb_5`": [{"uid": "oxadmin"}, {"uid": "anna"}],
+    }
+    lines, _, _ = registered(tmp_path, BY_NOW | meanwhile)
+    assert [line.split(" --")[0] for line in lines] == [
+        "listserver -A oxadminmaster",
+        "registerdatabase -A oxadminmaster",
+    ]
+    assert "--name oxdatabase_slave" in lines[1]
+
+
+def test_two_nodes_do_not_change_configdb_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        registered(tmp_path, BY_NOW | {"SELECT GET_LOCK": [{"value": 0}]})
+    assert capsys.readouterr().err.startswith("another node is changing configdb; nothing was changed")
 
 
 def test_slave_is_registered_with_the_id_of_its_master_looked_up(tmp_path: Path) -> None:

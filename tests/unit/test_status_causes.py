@@ -271,6 +271,15 @@ def test_master_that_is_down_is_not_read_only(guide: Guide) -> None:
     assert found(cluster, picture) == [("master unreachable", "dbmaster")]
 
 
+def test_master_that_handed_over_should_not_be_made_writable(guide: Guide) -> None:
+    cluster = guide.build()
+    picture = healthy(cluster)
+    change_server(picture["dbmaster"], variables={"server_id": "1", "read_only": "ON"})
+    change_server(picture["dbslave"], taken_from="dbmaster", replica=None)
+    drift(picture, "oxgw01", "Look whether the master was switched")
+    assert found(cluster, picture) == [("master switched", "dbslave")]
+
+
 def test_read_only_master_explains_no_drift(guide: Guide) -> None:
     cluster = guide.build()
     picture = healthy(cluster)

@@ -148,6 +148,13 @@ BROKEN: list[tuple[str, Level, str, str, Break]] = [
         lambda p: setattr(p["dbmaster"], "mysql", None),
     ),
     (
+        "master switched",
+        CRITICAL,
+        "dbslave",
+        "it has taken over from dbmaster and is read-only",
+        lambda p: change_server(p["dbslave"], taken_from="dbmaster"),
+    ),
+    (
         "master read-only",
         CRITICAL,
         "dbmaster",

@@ -12,13 +12,13 @@ from pyinfra.api.exceptions import OperationError
 from ox_deploy import ahead, switching, transactions
 from ox_deploy.accounts import WantedAccount
 from ox_deploy.database_servers import DATABASE_SERVERS
-from ox_deploy.facts.answers import Answers
+from ox_deploy.facts.lease import Look
 from ox_deploy.facts.mysql import BinaryLog, Gtid, Mysql, MysqlStatus, Replica, ServerState
 from ox_deploy.facts.openxchange import Configdb, Configuration, OpenXchangeConfiguration, Pool, Registration
 from ox_deploy.facts.secret import Fingerprint
 from ox_deploy.facts.service import Service, ServiceStatus
 from ox_deploy.facts.switchover import Reaches
-from ox_deploy.operations import switchover
+from ox_deploy.operations import lease, roles, switchover
 from ox_deploy.operations.openxchange import Administrator, WantedConfiguration, WantedDatabase, WantedRegistration
 from ox_deploy.operations.service import ManagedFile
 from ox_deploy.operations.switchover import Switch
@@ -95,6 +95,11 @@ def opened(**other: Any) -> MysqlStatus:
     return slave("OFF", **values | {"gtid": Gtid(slave="0-1-345", binlog="0-2-346")} | other)
 
 
+def closed(**other: Any) -> MysqlStatus:
+    """The same, after its host died before its configuration was written."""
+    return opened(variables={"server_id": "2", "read_only": "ON", "log_slave_updates": "ON"}, **other)
+
+
 # --- transactions ----------------------------------------------------------------------------------------
 
 
@@ -147,6 +152,16 @@ PHASES: dict[str, tuple[MysqlStatus, MysqlStatus, Phase]] = {
     "open-and-still-a-slave": (slave("OFF"), master("ON"), Phase.AFTER),
     "open": (opened(), master("ON"), Phase.AFTER),
     "old-follows": (opened(), master("ON", replicates=replica(SLAVE)), Phase.AFTER),
+    "took-over-and-died": (closed(), master("ON"), Phase.AFTER),
+    "took-over-and-old-was-opened-again": (closed(), master(), Phase.AFTER),
+    "decided-and-died": (slave(taken_from="dbmaster"), master("ON"), Phase.AFTER),
+    "took-over-long-ago": (closed(), master("OFF", gtid_state="0-1-400,0-2-346"), Phase.BEFORE),
+    "decided-long-ago": (
+        slave(taken_from="dbmaster", gtid_state="0-2-346,0-1-345"),
+        master(gtid_state="0-1-400,0-2-346"),
+        Phase.BEFORE,
+    ),
+    "has-own-transactions-and-is-a-slave": (slave(gtid_state="0-1-345,0-2-346"), master(), Phase.BEFORE),
     "old-follows-and-is-writable": (opened(), master(replicates=replica(SLAVE)), Phase.AFTER),
 }
 
@@ -390,6 +405,8 @@ def test_node_may_be_anyhow_after_the_point_of_no_return() -> None:
 def test_addresses_change_and_names_and_ids_stay() -> None:
     host = FakeHost({Configdb: REGISTERED})
     job = both_phases(switchover.repoint, host, databases=DATABASES).job("configdb_repoint")
+    for moved in job["pools"]:
+        assert moved.pop("was") != moved["url"]
     assert job["pools"] == [
         {"id": 3, "name": "oxdatabase", "url": "jdbc:mysql://192.0.2.22/?x=1"},
         {"id": 5, "name": "oxdatabase_slave", "url": "jdbc:mysql://192.0.2.21/?x=1"},
@@ -450,7 +467,8 @@ def test_phase_is_looked_at_anew_in_each_run() -> None:
 
 
 def test_host_without_an_answer_ends_the_run() -> None:
-    assert stop_sentence(switchover.look, FakeHost({Answers: None}, name="web")).startswith("web gives no answer")
+    sentence = "web gives no answer"
+    assert stop_sentence(lease.look, FakeHost({Look: None}, name="web"), doing="x").startswith(sentence)
 
 
 # --- failover --------------------------------------------------------------------------------------------
@@ -541,12 +559,12 @@ def test_slave_that_is_half_seeded_is_no_master() -> None:
 
 def test_mysql_pair_without_gtids_is_refused_before_its_servers_are_configured() -> None:
     off = {"server_id": "2", "gtid_mode": "OFF", "read_only": "ON"}
-    host, arguments = roles(dbslave=slave(version="8.4.3", variables=off))
-    sentence = stop_sentence(switchover.check_roles, host, **arguments)
+    host, arguments = servers(dbslave=slave(version="8.4.3", variables=off))
+    sentence = stop_sentence(roles.check_roles, host, **arguments)
     assert sentence.startswith("dbslave: replication without GTIDs (`gtid_mode` is not ON) would stop after a restart")
     alone = slave(version="8.4.3", variables=off, replicates=None)
-    host, arguments = roles(dbslave=alone)
-    run(switchover.check_roles, host, **arguments).assert_noop()
+    host, arguments = servers(dbslave=alone)
+    run(roles.check_roles, host, **arguments).assert_noop()
 
 
 def test_slave_that_cannot_be_asked_is_named() -> None:
@@ -579,7 +597,8 @@ def test_failover_that_died_after_the_point_of_no_return_is_completed() -> None:
 
 def test_dead_master_is_not_asked_by_the_new_one() -> None:
     job = run(switchover.promote, FakeHost(), switch=SWITCH, lost=True).job("switch_promote")
-    assert job == {"old": None, "option_file": None}
+    assert (job["old"], job["from"]) == (None, "dbmaster")
+    assert job["lost"] == {"name": "dbmaster", "host": MASTER.address, "port": 3306, "seconds": 3}
 
 
 def test_server_that_runs_is_not_dead() -> None:
@@ -594,7 +613,7 @@ def test_server_that_runs_is_not_dead() -> None:
 REMEDIES = {"dbslave": "move dbslave", "dbslave2": "move dbslave2"}
 
 
-def roles(**statuses: Any) -> tuple[FakeHost, dict[str, Any]]:
+def servers(**statuses: Any) -> tuple[FakeHost, dict[str, Any]]:
     host = FakeHost(None, "oxgw01", **host_of(MASTER, **statuses).peers)
     return host, {"master": MASTER, "slaves": [SLAVE, THIRD], "remedies": REMEDIES}
 
@@ -612,6 +631,14 @@ REVERSED: dict[str, tuple[dict[str, MysqlStatus], str]] = {
         {"dbmaster": master("ON"), "dbslave": opened()},
         "dbslave is in `db_slave` but has taken over from dbmaster",
     ),
+    "took-over-and-died": (
+        {"dbmaster": master("ON"), "dbslave": closed()},
+        "dbslave is in `db_slave` but has taken over from dbmaster",
+    ),
+    "decided-and-died": (
+        {"dbmaster": master("ON"), "dbslave": slave(taken_from="dbmaster")},
+        "dbslave is in `db_slave` but has taken over from dbmaster",
+    ),
     "dead-one-is-back": (
         {"dbmaster": master(gtid_state="0-1-350"), "dbslave": opened()},
         "dbslave is in `db_slave` but has taken over from dbmaster",
@@ -621,11 +648,11 @@ REVERSED: dict[str, tuple[dict[str, MysqlStatus], str]] = {
 
 @pytest.mark.parametrize(("statuses", "evidence"), REVERSED.values(), ids=REVERSED)
 def test_deploy_refuses_until_the_inventory_is_changed(statuses: dict[str, MysqlStatus], evidence: str) -> None:
-    host, arguments = roles(**statuses)
+    host, arguments = servers(**statuses)
     wanted = f"inventory: {evidence}; nothing was changed. Move dbslave."
-    assert stop_sentence(switchover.check_roles, host, **arguments) == wanted
+    assert stop_sentence(roles.check_roles, host, **arguments) == wanted
     with pytest.raises(OperationError, match="inventory: "):
-        run(switchover.check_roles, host, executing=False, **arguments)
+        run(roles.check_roles, host, executing=False, **arguments)
 
 
 UNSUSPICIOUS: dict[str, dict[str, MysqlStatus]] = {
@@ -647,16 +674,54 @@ UNSUSPICIOUS: dict[str, dict[str, MysqlStatus]] = {
 
 @pytest.mark.parametrize("statuses", UNSUSPICIOUS.values(), ids=UNSUSPICIOUS)
 def test_deploy_goes_on_where_nothing_was_switched(statuses: dict[str, MysqlStatus]) -> None:
-    host, arguments = roles(**statuses)
-    both_phases(switchover.check_roles, host, **arguments).assert_noop()
+    host, arguments = servers(**statuses)
+    both_phases(roles.check_roles, host, **arguments).assert_noop()
 
 
 def test_slave_that_cannot_be_reached_says_nothing_but_the_master_has_to_answer() -> None:
-    host, arguments = roles()
+    host, arguments = servers()
     host.peers["dbslave2"].facts[Mysql] = ConnectionError("no route")
-    both_phases(switchover.check_roles, host, **arguments).assert_noop()
+    both_phases(roles.check_roles, host, **arguments).assert_noop()
     host.peers["dbmaster"].facts[Mysql] = ConnectionError("no route")
-    assert "oxgw01 has to know the state of dbmaster" in stop_sentence(switchover.check_roles, host, **arguments)
+    assert "oxgw01 has to know the state of dbmaster" in stop_sentence(roles.check_roles, host, **arguments)
+
+
+DOWN = ConnectionError("no route")
+NOT_RUNNING = MysqlStatus(state=ServerState.NOT_RUNNING)
+UNSURE: dict[str, tuple[dict[str, Any], str]] = {
+    "closed": ({"dbmaster": master("ON"), "dbslave": DOWN}, "dbmaster is read-only, and dbslave cannot be asked"),
+    "handed-over": (
+        {"dbmaster": master("ON", handed_to="dbslave"), "dbslave": DOWN},
+        "dbmaster is read-only and was handing over to dbslave, and dbslave cannot be asked",
+    ),
+    "handed-over-and-down": (
+        {"dbmaster": NOT_RUNNING.model_copy(update={"handed_to": "dbslave"}), "dbslave": DOWN},
+        "dbmaster is read-only and was handing over to dbslave, and dbslave cannot be asked",
+    ),
+    "down": (
+        {"dbmaster": NOT_RUNNING, "dbslave": opened()},
+        "the database server of dbmaster does not run, and dbslave takes writes and replicates from nobody",
+    ),
+}
+
+
+@pytest.mark.parametrize(("statuses", "sentence"), UNSURE.values(), ids=UNSURE)
+def test_master_is_not_opened_while_another_one_may_be_later(statuses: dict[str, Any], sentence: str) -> None:
+    host, arguments = servers()
+    for name, status in statuses.items():
+        host.peers[name].facts[Mysql] = status
+    said = stop_sentence(roles.check_roles, host, **arguments)
+    assert said.startswith(sentence)
+    assert "nothing was changed" in said
+    if DOWN in statuses.values():
+        assert "`--data accept_loss=dbslave`" in said
+        both_phases(roles.check_roles, host, **arguments, accept_loss="dbslave").assert_noop()
+
+
+def test_slave_that_took_over_and_died_completes_the_failover() -> None:
+    host = survivor(dbslave=closed(taken_from="dbmaster"))
+    run(switchover.check_survivor, host, **lose(accept_loss=None)).assert_noop()
+    assert run(switchover.promote, FakeHost(), switch=SWITCH, lost=True).job("switch_promote")
 
 
 def names(guide: Guide, lost: bool = False, new: str = "dbslave") -> dict[str, list[str]]:

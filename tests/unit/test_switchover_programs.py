@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -197,6 +198,20 @@ def test_writes_are_stopped_under_a_guard_and_a_fence(tmp_path: Path) -> None:
     assert host.old.locks[host.program.GUARD] == 9
 
 
+def test_master_that_is_a_slave_by_now_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    host = Old(tmp_path)
+    host.old.replica = {"Master_Host": "192.0.2.22", "Master_Port": 3306}
+    assert "dbmaster is a slave of 192.0.2.22:3306 by now, so it is not the master" in host.fails(capsys)
+    assert host.old.said == []
+    assert not host.fence.exists()
+
+
+def test_old_master_knows_on_its_disk_to_whom_it_hands_over(tmp_path: Path) -> None:
+    host = Old(tmp_path)
+    host.stop()
+    assert host.program.decided_in(host.fence.read_text()) == {"to": "dbslave"}
+
+
 def test_systemd_gets_the_guards_text_as_it_is(tmp_path: Path) -> None:
     host = Old(tmp_path)
     host.stop()
@@ -302,13 +317,17 @@ class New:
         self.program.reach = lambda _: self.old
         self.old.locks[self.program.GUARD] = 9
         self.old.at["SELECT GET_LOCK"] = self.guard_ends
-        self.order: list[str] = []
+        self.alive = False
+        self.program.switch_reach = lambda _: {"answers": self.alive}
+        self.fence = Path(tempfile.mkdtemp()) / "fence"
 
     def guard_ends(self) -> None:
         self.old.locks.pop(self.program.GUARD, None)
 
     def promote(self, old: dict[str, Any] | None = OLD) -> None:
-        self.program.switch_promote({"old": old, "option_file": None})
+        fence = str(self.fence)
+        job = {"old": old, "lost": OLD | {"seconds": 3}, "from": "dbmaster", "fence": fence, "option_file": None}
+        self.program.switch_promote(job)
 
     def fails(self, capsys: pytest.CaptureFixture[str]) -> str:
         with pytest.raises(SystemExit):
@@ -322,7 +341,7 @@ class New:
 def test_new_master_is_opened_first_and_then_forgets_the_old_one() -> None:
     host = New()
     host.promote()
-    assert host.new.said == ["SET GLOBAL read_only = 0", "FLUSH PRIVILEGES", "STOP SLAVE", "RESET SLAVE ALL"]
+    assert host.new.said == ["FLUSH PRIVILEGES", "SET GLOBAL read_only = 0", "STOP SLAVE", "RESET SLAVE ALL"]
     assert host.old.said == []
 
 
@@ -401,6 +420,27 @@ def test_run_that_died_after_the_point_of_no_return_is_completed() -> None:
     assert host.new.said == ["FLUSH PRIVILEGES", "STOP SLAVE", "RESET SLAVE ALL"]
 
 
+def test_what_is_decided_is_on_the_disk_and_in_the_log_before_it_is_done() -> None:
+    host = New()
+    seen: list[tuple[bool, bool]] = []
+    for statement in ("FLUSH PRIVILEGES", "SET GLOBAL read_only = 0"):
+        host.new.at[statement] = lambda: seen.append((host.fence.exists(), host.new.read_only))
+    host.promote()
+    assert seen == [(True, True), (True, True)]
+    assert host.program.decided_in(host.fence.read_text()) == {"from": "dbmaster"}
+    assert "read_only = OFF" in host.fence.read_text()
+
+
+def test_dead_master_that_answers_after_all_stops_it(capsys: pytest.CaptureFixture[str]) -> None:
+    host = New()
+    host.alive = True
+    with pytest.raises(SystemExit):
+        host.promote(None)
+    assert host.new.read_only
+    assert not host.fence.exists()
+    assert capsys.readouterr().err == "dbmaster answers, so it is alive; nothing was changed: use the switchover\n"
+
+
 # --- the old master is dead ------------------------------------------------------------------------------
 
 
@@ -410,8 +450,8 @@ def test_without_the_old_master_all_that_it_sent_is_applied_first() -> None:
     assert host.new.said == [
         "START SLAVE SQL_THREAD",
         "STOP SLAVE IO_THREAD",
-        "SET GLOBAL read_only = 0",
         "FLUSH PRIVILEGES",
+        "SET GLOBAL read_only = 0",
         "STOP SLAVE",
         "RESET SLAVE ALL",
     ]
@@ -439,15 +479,15 @@ def test_addresses_in_configdb_change_together(capsys: pytest.CaptureFixture[str
     program.settings = lambda: {"database": "configdb"}
     program.connect = lambda server, database: session
     pools = [
-        {"id": 3, "name": "oxdatabase", "url": "jdbc:mysql://192.0.2.22/?x"},
-        {"id": 5, "name": "oxdatabase_slave", "url": "jdbc:mysql://192.0.2.21/?x"},
+        {"id": 3, "name": "oxdatabase", "was": "a", "url": "jdbc:mysql://192.0.2.22/?x"},
+        {"id": 5, "name": "oxdatabase_slave", "was": "b", "url": "jdbc:mysql://192.0.2.21/?x"},
     ]
     program.configdb_repoint({"pools": pools})
-    update = "UPDATE db_pool SET url = %s WHERE db_pool_id = %s"
+    update = "UPDATE db_pool SET url = %s WHERE db_pool_id = %s AND url = %s"
     assert session.done == [
         ("BEGIN", None),
-        (update, ["jdbc:mysql://192.0.2.22/?x", 3]),
-        (update, ["jdbc:mysql://192.0.2.21/?x", 5]),
+        (update, ["jdbc:mysql://192.0.2.22/?x", 3, "a"]),
+        (update, ["jdbc:mysql://192.0.2.21/?x", 5, "b"]),
         ("COMMIT", None),
     ]
     assert capsys.readouterr().out.splitlines()[0] == "oxdatabase is at jdbc:mysql://192.0.2.22/?x"

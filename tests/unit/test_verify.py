@@ -16,6 +16,7 @@ from rich.console import Console
 from ox_deploy import ahead, mysql_passwords
 from ox_deploy.accounts import WantedAccount
 from ox_deploy.facts.answers import Answers
+from ox_deploy.facts.lease import Look, Looked
 from ox_deploy.facts.mysql import Account, BinaryLog, Grant, Mysql, MysqlStatus, Replica, ServerState
 from ox_deploy.facts.openxchange import (
     CachePeers,
@@ -40,6 +41,7 @@ from ox_deploy.facts.verify import (
     WebHost,
 )
 from ox_deploy.findings import Level
+from ox_deploy.lease import Answer
 from ox_deploy.operations.openxchange import WantedDatabase, WantedRegistration
 from ox_deploy.operations.verify import databases, filestore, network, registration, report, sessions
 from ox_deploy.operations.verify.checks import Record, Verdict, problem, records
@@ -246,7 +248,7 @@ def test_database_is_made_on_the_master_and_seen_on_the_slave() -> None:
     master, slave = canary(CanaryTrial(error=""), "dbmaster"), canary(CanaryTrial(error="", age=0.0345))
     assert verdict(databases.arrives, master, **CANARY, master=True, slaves=1).measured == "made"
     assert verdict(databases.arrives, slave, **CANARY, master=False, slaves=1).measured == "after 0.03 s"
-    assert master.asked == [(Canary, {"step": "create"} | CANARY)]
+    assert master.asked == [(Canary, {"step": "create", "ticket": []} | CANARY)]
     assert slave.asked == [(Canary, {"step": "see"} | CANARY)]
 
 
@@ -292,7 +294,7 @@ def test_database_is_dropped_on_the_master_and_gone_from_the_slave() -> None:
     note(databases.ARRIVES, slave)
     assert verdict(databases.vanishes, master, **CANARY, master=True, slaves=1).measured == "dropped"
     assert verdict(databases.vanishes, slave, **CANARY, master=False, slaves=1).measured == "gone"
-    assert master.asked == [(Canary, {"step": "drop"} | CANARY)]
+    assert master.asked == [(Canary, {"step": "drop", "ticket": []} | CANARY)]
     assert slave.asked == [(Canary, {"step": "gone"} | CANARY)]
 
 
@@ -738,19 +740,20 @@ def test_session_that_moves() -> None:
 
 def test_host_is_asked_ahead_for_all_that_is_only_read() -> None:
     document = {"error": "", "route": {"network": "224.0.0.0/8", "interface": "eth0"}, "interface": "eth0"}
-    host = FakeHost({Answers: [[document]]})
+    host = FakeHost({Look: Looked(Answer(number=7), [document])})
     question = network._route_question("224.0.0.1", "192.0.2.11")
     with in_phase(host, executing=False):
         ahead.plan(host, question)  # type: ignore[arg-type]
-    assert states(report.take_part, host) == []
-    assert host.asked == [(Answers, {"questions": (question,)})]
+    assert states(report.take_part, host, doing="verify") == []
+    ((fact, asked),) = host.asked
+    assert (fact, asked["questions"]) == (Look, (question,))
     assert states(network.multicast, host, group="224.0.0.1", address="192.0.2.11") == []
     assert len(host.asked) == 1
 
 
 @pytest.mark.parametrize("answer", [None, RuntimeError("no connection")])
 def test_host_that_cannot_be_asked_ahead_is_found(answer: object) -> None:
-    assert states(report.take_part, FakeHost({Answers: answer})) == ["check could not run"]
+    assert states(report.take_part, FakeHost({Look: answer}), doing="verify") == ["check could not run"]
 
 
 def test_host_without_python_answers_nothing_ahead() -> None:

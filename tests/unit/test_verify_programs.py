@@ -42,11 +42,17 @@ def canary(monkeypatch: pytest.MonkeyPatch) -> Any:
     return program
 
 
-def step(program: Any, name: str, session: Session | None = None, option_file: str | None = None) -> CanaryTrial:
+LOOK = "SELECT @@GLOBAL.read_only AS value"
+
+
+def step(
+    program: Any, name: str, session: Session | None = None, option_file: str | None = None, ticket: Any = ()
+) -> CanaryTrial:
     """Go through a step as the fact has it done."""
     if session is not None:
+        session.answers.setdefault("SELECT @@GLOBAL.read_only", [{"value": 0}])
         program.connect = lambda option_file: session
-    command = Canary().command(step=name, run="c0ffee", option_file=option_file)  # type: ignore[arg-type]
+    command = Canary().command(name, "c0ffee", option_file, ticket)  # type: ignore[arg-type]
     return Canary().parse(json.loads(json.dumps(program.verify_canary(command.arguments))))
 
 
@@ -55,12 +61,19 @@ def test_database_is_made_only_after_systemd_has_the_order_to_drop_it(canary: An
     commands = canary.run
 
     def run(argv: list[str]) -> Any:
-        assert session.done == []
+        assert session.statements == [LOOK]
         return commands(argv)
 
     canary.run = run
     assert step(canary, "create", session) == CanaryTrial(error="")
-    assert [statement.split()[0] for statement in session.statements] == ["SET", "CREATE", "CREATE", "SELECT", "INSERT"]
+    assert [statement.split()[0] for statement in session.statements] == [
+        "SELECT",
+        "SET",
+        "CREATE",
+        "CREATE",
+        "SELECT",
+        "INSERT",
+    ]
     assert session.done[-1] == ("INSERT INTO `ox_verify_c0ffee`.canary VALUES (%s)", [NOW])
     (argv,) = commands.done
     assert argv == [
@@ -76,7 +89,7 @@ def test_no_statement_touches_another_database(canary: Any) -> None:
     for name in ("create", "see", "drop", "gone"):
         assert step(canary, name, session).error == ""
     for statement, values in session.done:
-        general = statement.startswith(("SET SESSION lock_wait_timeout", "SELECT UTC_TIMESTAMP"))
+        general = statement.startswith(("SET SESSION lock_wait_timeout", "SELECT UTC_TIMESTAMP", LOOK))
         assert general or f"`{DATABASE}`" in statement or values == [DATABASE]
 
 
@@ -85,7 +98,23 @@ def test_nothing_is_made_if_systemd_does_not_take_the_order(canary: Any) -> None
     session = Session()
     trial = step(canary, "create", session)
     assert trial.error == "nothing was tried, since systemd would not clean up after us: systemd-run says no"
-    assert session.done == []
+    assert session.statements == [LOOK]
+
+
+def test_nothing_is_made_on_a_server_that_is_no_master(canary: Any) -> None:
+    for name in ("create", "drop"):
+        session = Session({LOOK: [{"value": 1}]})
+        assert step(canary, name, session).error == (
+            "this server is read-only, so it is not the master; nothing was written"
+        )
+        assert session.statements == [LOOK]
+    assert canary.run.done == []
+
+
+def test_nothing_is_made_by_a_run_that_lost_its_lease(canary: Any) -> None:
+    session = Session()
+    assert "lost the lease of the cluster" in step(canary, "create", session, ticket=[7, "a1"]).error
+    assert session.statements == []
 
 
 def test_guard_uses_the_client_and_the_option_file_that_there_are(canary: Any, monkeypatch: pytest.MonkeyPatch) -> None:

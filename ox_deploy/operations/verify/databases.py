@@ -13,6 +13,7 @@ from ox_deploy.facts.mysql import Account, Mysql, MysqlStatus, Replica
 from ox_deploy.facts.verify import Canary
 from ox_deploy.findings import Finding
 from ox_deploy.operations.verify.checks import CouldNotRun, Verdict, check, holds, learn, made, problem
+from ox_deploy.remote import ticket
 from ox_deploy.slaves import SEED, not_ready
 
 REPLICATES = "Every slave replicates from the master"
@@ -154,7 +155,7 @@ def arrives(run: str, option_file: str | None, master: bool, slaves: int) -> Ver
     if not slaves:
         return Verdict(NO_SLAVE)
     if master:
-        made(learn(Question(Canary, step="create", run=run, option_file=option_file)))
+        made(learn(Question(Canary, step="create", run=run, option_file=option_file, ticket=ticket())))
         return Verdict("made")
     if not holds(REPLICATES):
         return Verdict(skipped="it does not replicate")
@@ -176,7 +177,7 @@ def vanishes(run: str, option_file: str | None, master: bool, slaves: int) -> Ve
     if not slaves:
         return Verdict(NO_SLAVE)
     if master:
-        made(learn(Question(Canary, step="drop", run=run, option_file=option_file)))
+        made(learn(Question(Canary, step="drop", run=run, option_file=option_file, ticket=ticket())))
         return Verdict("dropped")
     if not holds(ARRIVES):
         return Verdict(skipped="it did not come")

@@ -12,9 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ox_deploy import ahead
-from ox_deploy.facts.answers import Answers
 from ox_deploy.findings import Finding, Level
+from ox_deploy.operations import lease
 from ox_deploy.operations.stop import stop
 from ox_deploy.operations.verify.checks import CouldNotRun, Record, Verdict, check, records
 
@@ -22,18 +21,23 @@ TAKES_PART = "Every host takes part"
 
 
 @check(TAKES_PART)
-def take_part() -> Verdict:
+def take_part(doing: str, others: Sequence[str] = ()) -> Verdict:
     """
-    Ask each host, in one command, all that the checks which only read want to know.
+    Take each host's lease, and ask it, in one command, all that the checks which only read want to know.
 
-    To be called first, on every host.
+    + doing, others: as for `lease.look`
+
+    To be called first, on every host, with `go_on` after it.
     """
-    questions = ahead.planned()
-    answers = host.get_fact(Answers, questions=questions)
-    if answers is None:
+    if lease.take_and_ask(doing, others) is None:
         raise CouldNotRun("the host gives no answer")
-    ahead.keep(dict(zip(questions, answers, strict=False)))
     return Verdict("answers")
+
+
+@operation()
+def go_on() -> Generator[StringCommand, None, None]:
+    """End the run, before it tries anything, if another one is at work. To be called on every host."""
+    yield from lease.refusal()
 
 
 @operation()

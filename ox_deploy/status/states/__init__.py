@@ -21,6 +21,7 @@ STATES: list[State] = [
     hosts.disk_nearly_full,
     hosts.clock_differs,
     databases.master_unreachable,
+    databases.master_switched,
     databases.master_read_only,
     databases.database_server_down,
     databases.slave_of_another_master,

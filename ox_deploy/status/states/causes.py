@@ -28,6 +28,10 @@ HIDES: dict[tuple[str, str], Where] = {
     ("master unreachable", "host unreachable"): "host",
     ("master unreachable", "slave stopped"): "about",
     ("master unreachable", "configdb not reachable"): "about",
+    ("master switched", "master read-only"): "anywhere",
+    ("master switched", "slave stopped"): "host",
+    ("master switched", "slave writable"): "host",
+    ("master switched", "errant transactions"): "host",
     ("slave of another master", "slave stopped"): "host",
     ("slave of another master", "slave lagging"): "host",
     ("slave of another master", "errant transactions"): "host",
@@ -54,6 +58,7 @@ _CACHES_APART = ("host unreachable", *_DAEMON_DOWN, "multicast route missing", "
 # (states, where one of them has to be, beginning of the names of the operations)
 HIDES_DRIFT: list[tuple[tuple[str, ...], Where, tuple[str, ...]]] = [
     (("master unreachable", "database server down"), "host", ("Configure the server", "Make the accounts")),
+    (("master switched",), "anywhere", ("Look whether the master", "Configure the server", "Replicate")),
     (("slave half seeded",), "host", ("Configure the server", "Replicate", "Make the accounts")),
     (("slave writable",), "host", ("Configure the server", "Replicate")),
     (("slave stopped", "slave of another master", "database server down"), "host", ("Replicate",)),

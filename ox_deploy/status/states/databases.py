@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ox_deploy import transactions
+from ox_deploy import switching, transactions
 from ox_deploy.cluster import Node
 from ox_deploy.facts.mysql import MysqlStatus, Replica, ServerState
 from ox_deploy.findings import Level
@@ -28,6 +28,28 @@ def master_unreachable(picture: Picture) -> Iterator[Problem]:
         yield Problem(seen.node, f"its host cannot be asked: {seen.unreachable}", wanted)
     elif running_server(seen) is None:
         yield Problem(seen.node, _why_no_server(seen), wanted)
+
+
+SWITCHOVER = "pyinfra -y inventory.py ox_deploy.deploys.switchover.switchover --data new_master=<slave>"
+
+
+@state(
+    "master switched",
+    Level.CRITICAL,
+    f"complete the switch with `{SWITCHOVER}`, then change the inventory as it says; do not make the old master "
+    "writable",
+)
+def master_switched(picture: Picture) -> Iterator[Problem]:
+    """Find a slave that has taken over from the master, by GTID, whether it takes writes or not."""
+    master = picture.cluster.master
+    seen = picture.of(master)
+    status = None if seen.unreachable else running_server(seen)
+    for one in picture.answering(picture.cluster.slaves):
+        own = running_server(one)
+        if own and status and status.replica is None and switching.is_decided(own, status):
+            takes = "takes writes" if switching.is_writable(own) else "is read-only"
+            found = f"it has taken over from {master.name} and {takes}"
+            yield Problem(one.node, found, f"{master.name} is the master, as in the inventory", master.name)
 
 
 @state(

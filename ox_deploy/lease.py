@@ -1,0 +1,163 @@
+"""The lease of the cluster: one run at a time changes it. What this run has of it, and who else may have it. No I/O.
+
+It is kept on the hosts (remote/lease.sh), each of which counts who took it. That number goes with every order, and the
+host refuses an order of a run that does not hold its lease any more.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import socket
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+# For how long a lease lasts after it was taken or renewed, and how often it is renewed.
+LIFETIME_SECONDS = 60
+RENEW_SECONDS = 15
+# Who took it so short a time ago may be one of two that began together; one of them steps back.
+CONTEND_SECONDS = 3
+RELEASE = "pyinfra -y inventory.py ox_deploy.deploys.lease.release"
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who has a lease: a user on a control machine, since when (seconds since 1970, by its clock), doing what.
+
+    `place` tells its process from all others, wherever they run; "" if that cannot be told there.
+    """
+
+    run: str
+    user: str
+    machine: str
+    process: int
+    begun: float
+    doing: str
+    place: str = ""
+
+    def is_dead(self) -> bool:
+        """Tell whether it ran on this machine, and runs no more. Of one elsewhere nothing is known."""
+        here, _, _ = place_of(os.getpid()).rpartition(" ")
+        return bool(here) and self.place.startswith(f"{here} ") and place_of(self.process) != self.place
+
+    def __str__(self) -> str:
+        since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.begun))
+        return f"{self.doing}, by {self.user} on {self.machine} (process {self.process}), since {since}"
+
+
+def place_of(process: int) -> str:
+    """Return what is true of a process on this machine and of no other one, "" if it is gone or that is not known."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        status = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        # A process number means something within its namespace only; after the state, the 20th field is its start.
+        return "" if status[0] == "Z" else f"{boot} {Path('/proc/self/ns/pid').readlink()} {status[19]}"
+    except OSError:
+        return ""
+
+
+def holder_of(text: str) -> Holder:
+    """Return who a host says has its lease."""
+    return Holder(**json.loads(text))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a host said when it was asked for its lease.
+
+    `number` is set if it was given; `over` is then who had it and let it expire. Otherwise `holder` has it, for `left`
+    seconds, and took it `age` seconds ago.
+    """
+
+    number: int | None = None
+    over: Holder | None = None
+    holder: Holder | None = None
+    left: int = 0
+    age: int = 0
+
+
+def answer_of(lines: list[str]) -> Answer | None:
+    """Return what a host's lines beginning with `lease` say, None if there is none."""
+    over = None
+    for line in lines:
+        word, _, rest = line.removeprefix("lease ").partition(" ")
+        if word == "over":
+            over = holder_of(rest)
+        elif word == "taken":
+            return Answer(number=int(rest), over=over)
+        elif word == "held":
+            left, age, who = rest.split(" ", 2)
+            return Answer(holder=holder_of(who), left=int(left), age=int(age))
+    return None
+
+
+@dataclass
+class Run:
+    """This run: who it is, the numbers that the hosts gave it, and why it may not go on.
+
+    `took_over` and `told` note that it was said that it took over from a dead run, and why it may not go on.
+    """
+
+    holder: Holder
+    numbers: dict[str, int] = field(default_factory=dict)
+    refused: str | None = None
+    took_over: bool = False
+    told: bool = False
+
+    @property
+    def id(self) -> str:
+        """Return what tells it from other runs."""
+        return self.holder.run
+
+    @property
+    def info(self) -> str:
+        """Return who it is, as the hosts keep it."""
+        return json.dumps(asdict(self.holder))
+
+    def may_wait_for(self, answer: Answer) -> bool:
+        """Tell whether the other one steps back if both began together: who began first goes on."""
+        other = answer.holder
+        if other is None or answer.age > CONTEND_SECONDS:
+            return False
+        return (self.holder.begun, self.holder.process) < (other.begun, other.process)
+
+
+_runs: list[Run] = []
+
+
+def begin(doing: str) -> Run:
+    """Return this run; `doing` says what it does, as others are told. The same one each time."""
+    if not _runs:
+        process = os.getpid()
+        who = (uuid4().hex, getpass.getuser(), socket.gethostname(), process, time.time())
+        _runs.append(Run(Holder(*who, doing, place_of(process))))
+    return _runs[0]
+
+
+def current() -> Run | None:
+    """Return this run if it has asked for the lease."""
+    return _runs[0] if _runs else None
+
+
+def ticket(name: str) -> list[int | str]:
+    """Return what an order to a host shows there: the number and the run, nothing if no lease was asked for."""
+    run = current()
+    if run is None:
+        return []
+    return [run.numbers.get(name, 0), run.id]
+
+
+def refusal(name: str, answer: Answer) -> str:
+    """Return the sentence for who comes second."""
+    return (
+        f"another run is at work: {answer.holder}; it holds the lease on {name}. Nothing was changed; run again when "
+        f"it has ended. If it is dead, its lease ends by itself in {max(answer.left, 0)} s; `{RELEASE}` ends it now."
+    )
+
+
+def taken_over(over: Holder) -> str:
+    """Return the sentence for who takes over from a run that is dead."""
+    return f"took over the lease of a run that is dead: {over}"

@@ -1,0 +1,201 @@
+"""Takes the lease of the cluster on its hosts, keeps it as long as this run lives, and gives it back at its end."""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import TypeVar
+
+import gevent
+from pyinfra import host, logger
+from pyinfra.api import Host, StringCommand, operation
+from pyinfra.context import ctx_host, state
+
+from ox_deploy import ahead, lease
+from ox_deploy.facts.answers import Answers
+from ox_deploy.facts.base import connect
+from ox_deploy.facts.hosts import WAIT_SECONDS
+from ox_deploy.facts.lease import LeaseBroken, Look, Looked
+from ox_deploy.operations.direct import carry_out
+from ox_deploy.operations.stop import stop
+from ox_deploy.remote import Taking, lease_command
+
+AnswerT = TypeVar("AnswerT")
+# For how long a host outside `--limit` may take to be connected.
+CONNECT_SECONDS = 5
+# How long a host may take to renew or release its lease.
+TELL_SECONDS = 10
+
+# The hosts that were asked for their lease.
+_hosts: set[Host] = set()
+_renewing: list[gevent.Greenlet[[lease.Run], None]] = []
+
+
+def taking(doing: str) -> Taking | None:
+    """Return how this run takes a lease; nothing while pyinfra only looks for changes, which takes none."""
+    if not state.is_executing:
+        return None
+    run = lease.begin(doing)
+    return Taking(run.id, run.info, WAIT_SECONDS)
+
+
+def take(
+    how: Taking,
+    ask: Callable[[Taking], AnswerT | None],
+    answer_of: Callable[[AnswerT], lease.Answer | None],
+    other: Host | None = None,
+) -> AnswerT | None:
+    """Have a host asked until it gives its lease or this run may not have it; return what it said last, if anything.
+
+    + how: how it is taken
+    + ask: asks the host, and takes its lease with the same command
+    + answer_of: returns what it said about the lease
+    + other: the host, if it is not the current one
+
+    Of two runs that begin together each may get the lease of some hosts: who began later gives them back and ends.
+    """
+    run = lease.current()
+    assert run is not None
+    target: Host = other or ctx_host.get()  # type: ignore[no-untyped-call]
+    _hosts.add(target)
+    if not _renewing:
+        _renewing.append(gevent.spawn(_renew, run))
+        atexit.register(_tell_all, run, "release")
+    attempts = int(lease.CONTEND_SECONDS / 0.25)
+    while True:
+        found = ask(how)
+        if found is None:
+            return None
+        answer = answer_of(found)
+        if answer is None:
+            _refuse(run, f"{target.name}: the lease of the cluster could not be taken; is its disk full or read-only?")
+        elif answer.number is not None:
+            run.numbers[target.name] = answer.number
+            if answer.over and not run.took_over:
+                run.took_over = True
+                target.log(lease.taken_over(answer.over))
+            if run.refused:
+                _tell(run, target, "release")
+        elif not run.refused:
+            attempts -= 1
+            if attempts > 0 and answer.holder and answer.holder.is_dead():
+                how = replace(how, dead=answer.holder.run)
+                continue
+            if attempts > 0 and run.may_wait_for(answer):
+                gevent.sleep(0.25)
+                continue
+            _refuse(run, lease.refusal(target.name, answer))
+        return found
+
+
+def _refuse(run: lease.Run, sentence: str) -> None:
+    """Note why this run may not go on, and give back at once what it has got."""
+    if not run.refused:
+        run.refused = sentence
+        gevent.spawn(_tell_all, run, "release")
+
+
+def refusal() -> Generator[StringCommand, None, None]:
+    """Yield the command that ends the run if it may not go on. One host says why, and no other goes on alone."""
+    run = lease.current()
+    if run and run.refused and not run.told:
+        run.told = True
+        state.config.FAIL_PERCENT = 0
+        yield stop(run.refused)
+
+
+@contextmanager
+def also(how: Taking, others: Sequence[str]) -> Iterator[None]:
+    """Take the lease of other hosts, too, and ask them ahead, while the current one is asked.
+
+    One that cannot be reached does without: this run does not change it.
+    """
+    jobs = [gevent.spawn(_ask_other, host.inventory.get_host(name), how) for name in others]
+    yield
+    gevent.joinall(jobs)
+
+
+def _ask_other(other: Host, how: Taking) -> None:
+    try:
+        with gevent.Timeout(CONNECT_SECONDS, OSError("no answer")):
+            connect(other)
+        with ctx_host.use(other):
+            _ask_ahead(other, how)
+    except Exception as error:
+        logger.warning(f"{other.print_prefix}cannot be told of this run ({error})")
+
+
+def _ask_ahead(target: Host, how: Taking) -> Looked | None:
+    """Take a host's lease, and keep its answers to what the operations of this run are going to ask it."""
+    questions = ahead.planned(target)
+    looked: Looked | None = take(
+        how, lambda how: target.get_fact(Look, taking=how, questions=questions), lambda it: it.lease, target
+    )
+    if looked:
+        ahead.keep(dict(zip(questions, looked.answers, strict=False)), target)
+    return looked
+
+
+def _renew(run: lease.Run) -> None:
+    """Keep the lease for as long as this run lives."""
+    while True:
+        gevent.sleep(lease.RENEW_SECONDS)
+        _tell_all(run, "renew")
+
+
+def _tell_all(run: lease.Run, action: str) -> None:
+    gevent.joinall([gevent.spawn(_tell, run, target, action) for target in tuple(_hosts)])
+
+
+def _tell(run: lease.Run, target: Host, action: str) -> None:
+    """Renew or release the lease of a host; one that cannot be told lets it expire."""
+    with suppress(Exception), gevent.Timeout(TELL_SECONDS, OSError("no answer")):
+        carry_out(target, lease_command(action, run.id))
+
+
+def take_and_ask(doing: str, others: Sequence[str]) -> Looked | None:
+    """Take the lease of the current host and of others, and ask them ahead; None if the host gives no answer."""
+    how = taking(doing)
+    if how:
+        with also(how, others):
+            return _ask_ahead(ctx_host.get(), how)  # type: ignore[no-untyped-call]
+    questions = ahead.planned()
+    answers = host.get_fact(Answers, questions=questions)
+    if answers is None:
+        return None
+    ahead.keep(dict(zip(questions, answers, strict=False)))
+    return Looked(answers=answers)
+
+
+@operation()
+def look(doing: str, others: Sequence[str] = ()) -> Generator[StringCommand, None, None]:
+    """
+    Take the host's lease and ask it, in one command, all that the operations want to know. To be called first.
+
+    + doing: what this run does, as others are told
+    + others: hosts outside `--limit` whose lease this one takes along with its own
+
+    To be called on every host. Ends the run if another one has the lease of any host. While pyinfra only looks for
+    changes, no lease is taken.
+    """
+    looked = take_and_ask(doing, others)
+    yield from refusal()
+    if looked is None:
+        yield stop(f"{host.name} gives no answer; make it reachable and run again.")
+    elif looked.busy:
+        yield stop("an earlier run is still at work on this host; wait for it to end, then run again.")
+    else:
+        host.noop("it answers")
+
+
+@operation(is_idempotent=False)
+def end() -> Generator[StringCommand, None, None]:
+    """End whoever's lease of this host; the orders of who had it are refused from now on."""
+    if not state.is_executing:
+        yield StringCommand("true")
+        return
+    had = host.get_fact(LeaseBroken)
+    host.log(f"ended the lease of: {had.holder}" if had else "nobody had the lease")
+    host.noop("nobody has the lease")

@@ -1,0 +1,27 @@
+"""Write a database server's files, unless its role is another one by now: they say whether it takes writes."""
+
+
+def mysql_configure(job):
+    """Look once more, then do it."""
+    try:
+        session = connect(job["option_file"])
+    except Exception:
+        session = None
+    if session is None:
+        # One that does not run says nothing, and one that ran when it was looked at may have been switched meanwhile.
+        if job["seen"]:
+            fail("this server does not run any more, but did when this run looked; nothing was changed here, run again")
+    else:
+        with session:
+            check_no_switch(session)
+            check_role(session, job["seen"])
+            check_fits(role_of(session), job)
+    service_configure(job["files"])
+
+
+def check_fits(now, job):
+    """Stop if files for this role would open a slave, or take writes away from a master that was just made."""
+    if not job["read_only"] and now["source"]:
+        fail("this server is {}, so it is no master; nothing was changed here, run again".format(shown_role(now)))
+    if job["switched"] and now["read_only"] is not job["read_only"]:
+        fail("this server is {} after the switch; nothing was changed here, run again".format(shown_role(now)))

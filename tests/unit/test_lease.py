@@ -1,0 +1,251 @@
+"""The lease of the cluster: who gets it on a host, whose orders are carried out, and what the second one is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ox_deploy import lease, remote
+from ox_deploy.facts.lease import Look, Looked
+from ox_deploy.lease import Answer, Holder
+from ox_deploy.operations import lease as leasing
+from ox_deploy.remote import Taking
+from tests.unit.fakes import FakeHost, in_phase, run, stop_sentence
+from tests.unit.programs import load
+
+ANNA = Holder("a1", "anna", "control1", 10, 1_700_000_000.0, "deploy")
+BERT = Holder("b2", "bert", "control2", 20, 1_700_000_002.0, "switchover to dbslave")
+
+
+class Host:
+    """A host's folder, on which the real shell program works."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "ox-deploy"
+        self.text = remote._source("lease.sh").replace("/var/lib/ox-deploy", str(self.folder))
+
+    def say(self, *words: str) -> list[str]:
+        argv = ["sh", "-c", self.text, "lease", *words]
+        return subprocess.run(argv, capture_output=True, text=True, check=False).stdout.splitlines()
+
+    def take(self, who: Holder, seconds: int = 60, dead: str = "") -> Answer | None:
+        info = json.dumps(who.__dict__)
+        return lease.answer_of(self.say("take", who.run, str(seconds), "0", info, dead))
+
+    def read(self) -> dict[str, str]:
+        lines = (self.folder / "lease").read_text().splitlines()
+        return dict(line.split(" ", 1) for line in lines)
+
+    def change(self, **values: object) -> None:
+        lines = [f"{key} {value}" for key, value in {**self.read(), **values}.items()]
+        (self.folder / "lease").write_text("\n".join(lines) + "\n")
+
+    def order(self, *ticket: object) -> str | None:
+        """The words with which an order is refused, None if it is carried out."""
+        program = load("service_state")
+        program.STATE_DIRECTORY = str(self.folder)
+        said: list[str] = []
+
+        def fail(message: str) -> None:
+            said.append(message)
+            raise SystemExit(1)
+
+        program.fail = fail
+        try:
+            program.only_one(*ticket).close()
+        except SystemExit:
+            return said[0]
+        return None
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+def test_first_one_gets_it_and_the_second_one_is_told_who_that_is(host: Host) -> None:
+    assert host.take(ANNA) == Answer(number=1)
+    answer = host.take(BERT)
+    assert answer
+    assert (answer.number, answer.holder) == (None, ANNA)
+    assert 58 <= answer.left <= 60
+    assert host.order(1, ANNA.run) is None
+    refused = host.order(0, BERT.run)
+    assert refused
+    assert "taken over by deploy, by anna on control1 (process 10)" in refused
+
+
+def test_who_has_it_keeps_its_number(host: Host) -> None:
+    host.take(ANNA)
+    assert host.take(ANNA) == Answer(number=1)
+
+
+def test_lease_is_renewed_by_who_has_it_only(host: Host) -> None:
+    host.take(ANNA)
+    host.change(until=1)
+    host.say("renew", BERT.run)
+    assert host.read()["until"] == "1"
+    host.say("renew", ANNA.run)
+    assert int(host.read()["until"]) > 60
+
+
+def test_expired_lease_is_taken_over_and_older_orders_are_refused(host: Host) -> None:
+    host.take(ANNA)
+    host.change(until=1)
+    # Nobody wants it: who had it goes on.
+    assert host.order(1, ANNA.run) is None
+    assert host.take(BERT) == Answer(number=2, over=ANNA)
+    assert host.order(2, BERT.run) is None
+    assert "taken over by switchover to dbslave, by bert" in (host.order(1, ANNA.run) or "")
+    assert host.say("renew", ANNA.run)[0].startswith("lease lost")
+
+
+def test_lease_of_a_run_that_is_known_to_be_dead_is_not_waited_for(host: Host) -> None:
+    host.take(ANNA)
+    assert host.take(BERT, dead="c3") != Answer(number=2, over=ANNA)
+    assert host.take(BERT, dead=ANNA.run) == Answer(number=2, over=ANNA)
+
+
+def test_numbers_only_grow(host: Host) -> None:
+    for number in range(1, 4):
+        assert host.take(ANNA) == Answer(number=number)
+        host.say("release", ANNA.run)
+        assert host.read() == {"number": str(number)}
+    assert "it was released" in (host.order(3, ANNA.run) or "")
+
+
+def test_nobody_releases_what_another_one_has(host: Host) -> None:
+    host.take(ANNA)
+    host.say("release", BERT.run)
+    assert host.read()["run"] == ANNA.run
+
+
+def test_lease_that_is_ended_by_hand_is_free_and_its_orders_are_refused(host: Host) -> None:
+    host.take(ANNA)
+    (line,) = host.say("break", "nobody")
+    assert "anna" in line
+    assert host.order(1, ANNA.run)
+    assert host.take(BERT) == Answer(number=3)
+
+
+def test_after_a_restart_of_the_host_it_lasts_as_long_as_from_then_on(host: Host) -> None:
+    host.take(ANNA, seconds=10)
+    host.change(boot="another", until=10**9)
+    uptime = float(Path("/proc/uptime").read_text().split()[0])
+    assert uptime > 10, "this machine was started just now"
+    assert host.take(BERT) == Answer(number=2, over=ANNA)
+    host.change(boot="another", until=1, seconds=10**9)
+    answer = host.take(ANNA)
+    assert answer
+    assert answer.holder == BERT
+
+
+def test_order_without_a_lease_is_carried_out_while_nobody_has_one(host: Host) -> None:
+    assert host.order() is None
+    host.take(ANNA)
+    assert "another run is at work: deploy, by anna" in (host.order() or "")
+    host.change(until=1)
+    assert host.order() is None
+
+
+def test_shell_command_is_refused_in_the_same_way(host: Host) -> None:
+    host.take(ANNA)
+    argv = ["sh", "-c", host.text, "lease", "check", ANNA.run]
+    assert subprocess.run([*argv, "1"], check=False).returncode == 0
+    done = subprocess.run([*argv, "2"], capture_output=True, text=True, check=False)
+    assert done.returncode
+    assert "lost the lease" in done.stderr
+
+
+def test_host_that_cannot_write_gives_no_lease(host: Host) -> None:
+    host.folder.write_text("a file where the directory should be")
+    assert host.take(ANNA) is None
+
+
+# --- on the control machine ------------------------------------------------------------------------------
+
+
+def test_dead_process_of_this_machine_is_known_to_be_dead() -> None:
+    child = subprocess.Popen(["sleep", "60"])
+    holder = replace(ANNA, process=child.pid, place=lease.place_of(child.pid))
+    try:
+        assert not holder.is_dead()
+        assert not replace(holder, place="another-machine 1 2").is_dead()
+        assert not replace(holder, place="").is_dead()
+    finally:
+        child.kill()
+    # Not waited for yet: it is a zombie.
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert holder.is_dead()
+    child.wait()
+    assert holder.is_dead()
+
+
+@pytest.mark.parametrize(("age", "begun", "waits"), [(0, 0.0, True), (0, 9e9, False), (4, 0.0, False)])
+def test_of_two_that_begin_together_who_began_first_goes_on(age: int, begun: float, waits: bool) -> None:
+    mine = lease.Run(replace(ANNA, begun=begun))
+    assert mine.may_wait_for(Answer(holder=BERT, left=60, age=age)) is waits
+
+
+def looking(answers: list[Any], name: str = "web") -> FakeHost:
+    return FakeHost({Look: answers}, name=name)
+
+
+def test_second_run_ends_with_one_sentence() -> None:
+    held = Looked(Answer(holder=replace(ANNA, begun=0.0), left=41, age=30))
+    hosts = [looking([held], name) for name in ("web", "oxgw01")]
+    sentence = stop_sentence(leasing.look, hosts[0], doing="deploy")
+    assert sentence == (
+        "another run is at work: deploy, by anna on control1 (process 10), since 1970-01-01 00:00:00 UTC; it holds the "
+        "lease on web. Nothing was changed; run again when it has ended. If it is dead, its lease ends by itself in "
+        "41 s; `pyinfra -y inventory.py ox_deploy.deploys.lease.release` ends it now."
+    )
+    assert run(leasing.look, hosts[1], doing="deploy").commands == []
+
+
+def test_lease_of_a_dead_run_of_this_machine_is_taken_at_once() -> None:
+    child = subprocess.Popen(["sleep", "60"])
+    dead = replace(ANNA, process=child.pid, place=lease.place_of(child.pid))
+    child.kill()
+    child.wait()
+    host = looking([Looked(Answer(holder=dead, left=50, age=30)), Looked(Answer(number=8, over=dead))])
+    run(leasing.look, host, doing="deploy")
+    assert [asked["taking"].dead for _, asked in host.asked] == ["", "a1"]
+    assert host.logged[0].startswith("took over the lease of a run that is dead: deploy, by anna on control1")
+    with in_phase(host, executing=True):
+        assert remote.ticket() == [8, lease.begin("").id]
+
+
+def test_no_lease_is_taken_while_pyinfra_only_looks() -> None:
+    host = FakeHost(name="web")
+    with in_phase(host, executing=False):
+        assert leasing.taking("deploy") is None
+        assert remote.ticket() == []
+
+
+def test_order_shows_the_number_that_its_host_gave() -> None:
+    me = lease.begin("deploy")
+    me.numbers["web"] = 7
+    with in_phase(FakeHost(name="web"), executing=True):
+        text = remote.order("service_configure", {}).get_raw_value()
+    assert "lock = only_one(7, " in text
+    assert me.id in text
+    other: Any = FakeHost(name="oxgw01")
+    assert remote.ticket(other) == [0, me.id]
+
+
+def test_question_is_not_asked_without_the_lease(host: Host) -> None:
+    host.take(ANNA)
+    command = Look().command(Taking(BERT.run, json.dumps(BERT.__dict__)), questions=()).get_raw_value()
+    text = command.replace("/var/lib/ox-deploy", str(host.folder))
+    done = subprocess.run(["sh", "-c", text], capture_output=True, text=True, check=True, cwd="/")
+    looked = Look().process(done.stdout.splitlines())
+    assert looked.lease
+    assert looked.lease.holder == ANNA
+    assert "answers" not in done.stdout

@@ -1,0 +1,146 @@
+"""The programs that look once more at a server's role, right before they do what depends on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.programs import Session, load
+
+MASTER = {"read_only": False, "source": None, "written": "0-1-345", "databases": ["configdb"]}
+SLAVE = {"read_only": True, "source": "192.0.2.21:3306", "written": "0-1-345", "databases": ["configdb"]}
+ALONE = {"read_only": True, "source": None, "written": "0-1-345", "databases": ["configdb"]}
+
+
+def server(role: dict[str, Any], guard: bool = False) -> Session:
+    host, _, port = (role["source"] or "").partition(":")
+    return Session(
+        {
+            "SELECT @@GLOBAL.read_only": [{"value": int(role["read_only"])}],
+            "SELECT IS_USED_LOCK": [{"value": 7 if guard else None}],
+            "SELECT @@GLOBAL.gtid_binlog_pos": [{"value": role["written"]}],
+            "SELECT SCHEMA_NAME": [{"name": name} for name in [*role["databases"], "mysql"]],
+            "SHOW SLAVE STATUS": [{"Master_Host": host, "Master_Port": int(port)}] if host else [],
+        }
+    )
+
+
+def refusal(capsys: pytest.CaptureFixture[str], call: Any, *arguments: Any) -> str:
+    with pytest.raises(SystemExit):
+        call(*arguments)
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("role", [MASTER, SLAVE, ALONE])
+def test_server_that_is_what_it_was_is_gone_on_with(role: dict[str, Any]) -> None:
+    program = load("mysql_replicate")
+    program.check_role(server(role), role)
+    program.check_unchanged(server(role), role)
+
+
+def test_role_that_changed_meanwhile_stops_the_order(capsys: pytest.CaptureFixture[str]) -> None:
+    said = refusal(capsys, load("mysql_run").check_role, server(SLAVE), MASTER)
+    assert said == (
+        "this server is read-only and a slave of 192.0.2.21:3306, but was open for writes and nobody's slave when this "
+        "run looked; nothing was changed here, run again\n"
+    )
+
+
+def test_no_statement_is_run_on_a_server_of_another_role(capsys: pytest.CaptureFixture[str]) -> None:
+    program = load("mysql_run")
+    session = server(SLAVE)
+    program.connect = lambda _: session
+    job = {"option_file": None, "seen": MASTER, "replicate": True, "statements": [{"sql": "DROP USER x", "values": []}]}
+    refusal(capsys, program.mysql_run, job)
+    assert "DROP USER x" not in session.statements
+
+
+def test_no_replica_is_moved_while_the_master_is_switched(capsys: pytest.CaptureFixture[str]) -> None:
+    program = load("mysql_replicate")
+    session = server(SLAVE, guard=True)
+    program.connect = lambda _: session
+    said = refusal(capsys, program.mysql_replicate, {"option_file": None, "seen": SLAVE, "source": {"host": "x"}})
+    assert said.startswith("the master is being switched just now; nothing was changed here")
+    assert "STOP SLAVE" not in session.statements
+
+
+@pytest.mark.parametrize("now", [{"written": "0-1-346"}, {"databases": ["configdb", "oxdatabase_5"]}])
+def test_server_that_was_written_to_meanwhile_is_not_made_a_slave(
+    now: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = load("mysql_replicate")
+    session = server(ALONE | now)
+    program.connect = lambda _: session
+    said = refusal(capsys, program.mysql_replicate, {"option_file": None, "seen": ALONE, "source": {"host": "x"}})
+    assert said.startswith("this server was written to after this run had looked; nothing was changed")
+
+
+class Files:
+    """The program that writes a server's files."""
+
+    def __init__(self, session: Session | None) -> None:
+        self.program = load("mysql_configure")
+        self.session = session
+        self.program.connect = self.connect
+        self.program.service_configure = lambda job: self.written.append(job["name"])
+        self.written: list[str] = []
+
+    def connect(self, _: object) -> Session:
+        if self.session is None:
+            raise OSError("no such socket")
+        return self.session
+
+    def configure(self, seen: Any, read_only: bool, switched: bool = False) -> None:
+        role = {"option_file": None, "seen": seen, "read_only": read_only, "switched": switched}
+        self.program.mysql_configure({"files": {"name": "mariadb"}, **role})
+
+
+@pytest.mark.parametrize(
+    ("now", "seen", "read_only", "switched"),
+    [
+        (MASTER, MASTER, False, False),
+        (SLAVE, SLAVE, True, False),
+        # A master that a person or a dead run made read-only is opened by a deploy.
+        (ALONE, ALONE, False, False),
+        (MASTER, MASTER, True, False),
+        (MASTER, None, False, True),
+        (ALONE, None, True, True),
+        (MASTER, None, False, False),
+        (None, None, False, False),
+    ],
+)
+def test_files_are_written_for_a_server_that_is_what_it_was(
+    now: Any, seen: Any, read_only: bool, switched: bool
+) -> None:
+    files = Files(server(now) if now else None)
+    files.configure(seen, read_only, switched)
+    assert files.written == ["mariadb"]
+
+
+@pytest.mark.parametrize(
+    ("now", "seen", "read_only", "switched", "sentence"),
+    [
+        (ALONE, MASTER, False, False, "this server is read-only and nobody's slave, but was open for writes"),
+        (SLAVE, MASTER, False, False, "this server is read-only and a slave of 192.0.2.21:3306, but was open"),
+        (MASTER, SLAVE, True, False, "this server is open for writes and nobody's slave, but was read-only"),
+        (SLAVE, None, False, False, "this server is read-only and a slave of 192.0.2.21:3306, so it is no master"),
+        (ALONE, None, False, True, "this server is read-only and nobody's slave after the switch"),
+        (MASTER, None, True, True, "this server is open for writes and nobody's slave after the switch"),
+        (None, MASTER, False, False, "this server does not run any more, but did when this run looked"),
+    ],
+)
+def test_files_of_a_server_with_another_role_stay(
+    now: Any, seen: Any, read_only: bool, switched: bool, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = Files(server(now) if now else None)
+    said = refusal(capsys, files.configure, seen, read_only, switched)
+    assert said.startswith(sentence)
+    assert said.endswith("nothing was changed here, run again\n")
+    assert files.written == []
+
+
+def test_files_stay_while_the_master_is_switched(capsys: pytest.CaptureFixture[str]) -> None:
+    files = Files(server(MASTER, guard=True))
+    assert "is being switched" in refusal(capsys, files.configure, None, False)
+    assert files.written == []
