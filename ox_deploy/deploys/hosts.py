@@ -44,7 +44,8 @@ def prepare_hosts() -> None:
     user = USER if needs_user(cluster, node) else ""
     packages = packages_of(cluster, node)
     wanted = ground.wanted_of(cluster, node)
-    ahead.plan(host, ground.question(wanted))
+    # Not pyinfra's `host`, which stands for another one in each turn.
+    ahead.plan(inventory.get_host(node.inventory_name), ground.question(wanted))
     hosts.check(
         name="Look for what stands in the way",
         address=node.address,
