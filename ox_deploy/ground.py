@@ -24,7 +24,7 @@ class Wanted:
     serves: bool
     mounts: bool
     ids: tuple[int, int]
-    port: int | None
+    port: int
     configuration: str | None
     server_name: str | None
     memory: int
@@ -39,7 +39,7 @@ def wanted_of(cluster: Cluster, node: Node) -> Wanted:
         serves=node == cluster.filestore,
         mounts=groupware and node != cluster.filestore,
         ids=(settings.filestore_uid, settings.filestore_gid),
-        port=settings.mysql_port if database else None,
+        port=settings.mysql_port,
         configuration=cluster.database_server.configuration if database else None,
         server_name=settings.server_name if groupware else None,
         memory=settings.server_memory if groupware else 0,
@@ -66,11 +66,12 @@ def find_obstacles(ground: Ground, wanted: Wanted) -> list[str]:
         found.append(_moved(str(ground.mounted), wanted.filestore))
     if ground.directory and wanted.serves:
         found += _directory(ground.directory, wanted)
-    if wanted.port and ground.port not in (None, wanted.port):
-        found.append(
-            f"{_ALL}: `mysql_port` is {wanted.port}, but the server of this host was set up with {ground.port}; slaves "
-            f"and nodes would lose it, so this is no change for a run: {_WAY}."
-        )
+    for port, what in ((ground.port, "the server of this host"), (ground.node_port, "this node")):
+        if port not in (None, wanted.port):
+            found.append(
+                f"{_ALL}: `mysql_port` is {wanted.port}, but {what} was set up with {port}; slaves and nodes would "
+                f"lose the databases, so this is no change for a run: {_WAY}."
+            )
     if wanted.server_name and ground.server_name not in (None, wanted.server_name, *UNCONFIGURED):
         found.append(
             f"{_ALL}: `server_name` is {wanted.server_name}, but this node was set up with {ground.server_name}; the "

@@ -27,7 +27,8 @@ class Ground(_Answer):
     """One host before a run.
 
     `taken` are system directories that look like a filestore of ours; `exported` and `mounted` are the paths in our own
-    files. `port` and `server_name` are what the services were set up with, `memory` is in MB, 0 if not known.
+    files. `port` (of the database server), `node_port` (where a node looks for it) and `server_name` are what the
+    services were set up with; `memory` is in MB, 0 if not known.
     """
 
     directory: Directory | None = None
@@ -35,6 +36,7 @@ class Ground(_Answer):
     exported: list[str] = []
     mounted: str | None = None
     port: int | None = None
+    node_port: int | None = None
     server_name: str | None = None
     memory: int = 0
 

@@ -40,8 +40,8 @@ Break = Callable[[Picture], object]
 
 
 @cache
-def certificate(last: timedelta) -> str:
-    """Return a certificate that ends so long after NOW."""
+def certificate(last: timedelta, first: timedelta = timedelta(days=-365)) -> str:
+    """Return a certificate that begins and ends so long after NOW."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "groupware.example.com")])
     built = (
@@ -50,7 +50,7 @@ def certificate(last: timedelta) -> str:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(1)
-        .not_valid_before(NOW - timedelta(days=365))
+        .not_valid_before(NOW + first)
         .not_valid_after(NOW + last)
         .sign(key, hashes.SHA256())
     )

@@ -99,6 +99,7 @@ def test_only_wrong_files_are_sent_with_all_that_is_to_be_done() -> None:
                 "target": None,
                 "block": None,
                 "directory": False,
+                "adopt": True,
             }
         ],
         "units": ["apache2"],

@@ -101,6 +101,11 @@ def _certificate(picture: Picture, days: float) -> None:
     change_health(picture["web"], certificate=certificate(timedelta(days=days)))
 
 
+def _early(picture: Picture) -> None:
+    """The certificate begins in 26 hours."""
+    change_health(picture["web"], certificate=certificate(timedelta(days=100), timedelta(hours=26)))
+
+
 def _loose_errant(picture: Picture) -> None:
     change_server(picture["dbslave"], gtid_state="0-1-345,0-2-346")
 
@@ -365,6 +370,7 @@ BROKEN: list[tuple[str, Level, str, str, Break]] = [
     ("certificate expiring", WARNING, "web", "its last day is 2026-06-21, in 20 days", lambda p: _certificate(p, 20.2)),
     ("certificate expiring", WARNING, "web", "in 3 days", lambda p: _certificate(p, 3)),
     ("certificate expiring", CRITICAL, "web", "in 2 days", lambda p: _certificate(p, 2.9)),
+    ("certificate not yet valid", CRITICAL, "web", "it is not valid before 2026-06-", _early),
     ("certificate expiring", CRITICAL, "web", "it ended on 2026-05-22", lambda p: _certificate(p, -10)),
     (
         "certificate unreadable",

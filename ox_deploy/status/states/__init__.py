@@ -40,6 +40,7 @@ STATES: list[State] = [
     balancer.balancer_member_in_error,
     balancer.balancer_member_missing,
     balancer.certificate_expiring,
+    balancer.certificate_not_yet_valid,
     balancer.certificate_unreadable,
     groupware.multicast_route_missing,
     groupware.admin_daemon_down,

@@ -99,6 +99,21 @@ def certificate_expiring(picture: Picture) -> Iterator[Problem]:
 
 
 @state(
+    "certificate not yet valid",
+    Level.CRITICAL,
+    "put one that is valid now where `web_certificate` says and run the deploy; if its day is right, correct the clock",
+)
+def certificate_not_yet_valid(picture: Picture) -> Iterator[Problem]:
+    """Find web hosts whose certificate begins later: no browser takes it before."""
+    now = datetime.fromtimestamp(picture.clock, UTC)
+    for seen in picture.answering(picture.cluster.web):
+        certificate = certificate_of(seen)
+        if certificate and certificate.not_valid_before_utc > now:
+            begins = certificate.not_valid_before_utc
+            yield Problem(seen.node, f"it is not valid before {begins:%Y-%m-%d %H:%M} UTC", "it is valid now")
+
+
+@state(
     "certificate unreadable",
     Level.WARNING,
     "see that `web_certificate` names a certificate in PEM form, and run the deploy, which puts it there",

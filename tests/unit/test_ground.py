@@ -1,0 +1,205 @@
+"""What is on a host already is compared with the settings before anything is changed."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ox_deploy.facts.ground import Directory, Ground
+from ox_deploy.ground import Wanted, find_obstacles, wanted_of
+from tests.unit.guide import Guide
+from tests.unit.programs import load
+
+PATH = "/var/opt/filestore"
+SERVER = Wanted(PATH, True, False, (1001, 1001), 3306, "/etc/x.cnf", None, 0)
+NODE = Wanted(PATH, False, True, (1001, 1001), 3306, None, "oxserver", 512)
+WAY = 'the way is in docs/settings.md, "What cannot be changed in one run".'
+
+
+@pytest.mark.parametrize(
+    ("ground", "wanted"),
+    [
+        (Ground(), SERVER),
+        (Ground(), NODE),
+        (
+            Ground(port=3306, exported=[PATH], directory=Directory(real=PATH, ids=(1001, 1001), entries=["1_ctx"])),
+            SERVER,
+        ),
+        (Ground(directory=Directory(real=PATH, ids=(0, 0))), SERVER),
+        (Ground(mounted=PATH, server_name="oxserver", node_port=3306, memory=512), NODE),
+        (Ground(server_name="local"), NODE),
+        # It was the file server once.
+        (Ground(exported=["/srv/old"]), NODE),
+    ],
+)
+def test_host_that_fits_is_left_alone(ground: Ground, wanted: Wanted) -> None:
+    assert find_obstacles(ground, wanted) == []
+
+
+MOVED = (
+    f"group_data/all.py: `filestore_path` is {PATH}, but this host has the filestore at /srv/old; its files would be "
+    f"out of reach, so this is no change for a run: {WAY}"
+)
+OBSTACLES: list[tuple[Ground, Wanted, str]] = [
+    (Ground(exported=["/srv/old"]), SERVER, MOVED),
+    (Ground(mounted="/srv/old"), NODE, MOVED),
+    (
+        Ground(port=3307),
+        SERVER,
+        "group_data/all.py: `mysql_port` is 3306, but the server of this host was set up with 3307; slaves and nodes "
+        f"would lose the databases, so this is no change for a run: {WAY}",
+    ),
+    (
+        Ground(node_port=3307),
+        NODE,
+        "group_data/all.py: `mysql_port` is 3306, but this node was set up with 3307; slaves and nodes would lose the "
+        f"databases, so this is no change for a run: {WAY}",
+    ),
+    (
+        Ground(server_name="other"),
+        NODE,
+        "group_data/all.py: `server_name` is oxserver, but this node was set up with other; the contexts belong to "
+        f"that name and nobody could log in, so this is no change for a run: {WAY}",
+    ),
+    (
+        Ground(memory=256),
+        NODE,
+        "group_data/all.py: `server_memory` is 512 MB, but this host has 256 MB; Open-Xchange would not start, so "
+        "choose less.",
+    ),
+    (
+        Ground(directory=Directory(real=PATH, ids=(0, 33), entries=["a", "b"])),
+        SERVER,
+        f"`filestore_path`: {PATH} is not empty (a, b) and belongs to uid 0 and gid 33, so it is not taken over; "
+        f"choose another directory. If these are Open-Xchange's files, run `chown 1001:1001 {PATH}` and run again.",
+    ),
+    (
+        Ground(directory=Directory(real="/etc")),
+        SERVER,
+        f"`filestore_path`: {PATH} leads over a link to /etc; name a path without links, which is the same on all "
+        "hosts.",
+    ),
+    (
+        Ground(directory=Directory(real=PATH, other=True)),
+        SERVER,
+        f"`filestore_path`: {PATH} is there and is no directory; move it away, or choose another path.",
+    ),
+    (
+        Ground(taken=["/usr/bin"]),
+        NODE,
+        "/usr/bin is a directory of the system, but belongs to open-xchange as a filestore does, so an earlier run "
+        "took it; run `chown root:root /usr/bin; chmod 0755 /usr/bin`, see that nothing else in it was changed, then "
+        "run again.",
+    ),
+    (
+        Ground(exported=["/etc"]),
+        SERVER,
+        "an earlier run exported /etc, a directory of the system, to the groupware nodes, which can write there; "
+        "remove /etc/exports.d/ox-deploy.exports and run `exportfs -ra`, or remove /etc/ganesha/ox-deploy.conf and its "
+        "lines in ganesha.conf and restart nfs-ganesha; look what the nodes wrote there, then run again.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("ground", "wanted", "sentence"), OBSTACLES)
+def test_what_a_setting_would_ruin_is_one_sentence(ground: Ground, wanted: Wanted, sentence: str) -> None:
+    assert find_obstacles(ground, wanted) == [sentence]
+
+
+def test_each_role_is_compared_with_what_it_has(guide: Guide) -> None:
+    cluster = guide.build()
+    roles = {node.name: wanted_of(cluster, node) for node in cluster.nodes}
+    assert [name for name, wanted in roles.items() if wanted.serves] == ["dbmaster"]
+    assert [name for name, wanted in roles.items() if wanted.mounts] == ["oxgw01", "oxgw02"]
+    assert [name for name, wanted in roles.items() if wanted.configuration] == ["dbmaster", "dbslave"]
+    assert roles["web"] == replace(roles["web"], serves=False, mounts=False, server_name=None, memory=0)
+
+
+# --- the program ----------------------------------------------------------------------------------------
+
+
+def asked(program: Any, filestore: str, **more: Any) -> Ground:
+    values: dict[str, Any] = {
+        "filestore": filestore,
+        "user": "nobody",
+        "configuration": None,
+        "shared": [],
+        "trees": [],
+    }
+    return Ground.model_validate(program.ground_state(values | more))
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Any:
+    loaded = load("ground_state")
+    loaded.EXPORTS = {str(tmp_path / "exports"): r"^(/\S+) "}
+    loaded.SERVER_NAME, loaded.CONFIGDB = str(tmp_path / "system"), str(tmp_path / "configdb")
+    return loaded
+
+
+def test_bare_host_has_nothing(program: Any, tmp_path: Path) -> None:
+    found = asked(program, str(tmp_path / "new"))
+    assert found.directory == Directory(real=str(tmp_path / "new"))
+    assert (found.taken, found.exported, found.port, found.server_name, found.node_port) == ([], [], None, None, None)
+    assert found.memory > 0
+
+
+def test_directory_is_told_with_owner_and_what_is_in_it(program: Any, tmp_path: Path) -> None:
+    for name in ("d", "a", "c", "b", "lost+found"):
+        (tmp_path / "store" / name).mkdir(parents=True)
+    found = asked(program, str(tmp_path / "store")).directory
+    assert found == Directory(real=str(tmp_path / "store"), ids=(os.getuid(), os.getgid()), entries=["a", "b", "c"])
+
+
+def test_links_on_the_way_and_files_are_told(program: Any, tmp_path: Path) -> None:
+    (tmp_path / "real/x").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    (tmp_path / "file").write_text("")
+    found = asked(program, str(tmp_path / "link/x")).directory
+    assert found
+    assert found.real == str(tmp_path / "real/x")
+    other = asked(program, str(tmp_path / "file")).directory
+    assert other
+    assert other.other
+
+
+def test_settings_of_before_are_read_from_the_files(program: Any, tmp_path: Path) -> None:
+    (tmp_path / "exports").write_text("# ours\n/srv/old 192.0.2.11(rw)\n/srv/old 192.0.2.12(rw)\n")
+    (tmp_path / "system").write_text("# SERVER_NAME=x\nSERVER_NAME=oxserver\n")
+    (tmp_path / "configdb").write_text("writeUrl=jdbc:mysql://192.0.2.21:3307/configdb\n")
+    (tmp_path / "my.cnf").write_text("[mysqld]\nport = 3308\n")
+    found = asked(program, "", configuration=str(tmp_path / "my.cnf"))
+    assert (found.exported, found.server_name, found.node_port) == (["/srv/old"], "oxserver", 3307)
+    assert (found.port, found.directory) == (3308, None)
+    # As the packages bring it.
+    (tmp_path / "configdb").write_text("writeUrl=jdbc:mysql://localhost/configdb\n")
+    assert asked(program, "").node_port is None
+
+
+def test_system_directory_that_became_a_filestore_is_found(program: Any, tmp_path: Path) -> None:
+    me = pwd.getpwuid(os.getuid())[0]
+    for name, mode in {"bin": 0o750, "lib": 0o755, "open-xchange": 0o750}.items():
+        (tmp_path / "usr" / name).mkdir(parents=True)
+        (tmp_path / "usr" / name).chmod(mode)
+    (tmp_path / "usr").chmod(0o755)
+    (tmp_path / "usr/link").symlink_to("bin")
+    found = asked(program, "", user=me, trees=[str(tmp_path / "usr"), str(tmp_path / "none")])
+    assert found.taken == [str(tmp_path / "usr/bin")]
+
+
+def test_order_looks_again_before_it_takes_a_directory_over(tmp_path: Path) -> None:
+    configure: Any = load("service_configure")
+    (tmp_path / "store").mkdir()
+    configure.refuse_other_owner(str(tmp_path / "store"), os.getuid() + 1)
+    (tmp_path / "store/file").write_text("")
+    configure.refuse_other_owner(str(tmp_path / "store"), os.getuid())
+    with pytest.raises(ValueError, match="is not empty and belongs to somebody else; choose another directory"):
+        configure.refuse_other_owner(str(tmp_path / "store"), os.getuid() + 1)
+    (tmp_path / "link").symlink_to(tmp_path / "store")
+    with pytest.raises(ValueError, match="leads over a link to"):
+        configure.refuse_other_owner(str(tmp_path / "link"), os.getuid())
