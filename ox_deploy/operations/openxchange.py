@@ -391,6 +391,9 @@ def register(
 # Nodes whose daemons run but have to be restarted, noted by `start` for `restart`, which takes its turn on
 # one node after the other: asking each of them again would take as long as there are nodes.
 _restart_needed: dict[str, list[str]] = {}
+# Nodes whose restart has begun and not ended well. pyinfra looks for failures only when all hosts had their turn,
+# also with `_serial` and FAIL_PERCENT = 0.
+_restarting: list[str] = []
 
 
 def _daemons_question(ports: Mapping[str, int], **_: Any) -> Question[dict[str, Daemon]]:
@@ -437,13 +440,23 @@ def restart(ports: Mapping[str, int], settle_seconds: int) -> Generator[StringCo
     + ports: as for `start`, which has to come before
     + settle_seconds: how long to wait afterwards, until the balancer has noticed that the node is back
 
-    Idempotent. To be called with `_serial=True`, so that one node after the other is down.
+    Idempotent. To be called with `_serial=True`, so that one node after the other is down. A node that does not
+    come back ends it: no further node is touched.
     """
     services = _restart_needed.get(host.name, [])
-    if services:
-        yield _start(ports, services, services, settle_seconds)
-    else:
+    if not services:
         host.noop("no daemon has to be restarted")
+        return
+    if not state.is_executing:
+        yield _start(ports, services, services, settle_seconds)
+        return
+    if _restarting:
+        yield stop(f"{host.name}: not restarted, it runs as before, because {_restarting[0]} did not come back.")
+        return
+    _restarting.append(host.name)
+    yield _start(ports, services, services, settle_seconds)
+    # pyinfra does not come back here if the order failed.
+    _restarting.remove(host.name)
 
 
 def _start(

@@ -35,7 +35,7 @@ from ox_deploy.operations.openxchange import (
     WantedUser,
 )
 from ox_deploy.secrets import Secret
-from tests.unit.fakes import FakeHost, Outcome, both_phases, run, stop_sentence
+from tests.unit.fakes import FakeHost, Outcome, both_phases, in_phase, run, stop_sentence
 
 PASSWORD, DATABASE_PASSWORD, ADMIN_PASSWORD, USER_PASSWORD = (
     "Zc4qLw8mPn2rTx6v",
@@ -436,6 +436,7 @@ PORTS = {"open-xchange-admin": 1099, "open-xchange-groupware": 8009}
 def no_restart_noted() -> Iterator[None]:
     yield
     openxchange._restart_needed.clear()
+    openxchange._restarting.clear()
 
 
 def daemons(**groupware: bool) -> dict[str, Daemon]:
@@ -489,6 +490,25 @@ def test_daemon_with_changed_files_is_left_to_restart() -> None:
     assert services(restart) == [("open-xchange-groupware", 8009, True)]
     # The balancer should have noticed that the node is back before the next one goes down.
     assert restart.job("daemons_start")["settle_seconds"] == 6
+
+
+def test_no_further_node_is_restarted_after_one_that_did_not_come_back() -> None:
+    first, second = FakeHost({}, name="oxgw01"), FakeHost({}, name="oxgw02")
+    for host in (first, second):
+        openxchange._restart_needed[host.name] = ["open-xchange-groupware"]
+    arguments: dict[str, Any] = {"ports": PORTS, "settle_seconds": 6}
+    # As pyinfra does with a command that fails: the generator is not resumed.
+    with in_phase(first, executing=True):
+        assert next(openxchange.restart._inner(**arguments))
+    sentence = stop_sentence(openxchange.restart, second, **arguments)
+    assert sentence == "oxgw02: not restarted, it runs as before, because oxgw01 did not come back."
+
+
+def test_next_node_is_restarted_after_one_that_came_back() -> None:
+    for name in ("oxgw01", "oxgw02"):
+        openxchange._restart_needed[name] = ["open-xchange-groupware"]
+        outcome = both_phases(openxchange.restart, FakeHost({}, name=name), ports=PORTS, settle_seconds=6)
+        assert services(outcome) == [("open-xchange-groupware", 8009, True)]
 
 
 def test_unknown_daemons_are_started() -> None:
