@@ -60,6 +60,9 @@ def service(files: Sequence[ManagedFile], units: Sequence[str]) -> Document:
     return {"files": states, "units": dict.fromkeys(units, unit), "pending": False}
 
 
+NOTHING: Mapping[str, Any] = {}
+
+
 class Recorder:
     """Answers for the hosts of one cluster."""
 
@@ -166,6 +169,8 @@ class Recorder:
 
     def answer(self, node: Node, question: Question[Any], arguments: Mapping[str, Any]) -> Document:
         """Return the answer to a question of an operation that is called with these arguments."""
+        if arguments is NOTHING:
+            return {}
         if question.fact is Mysql:
             return self.mysql(node, question.arguments["users"])
         if question.fact is Service:
@@ -188,7 +193,7 @@ class Recorder:
         """Return the lines with which a host answers its first question, and the answers to those along with it."""
         prepare = ahead.calls(host)[0].arguments
         user, uid, gid = (prepare[key] for key in ("user", "uid", "gid"))
-        lines = ["system debian 12", "init systemd", "python yes", f"address {node.address}"]
+        lines = ["lease taken 1", "system debian 12", "init systemd", "python yes", f"address {node.address}"]
         if user:
             lines += [f"user_by_{key} {user}:x:{uid}:{gid}::/:/bin/sh" for key in ("name", "id")]
             lines += [f"group_by_{key} {user}:x:{gid}:" for key in ("name", "id")]
@@ -219,6 +224,10 @@ def record(inventory_file: str) -> dict[str, Document]:
                 for call in ahead.calls(host):
                     for other, question in call.questions:
                         asked[other.name].setdefault(question, call.arguments)
+            for name, host in hosts.items():
+                # What is asked by no operation of its own: whether anything stands in the way. Nothing does.
+                for question in ahead._planned.get(host, ()):
+                    asked[name].setdefault(question, NOTHING)
             recorder = Recorder(cluster)
             return {name: recorder.host(cluster.node_of(host), host, asked[name]) for name, host in hosts.items()}
 

@@ -35,6 +35,9 @@ def questions_in(command: Any) -> list[str] | None:
     for bit in getattr(command, "bits", ()):
         if getattr(bit, "name", "") == "answers":
             return [json.dumps([parts[-1], asked]) for parts, asked in bit.arguments["questions"]]
+        inner = questions_in(bit)
+        if inner is not None:
+            return inner
     return None
 
 
