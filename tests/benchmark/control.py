@@ -45,7 +45,7 @@ secrets_file = {folder!r} + "/secrets.toml"
 ox_repository_url = "http://repository.example.com/"
 ox_repository_key = {folder!r} + "/pair.pem"
 web_name = "groupware.example.com"
-web_certificate = {folder!r} + "/pair.pem"
+web_certificate = {folder!r} + "/certificate.pem"
 web_certificate_key = {folder!r} + "/pair.pem"
 contexts = {contexts!r}
 """
@@ -69,7 +69,9 @@ def simulated(nodes: int) -> Iterator[Path]:
         (folder / "inventory.py").write_text(INVENTORY.format(nodes=nodes))
         contexts = [context()]
         (folder / "group_data" / "all.py").write_text(GROUP_DATA.format(folder=name, contexts=contexts))
-        (folder / "pair.pem").write_text(one_time_pair("groupware.example.com"))
+        pair = one_time_pair("groupware.example.com")
+        (folder / "pair.pem").write_text(pair)
+        (folder / "certificate.pem").write_text(pair[pair.index("-----BEGIN CERTIFICATE") :])
         secrets.create(folder / "secrets.toml", contexts)
         package = folder / "simulated_host-1.0.dist-info"
         package.mkdir()
