@@ -6,14 +6,14 @@ import pytest
 
 from tests.integration.deployment import deploy, deploy_fails
 from tests.lab.nodes import exec_in, run
+from tests.lab.state import State
 
 pytestmark = [pytest.mark.lab]
 MARKS = "stat -c '%n %U %a' /etc /usr/bin /srv/data; cat /etc/mysql/mariadb.conf.d/90-ox-deploy.cnf; cat /etc/ganesha/*"
 
 
 @pytest.fixture(scope="module")
-def deployed() -> None:
-    deploy()
+def deployed(cluster: State) -> None:
     run("dbmaster", "mkdir -p /srv/data && touch /srv/data/report.ods")
 
 
