@@ -11,14 +11,17 @@ import sys
 STATE_DIRECTORY = "/var/lib/ox-deploy"
 
 
-def only_one(number=None, run_id=None):
-    """Wait for the work of a run that was given up on the other side but goes on here; returns the lock.
-
-    With it in hand, stop unless the run that gives the order still has the lease, under this number.
-    """
+def host_lock():
+    """Wait for the work of a run that was given up on the other side but goes on here; returns the lock."""
     os.makedirs(STATE_DIRECTORY, mode=0o700, exist_ok=True)
     lock = open(os.path.join(STATE_DIRECTORY, "lock"), "w")
     fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
+def only_one(number=None, run_id=None):
+    """Take the lock, then stop unless the run that gives the order still has the lease, under this number."""
+    lock = host_lock()
     check_lease(number, run_id)
     return lock
 

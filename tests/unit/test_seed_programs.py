@@ -254,6 +254,17 @@ def change_over(physical: Any, place: Path, start: int | list[str | int]) -> Com
     return done
 
 
+def test_lease_of_the_run_that_began_it_does_not_stop_the_change_over(physical: Any, place: Path) -> None:
+    until = int(float(Path("/proc/uptime").read_text().split()[0])) + 600
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    (place / "state" / "lease").write_text(
+        f"number 1\nrun abc\nboot {boot}\ntaken 0\nseconds 60\nuntil {until}\n"
+        'info {"doing": "seeding", "user": "root", "machine": "here", "process": 1}\n'
+    )
+    change_over(physical, place, 0)
+    assert found_in(place) == {"mysql": "mysql.ox-seed"}
+
+
 def test_server_runs_on_the_new_directory_and_the_old_one_is_gone(physical: Any, place: Path) -> None:
     done = change_over(physical, place, 0)
     assert found_in(place) == {"mysql": "mysql.ox-seed"}
