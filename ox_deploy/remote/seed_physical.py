@@ -108,8 +108,8 @@ def change_over(datadir, unit):
     """Let the server run on the new directory; if it does not, on the old one as before."""
     new, old, gone = (datadir + end for end in (NEW, OLD, GONE))
     adapt(new, datadir)
-    # With the lock, so that no deploy starts the server meanwhile. Whoever has the lease: this goes on also when its run
-    # is gone, and the mark on the slave keeps others from it.
+    # With the lock, so that no deploy starts the server meanwhile. Whoever has the lease: this goes on when its run is
+    # gone, too, and the mark on the slave keeps others from it.
     with host_lock():
         run_or_fail(["systemctl", "stop", unit])
         try:
