@@ -19,7 +19,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ox_deploy import rules
 from ox_deploy.errors import InputError
+from ox_deploy.settings import PasswordSettings, check_contexts, parse
 
 REPLICATION = "mysql_replication"
 OPENEXCHANGE = "mysql_openexchange"
@@ -197,7 +199,10 @@ def create(path: Path, contexts: Iterable[Mapping[str, Any]]) -> list[str]:
     stored = _read(path)
     missing = [name for name in names_needed(contexts) if name not in stored]
     ends_in_line = path.exists() and path.read_text() and not path.read_text().endswith("\n")
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError as error:
+        raise InputError(f"{path}: it cannot be written ({_reason(error)}); correct `secrets_file`.") from None
     with os.fdopen(descriptor, "a") as file:
         file.write("\n" if ends_in_line else "")
         for name in missing:
@@ -209,16 +214,32 @@ def _random_password() -> str:
     return "".join(random_source.choice(string.ascii_letters + string.digits) for _ in range(24))
 
 
+def _asked_for(group_data: str) -> tuple[str, list[dict[str, Any]]]:
+    """Return the secrets file and the contexts of a file of group data.
+
+    Raises InputError if it cannot be run, or if these are wrong in it.
+    """
+    try:
+        found = runpy.run_path(group_data)
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        raise InputError(f"{group_data}: it cannot be read ({rules.plain(said)}); correct it.") from None
+    known = {key: found[key] for key in PasswordSettings.model_fields if key in found}
+    settings = parse(PasswordSettings, known, group_data)
+    check_contexts(settings.contexts)
+    return settings.secrets_file, [context.model_dump() for context in settings.contexts]
+
+
 def main() -> None:
     """Create or complete the secrets file."""
     parser = argparse.ArgumentParser(prog="python -m ox_deploy.secrets", description=main.__doc__)
     parser.add_argument("--group-data", default="group_data/all.py", help="the file that lists the contexts")
     parser.add_argument("--file", help="the secrets file (default: `secrets_file` of group_data)")
     arguments = parser.parse_args()
-    settings = runpy.run_path(arguments.group_data)
-    path = Path(arguments.file or settings.get("secrets_file", "secrets.toml"))
     try:
-        added = create(path, settings.get("contexts", []))
+        file, contexts = _asked_for(arguments.group_data)
+        path = Path(arguments.file or file).expanduser()
+        added = create(path, contexts)
     except InputError as error:
         parser.exit(1, f"{error}\n")
     print(f"{path}: {len(added)} passwords added ({', '.join(added) or 'none was missing'})")

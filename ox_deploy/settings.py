@@ -69,12 +69,18 @@ class Context(Model):
     users: Annotated[list[User], _is_list("users")] = []
 
 
-class Settings(Model):
+class PasswordSettings(Model):
+    """What tells which passwords there are, and where they are kept."""
+
+    secrets_file: rules.LocalPath = "secrets.toml"
+    contexts: Annotated[list[Context], _is_list("contexts")] = []
+
+
+class Settings(PasswordSettings):
     """What holds for the whole cluster; group_data/all.py explains each key."""
 
     product: Annotated[Literal["ox6"], Rule('"ox6"')] = "ox6"
     server_name: rules.LongName = "oxserver"
-    secrets_file: rules.LocalPath = "secrets.toml"
 
     ox_repository_url: rules.RepositoryUrl
     ox_repository_key: rules.File
@@ -100,7 +106,6 @@ class Settings(Model):
 
     server_memory: Memory = 512
     license_key: rules.OptionalLongName = None
-    contexts: Annotated[list[Context], _is_list("contexts")] = []
 
     multicast_network: rules.MulticastNetwork = "224.0.0.0/8"
     cache_multicast_address: rules.MulticastAddress = "224.0.0.1"

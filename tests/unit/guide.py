@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from pyinfra.api.inventory import Inventory
 
 from ox_deploy.cluster import NODE_KEYS, Cluster, build_cluster
+from ox_deploy.topology import GROUP_DATA
 
 Data = dict[str, Any]
 
@@ -87,9 +88,14 @@ class Guide:
         return self
 
     def build(self) -> Cluster:
-        """Build the cluster from plain data."""
-        hosts = {name: {key: data[key] for key in data.keys() & NODE_KEYS} for name, data in self.hosts.items()}
-        return build_cluster(self.groups, hosts, self.settings)
+        """Build the cluster from plain data, as pyinfra would merge it; that takes much longer."""
+        common = {key: self.settings[key] for key in self.settings.keys() & NODE_KEYS}
+        hosts = {
+            name: common | {key: data[key] for key in data.keys() & NODE_KEYS} for name, data in self.hosts.items()
+        }
+        origins = {name: dict.fromkeys(common.keys() - data.keys(), GROUP_DATA) for name, data in self.hosts.items()}
+        settings = {key: value for key, value in self.settings.items() if key not in NODE_KEYS}
+        return build_cluster(self.groups, hosts, settings, origins)
 
     def inventory(self, override: Data | None = None) -> Inventory:
         """Build what pyinfra makes of the files and of `--data`."""

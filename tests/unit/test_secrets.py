@@ -200,3 +200,39 @@ def test_shipped_group_data_tells_the_command_what_is_needed(tmp_path: Path, mon
     made = Secrets(file, {})
     for name in ("oxadminmaster", "context_1_oxadmin", "context_1_testuser"):
         made.get(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x = (", "all.py: it cannot be read (SyntaxError: '(' was never closed (all.py, line 1)); correct it."),
+        ("contexts = 5", "all.py: `contexts` is 5; it should be a list of contexts, each with its keys in braces."),
+        ("contexts = [{'id': 1}]", "all.py: `contexts.0.name` is missing; add it."),
+        ("secrets_file = 5", "all.py: `secrets_file` is 5; it should be a path on this machine."),
+        (
+            "secrets_file = 'no/such'",
+            "no/such: it cannot be written (No such file or directory); correct `secrets_file`.",
+        ),
+        (
+            "secrets_file = '.'",
+            ".: it is a directory; it should be the file with the passwords: correct `secrets_file`.",
+        ),
+        (
+            None,
+            "all.py: it cannot be read (FileNotFoundError: [Errno 2] No such file or directory: "
+            "'{here}/all.py'); correct it.",
+        ),
+    ],
+)
+def test_command_says_what_is_wrong_with_group_data(tmp_path: Path, text: str | None, said: str) -> None:
+    if text is not None:
+        (tmp_path / "all.py").write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "ox_deploy.secrets", "--group-data", "all.py"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (1, said.replace("{here}", str(tmp_path)) + "\n")
+    assert list(tmp_path.glob("secrets*")) == []

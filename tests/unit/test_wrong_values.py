@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,11 +19,12 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.key)
-def test_wrong_value_is_refused_with_its_sentence(guide: Guide, case: Case) -> None:
+def test_wrong_value_is_refused_with_its_sentence(input_files: dict[str, Any], case: Case) -> None:
+    # Not the fixture: a folder for each case takes longer than all the rest.
+    guide = Guide.with_files(input_files | {"secrets_file": "secrets.toml"})
     case.change(guide)
-    inventory = guide.inventory()
     with pytest.raises(InputError) as refused:
-        cluster_of(inventory)
+        guide.build()
     assert str(refused.value) == case.sentence
     assert str(refused.value).isprintable()
     assert case.sentence.startswith(("group_data/all.py: ", "inventory.py: ", "inventory.py, host "))
@@ -88,6 +90,12 @@ def test_directory_of_its_own_is_taken(guide: Guide, path: str) -> None:
 def test_names_of_people_are_taken(guide: Guide, name: str) -> None:
     guide.settings["contexts"][0]["users"][0] |= {"display_name": name, "given_name": name, "sur_name": name}
     guide.build()
+
+
+def test_value_of_group_data_for_a_host_is_blamed_on_that_file(guide: Guide) -> None:
+    inventory = guide.set(mysql_settings={"port": 3307}).inventory()
+    with pytest.raises(InputError, match=r"^group_data/all.py: `mysql_settings`: `port` is not for it; "):
+        cluster_of(inventory)
 
 
 def test_value_of_data_is_blamed_on_the_command_line(guide: Guide) -> None:
