@@ -23,7 +23,7 @@ from tests.lab.nodes import exec_in, wait_for
 pytestmark = [
     pytest.mark.lab,
     pytest.mark.every_server,
-    pytest.mark.usefixtures("lab_down_afterwards", "cluster"),
+    pytest.mark.usefixtures("cluster"),
 ]
 
 STOP = "Stop writes on"
