@@ -41,7 +41,7 @@ def _free_subnet(client: docker.DockerClient) -> str:
     Docker gives fixed addresses only in a subnet that was asked for. Another lab that comes up at the same time may
     take it in between.
     """
-    taken = {image.labels["oxlab.subnet"] for image in client.images.list(filters={"label": "oxlab.subnet"})}
+    taken = {image["Labels"]["oxlab.subnet"] for image in client.api.images(filters={"label": "oxlab.subnet"})}
     probes: list[Network] = []
     try:
         while True:

@@ -23,9 +23,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import docker
-from docker.errors import APIError
+from docker.errors import APIError, NotFound
 from docker.models.containers import Container
-from docker.models.images import Image
 from docker.models.networks import Network
 
 from tests.lab import engine, keys, networks, ready, state
@@ -112,19 +111,22 @@ def _choose(client: docker.DockerClient, snapshots: Sequence[Snapshot]) -> tuple
 def find(client: docker.DockerClient) -> list[Snapshot]:
     """All snapshots, also those that were not completed."""
     found: dict[tuple[str, str], Snapshot] = {}
-    for image in client.images.list(filters={"label": "oxlab.snapshot"}):
-        labels = image.labels
+    # Not the client's objects: it would ask for each image once more, and fail for one that is just being removed.
+    for image in client.api.images(filters={"label": "oxlab.snapshot"}):
+        labels, number = image["Labels"], str(image["Id"])
         key, subnet = labels["oxlab.snapshot"], labels["oxlab.subnet"]
         snapshot = found.setdefault((key, subnet), Snapshot(key, subnet))
-        snapshot.images[labels["oxlab.name"]] = str(image.id)
-        snapshot.bytes += _own_bytes(image)
-        snapshot.created = max(snapshot.created, str(image.attrs["Created"]))
+        snapshot.images[labels["oxlab.name"]] = number
+        snapshot.bytes += _own_bytes(client, number)
+        snapshot.created = max(snapshot.created, datetime.fromtimestamp(image["Created"], UTC).isoformat())
     return list(found.values())
 
 
-def _own_bytes(image: Image) -> int:
+def _own_bytes(client: docker.DockerClient, image: str) -> int:
     """The size of the layer that the snapshot added."""
-    return int(image.history()[0]["Size"])
+    with suppress(NotFound):
+        return int(client.api.history(image)[0]["Size"])  # type: ignore[no-untyped-call]
+    return 0
 
 
 def fitting(snapshots: Iterable[Snapshot], key: str) -> list[Snapshot]:
