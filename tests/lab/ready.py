@@ -15,8 +15,9 @@ LISTENS = "[ -n \"$(ss -Htln 'sport = :8009')\" ]"
 CONNECTED = "[ \"$(ss -Htn state established '( dport = :{port} or sport = :{port} )' | wc -l)\" -ge {others} ]"
 CACHE_PORTS = (57461, 58849)
 REPLICATES = {
-    "mariadb": "mariadb -e 'SHOW SLAVE STATUS\\G' | grep -c 'Slave_.*_Running: Yes' | grep -q 2",
-    "mysql": "mysql -e 'SHOW REPLICA STATUS\\G' | grep -c 'Replica_.*_Running: Yes' | grep -q 2",
+    "mariadb": "mariadb -E -e 'SHOW SLAVE STATUS' | grep -c 'Slave_.*_Running: Yes' | grep -q 2",
+    # 9.7's client takes no backslash G behind a statement.
+    "mysql": "mysql -E -e 'SHOW REPLICA STATUS' | grep -c 'Replica_.*_Running: Yes' | grep -q 2",
 }
 # A slave that was there before its master asks again only after a minute.
 ASK_AGAIN = {
