@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.integration.deployment import SSH_INVENTORY, command, deploy, deploy_fails, pyinfra
+from tests.integration.samples import sampled
 from tests.lab import nodes, state
 from tests.lab.browser import Browser
 from tests.lab.nodes import exec_in, run
@@ -58,7 +59,22 @@ DRIFT = {
 }
 
 
-@pytest.mark.parametrize("drift", DRIFT)
+# One of each operation.
+SAMPLE = (
+    "package",
+    "server configuration",
+    "right of an account",
+    "slave stopped",
+    "export",
+    "mount",
+    "module",
+    "multicast route",
+    "administrator's password",
+    "daemon crashed",
+)
+
+
+@pytest.mark.parametrize("drift", sampled(DRIFT, SAMPLE))
 def test_drift_is_put_right_by_the_operation_that_is_there_for_it(drift: str) -> None:
     node, damage, operation = DRIFT[drift]
     run(node, damage)

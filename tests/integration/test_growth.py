@@ -15,7 +15,7 @@ from tests.lab import nodes, state
 from tests.lab.browser import Browser
 from tests.lab.state import State
 
-pytestmark = [pytest.mark.lab, pytest.mark.every_server]
+pytestmark = [pytest.mark.lab, pytest.mark.every_server_in_all]
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from tests.lab.nodes import exec_in, wait_for
 
 pytestmark = [
     pytest.mark.lab,
-    pytest.mark.every_server,
+    pytest.mark.every_server_in_all,
     pytest.mark.usefixtures("cluster"),
 ]
 
@@ -179,7 +179,7 @@ def back_again() -> Iterator[None]:
     deploy(inventory=SSH_INVENTORY)
 
 
-@pytest.mark.parametrize("death", SAMPLE, ids=str)
+@pytest.mark.parametrize("death", [pytest.param(SAMPLE[0], marks=pytest.mark.every_server), *SAMPLE[1:]], ids=str)
 def test_switch_is_completed_or_refused_wherever_a_host_dies(death: Death) -> None:
     check(death)
 

@@ -15,7 +15,7 @@ from tests.lab.nodes import exec_in, run, wait_for
 
 pytestmark = [
     pytest.mark.lab,
-    pytest.mark.every_server,
+    pytest.mark.every_server_in_all,
     pytest.mark.usefixtures("cluster"),
 ]
 
@@ -73,6 +73,7 @@ def deployed_under_load(*options: str) -> Run:
     return done
 
 
+@pytest.mark.every_server
 def test_running_pair_is_encrypted_and_nothing_is_left_to_do() -> None:
     deploy()
     deployed_under_load(*TLS)
@@ -168,6 +169,7 @@ def assert_acknowledged(master: str = "dbmaster", slave: str = "dbslave") -> Non
     assert int(global_status(master, "Rpl_semi_sync_master_yes_tx")) == before + 2
 
 
+@pytest.mark.every_server
 def test_slave_acknowledges_what_it_receives_and_nothing_is_left_to_do() -> None:
     deployed_under_load(*SEMI_SYNCHRONOUS)
     assert_acknowledged()

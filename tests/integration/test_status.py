@@ -14,6 +14,7 @@ import pytest
 from ox_deploy.deploys.web import CERTIFICATE, SITE
 from tests.integration.deployment import SSH_INVENTORY, deploy, passwords
 from tests.integration.leaks import names_in
+from tests.integration.samples import sampled
 from tests.integration.status import status
 from tests.lab import keys, nodes, state
 from tests.lab.browser import Browser
@@ -174,13 +175,30 @@ def broken(node: str, damage: str, mend: str) -> Iterator[None]:
     wait_for_states(set())
 
 
-@pytest.mark.parametrize("name", FAULTS)
+# One of each kind of host and of each way in which a state is found.
+SAMPLE = (
+    "slave stopped",
+    "errant transactions",
+    "database server down",
+    "master unreachable",
+    "configdb not reachable",
+    "mount stale",
+    "balancer member disabled",
+    "certificate unreadable",
+    "clock differs",
+    "admin daemon down",
+    "drift",
+)
+
+
+@pytest.mark.parametrize("name", sampled(FAULTS, SAMPLE))
 def test_state_is_reported_as_itself_and_goes_with_its_cause(name: str) -> None:
     fault = FAULTS[name]
     with broken(fault.node, fault.damage, fault.mend):
         wait_for_states(set(fault.states), seconds=15)
 
 
+@pytest.mark.thorough
 def test_slave_that_lags() -> None:
     shell("dbmaster", "mariadb -e 'CREATE DATABASE IF NOT EXISTS slow; CREATE TABLE IF NOT EXISTS slow.t (n INT)'")
     nodes.wait_for("dbslave", "mariadb -e 'SELECT * FROM slow.t'")
@@ -210,6 +228,7 @@ def test_nodes_that_are_alone_among_the_caches() -> None:
         wait_for_states({("node alone", "oxgw01")}, seconds=30)
 
 
+@pytest.mark.thorough
 def test_caches_of_sessions_that_are_not_connected() -> None:
     file = "/opt/open-xchange/etc/groupware/sessioncache.ccf"
     restart = "systemctl restart open-xchange-groupware"

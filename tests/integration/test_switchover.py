@@ -29,7 +29,7 @@ from tests.lab.nodes import exec_in, run, wait_for
 
 pytestmark = [
     pytest.mark.lab,
-    pytest.mark.every_server,
+    pytest.mark.every_server_in_all,
     pytest.mark.usefixtures("cluster"),
 ]
 
@@ -63,6 +63,7 @@ def assert_roles(master: str, slave: str) -> None:
             assert f"readUrl=jdbc:mysql://{reader}" in text
 
 
+@pytest.mark.every_server
 def test_there_and_back_under_load() -> None:
     gaps = []
     pids = {server: run(server, f"systemctl show -P MainPID {kind().unit}") for server in SERVERS}

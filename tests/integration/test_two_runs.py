@@ -22,7 +22,7 @@ from tests.lab.nodes import exec_in, run, wait_for
 
 pytestmark = [
     pytest.mark.lab,
-    pytest.mark.every_server,
+    pytest.mark.every_server_in_all,
     pytest.mark.usefixtures("cluster"),
 ]
 
@@ -58,6 +58,7 @@ def assert_one_master(watcher: Watcher) -> None:
     assert not watcher.seen.missing
 
 
+@pytest.mark.every_server
 def test_second_deploy_drops_no_configdb_that_the_first_one_makes() -> None:
     for node in state.load().with_role("groupware"):
         run(node, "systemctl stop open-xchange-groupware open-xchange-admin")
@@ -129,6 +130,7 @@ def test_lease_can_be_released_by_hand_and_is_given_back_on_an_interrupt() -> No
     assert "took over" not in again.output
 
 
+@pytest.mark.every_server
 def test_switchover_and_a_deploy_with_other_settings() -> None:
     """Leaves dbslave as the master, if the switchover came first."""
     with watching() as watcher, writing(*SERVERS) as writer:
