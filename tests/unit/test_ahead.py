@@ -22,7 +22,7 @@ from ox_deploy.facts.openxchange import CachePeers
 from ox_deploy.facts.service import Service
 from ox_deploy.operations import hosts
 from tests.unit.fakes import FakeHost, in_phase, run
-from tests.unit.programs import load
+from tests.unit.programs import Clock, load
 
 CACHES = Question(CachePeers, ports=[57462])
 AHEAD, LATER = {"192.0.2.2": [57462]}, {"192.0.2.3": [57462]}
@@ -82,7 +82,9 @@ def test_no_answer_holds_once_an_order_is_sent_and_a_plan_sends_none(executing: 
 
 def test_answer_holds_for_some_seconds_only(monkeypatch: pytest.MonkeyPatch) -> None:
     host = checked(AHEAD)
-    monkeypatch.setattr("time.monotonic", lambda now=time.monotonic(): now + ahead.HOLD_SECONDS)  # noqa: B008
+    clock = Clock()
+    clock.now = time.monotonic() + ahead.HOLD_SECONDS
+    monkeypatch.setattr(ahead, "time", clock)
     assert asked(host) == LATER
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -38,6 +37,7 @@ from ox_deploy.slaves import Source
 from tests.unit.deployment import Deployment, prepared
 from tests.unit.fakes import FakeHost, program_of, run, stdin_of, stop_sentence
 from tests.unit.guide import Guide
+from tests.unit.programs import Clock
 
 PASSWORD = "Zc4qLw8mPn2rTx6v"
 SOURCE = Source("dbmaster", "192.0.2.21", 3306, "replication", Secret(PASSWORD))
@@ -289,7 +289,7 @@ class Hosts:
         self.slave = FakeHost(facts, name="dbslave", dbmaster=self.master)
         self.at_master: list[tuple[str, dict[str, Any]]] = []
         monkeypatch.setattr(seeding, "carry_out", self._carry_out)
-        monkeypatch.setattr(time, "sleep", lambda _: None)
+        monkeypatch.setattr(seeding, "time", Clock())
 
     def _carry_out(self, target: Any, command: StringCommand) -> None:
         assert target is self.master

@@ -34,7 +34,6 @@ def program_at(name: str, place: Path) -> Any:
     program.STATE_DIRECTORY = str(place)
     program.STATE_FILE = str(place / "run" / "seed.json")
     program.MARK = str(place / "seeding")
-    program.time.sleep = lambda _: None
     program.run = Commands()
     return program
 

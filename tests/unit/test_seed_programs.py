@@ -641,18 +641,11 @@ TABLES = ("oxdb.t (BASE TABLE)", "oxdb.v (VIEW)")
 
 
 def compared(logical: Any, slave: Slave) -> str:
-    logical.time.sleep = lambda _: None
     logical.login_at_master = lambda _: Session(side(7, TABLES))
     text: str = logical.compare(slave, JOB)
     return text
 
 
-@pytest.fixture
-def no_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time, "sleep", lambda _: None)
-
-
-@pytest.mark.usefixtures("no_sleep")
 def test_slave_is_compared_where_the_masters_snapshot_was_taken(logical: Any) -> None:
     slave = Slave(7, TABLES)
     text = compared(logical, slave)
@@ -663,7 +656,6 @@ def test_slave_is_compared_where_the_masters_snapshot_was_taken(logical: Any) ->
     assert order == ["STOP SLAVE SQL_THREAD", until, "START SLAVE SQL_THREAD"]
 
 
-@pytest.mark.usefixtures("no_sleep")
 @pytest.mark.parametrize(
     ("rows", "objects", "sentence"),
     [

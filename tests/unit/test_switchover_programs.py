@@ -63,14 +63,6 @@ class Server(Session):
         return [statement for statement in self.statements if not statement.startswith(("SELECT", "SHOW"))]
 
 
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let time pass at once where a program waits."""
-    now = [0.0]
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
-    monkeypatch.setattr("time.sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
-
-
 # --- the guard -------------------------------------------------------------------------------------------
 
 
