@@ -153,10 +153,10 @@ def test_configuration_that_the_database_server_refuses_never_becomes_active() -
 def test_configuration_that_apache_refuses_never_becomes_active() -> None:
     run("web", "echo 'NoSuchDirective on' > /etc/apache2/conf-enabled/broken.conf")
     try:
-        said = deploy_fails("--limit", "web", "--data", "web_name=other.example.com")
+        said = deploy_fails("--limit", "web", "--data", f"web_name={state.OTHER_WEB_NAME}")
         assert "refused, the files are as before" in said
         assert "NoSuchDirective" in said
-        assert "other.example.com" not in run("web", "cat /etc/apache2/sites-enabled/*")
+        assert state.OTHER_WEB_NAME not in run("web", "cat /etc/apache2/sites-enabled/*")
         assert Browser().login()["user_id"] == 3
     finally:
         run("web", "rm /etc/apache2/conf-enabled/broken.conf")

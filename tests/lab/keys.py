@@ -55,8 +55,8 @@ def ensure_passwords() -> None:
 
 
 def ensure_certificate(addresses: Iterable[str]) -> None:
-    """A self-signed certificate for the web host's name and addresses."""
-    wanted = [x509.DNSName(state.WEB_NAME), x509.DNSName("localhost")]
+    """A self-signed certificate for the names that the web host may have, and its addresses."""
+    wanted = [x509.DNSName(name) for name in (state.WEB_NAME, state.OTHER_WEB_NAME, "localhost")]
     names = [*wanted, *(x509.IPAddress(ipaddress.ip_address(address)) for address in sorted(addresses))]
     if _certificate_names() == names:
         return

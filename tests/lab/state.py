@@ -29,6 +29,7 @@ TLS_KEY = FOLDER / "groupware.oxlab.key"
 SECRETS = FOLDER / "secrets.toml"
 
 WEB_NAME = "groupware.oxlab"
+OTHER_WEB_NAME = "mail.oxlab"
 REPO_NAME = "repo.oxlab"
 
 

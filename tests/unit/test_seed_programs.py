@@ -132,7 +132,7 @@ def test_failure_is_told_with_the_stage_it_came_in(logical: Any, place: Path, mo
 
 
 def test_children_that_move_nothing_any_more_are_killed(logical: Any) -> None:
-    logical.STALL_SECONDS = 0
+    logical.STALL_SECONDS = -1
     progress = logical.Progress()
     child = subprocess.Popen(["sleep", "60"])
     begun = time.monotonic()
