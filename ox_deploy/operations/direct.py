@@ -11,8 +11,8 @@ from pyinfra.api.exceptions import OperationError
 from pyinfra.context import state
 
 
-def carry_out(target: Host, command: StringCommand) -> None:
-    """Run a command on a host in the way that facts run there (sudo and the like).
+def carry_out(target: Host, command: StringCommand) -> str:
+    """Run a command on a host in the way that facts run there (sudo and the like), and return what it printed.
 
     Raises OperationError with the last line of what it said if it fails.
     """
@@ -22,3 +22,4 @@ def carry_out(target: Host, command: StringCommand) -> None:
     if not ok:
         said = output.stderr_lines[-1] if output.stderr_lines else "it failed without a word"
         raise OperationError(f"{target.name}: {said}")
+    return "\n".join(output.stdout_lines)

@@ -7,6 +7,7 @@ from typing import Any
 
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
+from pyinfra.context import state
 
 from ox_deploy import ahead
 from ox_deploy.facts.base import Question, ask
@@ -14,28 +15,16 @@ from ox_deploy.facts.hosts import HostState, HostStatus
 from ox_deploy.facts.service import ServiceStatus
 from ox_deploy.ground import Wanted, find_obstacles, question
 from ox_deploy.operations import lease, service
+from ox_deploy.operations.direct import carry_out
 from ox_deploy.operations.service import ManagedFile, changes, configure_job
 from ox_deploy.operations.stop import stop
-from ox_deploy.remote import checked, order
+from ox_deploy.remote import checked, order, source
 
-# Lets apt wait for another apt, and keeps daemons from being started before they are configured. The mark
-# in policy-rc.d tells it from one that the administrator laid down.
-_INSTALL = r"""
-set -e
-policy=/usr/sbin/policy-rc.d
-if [ ! -e $policy ] || grep -q ox-deploy $policy; then
-    printf '#!/bin/sh\n# ox-deploy: no daemon starts before it is configured\nexit 101\n' > $policy
-    chmod 755 $policy
-    trap 'rm -f $policy' EXIT
-    trap 'exit 1' HUP INT TERM
-fi
-export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
-apt="apt-get -qq --no-remove -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120"
-apt="$apt -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold"
-dpkg --configure -a
-$apt update
-[ $# -eq 0 ] || $apt install -y --no-install-recommends "$@"
-"""
+# While it is there, no daemon is started by its installation.
+_POLICY = "/usr/sbin/policy-rc.d"
+# Why an installation was done once more.
+_REPEATED = "/run/ox-deploy/install-repeated"
+_PAUSE_SECONDS = 20
 
 
 # What `check` saw, for `prepare`, which follows at once: nothing has changed in between.
@@ -181,8 +170,23 @@ def prepare(
         yield checked("apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y python3")
     commands = [] if make_user is None else _user_commands(make_user, uid, gid, status)
     if missing or unfinished:
-        commands.append(["sh", "-c", _INSTALL, "install", *missing])
+        commands.append(install_command(missing))
     yield order("service_configure", configure_job("host", changed, commands=commands))
+    if state.is_executing and (missing or unfinished):
+        _tell_of_repetition()
+
+
+def install_command(
+    packages: Sequence[str], policy: str = _POLICY, repeated: str = _REPEATED, pause: int = _PAUSE_SECONDS
+) -> list[str]:
+    """Return the command that completes what dpkg has begun and installs packages, if need be at the second attempt."""
+    return ["sh", "-c", source("install.sh"), "install", policy, repeated, str(pause), *packages]
+
+
+def _tell_of_repetition() -> None:
+    """Say that the installation was done twice, and why: a mirror that fails often is worth a look."""
+    if why := carry_out(host, StringCommand("cat", _REPEATED, "2>/dev/null || true")):
+        host.log(f"the packages were installed at the second attempt; at the first apt said: {why}")
 
 
 def _user_commands(user: str, uid: int, gid: int, status: HostStatus) -> list[list[str]]:

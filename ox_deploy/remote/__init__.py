@@ -105,7 +105,8 @@ class Taking:
 
 
 @cache
-def _source(name: str) -> str:
+def source(name: str) -> str:
+    """Return the text of a program for the hosts."""
     return files(__package__).joinpath(name).read_text()
 
 
@@ -115,7 +116,7 @@ def _program(name: str, call: str) -> QuoteString:
 
 
 def _text(name: str) -> str:
-    return "\n".join(_source(f"{part}.py") for part in [*_USES[name], name])
+    return "\n".join(source(f"{part}.py") for part in [*_USES[name], name])
 
 
 class Program(StringCommand):
@@ -137,7 +138,7 @@ class Program(StringCommand):
 def together(programs: Sequence[Program]) -> Program:
     """Return the program that does the work of all these in one go and prints the list of their answers."""
     parts = {program.name: [*_USES[program.name], program.name] for program in programs}
-    texts = {part: _source(f"{part}.py") for names in parts.values() for part in names}
+    texts = {part: source(f"{part}.py") for names in parts.values() for part in names}
     questions = [[parts[program.name], program.arguments] for program in programs]
     return Program("answers", {"texts": texts, "questions": questions})
 
@@ -167,7 +168,7 @@ def ticket(to: Host | None = None) -> list[int | str]:
 def lease_command(action: str, run: str, *arguments: str) -> StringCommand:
     """Return the command that runs lease.sh."""
     words = [QuoteString(word) for word in (action, run, *arguments)]
-    return StringCommand("sh -c", QuoteString(_source("lease.sh")), "lease", *words)
+    return StringCommand("sh -c", QuoteString(source("lease.sh")), "lease", *words)
 
 
 def with_lease(taking: Taking, command: StringCommand) -> StringCommand:
@@ -209,7 +210,7 @@ def shell_question(name: str, *arguments: str) -> StringCommand:
     """Return the command of a fact for hosts that may lack Python: runs `name`.sh with `arguments`."""
     return StringCommand(
         "sh -c",
-        QuoteString(_source(f"{name}.sh")),
+        QuoteString(source(f"{name}.sh")),
         "probe",
         *(QuoteString(argument) for argument in arguments),
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -128,6 +130,14 @@ def test_group_that_is_not_the_users_is_a_conflict(group: GroupEntry | None) -> 
     assert hosts.find_conflicts(found, "192.0.2.11", "open-xchange", 1001, 1001)
 
 
+@pytest.fixture(autouse=True)
+def kept(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What a host has kept of an installation that was done twice."""
+    lines: list[str] = []
+    monkeypatch.setattr(hosts, "carry_out", lambda *_: "".join(lines))
+    return lines
+
+
 def prepared(status: HostStatus, files: ServiceStatus, **options: Any) -> Outcome:
     return both_phases(hosts.prepare, FakeHost({HostState: status, Service: files}), **PREPARED | options)
 
@@ -146,7 +156,8 @@ def test_bare_host_gets_python_first_and_then_everything_in_one_job() -> None:
     assert group[4:] == ["group", "open-xchange", "groupadd", "--gid", "1001", "open-xchange"]
     assert user[4:11] == ["passwd", "open-xchange", "useradd", "--uid", "1001", "--gid", "1001"]
     assert user[-1] == "open-xchange"
-    assert install[-3:] == ["install", "python3", "nfs-common"]
+    assert install[3] == "install"
+    assert install[-2:] == ["python3", "nfs-common"]
     # Another database server than the one that is wanted may run there.
     assert 'apt="apt-get -qq --no-remove ' in install[2]
 
@@ -179,9 +190,73 @@ def test_host_without_the_filestore_gets_no_user() -> None:
 @pytest.mark.parametrize("trouble", [{"start_block": True}, {"broken_packages": True}])
 def test_interrupted_installation_is_completed(trouble: dict[str, Any]) -> None:
     job = prepared(replace(DONE, **trouble), FILES_DONE).job("service_configure")
-    ((shell, _, script, *arguments),) = job["commands"]
-    assert (shell, arguments) == ("sh", ["install"])
+    ((shell, _, script, _, _policy, _repeated, _pause, *packages),) = job["commands"]
+    assert (shell, packages) == ("sh", [])
     assert "dpkg --configure -a" in script
+
+
+LOCKED = "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 4711 (apt-get)"
+ABSENT = "E: Unable to locate package no-such-package"
+
+
+@dataclass(frozen=True)
+class Installed:
+    """What came of an installation with an apt that fails at first: exit code, output, attempts, what was kept."""
+
+    code: int
+    output: str
+    attempts: int
+    kept: str
+
+
+def install_with(folder: Path, errors: Sequence[str]) -> Installed:
+    """Install with an apt-get that prints one of these errors at each attempt, until there are none left."""
+    tools, log, repeated = folder / "tools", folder / "log", folder / "run" / "repeated"
+    tools.mkdir()
+    for number, error in enumerate(errors, 1):
+        (folder / f"error{number}").write_text(error)
+    apt = f"""#!/bin/sh
+echo "$*" >>{log}
+case "$*" in *update) exit 0 ;; esac
+error={folder}/error$(grep -c update {log})
+[ ! -e $error ] || {{ cat $error >&2; exit 100; }}
+"""
+    for name, text in (("apt-get", apt), ("dpkg", "#!/bin/sh\n"), ("sleep", "#!/bin/sh\n")):
+        (tools / name).write_text(text)
+        (tools / name).chmod(0o755)
+    command = hosts.install_command(["nfs-common"], str(folder / "policy"), str(repeated))
+    path = f"{tools}:{os.environ['PATH']}"
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PATH": path})
+    assert not (folder / "policy").exists()
+    kept = repeated.read_text() if repeated.exists() else ""
+    return Installed(done.returncode, done.stderr, log.read_text().count("update"), kept)
+
+
+def test_installation_is_done_once_more_after_an_error_that_passes(tmp_path: Path) -> None:
+    done = install_with(tmp_path, [LOCKED])
+    assert (done.code, done.attempts, done.kept) == (0, 2, f"{LOCKED}\n")
+
+
+def test_installation_is_done_twice_at_most_and_the_failure_says_so(tmp_path: Path) -> None:
+    done = install_with(tmp_path, [LOCKED, LOCKED, LOCKED])
+    assert (done.code, done.attempts) == (100, 2)
+    assert f"this was the second attempt; the first failed with: {LOCKED}" in done.output
+
+
+@pytest.mark.parametrize(("errors", "code"), [([], 0), ([ABSENT], 100)])
+def test_installation_that_succeeds_or_fails_for_good_is_done_once(
+    tmp_path: Path, errors: list[str], code: int
+) -> None:
+    done = install_with(tmp_path, errors)
+    assert (done.code, done.attempts, done.kept) == (code, 1, "")
+    assert "".join(errors) in done.output
+
+
+def test_second_attempt_is_told(kept: list[str]) -> None:
+    assert not prepared(BARE, ServiceStatus()).logged
+    kept.append(LOCKED)
+    (told,) = prepared(BARE, ServiceStatus()).logged
+    assert told == f"the packages were installed at the second attempt; at the first apt said: {LOCKED}"
 
 
 def test_interrupted_writing_of_files_is_completed() -> None:
