@@ -28,7 +28,7 @@ class Host:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "ox-deploy"
-        self.text = remote._source("lease.sh").replace("/var/lib/ox-deploy", str(self.folder))
+        self.text = remote.source("lease.sh").replace("/var/lib/ox-deploy", str(self.folder))
 
     def say(self, *words: str) -> list[str]:
         argv = ["sh", "-c", self.text, "lease", *words]
