@@ -128,7 +128,10 @@ def recognise(
         is_ours = situation is Situation.OTHER_MASTER and slave.replica.host in siblings
         return _recognise_moved(slave, master) if is_ours else situation
     if transactions.was_master(slave, master):
-        return Situation.DIVERGED if transactions.errant(slave, master) else Situation.FORMER_MASTER
+        if transactions.errant(slave, master):
+            return Situation.DIVERGED
+        if set(slave.databases) <= set(master.databases):
+            return Situation.FORMER_MASTER
     if slave.databases:
         return Situation.HAS_DATA
     if master.binary_log.complete:

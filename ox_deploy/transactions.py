@@ -166,9 +166,13 @@ def from_others(server: MysqlStatus) -> dict[str, list[Interval]]:
 
 
 def was_master(server: MysqlStatus, master: MysqlStatus) -> bool:
-    """Tell whether a server that does not replicate once was the master of what is the master now."""
+    """Tell whether a server that does not replicate once was the master of what is the master now.
+
+    A server id proves little, so they have to have a database in common. The last that it wrote may be one of its own.
+    """
     written = {_writer(origin) for origin in parse(server.gtid_state)} & {_writer(origin) for origin in known(master)}
-    return set(server.databases) <= set(master.databases) and _name(server) in written
+    akin = not server.databases or not set(server.databases).isdisjoint(master.databases)
+    return akin and _name(server) in written
 
 
 def is_later_master(server: MysqlStatus, other: MysqlStatus) -> bool:

@@ -337,6 +337,17 @@ SITUATIONS: dict[str, tuple[MysqlStatus, MysqlStatus, Situation]] = {
         master(gtid_state="0-2-300,0-1-345"),
         Situation.DIVERGED,
     ),
+    # The last that it wrote made a database.
+    "former-master-with-more-and-a-database-of-its-own": (
+        slave(databases=["configdb", "oxdatabase_9"], gtid_state="0-2-301"),
+        master(gtid_state="0-2-300,0-1-345"),
+        Situation.DIVERGED,
+    ),
+    "stranger-with-the-id-of-a-former-master": (
+        slave(databases=["wiki"], gtid_state="0-2-301"),
+        master(gtid_state="0-2-300,0-1-345"),
+        Situation.HAS_DATA,
+    ),
     "stranger-with-a-binary-log": (
         slave(databases=["configdb"], gtid_state="0-2-300"),
         master(gtid_state="0-1-345"),
