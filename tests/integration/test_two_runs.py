@@ -83,13 +83,19 @@ def test_second_deploy_drops_no_configdb_that_the_first_one_makes() -> None:
 def test_runs_that_are_limited_to_different_hosts_meet() -> None:
     one = start(with_settings(161, "--limit", "db_slave"))
     wait_for("dbslave", f"grep -q '^run' {LEASE}", 20)
-    other = pyinfra(command("--limit", "web", inventory=SSH_INVENTORY), env=ENVIRONMENT)
-    assert other.code
-    assert loser_of(other) == "deploy of dbslave"
-    # Who only looks is not in the way, and nobody is in the way of that.
-    assert pyinfra(dry_run("--limit", "web")).code == 0
-    assert "another run" not in status().output
-    assert end(one).code == 0
+    # It must not have ended before the others look.
+    os.kill(one.pid, signal.SIGSTOP)
+    try:
+        other = pyinfra(command("--limit", "web", inventory=SSH_INVENTORY), env=ENVIRONMENT)
+        assert other.code
+        assert loser_of(other) == "deploy of dbslave"
+        # Who only looks is not in the way, and nobody is in the way of that.
+        assert pyinfra(dry_run("--limit", "web")).code == 0
+        assert "another run" not in status().output
+    finally:
+        os.kill(one.pid, signal.SIGCONT)
+    done = end(one)
+    assert done.code == 0, done.output
 
 
 def test_lease_of_a_dead_run_is_taken_over_and_its_orders_are_refused() -> None:
