@@ -7,21 +7,34 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration import evidence
-from tests.integration.deployment import deployed_lab, make_bare_lab
+from tests.integration import deployment, evidence
 from tests.lab.state import State
 
 
 @pytest.fixture(scope="module")
 def cluster() -> State:
     """A deployed cluster of five hosts, as new."""
-    return deployed_lab()
+    return deployment.deployed_lab()
 
 
 @pytest.fixture(scope="module")
 def bare_hosts() -> None:
     """Five bare hosts."""
-    make_bare_lab()
+    deployment.make_bare_lab()
+
+
+@pytest.fixture
+def used_up(request: pytest.FixtureRequest) -> Iterator[None]:
+    """For tests that leave other roles, or transactions that only one server has: the next one gets a new cluster."""
+    yield
+    deployment.used_up.append(request.node.nodeid)
+
+
+@pytest.fixture(autouse=True)
+def cluster_as_new(request: pytest.FixtureRequest) -> None:
+    """Replace a cluster that an earlier test of the module has used up."""
+    if deployment.used_up and request.node.get_closest_marker("lab"):
+        deployment.deployed_lab()
 
 
 @pytest.hookimpl(wrapper=True)

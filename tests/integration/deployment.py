@@ -92,14 +92,20 @@ def lab(*arguments: str) -> str:
     return process.stdout
 
 
+# Holds the test after which the lab's cluster is no longer as it was deployed; the next test must not have it.
+used_up: list[str] = []
+
+
 def make_bare_lab() -> None:
     """Replace the lab by one with five bare hosts."""
+    used_up.clear()
     lab("down")
     lab("up")
 
 
 def deployed_lab(filestore: bool = False) -> State:
     """Replace the lab by a cluster that was deployed once and is as it was then."""
+    used_up.clear()
     kind = os.environ.get("OXLAB_DATABASE", engine.USUAL_DATABASE)
     wanted = engine.wishes(filestore=filestore, database=kind)
     return snapshots.deployed(engine.connect(), wanted, print)

@@ -144,8 +144,13 @@ def assert_equal() -> None:
     assert sql("dbslave", "SHOW GRANTS FOR seedtest@'192.0.2.%'") == sql(
         "dbmaster", "SHOW GRANTS FOR seedtest@'192.0.2.%'"
     )
-    objects = "SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME) FROM information_schema.TABLES ORDER BY 1"
-    assert sql("dbslave", objects) == sql("dbmaster", objects)
+    # The views of information_schema are each server's own; MySQL 9.7 may start without some of them.
+    objects = (
+        "SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME) FROM information_schema.TABLES"
+        " WHERE TABLE_SCHEMA <> 'information_schema'"
+    )
+    there, here = (set(sql(node, objects).splitlines()) for node in ("dbmaster", "dbslave"))
+    assert there == here, f"on one of them only: {there ^ here}"
     assert sql("dbslave", "SELECT STATUS FROM information_schema.EVENTS").endswith("SIDE_DISABLED")
     assert sql("dbmaster", scheduler := "SELECT @@event_scheduler") == sql("dbslave", scheduler)
     assert_nothing_is_left()

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.integration.deployment import SSH_INVENTORY, command, deploy, deploy_fails, pyinfra
-from tests.integration.samples import sampled
+from tests.integration.samples import together
 from tests.lab import nodes, state
 from tests.lab.browser import Browser
 from tests.lab.nodes import exec_in, run
@@ -59,30 +59,47 @@ DRIFT = {
 }
 
 
-# One of each operation.
-SAMPLE = (
-    "package",
-    "server configuration",
-    "right of an account",
-    "slave stopped",
-    "export",
-    "mount",
-    "module",
-    "multicast route",
-    "administrator's password",
-    "daemon crashed",
+@pytest.mark.parametrize(
+    "drifts",
+    together(
+        DRIFT,
+        (
+            "names",
+            "server configuration",
+            "right of an account",
+            "mount",
+            "module",
+            "multicast route",
+            "administrator's password",
+        ),
+        (
+            "package",
+            "repository credentials",
+            "slave stopped",
+            "export",
+            "balancer stopped",
+            "cache file",
+            "exposed password",
+            "daemon stopped",
+            "daemon crashed",
+        ),
+    ),
 )
-
-
-@pytest.mark.parametrize("drift", sampled(DRIFT, SAMPLE))
-def test_drift_is_put_right_by_the_operation_that_is_there_for_it(drift: str) -> None:
-    node, damage, operation = DRIFT[drift]
-    run(node, damage)
+def test_drift_is_put_right_by_the_operation_that_is_there_for_it(drifts: tuple[str, ...]) -> None:
+    wanted = set()
+    for node, damage, operation in (DRIFT[drift] for drift in drifts):
+        run(node, damage)
+        wanted.add((operation, node))
     changed = deploy().changed()
-    assert any(operation in change for change in changed), changed
+
+    def is_of(change: str, operation: str, node: str) -> bool:
+        return operation in change and change.endswith(f": {node}")
+
+    for operation, node in wanted:
+        assert any(is_of(change, operation, node) for change in changed), (operation, node, changed)
     # A changed configuration is followed by a restart, a stopped mount by a start, and nothing else.
-    others = [change for change in changed if operation not in change]
-    assert all("the daemons" in change or "connected" in change for change in others), changed
+    others = [change for change in changed if not any(is_of(change, *each) for each in wanted)]
+    assert all("the daemons" in change or "connected" in change for change in others), others
     assert deploy().changed() == []
     assert Browser().login()["user_id"] == 3
 

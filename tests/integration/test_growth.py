@@ -6,9 +6,9 @@ from collections import Counter
 
 import pytest
 
-from tests.integration.database import replica, sql
-from tests.integration.deployment import SSH_INVENTORY, Run, deploy, lab
-from tests.integration.switching import SERVERS, deploy_switched, switch_under_load
+from tests.integration.database import replica, shell, sql
+from tests.integration.deployment import SSH_INVENTORY, Run, deploy, deploy_fails, lab
+from tests.integration.switching import SERVERS, SWITCHED, deploy_switched, switch, switch_under_load
 from tests.integration.test_switchover import NAMES
 from tests.integration.writing import rows, wait_until_equal
 from tests.lab import nodes, state
@@ -61,13 +61,27 @@ def test_second_run_on_a_new_host_changes_nothing(grown: Run, limit: str) -> Non
     assert deploy("--limit", limit).changed() == []
 
 
+def test_second_slave_with_the_id_of_the_first_is_named(grown: Run) -> None:
+    number = sql("dbslave", "SELECT @@server_id")
+    own = sql("dbslave2", "SELECT @@server_id")
+    sql("dbslave2", f"STOP SLAVE; SET GLOBAL server_id = {number}; START SLAVE")
+    try:
+        nodes.wait_for("dbslave", shell("SHOW SLAVE STATUS", "-E") + " | grep -q 'same server'")
+        assert "has the server id of another slave" in deploy_fails("--limit", "db_slave")
+    finally:
+        sql("dbslave2", f"STOP SLAVE; SET GLOBAL server_id = {own}; START SLAVE")
+        sql("dbslave", "STOP SLAVE; START SLAVE")
+    assert deploy().changed() == []
+
+
 def test_all_other_slaves_follow_the_new_master(grown: Run) -> None:
     deploy(inventory=SSH_INVENTORY)
-    for old, new in (SERVERS, SERVERS[::-1]):
-        _, writer = switch_under_load(old, new)
-        wait_until_equal(new, "dbslave2")
-        assert writer.lost("dbslave2") == set()
-        assert rows("dbslave2") == rows(new)
-        assert replica("dbslave2")["Master_Host"] == nodes.node(new).address
-        again = deploy_switched() if new == "dbslave" else deploy(inventory=SSH_INVENTORY)
-        assert all(NAMES in change for change in again.changed())
+    old, new = SERVERS
+    _, writer = switch_under_load(old, new)
+    wait_until_equal(new, "dbslave2")
+    assert writer.lost("dbslave2") == set()
+    assert rows("dbslave2") == rows(new)
+    assert replica("dbslave2")["Master_Host"] == nodes.node(new).address
+    assert all(NAMES in change for change in deploy_switched().changed())
+    assert switch(old, inventory=SWITCHED).code == 0
+    deploy(inventory=SSH_INVENTORY)

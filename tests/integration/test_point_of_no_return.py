@@ -7,14 +7,13 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 
-from tests.integration.database import shell, sql
-from tests.integration.deployment import SSH_INVENTORY, command, deploy, pyinfra
-from tests.integration.switching import ENVIRONMENT, SERVERS, SWITCHED, switch, switch_command
+from tests.integration.database import shell
+from tests.integration.deployment import SSH_INVENTORY, command, pyinfra
+from tests.integration.switching import ENVIRONMENT, SERVERS, switch, switch_command
 from tests.integration.two_runs import watching
 from tests.integration.writing import Writer, rows, wait_until_equal, writing
 from tests.lab import nodes, state
@@ -23,7 +22,7 @@ from tests.lab.nodes import exec_in, wait_for
 pytestmark = [
     pytest.mark.lab,
     pytest.mark.every_server_in_all,
-    pytest.mark.usefixtures("cluster"),
+    pytest.mark.usefixtures("cluster", "used_up"),
 ]
 
 STOP = "Stop writes on"
@@ -50,7 +49,7 @@ class Death:
         return f"{self.dies} at {self.step.split(' ')[0]}, {self.then}{' before it is back' if self.early else ''}"
 
 
-SAMPLE = [Death(WRITE, "new"), Death(OPEN, "new", "switchover"), Death(WRITE, "new", early=True)]
+SAMPLE = [Death(WRITE, "new"), Death(WRITE, "new", early=True)]
 MATRIX = [
     Death(step, dies, then, early)
     for step in STEPS
@@ -168,15 +167,6 @@ def complete(writer: Writer) -> None:
     wait_until_equal(NEW, OLD)
     assert writer.lost(NEW) == writer.lost(OLD) == set()
     assert rows(NEW) == rows(OLD)
-
-
-@pytest.fixture(autouse=True)
-def back_again() -> Iterator[None]:
-    yield
-    if sql(NEW, "SELECT @@read_only") == "0":
-        done = switch(OLD, inventory=SWITCHED)
-        assert done.code == 0, done.output
-    deploy(inventory=SSH_INVENTORY)
 
 
 @pytest.mark.parametrize("death", [pytest.param(SAMPLE[0], marks=pytest.mark.every_server), *SAMPLE[1:]], ids=str)

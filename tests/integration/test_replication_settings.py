@@ -210,14 +210,19 @@ def test_pair_is_as_before_when_nobody_has_to_acknowledge() -> None:
     assert deploy().changed() == []
 
 
-def test_master_is_switched_there_and_back_with_both() -> None:
+THERE = ("dbslave", "dbmaster", SSH_INVENTORY, SWITCHED)
+BACK = ("dbmaster", "dbslave", SWITCHED, SSH_INVENTORY)
+
+
+@pytest.mark.usefixtures("used_up")
+@pytest.mark.parametrize(
+    "ways", [pytest.param((THERE, BACK), marks=pytest.mark.thorough), (THERE,)], ids=["there and back", "there"]
+)
+def test_master_is_switched_with_both(ways: tuple[tuple[str, str, str, str], ...]) -> None:
     both = (*TLS, *SEMI_SYNCHRONOUS)
     deploy(*both, inventory=SSH_INVENTORY)
     pids = {server: run(server, f"systemctl show -P MainPID {kind().unit}") for server in SERVERS}
-    for master, slave, before, after in (
-        ("dbslave", "dbmaster", SSH_INVENTORY, SWITCHED),
-        ("dbmaster", "dbslave", SWITCHED, SSH_INVENTORY),
-    ):
+    for master, slave, before, after in ways:
         with writing(slave, master) as writer:
             done = switch(master, *both, inventory=before)
         assert done.code == 0, done.output

@@ -137,8 +137,8 @@ def test_lease_can_be_released_by_hand_and_is_given_back_on_an_interrupt() -> No
 
 
 @pytest.mark.every_server
+@pytest.mark.usefixtures("used_up")
 def test_switchover_and_a_deploy_with_other_settings() -> None:
-    """Leaves dbslave as the master, if the switchover came first."""
     with watching() as watcher, writing(*SERVERS) as writer:
         switched, deployed = both(switch_command("switchover", "dbslave"), with_settings(160), 0.8)
     assert_one_master(watcher)
@@ -155,6 +155,7 @@ SWEEP = int(os.environ.get("OXLAB_STARTS", "60"))
 
 
 @pytest.mark.thorough
+@pytest.mark.usefixtures("used_up")
 def test_no_pair_of_commands_opens_two_masters_or_loses_a_row() -> None:
     """So many starts as OXLAB_STARTS says, of any two commands; the seed of the choice is shown."""
     seed_number = int(os.environ.get("OXLAB_SEED", str(time.time_ns() % 100000)))
