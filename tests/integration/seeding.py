@@ -35,7 +35,7 @@ with open("{ACKNOWLEDGED}", "w", buffering=1) as log:
             print(number, file=log)
         except pymysql.Error:
             session = None
-        time.sleep(0.002)
+        time.sleep(0.01)
 """  # noqa: S608
 
 
