@@ -93,7 +93,7 @@ def test_drift_is_put_right_by_the_operation_that_is_there_for_it(drifts: tuple[
     changed = deploy().changed()
 
     def is_of(change: str, operation: str, node: str) -> bool:
-        return operation in change and change.endswith(f": {node}")
+        return operation in change and change.endswith(f"-{node}")
 
     for operation, node in wanted:
         assert any(is_of(change, operation, node) for change in changed), (operation, node, changed)

@@ -6,13 +6,14 @@ from collections import Counter
 
 import pytest
 
-from tests.integration.database import replica, shell, sql
+from tests.integration.database import replica, sql
 from tests.integration.deployment import SSH_INVENTORY, Run, deploy, deploy_fails, lab
 from tests.integration.switching import SERVERS, SWITCHED, deploy_switched, switch, switch_under_load
 from tests.integration.test_switchover import NAMES
 from tests.integration.writing import rows, wait_until_equal
 from tests.lab import nodes, state
 from tests.lab.browser import Browser
+from tests.lab.nodes import run
 from tests.lab.state import State
 
 pytestmark = [pytest.mark.lab, pytest.mark.every_server_in_all]
@@ -66,7 +67,7 @@ def test_second_slave_with_the_id_of_the_first_is_named(grown: Run) -> None:
     own = sql("dbslave2", "SELECT @@server_id")
     sql("dbslave2", f"STOP SLAVE; SET GLOBAL server_id = {number}; START SLAVE")
     try:
-        nodes.wait_for("dbslave", shell("SHOW SLAVE STATUS", "-E") + " | grep -q 'same server'")
+        run("dbmaster", "sleep 3")
         assert "has the server id of another slave" in deploy_fails("--limit", "db_slave")
     finally:
         sql("dbslave2", f"STOP SLAVE; SET GLOBAL server_id = {own}; START SLAVE")
