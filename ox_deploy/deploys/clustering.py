@@ -47,11 +47,14 @@ def start_cluster() -> None:
 def start_daemons(cluster: Cluster, node: Node) -> None:
     """Start or restart the node's daemons."""
     product = cluster.product
-    openxchange.start(name="Start the daemons", ports=product.ports)
+    contexts = cluster.settings.contexts
+    proof = openxchange.LoginProof(product.groupware_service, contexts[0].name if contexts else None)
+    openxchange.start(name="Start the daemons", ports=product.ports, proof=proof)
     openxchange.restart(
         name="Restart the daemons, one node after the other",
         ports=product.ports,
         settle_seconds=RETRY_SECONDS + 1,
+        proof=proof,
         _serial=True,
     )
     openxchange.join_caches(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from pyinfra import host, inventory
 from pyinfra.api import deploy
@@ -24,6 +25,8 @@ LOG_DIRECTORY = "/var/log/mysql"
 REPLICATION_USER = "replication"
 OPENEXCHANGE_USER = "openexchange"
 SWITCHOVER = "pyinfra -y inventory.py ox_deploy.deploys.switchover.switchover"
+# The server says ON where its file has a path.
+TOLD_IN_OTHER_WORDS = {"log_bin", "plugin_load_add"}
 USERS = [REPLICATION_USER, OPENEXCHANGE_USER]
 
 
@@ -81,22 +84,25 @@ def _remedy(cluster: Cluster, slave: Node) -> str:
 def server_files(cluster: Cluster, node: Node) -> list[service.ManagedFile]:
     """Return the files of a database server; the fence is one that a switch which died may have left."""
     server = cluster.database_server
-    text = render(
-        server.configuration,
+    return [
+        service.ManagedFile(LOG_DIRECTORY, mode="2750", owner="mysql", group="adm", directory=True),
+        *_certificate_files(cluster, node),
+        service.ManagedFile(server.configuration, _server_text(cluster, node, node.mysql_settings)),
+        service.ManagedFile(server.fence),
+    ]
+
+
+def _server_text(cluster: Cluster, node: Node, settings: Mapping[str, Any]) -> str:
+    return render(
+        cluster.database_server.configuration,
         address=node.address,
         port=cluster.settings.mysql_port,
         server_id=node.server_id,
         read_only=node != cluster.master,
         certificate=TLS.pair if cluster.settings.replication_tls else None,
         semi_synchronous=cluster.settings.semi_synchronous,
-        settings=node.mysql_settings,
+        settings=settings,
     )
-    return [
-        service.ManagedFile(LOG_DIRECTORY, mode="2750", owner="mysql", group="adm", directory=True),
-        *_certificate_files(cluster, node),
-        service.ManagedFile(server.configuration, text),
-        service.ManagedFile(server.fence),
-    ]
 
 
 def _certificate_files(cluster: Cluster, node: Node) -> list[service.ManagedFile]:
@@ -128,9 +134,20 @@ def _configure_server(cluster: Cluster, node: Node) -> None:
         read_only=node != cluster.master,
         units=[cluster.database_server.unit],
         option_file=node.mysql_option_file,
+        probe=_probe(cluster, node),
         # A change that needs a restart takes the servers down one after the other.
         _serial=True,
     )
+
+
+def _probe(cluster: Cluster, node: Node) -> service.Probe:
+    """Return how the server is asked; it may adjust what it is told in `mysql_settings`."""
+    server = cluster.database_server
+    text = _server_text(cluster, node, settings={})
+    names = [line.partition(" = ")[0].replace("-", "_") for line in text.splitlines() if " = " in line]
+    names = [name for name in names if not name.startswith("#") and name not in TOLD_IN_OTHER_WORDS]
+    files = (server.configuration, server.fence)
+    return service.Probe(database=service.DatabaseProbe(files, tuple(names), node.mysql_option_file))
 
 
 def make_accounts(cluster: Cluster, node: Node) -> None:

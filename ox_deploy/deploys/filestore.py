@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pyinfra import host, inventory
 from pyinfra.api import deploy
 
@@ -15,6 +17,13 @@ from ox_deploy.templates import render
 KERNEL_EXPORTS = "/etc/exports.d/ox-deploy.exports"
 GANESHA_MAIN = "/etc/ganesha/ganesha.conf"
 GANESHA_EXPORTS = "/etc/ganesha/ox-deploy.conf"
+NFS_UNITS = {"kernel": "nfs-server", "ganesha": "nfs-ganesha"}
+# What is exported by the files of each, as they are written here.
+PATTERNS = {"kernel": r"^(/\S*) ", "ganesha": r"^ *Path = (.*);$"}
+# How each lists its exports. The mount protocol would show ganesha's to its clients only.
+_EXPORT_MANAGER = ("org.ganesha.nfsd", "/org/ganesha/nfsd/ExportMgr", "org.ganesha.nfsd.exportmgr")
+LISTS = {"kernel": ("exportfs", "-s"), "ganesha": ("busctl", "call", *_EXPORT_MANAGER, "ShowExports")}
+NFS_PORT = 2049
 # Far from the numbers that people give to their own exports.
 GANESHA_EXPORT_ID = 6610
 DROP_IN = "/etc/systemd/system/open-xchange.service.d/ox-deploy.conf"
@@ -43,7 +52,6 @@ def _export(cluster: Cluster, drop_ins: list[ManagedFile]) -> None:
     directory = ManagedFile(settings.filestore_path, mode="0750", owner=USER, group=USER, directory=True, adopt=False)
     if settings.nfs_server == "kernel":
         files = [directory, ManagedFile(KERNEL_EXPORTS, render(KERNEL_EXPORTS, **values))]
-        unit = "nfs-server"
     else:
         exports = render(GANESHA_EXPORTS, export_id=GANESHA_EXPORT_ID, **values)
         files = [
@@ -51,14 +59,25 @@ def _export(cluster: Cluster, drop_ins: list[ManagedFile]) -> None:
             ManagedFile(GANESHA_EXPORTS, exports),
             ManagedFile(GANESHA_MAIN, f'%include "{GANESHA_EXPORTS}"\n', block="filestore"),
         ]
-        unit = "nfs-ganesha"
     service.configure(
         name="Export the filestore to the groupware nodes",
         service="nfs",
         files=[*files, *drop_ins],
-        units=[unit],
+        units=[NFS_UNITS[settings.nfs_server]],
         # Running clients keep their mounts over a reload, not over a restart.
         on_change="reload",
+        probe=_probe(cluster, files[1].path),
+    )
+
+
+def _probe(cluster: Cluster, file: str) -> service.Probe:
+    """Return how the server is asked, on the port that its clients use; without clients it exports to nobody."""
+    port = re.search(r"\bport=(\d+)", cluster.settings.nfs_options)
+    kind = cluster.settings.nfs_server
+    if all(node == cluster.filestore for node in cluster.groupware):
+        return service.UNITS_ONLY
+    return service.Probe(
+        export=service.ExportProbe(file, PATTERNS[kind], LISTS[kind], int(port[1]) if port else NFS_PORT)
     )
 
 
@@ -70,6 +89,7 @@ def _mount(cluster: Cluster) -> None:
         path=settings.filestore_path,
         options=settings.nfs_options,
         files=_drop_ins(cluster),
+        user=USER,
     )
 
 

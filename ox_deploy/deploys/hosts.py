@@ -11,7 +11,7 @@ from pyinfra import host, inventory
 from pyinfra.api import deploy
 from pyinfra.context import state
 
-from ox_deploy import ahead, ground, secrets
+from ox_deploy import ahead, bounds, ground, secrets
 from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.errors import InputError
 from ox_deploy.local_files import GROUP_DATA, read_text
@@ -68,10 +68,11 @@ def prepare_hosts() -> None:
 
 
 def end_run_on_failure() -> None:
-    """Let a host that fails end the run after that operation: nothing is built on what is not there."""
+    """Let a host that fails, or is silent, end the run after that operation: nothing is built on what is not there."""
     # Not `pyinfra.config`: that is a copy which is forgotten when the operations run. Locked, or it is reset.
     state.config.FAIL_PERCENT = 0
     state.config.lock_current_state()
+    bounds.watch(state)
 
 
 def _watch_changes() -> None:

@@ -6,8 +6,9 @@ from uuid import uuid4
 
 from pyinfra import host, inventory
 from pyinfra.api import deploy
+from pyinfra.context import state
 
-from ox_deploy import secrets
+from ox_deploy import bounds, secrets
 from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.deploys.database import OPENEXCHANGE_USER, REPLICATION_USER, wanted_accounts
 from ox_deploy.deploys.hosts import lease_for
@@ -25,6 +26,7 @@ def verify() -> None:
     """Try on the living cluster whether it works, from end to end; leave nothing behind."""
     cluster = cluster_of(inventory)
     node = cluster.node_of(host)
+    bounds.watch(state)
     take_part(**lease_for(cluster, node, "verify"))
     go_on(name="No other run is at work")
     if node in cluster.databases:

@@ -14,6 +14,7 @@ from ox_deploy.operations.service import ManagedFile
 from ox_deploy.templates import render
 
 SITE = "/etc/apache2/sites-available/00-open-xchange.conf"
+ENABLED_SITE = SITE.replace("sites-available", "sites-enabled")
 CERTIFICATE = "/etc/ssl/certs/open-xchange.pem"
 BALANCER = "oxcluster"
 CERTIFICATE_KEY = "/etc/ssl/private/open-xchange.key"
@@ -43,7 +44,8 @@ def set_up_balancer() -> None:
     """Configure Apache as HTTPS front end and balancer of the groupware nodes."""
     barrier(name="The filestore is done")
     cluster = cluster_of(inventory)
-    if "web" not in cluster.node_of(host).groups:
+    node = cluster.node_of(host)
+    if "web" not in node.groups:
         return
     service.configure(
         name="Balance sessions over the groupware nodes",
@@ -52,6 +54,8 @@ def set_up_balancer() -> None:
         units=["apache2"],
         on_change="reload",
         check=["apachectl", "configtest"],
+        # Apache's own test takes keys and chains that it dies of.
+        probe=service.Probe(site=service.SiteProbe(ENABLED_SITE, node.address), logs=("/var/log/apache2/error.log",)),
     )
 
 
@@ -81,8 +85,7 @@ def _site(cluster: Cluster) -> list[ManagedFile]:
         retry=RETRY_SECONDS,
         balancer=BALANCER,
     )
-    enabled = SITE.replace("sites-available", "sites-enabled")
     return [
         ManagedFile(SITE, text),
-        ManagedFile(enabled, target="../sites-available/" + SITE.rsplit("/", 1)[1]),
+        ManagedFile(ENABLED_SITE, target="../sites-available/" + SITE.rsplit("/", 1)[1]),
     ]

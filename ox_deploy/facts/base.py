@@ -12,7 +12,8 @@ from pyinfra.api import FactBase, Host
 from pyinfra.api.exceptions import OperationError
 
 from ox_deploy import ahead
-from ox_deploy.remote import Program
+from ox_deploy.bounds import NoAnswer
+from ox_deploy.remote import QUESTION_SECONDS, Program
 
 T = TypeVar("T")
 
@@ -82,7 +83,8 @@ def ask_peer(asking: Host, inventory_name: str, question: Question[T]) -> T:
             connect(peer)
         answer = ask(peer, question)
     except Exception as error:
-        raise PeerUnreachable(_unreachable(asking, inventory_name, str(error))) from error
+        reason = error.reason if isinstance(error, NoAnswer) else str(error)
+        raise PeerUnreachable(_unreachable(asking, inventory_name, reason)) from error
     if answer is None:
         raise PeerUnreachable(_unreachable(asking, inventory_name, "it gave no answer"))
     return answer
@@ -101,7 +103,7 @@ def connect(peer: Host) -> None:
         return
     if peer not in _connecting:
         _connecting[peer] = gevent.spawn(_attempt, peer)
-    error = _connecting[peer].get()
+    error = _connecting[peer].get(timeout=QUESTION_SECONDS)
     _connecting.pop(peer, None)
     if error:
         raise error

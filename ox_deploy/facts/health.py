@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -53,9 +54,22 @@ class Health(_Answer):
 class HostHealth(JsonFact[Health]):
     """Disks, the certificate in place, and what the balancer thinks of its members."""
 
-    def command(self, disks: list[str], certificate: str | None = None, balancer: str | None = None) -> Program:
-        """Ask for the file systems of `disks` (paths), the text of the file `certificate`, and a balancer by name."""
-        return Program("host_health", {"disks": disks, "certificate": certificate, "balancer": balancer})
+    def command(
+        self,
+        disks: list[str],
+        certificate: str | None = None,
+        balancer: str | None = None,
+        places: Sequence[str] = (),
+        units: Sequence[str] = (),
+        database: Mapping[str, str | None] | None = None,
+    ) -> Program:
+        """Ask for the file systems of `disks` (paths), the text of the file `certificate`, and a balancer by name.
+
+        Besides, for all other file systems of `places` (paths), of the files that `units` of systemd write to, and of
+        what a `database` server names; it has the `option_file` to log in with, which may be None.
+        """
+        asked = {"disks": disks, "certificate": certificate, "balancer": balancer}
+        return Program("host_health", asked | {"places": list(places), "units": list(units), "database": database})
 
     def parse(self, document: dict[str, Any]) -> Health:
         """Return the typed form."""

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pyinfra.api import FactBase, StringCommand
+from pyinfra.api import FactBase
 
 from ox_deploy import lease
 from ox_deploy.facts.base import Question
-from ox_deploy.remote import Taking, shell_question, together, with_lease
+from ox_deploy.remote import QUESTION_SECONDS, Asking, Taking, shell_question, together, with_lease
 
 # How long an earlier run's program may still be at work on a host.
 WAIT_SECONDS = 600
@@ -70,15 +70,14 @@ class HostState(FactBase[HostStatus]):
         questions: Sequence[Question[Any]] = (),
         wait: int = WAIT_SECONDS,
         taking: Taking | None = None,
-    ) -> StringCommand:
+    ) -> Asking:
         """Ask for the user and group with this name or these ids, for `packages`, and other questions along with it.
 
         `wait` is for how many seconds to wait for an earlier run's work to end, `taking` the lease to be taken first.
         """
         asking = shell_question("host_state", user, str(uid), str(gid), str(wait), *packages)
-        if questions:
-            others = together([question.program for question in questions])
-            asking = StringCommand(asking, "; printf 'answers '; ", others)
+        others = ("; printf 'answers '; ", together([question.program for question in questions])) if questions else ()
+        asking = Asking(asking, *others, seconds=wait + QUESTION_SECONDS)
         return with_lease(taking, asking) if taking else asking
 
     def process(self, output: list[str]) -> HostStatus:

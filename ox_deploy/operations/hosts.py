@@ -18,7 +18,7 @@ from ox_deploy.operations import lease, service
 from ox_deploy.operations.direct import carry_out
 from ox_deploy.operations.service import ManagedFile, changes, configure_job
 from ox_deploy.operations.stop import stop
-from ox_deploy.remote import checked, order, source
+from ox_deploy.remote import INSTALL_SECONDS, SERVICE_SECONDS, checked, order, source
 
 # While it is there, no daemon is started by its installation.
 _POLICY = "/usr/sbin/policy-rc.d"
@@ -171,7 +171,8 @@ def prepare(
     commands = [] if make_user is None else _user_commands(make_user, uid, gid, status)
     if missing or unfinished:
         commands.append(install_command(missing))
-    yield order("service_configure", configure_job("host", changed, commands=commands))
+    job = configure_job("host", changed, commands=commands, seconds=INSTALL_SECONDS)
+    yield order("service_configure", job, seconds=INSTALL_SECONDS + SERVICE_SECONDS)
     if state.is_executing and (missing or unfinished):
         _tell_of_repetition()
 

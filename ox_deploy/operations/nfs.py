@@ -50,7 +50,9 @@ def _question(source: str, path: str, options: str, files: Sequence[ManagedFile]
 
 @ahead.asks(_question)
 @operation()
-def mount(source: str, path: str, options: str, files: Sequence[ManagedFile]) -> Generator[StringCommand, None, None]:
+def mount(
+    source: str, path: str, options: str, files: Sequence[ManagedFile], user: str
+) -> Generator[StringCommand, None, None]:
     """
     Mount the filestore now and at boot, over a directory that not even root can write to.
 
@@ -58,8 +60,10 @@ def mount(source: str, path: str, options: str, files: Sequence[ManagedFile]) ->
     + path: the mount point, the same on all nodes
     + options: mount options for fstab
     + files: what else belongs to the mount, such as systemd drop-ins of services that need it
+    + user: who works with it, and has to be able to look at what is in it
 
-    Idempotent. A mount that no longer answers is replaced. A line of fstab for the same mount point that is
+    Idempotent. A mount that no longer answers is replaced. One that does not answer its user is taken away again, and
+    the old files come back. A line of fstab for the same mount point that is
     not ours, another source in use, or files under the mount point stop the operation.
     Guide: Distributed file storage, Installation of NFS clients.
     """
@@ -81,7 +85,7 @@ def mount(source: str, path: str, options: str, files: Sequence[ManagedFile]) ->
         job = {
             "path": path,
             "stale": stale,
-            "mount": missing,
+            "user": user,
             "service": configure_job("filestore", changed),
         }
         yield order("filestore_mount", job)

@@ -24,11 +24,13 @@ from ox_deploy.facts.openxchange import (
     Registration,
 )
 from ox_deploy.operations.stop import stop
-from ox_deploy.remote import order
+from ox_deploy.remote import SERVICE_SECONDS, order
 from ox_deploy.secrets import Secret
 
 # How long a daemon may take to start, and the caches to find each other, in seconds.
 START_SECONDS = 120
+# How long one of the product's tools may take.
+TOOL_SECONDS = 60
 MESH_SECONDS = 60
 
 # Stands on oxinstaller's command line instead of the passwords, which are written to its files afterwards.
@@ -145,6 +147,7 @@ def configure(
         "services": list(services),
         "installer": list(installer),
         "license": list(license_arguments),
+        "set_up": set_up,
         "keep": list(keep) if set_up else [],
         "values": _values_to_write(wanted),
         "secret_files": list(wanted.secrets),
@@ -382,10 +385,14 @@ def register(
         "services": [
             {"name": admin_service, "port": ports[admin_service], "restart": daemon.pending and daemon.active}
         ],
+        "all": list(ports),
+        "login": None,
+        "undo": False,
         "seconds": START_SECONDS,
         "settle_seconds": 0,
     }
-    yield order("openxchange_register", job)
+    tools = len(job["contexts"]) + len(job["users"])
+    yield order("openxchange_register", job, seconds=SERVICE_SECONDS + TOOL_SECONDS * tools)
 
 
 # Nodes whose daemons run but have to be restarted, noted by `start` for `restart`, which takes its turn on
@@ -396,17 +403,26 @@ _restart_needed: dict[str, list[str]] = {}
 _restarting: list[str] = []
 
 
+@dataclass(frozen=True)
+class LoginProof:
+    """What proves that a node works: its `service` takes the login of nobody in a context, None for the default."""
+
+    service: str
+    context: str | None = None
+
+
 def _daemons_question(ports: Mapping[str, int], **_: Any) -> Question[dict[str, Daemon]]:
     return Question(Daemons, ports=dict(ports))
 
 
 @ahead.asks(_daemons_question)
 @operation()
-def start(ports: Mapping[str, int]) -> Generator[StringCommand, None, None]:
+def start(ports: Mapping[str, int], proof: LoginProof | None = None) -> Generator[StringCommand, None, None]:
     """
-    Start the node's daemons, now and at boot, if they do not run.
+    Start the node's daemons, now and at boot, if they do not run, and wait until they work.
 
     + ports: the services, and the port each one listens on when it is up
+    + proof: how the node is asked whether it works
 
     Idempotent. A daemon that runs but has not read its changed files is left to `restart`.
     Guide: `open-xchange-admin start`, `open-xchange-groupware start`.
@@ -415,7 +431,8 @@ def start(ports: Mapping[str, int]) -> Generator[StringCommand, None, None]:
     _restart_needed[host.name] = [name for name, daemon in found.items() if _needs_restart(daemon)]
     down = [name for name in ports if name not in found or _needs_start(found[name])]
     if down:
-        yield _start(ports, down, [name for name in down if name in found and _has_old_files(found[name])])
+        again = [name for name in down if name in found and _has_old_files(found[name])]
+        yield order("daemons_start", _job(ports, down, again, proof))
     else:
         host.noop("the daemons run")
 
@@ -433,37 +450,48 @@ def _needs_restart(daemon: Daemon) -> bool:
 
 
 @operation()
-def restart(ports: Mapping[str, int], settle_seconds: int) -> Generator[StringCommand, None, None]:
+def restart(
+    ports: Mapping[str, int], settle_seconds: int, proof: LoginProof | None = None
+) -> Generator[StringCommand, None, None]:
     """
     Restart the daemons that `start` found running with files that changed since.
 
-    + ports: as for `start`, which has to come before
+    + ports, proof: as for `start`, which has to come before
     + settle_seconds: how long to wait afterwards, until the balancer has noticed that the node is back
 
-    Idempotent. To be called with `_serial=True`, so that one node after the other is down. A node that does not
-    come back ends it: no further node is touched.
+    Idempotent. To be called with `_serial=True`, so that one node after the other is down. A node that does not work
+    again gets back the files that it ran with, and ends it: further nodes get theirs back, too, and run on.
     """
     services = _restart_needed.get(host.name, [])
     if not services:
         host.noop("no daemon has to be restarted")
         return
+    job = _job(ports, services, services, proof) | {"undo": True, "settle_seconds": settle_seconds}
     if not state.is_executing:
-        yield _start(ports, services, services, settle_seconds)
+        yield order("daemons_start", job)
         return
     if _restarting:
-        yield stop(f"{host.name}: not restarted, it runs as before, because {_restarting[0]} did not come back.")
+        sentence = f"{host.name}: not restarted, it runs as before, because {_restarting[0]} did not come back."
+        yield order("daemons_undo", job | {"sentence": sentence})
         return
     _restarting.append(host.name)
-    yield _start(ports, services, services, settle_seconds)
+    yield order("daemons_start", job)
     # pyinfra does not come back here if the order failed.
     _restarting.remove(host.name)
 
 
-def _start(
-    ports: Mapping[str, int], names: Sequence[str], again: Sequence[str], settle_seconds: int = 0
-) -> StringCommand:
-    services = [{"name": name, "port": ports[name], "restart": name in again} for name in names]
-    return order("daemons_start", {"services": services, "seconds": START_SECONDS, "settle_seconds": settle_seconds})
+def _job(
+    ports: Mapping[str, int], names: Sequence[str], again: Sequence[str], proof: LoginProof | None
+) -> dict[str, Any]:
+    """Return what remote/daemons_start.py needs to bring daemons up, some of them anew."""
+    return {
+        "services": [{"name": name, "port": ports[name], "restart": name in again} for name in names],
+        "all": list(ports),
+        "login": asdict(proof) | {"port": ports[proof.service]} if proof else None,
+        "undo": False,
+        "seconds": START_SECONDS,
+        "settle_seconds": 0,
+    }
 
 
 def _caches_question(ports: Sequence[int], **_: Any) -> Question[dict[str, list[int]]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
+from pyinfra.context import state
 
 from ox_deploy import ahead, switching
 from ox_deploy.facts.base import PeerUnreachable, Question, ask_peer
@@ -20,6 +21,8 @@ from ox_deploy.switching import Server
 
 # What `check_roles` saw of a host's server, for `configure`, which depends on it.
 _seen: dict[str, MysqlStatus] = {}
+# Servers whose change has begun and not ended well, as in operations/openxchange.py.
+_changing: list[str] = []
 
 
 def _roles_questions(master: Server, slaves: Sequence[Server], **_: Any) -> list[tuple[str, Question[MysqlStatus]]]:
@@ -92,23 +95,34 @@ def configure(
     units: Sequence[str] = (),
     switched: bool = False,
     option_file: str | None = None,
+    probe: service.Probe = service.UNITS_ONLY,
 ) -> Generator[StringCommand, None, None]:
     """
     Write a database server's files as `service.configure` does, unless its role is another one by then.
 
-    + service_name, files, units, check: as for `service.configure`
+    + service_name, files, units, check, probe: as for `service.configure`
     + read_only: whether the files say so: a slave's do, a master's do not
     + switched: whether the server has this role already, because it was just given to it
     + option_file: root-only option file on the host, where root cannot log in over the socket
 
     Idempotent. The host looks once more right before it writes: a server that is not what `check_roles` saw, or that is
-    being switched, keeps its files.
+    being switched, keeps its files. To be called with `_serial=True` where it restarts servers: after one that does not
+    come back, no further one is touched.
     """
-    job = service.job_for(service_name, files, units, "restart", check, ())
+    job = service.job_for(service_name, files, units, "restart", check, (), probe)
     if job is None:
         host.noop(f"{service_name} is configured and runs")
         return
     status = None if switched else _seen.get(host.name)
     seen = status.role if status else None
     role = {"read_only": read_only, "switched": switched, "seen": seen, "option_file": option_file}
-    yield order("mysql_configure", {"files": job, **role})
+    change = order("mysql_configure", {"files": job, **role})
+    if not state.is_executing:
+        yield change
+    elif _changing:
+        yield stop(f"{host.name}: not touched, its server runs as before, because the one on {_changing[0]} failed.")
+    else:
+        _changing.append(host.name)
+        yield change
+        # pyinfra does not come back here if the order failed.
+        _changing.remove(host.name)

@@ -15,6 +15,7 @@ from pyinfra.api.exceptions import OperationError
 from pyinfra.context import state
 
 from ox_deploy.accounts import Statement, WantedAccount, account_statements, drop_account, listed
+from ox_deploy.bounds import NoAnswer
 from ox_deploy.certificate import one_time_pair
 from ox_deploy.database_servers import DatabaseServer
 from ox_deploy.facts.answers import ask_together
@@ -389,11 +390,13 @@ class _Seeding:
 
 def _state() -> SeedState:
     # Otherwise pyinfra would give the host up, without a word of what to do.
-    found: SeedState | None = host.get_fact(Seeding, _ignore_errors=True)
+    found, reason = None, f"{host.name} gives no answer"
+    try:
+        found = host.get_fact(Seeding, _ignore_errors=True)
+    except NoAnswer as error:
+        reason = error.reason
     if found is None:
-        raise OperationError(
-            f"{host.name} gives no answer; a seeding that is under way there goes on alone: run again to wait for it."
-        )
+        raise OperationError(f"{reason}; a seeding that is under way there goes on alone: run again to wait for it.")
     return found
 
 

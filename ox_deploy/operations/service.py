@@ -49,6 +49,49 @@ class ManagedFile:
         return None if self.content is None else hashlib.sha256(self.content.encode()).hexdigest()
 
 
+@dataclass(frozen=True)
+class DatabaseProbe:
+    """A database server where root can log in, and that has what `files` (paths) say of the variables `names`."""
+
+    files: tuple[str, ...]
+    names: tuple[str, ...]
+    option_file: str | None = None
+
+
+@dataclass(frozen=True)
+class SiteProbe:
+    """A web server that answers at `address` as each virtual host in `file` (path), with the certificate it names."""
+
+    file: str
+    address: str
+
+
+@dataclass(frozen=True)
+class ExportProbe:
+    """An NFS server on `port` with the exports that `pattern` finds in `file` (path); the command `list` shows them."""
+
+    file: str
+    pattern: str
+    list: tuple[str, ...]
+    port: int = 2049
+
+
+@dataclass(frozen=True)
+class Probe:
+    """How the service is asked whether it works, besides its units; what it says is compared with the files in place.
+
+    `logs` (paths) are shown if it does not. A database server needs the programs that log in, see `roles.configure`.
+    """
+
+    database: DatabaseProbe | None = None
+    site: SiteProbe | None = None
+    export: ExportProbe | None = None
+    logs: tuple[str, ...] = ()
+
+
+UNITS_ONLY = Probe()
+
+
 def changes(files: Sequence[ManagedFile], status: ServiceStatus) -> list[ManagedFile]:
     """Return the files that have to be written."""
     return [file for file in files if file.differs(status.files.get(file.path))]
@@ -70,8 +113,13 @@ def configure_job(
     on_change: str = "restart",
     check: Sequence[str] = (),
     commands: Sequence[Sequence[str]] = (),
+    probe: Probe = UNITS_ONLY,
+    seconds: int | None = None,
 ) -> dict[str, Any]:
-    """Return what remote/service_configure.py needs to write `files` and to make `units` use them."""
+    """Return what remote/service_configure.py needs to write `files` and to make `units` use them.
+
+    + seconds: how long each of `commands` may take, None for what is usual
+    """
     return {
         "name": service,
         "files": [asdict(file) for file in files],
@@ -79,6 +127,8 @@ def configure_job(
         "on_change": on_change,
         "check": list(check),
         "commands": [list(command) for command in commands],
+        "probe": asdict(probe),
+        "seconds": seconds,
         "daemon_reload": _concerns_systemd(files),
     }
 
@@ -103,6 +153,7 @@ def configure(
     on_change: Literal["restart", "reload"] = "restart",
     check: Sequence[str] = (),
     commands: Sequence[Sequence[str]] = (),
+    probe: Probe = UNITS_ONLY,
 ) -> Generator[StringCommand, None, None]:
     """
     Write a service's files, have them checked, and make the service use them.
@@ -113,11 +164,12 @@ def configure(
     + on_change: what a running unit needs to use changed files
     + check: command that refuses a wrong configuration; the old files are put back then
     + commands: what to run when a file changed, before the units are started, restarted or reloaded
+    + probe: how the service is asked whether it works, for up to 30 seconds; the old files are put back if not
 
     Idempotent: nothing is done if files and units are right and no earlier run died half way.
     If the check or the unit refuses, all files are as before and the operation fails with the service's words.
     """
-    job = job_for(service, files, units, on_change, check, commands)
+    job = job_for(service, files, units, on_change, check, commands, probe)
     if job:
         yield order("service_configure", job)
     else:
@@ -131,13 +183,14 @@ def job_for(
     on_change: str,
     check: Sequence[str],
     commands: Sequence[Sequence[str]],
+    probe: Probe = UNITS_ONLY,
 ) -> dict[str, Any] | None:
     """Ask the current host, and return what is to be done there to configure a service; None if that is nothing."""
     status = ask(host, question(service, files, units))
     changed = changes(files, status)
     if not (changed or status.pending or idle_units(units, status)):
         return None
-    job = configure_job(service, changed, units, on_change, check, commands)
+    job = configure_job(service, changed, units, on_change, check, commands, probe)
     # systemd may not know yet of what an earlier run wrote before it died.
     job["daemon_reload"] |= status.pending and _concerns_systemd(files)
     return job

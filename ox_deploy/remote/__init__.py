@@ -18,7 +18,23 @@ from pyinfra.context import ctx_host
 
 from ox_deploy import ahead, lease
 
+# How long a host that lives may take, in seconds: for a question, for an order, for the one before that.
+QUESTION_SECONDS, ORDER_SECONDS, LOCK_SECONDS = 60, 900, 600
+# Who sees first that it is over is the host, whose sentence says more.
+SLACK_SECONDS = 30
+SLOW = "this has not ended within {seconds} s; look on this host what hangs, and run again"
+BUSY = "an earlier run is still at work on this host, also after {seconds} s; wait for it to end, then run again"
+# For what starts, stops or restarts services, which have limits of their own; for an installation.
+SERVICE_SECONDS, INSTALL_SECONDS = 2400, 7200
+_LONGER = {
+    "service_configure": SERVICE_SECONDS,
+    "mysql_configure": SERVICE_SECONDS,
+    "filestore_mount": SERVICE_SECONDS,
+    "daemons_start": SERVICE_SECONDS,
+}
+
 _MYSQL = ["common", "mysql_dialects", "mysql_common"]
+_DAEMONS = ["common", "sockets", "ajp", "service_configure", "openxchange_before"]
 _SEED_SLAVE = [
     *_MYSQL,
     "mysql_role",
@@ -32,27 +48,28 @@ _SEED_SLAVE = [
 # What a program uses of the others; their text is put before its own.
 _USES = {
     "answers": ["common"],
-    "host_health": ["common"],
+    "host_health": [*_MYSQL, "file_systems"],
     "ground_state": ["common"],
     "service_state": ["common"],
-    "service_configure": ["common"],
+    "service_configure": ["common", "sockets", "service_probe"],
     "mysql_state": [*_MYSQL],
     "tls_state": ["common"],
     "tls_certificate": ["common"],
     "mysql_run": [*_MYSQL, "mysql_role"],
     "mysql_replicate": [*_MYSQL, "mysql_role"],
-    "mysql_configure": [*_MYSQL, "mysql_role", "service_configure"],
+    "mysql_configure": [*_MYSQL, "mysql_role", "sockets", "service_probe", "service_configure"],
     "switch_reach": ["common"],
     "switch_guard": [*_MYSQL, "mysql_role", "switch_common"],
     "switch_stop_writes": [*_MYSQL, "mysql_role", "switch_common"],
     "switch_promote": [*_MYSQL, "mysql_role", "mysql_replicate", "switch_reach", "switch_common"],
     "filestore_state": ["common", "service_state"],
-    "filestore_mount": ["common", "service_configure"],
+    "filestore_mount": ["common", "sockets", "service_probe", "service_configure"],
     "openxchange_state": ["common"],
-    "openxchange_configure": ["common"],
+    "openxchange_configure": ["common", "service_configure", "openxchange_before"],
     "multicast_state": ["common", "service_state"],
     "daemons_state": ["common", "sockets"],
-    "daemons_start": ["common", "sockets"],
+    "daemons_start": [*_DAEMONS],
+    "daemons_undo": [*_DAEMONS, "daemons_start"],
     "cache_peers": ["common", "sockets"],
     "cache_wait": ["common", "sockets", "cache_peers"],
     "configdb_state": ["common", "configdb_common"],
@@ -79,8 +96,7 @@ _USES = {
     "seed_physical": [*_SEED_SLAVE, "seed_stream"],
     "seed_send": [*_MYSQL, "seed_common", "seed_stream"],
     "openxchange_register": [
-        "common",
-        "sockets",
+        *_DAEMONS,
         "configdb_common",
         "configdb_state",
         "configdb_init",
@@ -119,7 +135,15 @@ def _text(name: str) -> str:
     return "\n".join(source(f"{part}.py") for part in [*_USES[name], name])
 
 
-class Program(StringCommand):
+class Asking(StringCommand):
+    """The command of a fact; `seconds` is how long a host that lives may take for it."""
+
+    def __init__(self, *bits: Any, seconds: int = QUESTION_SECONDS) -> None:
+        super().__init__(*bits)
+        self.seconds = seconds
+
+
+class Program(Asking):
     """The command of a fact: runs `name`.py with `arguments` and prints JSON.
 
     On a host without Python it prints `{}`, since nothing of ours can be there yet.
@@ -129,7 +153,7 @@ class Program(StringCommand):
         self.name, self.arguments = name, arguments
         super().__init__(
             "if command -v python3 >/dev/null; then python3 -c",
-            _program(name, "print(json.dumps({}))"),
+            _program(name, f"{_end_within(QUESTION_SECONDS - 5)}\nprint(json.dumps({{}}))"),
             QuoteString(json.dumps(arguments)),
             "; else echo '{}'; fi",
         )
@@ -143,18 +167,28 @@ def together(programs: Sequence[Program]) -> Program:
     return Program("answers", {"texts": texts, "questions": questions})
 
 
-def order(name: str, arguments: Mapping[str, Any], to: Host | None = None) -> StringCommand:
+def order(name: str, arguments: Mapping[str, Any], to: Host | None = None, seconds: int | None = None) -> StringCommand:
     """Return the command of an operation: runs `name`.py with `arguments` on its standard input.
 
     + to: the host that gets it, if it is not the current one
+    + seconds: how long it may take on a host that lives, not counting an earlier one that is waited for; None for what
+      is usual
 
     On one host one such program runs at a time, and only for the run that has the lease. No answer that was got ahead
     holds any longer.
     """
     ahead.forget()
+    seconds = seconds or _LONGER.get(name, ORDER_SECONDS)
     shown = ", ".join(map(repr, ticket(to)))
-    program = _program(name, f"lock = only_one({shown})\n{{}}")
-    return StringCommand("python3", "-c", program, _stdin=json.dumps(arguments))
+    lines = [_end_within(LOCK_SECONDS, BUSY), f"lock = only_one({shown})", _end_within(seconds), "{}"]
+    program = _program(name, "\n".join(lines))
+    limit = LOCK_SECONDS + seconds + SLACK_SECONDS
+    return StringCommand("python3", "-c", program, _stdin=json.dumps(arguments), _timeout=limit)
+
+
+def _end_within(seconds: int, sentence: str = SLOW) -> str:
+    """Return the line that limits a program on its host."""
+    return f"end_within({seconds}, {sentence.format(seconds=seconds)!r})"
 
 
 def ticket(to: Host | None = None) -> list[int | str]:
@@ -171,20 +205,20 @@ def lease_command(action: str, run: str, *arguments: str) -> StringCommand:
     return StringCommand("sh -c", QuoteString(source("lease.sh")), "lease", *words)
 
 
-def with_lease(taking: Taking, command: StringCommand) -> StringCommand:
+def with_lease(taking: Taking, command: StringCommand) -> Asking:
     """Return the command that takes the lease of a host, and runs another one if it was given."""
     seconds = str(lease.LIFETIME_SECONDS)
     take = lease_command("take", taking.run, seconds, str(taking.wait), taking.info, taking.dead)
-    return StringCommand(take, "|| exit 0;", command)
+    return Asking(take, "|| exit 0;", command, seconds=taking.wait + QUESTION_SECONDS)
 
 
 def checked(command: str) -> StringCommand:
     """Return a shell command of an operation for a host that may lack Python, for a run that has the lease only."""
     shown = ticket()
     if not shown:
-        return StringCommand(command)
+        return StringCommand(command, _timeout=INSTALL_SECONDS)
     number, run = map(str, shown)
-    return StringCommand(lease_command("check", run, number), "&&", command)
+    return StringCommand(lease_command("check", run, number), "&&", command, _timeout=INSTALL_SECONDS)
 
 
 def command_line(name: str, arguments: Mapping[str, Any]) -> list[str]:
@@ -203,12 +237,15 @@ def seed_order(name: str, arguments: Mapping[str, Any], to: Host | None = None) 
 
 def secret_question(name: str, arguments: Mapping[str, Any]) -> StringCommand:
     """Return the command that runs `name`.py with `arguments` that hold a secret, and prints JSON."""
-    return StringCommand("python3", "-c", _program(name, "print(json.dumps({}))"), _stdin=json.dumps(arguments))
-
-
-def shell_question(name: str, *arguments: str) -> StringCommand:
-    """Return the command of a fact for hosts that may lack Python: runs `name`.sh with `arguments`."""
+    program = _program(name, f"{_end_within(QUESTION_SECONDS)}\nprint(json.dumps({{}}))")
     return StringCommand(
+        "python3", "-c", program, _stdin=json.dumps(arguments), _timeout=QUESTION_SECONDS + SLACK_SECONDS
+    )
+
+
+def shell_question(name: str, *arguments: str) -> Asking:
+    """Return the command of a fact for hosts that may lack Python: runs `name`.sh with `arguments`."""
+    return Asking(
         "sh -c",
         QuoteString(source(f"{name}.sh")),
         "probe",

@@ -5,10 +5,15 @@ import fcntl
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 
 STATE_DIRECTORY = "/var/lib/ox-deploy"
+# How long a command may take that we start, in seconds. systemd has limits of its own, 900 for a database server.
+RUN_SECONDS, SYSTEMCTL_SECONDS = 300, 960
+# How long what is told to end may take for that.
+GRACE_SECONDS = 10
 
 
 def host_lock():
@@ -56,6 +61,19 @@ def who(lease):
     return "{doing}, by {user} on {machine} (process {process})".format(**json.loads(lease["info"]))
 
 
+def end_within(seconds, sentence):
+    """Stop with a sentence if this program still runs then, such as on a server that never answers."""
+
+    def give_up(number, frame):
+        # What is to be put right at the end may hang, too.
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(GRACE_SECONDS)
+        fail(sentence)
+
+    signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(seconds)
+
+
 def arguments():
     """Return the JSON document that the program was given."""
     return json.loads(sys.argv[1] if len(sys.argv) > 1 else sys.stdin.read())
@@ -67,9 +85,33 @@ def fail(message):
     sys.exit(1)
 
 
-def run(argv, **options):
-    """Run a command and return what came of it, with its output as text."""
-    return subprocess.run(argv, capture_output=True, text=True, check=False, **options)
+def run(argv, seconds=None, input=None, **options):
+    """Run a command and return what came of it, with its output as text; one that hangs is ended, and has failed."""
+    seconds = seconds or (SYSTEMCTL_SECONDS if argv[0] == "systemctl" else RUN_SECONDS)
+    pipe = subprocess.PIPE
+    if input is not None:
+        options["stdin"] = pipe
+    # A group of its own, so that what it started ends with it.
+    child = subprocess.Popen(argv, stdout=pipe, stderr=pipe, text=True, start_new_session=True, **options)
+    try:
+        output, errors = child.communicate(input, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        end(child)
+        return subprocess.CompletedProcess(argv, 124, "", "it has not ended within {} s".format(seconds))
+    return subprocess.CompletedProcess(argv, child.returncode, output, errors)
+
+
+def end(child):
+    """End a command and all that it started; what hangs in a dead file system is left behind."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(child.pid, number)
+            child.wait(GRACE_SECONDS)
+            return
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
 
 
 def run_for(seconds, argv):

@@ -1,12 +1,16 @@
-"""Start or restart daemons of a groupware node, one after the other, and wait until each one listens."""
+"""Start or restart daemons of a groupware node, one after the other, and wait until they work.
+
+That is: each one listens, and a login through this node gets Open-Xchange's own answer. If they do not work with files
+that were changed, they get back those that they ran with.
+"""
 
 import time
 
 
-def wait_until_listening(service, port, seconds):
-    """Wait for a daemon's port; tell whether it came."""
+def wait_until(condition, seconds):
+    """Wait for something; tell whether it came."""
     deadline = time.monotonic() + seconds
-    while not listens(port):
+    while not condition():
         if time.monotonic() > deadline:
             return False
         time.sleep(0.1)
@@ -14,27 +18,77 @@ def wait_until_listening(service, port, seconds):
 
 
 def start(service, port, restart, seconds):
-    """Bring one daemon up with the files that are there now."""
+    """Bring one daemon up with the files that are there now; return what is wrong with it, or None."""
     states = unit_states([service])[service]
-    if not states["enabled"]:
-        run_or_fail(["systemctl", "enable", service])
+    problem = None if states["enabled"] else systemctl("enable", service)
     if restart:
-        run_or_fail(["systemctl", "restart", service])
+        problem = problem or systemctl("restart", service)
     elif not states["active"]:
-        run_or_fail(["systemctl", "start", service])
-    elif not wait_until_listening(service, port, seconds):
+        problem = problem or systemctl("start", service)
+    elif not wait_until(lambda: listens(port), seconds):
         # Its process died without systemd noticing.
-        run_or_fail(["systemctl", "restart", service])
-    if not wait_until_listening(service, port, seconds):
-        log = run(["journalctl", "-q", "-n", "8", "-o", "cat", "-u", service]).stdout
-        fail("{} does not listen on port {} after {} seconds; its log: {}".format(service, port, seconds, log))
-    if os.path.exists(pending_path(service)):
-        os.unlink(pending_path(service))
+        problem = problem or systemctl("restart", service)
+    if problem or wait_until(lambda: listens(port), seconds):
+        return problem
+    return "{} does not listen on port {} after {} seconds; its log: {}".format(service, port, seconds, log_of(service))
+
+
+def systemctl(verb, service):
+    """Return what systemd has against it, or None."""
+    done = run(["systemctl", verb, service])
+    return describe(["systemctl", verb, service], done, [service]) if done.returncode else None
+
+
+def log_of(service):
+    """Return the end of a daemon's log."""
+    return run(["journalctl", "-q", "-n", "8", "-o", "cat", "-u", service]).stdout
+
+
+def bring_up(job):
+    """Bring all daemons up; return what is wrong, or None."""
+    for service in job["services"]:
+        problem = start(service["name"], service["port"], service["restart"], job["seconds"])
+        if problem:
+            return problem
+    login = job["login"]
+    if login is None:
+        return None
+    problems = []
+
+    def logs_in():
+        problems.append(login_problem(login["port"], login["context"]))
+        return problems[-1] is None
+
+    if wait_until(logs_in, job["seconds"]):
+        return None
+    return "{} listens, but {}; its log: {}".format(login["service"], problems[-1], log_of(login["service"]))
 
 
 def daemons_start(job):
     """Do all of it."""
     run_or_fail(["systemctl", "daemon-reload"])
-    for service in job["services"]:
-        start(service["name"], service["port"], service["restart"], job["seconds"])
+    problem = bring_up(job)
+    if problem and job["undo"] and restore_configuration():
+        put_back(job, problem)
+    if problem:
+        fail(problem)
+    settle(job)
     time.sleep(job["settle_seconds"])
+
+
+def settle(job):
+    """Note that the daemons use their files, and no longer need those of before."""
+    for service in job["services"]:
+        remove(pending_path(service["name"]))
+    if not any(os.path.exists(pending_path(name)) for name in job["all"]):
+        forget_configuration()
+
+
+def put_back(job, problem):
+    """Let the daemons run with the files of before, and stop."""
+    again = [{**service, "restart": True} for service in job["services"]]
+    still = bring_up({**job, "services": again})
+    if still is None:
+        settle(job)
+    more = "\nThey do not work with them either: {}".format(still) if still else ""
+    fail("the daemons do not work with their new files, which are as before. {}{}".format(problem, more))

@@ -4,6 +4,10 @@ import time
 
 # A server that was started just now may not listen yet.
 REFUSED, PATIENCE_SECONDS = "Connection refused", 30
+# How long the server may take to list a directory.
+LIST_SECONDS = 10
+# mount itself tries for two minutes.
+MOUNT_SECONDS = 150
 
 PROTECT = """
 set -e
@@ -24,17 +28,33 @@ def filestore_mount(job):
     os.makedirs(path, exist_ok=True)
     # In a mount name space of its own, so that a mounted filestore stays mounted for everybody else.
     run_or_fail(["unshare", "--mount", "sh", "-c", PROTECT, "protect", path])
-    service_configure(job["service"])
-    if job["mount"]:
-        mount(path)
+    service_configure(job["service"], lambda: use(path, job["user"]))
+
+
+def use(path, user):
+    """Mount it as fstab says, if it does, and look at what is in it as its user; return what is wrong, or None."""
+    text = (read("/etc/fstab") or b"").decode(errors="surrogateescape")
+    if block_in(text, "filestore") is None:
+        return None
+    if not os.path.ismount(path):
+        problem = mount(path)
+        if problem:
+            return problem
+    looked = run_for(LIST_SECONDS, ["runuser", "-u", user, "--", "ls", "-AU", path])
+    if looked and not looked.returncode:
+        return None
+    run(["umount", "-l", path])
+    said = looked.stderr.strip() if looked else "no answer within {} s".format(LIST_SECONDS)
+    return "{} was mounted, and looked at as user {}: {}".format(path, user, said)
 
 
 def mount(path):
-    """Mount it as fstab says; wait a while for a server that takes no connections yet."""
+    """Mount it as fstab says; wait a while for a server that takes no connections yet; return what is wrong."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    done = run(["mount", path])
+    done = run(["mount", path], seconds=MOUNT_SECONDS)
     while REFUSED in done.stderr and time.monotonic() < deadline:
         time.sleep(0.5)
-        done = run(["mount", path])
+        done = run(["mount", path], seconds=MOUNT_SECONDS)
     if done.returncode:
-        fail("`mount {}` failed with exit code {}: {}".format(path, done.returncode, done.stderr.strip()))
+        return "`mount {}` failed with exit code {}: {}".format(path, done.returncode, done.stderr.strip())
+    return None

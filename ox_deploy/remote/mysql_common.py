@@ -4,13 +4,13 @@ SOCKET = "/run/mysqld/mysqld.sock"
 SYSTEM_DATABASES = {"information_schema", "mysql", "performance_schema", "sys"}
 
 
-def connect(option_file):
+def connect(option_file, **limits):
     """Open a session as root; without an option file the socket tells the server who we are."""
     import pymysql
 
     options = {"read_default_file": option_file} if option_file else {"user": "root"}
     cursor = pymysql.cursors.DictCursor
-    return pymysql.connect(unix_socket=SOCKET, cursorclass=cursor, autocommit=True, **options)
+    return pymysql.connect(unix_socket=SOCKET, cursorclass=cursor, autocommit=True, **options, **limits)
 
 
 def connect_to(server, **options):

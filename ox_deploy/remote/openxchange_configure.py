@@ -7,7 +7,6 @@ import grp
 import re
 import tempfile
 
-BASE = "/opt/open-xchange/etc"
 INSTALLER = "/opt/open-xchange/sbin/oxinstaller"
 CRYPT = "chomp($password = <STDIN>); chomp($salt = <STDIN>); print crypt($password, $salt)"
 
@@ -95,6 +94,8 @@ def set_administrator(job):
 
 def openxchange_configure(job):
     """Do all of it."""
+    if job["set_up"]:
+        keep_configuration()
     mark_pending(job["services"])
     kept = kept_files(job["keep"])
     run_installer(job["installer"], job["license"])

@@ -127,7 +127,7 @@ def place(file):
 
 
 def apply(job, changed):
-    """Bring the units into the state the files describe; return the first failure's text, or None."""
+    """Bring the units into the state the files describe, and ask them; return the first failure's text, or None."""
     commands = [["systemctl", "daemon-reload"]] if job["daemon_reload"] else []
     commands += job["commands"]
     states = unit_states(job["units"])
@@ -139,10 +139,22 @@ def apply(job, changed):
         elif changed:
             commands.append(["systemctl", job["on_change"], unit])
     for command in commands:
-        done = run(command)
+        done = run(command, seconds=job["seconds"])
         if done.returncode:
             return describe(command, done, job["units"])
-    return None
+    return works(job, ["systemctl", "reload"] in [command[:2] for command in commands]) if job["units"] else None
+
+
+def works(job, reloaded):
+    """Ask the service itself; return what is wrong with it and its last log lines, or None."""
+    problem = problem_of(job, reloaded)
+    if problem is None:
+        return None
+    units = [word for unit in job["units"] for word in ("-u", unit)]
+    said = run(["journalctl", "-q", "-n", "8", "-o", "cat", *units]).stdout.splitlines()
+    for path in job["probe"]["logs"]:
+        said += (read(path) or b"").decode(errors="replace").splitlines()[-4:]
+    return "{}; its log: {}".format(problem, "\n".join(said))
 
 
 def describe(command, done, units):
@@ -154,17 +166,22 @@ def describe(command, done, units):
     return "`{}` failed: {}".format(shown, "\n".join(lines))
 
 
-def refuse(job, mark, before, problem, apply_again):
-    """Put the old files back and stop."""
+def refuse(job, mark, before, problem, use=None):
+    """Put the old files back, have them used if the new ones were, and stop."""
     restore(before)
-    if apply_again:
-        apply({**job, "commands": []}, changed=True)
+    now = "the files are as before"
+    if use:
+        still = apply({**job, "commands": []}, changed=True) or use()
+        if still:
+            now += ", but it does not work with them either ({})".format(still)
+        elif job["units"]:
+            now += ", and it works with them"
     os.unlink(mark)
-    fail("{}: refused, the files are as before. {}".format(job["name"], problem))
+    fail("{}: refused, {}. {}".format(job["name"], now, problem))
 
 
-def service_configure(job):
-    """Do all of it for one service."""
+def service_configure(job, use=lambda: None):
+    """Do all of it for one service; `use` does what is left to do with its files, and returns what is wrong."""
     mark = pending_path(job["name"])
     was_pending = os.path.exists(mark)
     before = remember(mark, job["files"])
@@ -172,14 +189,14 @@ def service_configure(job):
         for file in job["files"]:
             place(file)
     except Exception as error:
-        refuse(job, mark, before, str(error), apply_again=False)
+        refuse(job, mark, before, str(error))
     if job["check"]:
         checked = run(job["check"])
         if checked.returncode:
-            refuse(job, mark, before, describe(job["check"], checked, []), apply_again=False)
-    problem = apply(job, changed=was_pending or bool(job["files"]))
+            refuse(job, mark, before, describe(job["check"], checked, []))
+    problem = apply(job, changed=was_pending or bool(job["files"])) or use()
     if problem and before:
-        refuse(job, mark, before, problem, apply_again=True)
+        refuse(job, mark, before, problem, use)
     if problem:
         fail("{}: {}".format(job["name"], problem))
     os.unlink(mark)

@@ -18,10 +18,11 @@ from pyinfra.context import ctx_config, ctx_host, ctx_inventory, ctx_state
 from pyinfra_cli.inventory import make_inventory  # type: ignore[import-untyped]
 
 from ox_deploy import ahead, ground
+from ox_deploy.bounds import NoAnswer
 from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.deploys.clustering import configure_multicast, start_cluster
 from ox_deploy.deploys.database import set_up_databases
-from ox_deploy.deploys.filestore import set_up_filestore
+from ox_deploy.deploys.filestore import NFS_UNITS, set_up_filestore
 from ox_deploy.deploys.hosts import prepare_hosts
 from ox_deploy.deploys.openxchange import configure_open_xchange
 from ox_deploy.deploys.web import BALANCER, CERTIFICATE, set_up_balancer
@@ -52,6 +53,7 @@ HOST_SECONDS = 9
 # A command that fails is told as what it is; it would count as a failed host of a deploy otherwise.
 LIMITS: dict[str, Any] = {"_timeout": HOST_SECONDS, "_ignore_errors": True}
 DATABASE_DIRECTORY = "/var/lib/mysql"
+PLACES = ("/var/lib/ox-deploy", "/var/log", "/var/log/open-xchange", "/tmp", "/var/tmp")  # noqa: S108
 FIELDS = {
     Mysql: "mysql",
     FilestoreMount: "mount",
@@ -134,6 +136,8 @@ def _look_at(cluster: Cluster, node: Node, host: Host) -> Seen:
         _ask(cluster, seen, host)
     except gevent.Timeout:
         seen.unreachable = f"no answer within {HOST_SECONDS} seconds"
+    except NoAnswer as error:
+        seen.unreachable = error.reason
     except Exception as error:
         seen.unreachable = str(error) or type(error).__name__
     finally:
@@ -168,7 +172,24 @@ def _health_question(cluster: Cluster, node: Node) -> Question[Health]:
         disks=disks,
         certificate=CERTIFICATE if balances else None,
         balancer=BALANCER if balances else None,
+        places=_places(cluster, node),
+        units=_units(cluster, node),
+        database={"option_file": node.mysql_option_file} if node in cluster.databases else None,
     )
+
+
+def _places(cluster: Cluster, node: Node) -> list[str]:
+    """Return where something is written now and then."""
+    mounted = "groupware" in node.groups and cluster.settings.external_filestore
+    return [*PLACES, *([cluster.settings.filestore_path] if mounted else [])]
+
+
+def _units(cluster: Cluster, node: Node) -> list[str]:
+    """Return the services of a host, whose open files tell where they write."""
+    units = [cluster.database_server.unit] if node in cluster.databases else []
+    units += [NFS_UNITS[cluster.settings.nfs_server]] if node == cluster.filestore else []
+    units += cluster.product.ports if "groupware" in node.groups else []
+    return [*units, "apache2"] if "web" in node.groups else units
 
 
 def _note(seen: Seen, status: HostStatus, answers: dict[Question[Any], dict[str, Any] | None]) -> None:

@@ -7,10 +7,11 @@ import shlex
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 import docker
+from docker.errors import APIError
 from docker.models.containers import Container
 
 from tests.lab import engine, images, networks, state
@@ -82,7 +83,14 @@ def kill(node: str | Node) -> None:
 
 def pause(node: str | Node) -> None:
     """Let it hang: it takes connections, and answers nothing."""
-    _container(node).pause()
+    container = _container(node)
+    # "unable to freeze": runc gives up early on a busy machine.
+    for _ in range(4):
+        with suppress(APIError):
+            container.pause()
+            return
+        time.sleep(0.2)
+    container.pause()
 
 
 def unpause(node: str | Node) -> None:

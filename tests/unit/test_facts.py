@@ -161,6 +161,7 @@ def test_host_without_python_has_nothing(fact: type[JsonFact[Any]], nothing: obj
     assert answer(fact, {}) == nothing
 
 
+HEALTH = {"disks": ["/srv"], "certificate": "/web.pem", "balancer": "oxcluster", "database": {"option_file": None}}
 ASKED: list[tuple[type[FactBase[Any]], dict[str, Any], list[Any] | dict[str, Any]]] = [
     (
         HostState,
@@ -188,10 +189,14 @@ ASKED: list[tuple[type[FactBase[Any]], dict[str, Any], list[Any] | dict[str, Any
     (Configdb, {"contexts": [1]}, {"contexts": [1]}),
     (
         HostHealth,
-        {"disks": ["/srv"], "certificate": "/web.pem", "balancer": "oxcluster"},
-        {"disks": ["/srv"], "certificate": "/web.pem", "balancer": "oxcluster"},
+        HEALTH | {"units": ("x",), "places": ("/tmp",)},  # noqa: S108
+        HEALTH | {"units": ["x"], "places": ["/tmp"]},  # noqa: S108
     ),
-    (HostHealth, {"disks": []}, {"disks": [], "certificate": None, "balancer": None}),
+    (
+        HostHealth,
+        {"disks": []},
+        {"disks": [], "certificate": None, "balancer": None, "places": [], "units": [], "database": None},
+    ),
 ]
 
 

@@ -17,7 +17,13 @@ from tests.unit.fakes import FakeHost, Outcome, both_phases, file_state, run, st
 SOURCE, PATH = "192.0.2.21:/var/opt/filestore", "/var/opt/filestore"
 LINE = f"{SOURCE} {PATH} nfs rw,hard 0 0\n"
 DROP_IN = ManagedFile("/etc/systemd/system/open-xchange-admin.service.d/ox-deploy.conf", "[Unit]\n")
-WANTED: dict[str, Any] = {"source": SOURCE, "path": PATH, "options": "rw,hard", "files": [DROP_IN]}
+WANTED: dict[str, Any] = {
+    "source": SOURCE,
+    "path": PATH,
+    "options": "rw,hard",
+    "files": [DROP_IN],
+    "user": "open-xchange",
+}
 DONE = MountStatus(
     service=ServiceStatus({"/etc/fstab": file_state(LINE), DROP_IN.path: file_state("[Unit]\n")}),
     mount=Mount(SOURCE, "nfs4"),
@@ -45,7 +51,7 @@ def test_mount_that_answers_by_now_is_left_alone() -> None:
 
 def test_bare_host_gets_line_directory_and_mount() -> None:
     job = mounted(MountStatus()).job("filestore_mount")
-    assert (job["path"], job["stale"], job["mount"]) == (PATH, False, True)
+    assert (job["path"], job["user"], job["stale"]) == (PATH, "open-xchange", False)
     fstab, drop_in = job["service"]["files"]
     assert (fstab["path"], fstab["block"], fstab["content"]) == ("/etc/fstab", "filestore", LINE)
     assert drop_in["path"] == DROP_IN.path
@@ -53,22 +59,20 @@ def test_bare_host_gets_line_directory_and_mount() -> None:
     assert job["service"]["units"] == []
 
 
-PUT_RIGHT: dict[str, tuple[dict[str, Any], tuple[bool, bool]]] = {
-    "not-mounted": ({"mount": None}, (False, True)),
-    "stale": ({"answers": False}, (True, True)),
-    "stale-from-another-server": ({"mount": Mount("192.0.2.9:/x", "nfs4"), "answers": False}, (True, True)),
-    "directory-without-protection": ({"bare": BareDirectory(protected=False, entries=[])}, (False, False)),
-    "directory-that-could-not-be-seen": ({"bare": None}, (False, False)),
-    "interrupted": ({"service": replace(DONE.service, pending=True)}, (False, False)),
+PUT_RIGHT: dict[str, tuple[dict[str, Any], bool]] = {
+    "not-mounted": ({"mount": None}, False),
+    "stale": ({"answers": False}, True),
+    "stale-from-another-server": ({"mount": Mount("192.0.2.9:/x", "nfs4"), "answers": False}, True),
+    "directory-without-protection": ({"bare": BareDirectory(protected=False, entries=[])}, False),
+    "directory-that-could-not-be-seen": ({"bare": None}, False),
+    "interrupted": ({"service": replace(DONE.service, pending=True)}, False),
 }
 
 
-@pytest.mark.parametrize(("found", "stale_mount"), PUT_RIGHT.values(), ids=PUT_RIGHT)
-def test_trouble_is_put_right_without_touching_right_files(
-    found: dict[str, Any], stale_mount: tuple[bool, bool]
-) -> None:
+@pytest.mark.parametrize(("found", "stale"), PUT_RIGHT.values(), ids=PUT_RIGHT)
+def test_trouble_is_put_right_without_touching_right_files(found: dict[str, Any], stale: bool) -> None:
     job = mounted(replace(DONE, **found)).job("filestore_mount")
-    assert (job["stale"], job["mount"]) == stale_mount
+    assert job["stale"] is stale
     assert job["service"]["files"] == []
 
 
@@ -76,7 +80,7 @@ def test_other_options_change_the_line_of_a_live_mount_only() -> None:
     service = ServiceStatus(DONE.service.files | {"/etc/fstab": file_state(LINE.replace("hard", "soft"))})
     job = mounted(replace(DONE, service=service)).job("filestore_mount")
     assert [file["path"] for file in job["service"]["files"]] == ["/etc/fstab"]
-    assert (job["stale"], job["mount"]) == (False, False)
+    assert not job["stale"]
 
 
 OBSTACLES: dict[str, tuple[dict[str, Any], str]] = {

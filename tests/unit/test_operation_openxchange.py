@@ -144,6 +144,7 @@ def test_all_values_are_sent_with_the_passwords_on_standard_input_only() -> None
         "services": ["open-xchange-admin", "open-xchange-groupware"],
         "installer": ["--servername=oxserver", "--configdb-pass=set-by-ox-deploy"],
         "license": ["--no-license"],
+        "set_up": False,
         "keep": [],
         "values": {
             SYSTEM: {"SERVER_NAME": "oxserver"},
@@ -335,6 +336,9 @@ def test_only_what_is_missing_is_registered(answer: Registration, missing: dict[
     assert job.pop("administrator") == {"name": "oxadminmaster", "password": PASSWORD}
     assert job.pop("daemons") == {
         "services": [{"name": "open-xchange-admin", "port": 1099, "restart": False}],
+        "all": ["open-xchange-admin"],
+        "login": None,
+        "undo": False,
         "seconds": openxchange.START_SECONDS,
         "settle_seconds": 0,
     }
@@ -500,8 +504,20 @@ def test_no_further_node_is_restarted_after_one_that_did_not_come_back() -> None
     # As pyinfra does with a command that fails: the generator is not resumed.
     with in_phase(first, executing=True):
         assert next(openxchange.restart._inner(**arguments))
-    sentence = stop_sentence(openxchange.restart, second, **arguments)
-    assert sentence == "oxgw02: not restarted, it runs as before, because oxgw01 did not come back."
+    job = run(openxchange.restart, second, **arguments).job("daemons_undo")
+    assert job["sentence"] == "oxgw02: not restarted, it runs as before, because oxgw01 did not come back."
+    assert [service["name"] for service in job["services"]] == ["open-xchange-groupware"]
+
+
+def test_node_is_proven_by_a_login_and_a_restart_can_be_undone() -> None:
+    proof = openxchange.LoginProof("open-xchange-groupware", "example.com")
+    host = FakeHost({Daemons: daemons(active=False)}, name="oxgw01")
+    start = both_phases(openxchange.start, host, ports=PORTS, proof=proof).job("daemons_start")
+    openxchange._restart_needed["oxgw01"] = list(PORTS)
+    restart = both_phases(openxchange.restart, host, ports=PORTS, settle_seconds=6, proof=proof).job("daemons_start")
+    login = {"service": "open-xchange-groupware", "context": "example.com", "port": 8009}
+    assert (start["login"], start["undo"]) == (login, False)
+    assert (restart["login"], restart["undo"]) == (login, True)
 
 
 def test_next_node_is_restarted_after_one_that_came_back() -> None:

@@ -106,6 +106,8 @@ def test_only_wrong_files_are_sent_with_all_that_is_to_be_done() -> None:
         "on_change": "reload",
         "check": ["apachectl", "configtest"],
         "commands": [["true"]],
+        "probe": {"database": None, "site": None, "export": None, "logs": []},
+        "seconds": None,
         "daemon_reload": False,
     }
 

@@ -50,7 +50,10 @@ def test_order_has_its_input_where_nobody_sees_it(name: str) -> None:
 
 @pytest.mark.parametrize("name", remote._USES)
 def test_order_takes_the_lock_before_it_begins_and_a_question_does_not(name: str) -> None:
-    assert remote.order(name, {}).get_raw_value().endswith(f"\nlock = only_one()\n{name}(arguments())'")
+    *_, wait, lock, limit, call = remote.order(name, {}).get_raw_value().splitlines()
+    assert (lock, call) == ("lock = only_one()", f"{name}(arguments())'")
+    assert wait.startswith(f"end_within({remote.LOCK_SECONDS}, ")
+    assert limit.startswith("end_within(")
     assert "= only_one()" not in remote.Program(name, {}).get_raw_value()
 
 

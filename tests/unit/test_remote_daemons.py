@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -112,9 +113,11 @@ class Starter:
         self.mark = folder / "x.pending"
         self.mark.touch()
 
-    def start(self, restart: bool = False) -> list[str]:
+    def start(self, restart: bool = False, login: bool = False, undo: bool = False) -> list[str]:
         services = [{"name": "x", "port": 8009, "restart": restart}]
-        self.program.daemons_start({"services": services, "seconds": 5, "settle_seconds": 6})
+        proof = {"service": "x", "port": 8009, "context": "example.com"} if login else None
+        job = {"services": services, "all": ["x"], "login": proof, "undo": undo, "seconds": 5, "settle_seconds": 6}
+        self.program.daemons_start(job)
         return [line for line in self.commands.lines if " show " not in line]
 
 
@@ -148,3 +151,100 @@ def test_daemon_that_does_not_listen_fails_with_its_log_and_stays_marked(
         starter.start()
     assert capsys.readouterr().err == ("x does not listen on port 8009 after 5 seconds; its log: OutOfMemoryError\n\n")
     assert starter.mark.exists()
+
+
+def restarted(starter: Starter, problems: list[str | None], capsys: pytest.CaptureFixture[str]) -> str:
+    """Restart daemons that answer logins so; what the failing program said."""
+    answers = itertools.chain(problems, itertools.repeat(problems[-1]))
+    starter.program.login_problem = lambda port, context: next(answers)
+    with pytest.raises(SystemExit):
+        starter.start(restart=True, login=True, undo=True)
+    return capsys.readouterr().err
+
+
+def test_daemon_that_listens_and_takes_no_login_does_not_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    starter = Starter(tmp_path, [True])
+    said = restarted(starter, ["a login is answered with 503"], capsys)
+    assert said == "x listens, but a login is answered with 503; its log: OutOfMemoryError\n\n"
+    assert starter.mark.exists()
+
+
+def test_login_is_tried_until_it_is_answered(tmp_path: Path) -> None:
+    starter, answers = Starter(tmp_path, [True]), iter(["it does not answer by AJP", None])
+    starter.program.login_problem = lambda port, context: next(answers)
+    starter.start(login=True)
+    assert not starter.mark.exists()
+
+
+class Configured(Starter):
+    """A host whose daemons ran with one configuration and have got another one since."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, [True])
+        self.file = folder / "etc/x.properties"
+        self.file.parent.mkdir()
+        self.file.write_text("old")
+        self.program.BASE = str(self.file.parent)
+        self.program.os = SimpleNamespace(**vars(os) | {"fchown": lambda *_: None})
+        self.program.keep_configuration()
+        self.file.write_text("new")
+        # A run that died had noted the old one, and the next one notes nothing newer.
+        self.program.keep_configuration()
+        self.note = folder / "open-xchange.before"
+
+
+def test_daemons_that_do_not_work_get_the_files_back_that_they_ran_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host = Configured(tmp_path)
+    said = restarted(host, ["a login is answered with 503"] * 6 + [None], capsys)
+    assert said.startswith(
+        "the daemons do not work with their new files, which are as before. x listens, but a login is "
+    )
+    assert "either" not in said
+    assert host.file.read_text() == "old"
+    assert host.commands.lines.count("systemctl restart x") == 2
+    assert not host.mark.exists()
+    assert not host.note.exists()
+
+
+def test_daemons_that_do_not_work_with_the_old_files_either_stay_marked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host = Configured(tmp_path)
+    said = restarted(host, ["a login is answered with 503"], capsys)
+    assert "\nThey do not work with them either: x listens, but a login is answered with 503" in said
+    assert host.file.read_text() == "old"
+    assert host.mark.exists()
+
+
+def test_files_of_before_are_forgotten_when_all_daemons_run_with_the_new_ones(tmp_path: Path) -> None:
+    host = Configured(tmp_path)
+    host.start(restart=True)
+    assert host.file.read_text() == "new"
+    assert not host.note.exists()
+
+
+def test_files_of_before_are_kept_while_another_daemon_runs_with_them(tmp_path: Path) -> None:
+    host = Configured(tmp_path)
+    (tmp_path / "y.pending").touch()
+    host.program.settle({"services": [{"name": "x"}], "all": ["x", "y"]})
+    assert host.note.exists()
+
+
+def test_daemons_that_run_on_get_their_files_back_without_a_restart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host = Configured(tmp_path)
+    undo: Any = load("daemons_undo")
+    undo.STATE_DIRECTORY = str(tmp_path)
+    undo.os = host.program.os
+    undo.run = host.commands
+    with pytest.raises(SystemExit):
+        undo.daemons_undo({"services": [{"name": "x"}], "all": ["x"], "sentence": "not restarted"})
+    assert capsys.readouterr().err == "not restarted\n"
+    assert host.file.read_text() == "old"
+    assert not host.mark.exists()
+    assert host.commands.lines == []

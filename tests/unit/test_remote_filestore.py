@@ -6,9 +6,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -131,54 +129,110 @@ def test_answer_is_what_the_fact_understands(program: Any) -> None:
     assert (status.answers, status.foreign_line) == (True, None)
 
 
+class MountHost:
+    """A host with an fstab, on which mount and a look at the mount do what they are told to."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, fstab: str = OURS, mounted: bool = False) -> None:
+        self.program = load("filestore_mount")
+        self.program.STATE_DIRECTORY = str(folder)
+        self.program.read = reading({"/etc/fstab": fstab})
+        self.program.run = self.commands = Commands({})
+        self.program.run_for = lambda seconds, argv: self.looked(argv)
+        self.done = self.commands.lines
+        self.look: subprocess.CompletedProcess[str] | None = subprocess.CompletedProcess([], 0, "", "")
+        monkeypatch.setattr(os.path, "ismount", lambda _: mounted)
+        monkeypatch.setattr(os, "makedirs", lambda *_, **__: None)
+
+    def looked(self, argv: list[str]) -> subprocess.CompletedProcess[str] | None:
+        self.commands(argv)
+        return self.look
+
+    def use(self) -> str | None:
+        problem: str | None = self.program.use(PATH, "open-xchange")
+        return problem
+
+    @property
+    def lines(self) -> list[str]:
+        return self.commands.lines
+
+
+LOOK = f"runuser -u open-xchange -- ls -AU {PATH}"
+
+
 @pytest.mark.parametrize(
-    ("stale", "mount", "wanted"),
+    ("fstab", "mounted", "wanted"),
+    [(OURS, False, [f"mount {PATH}", LOOK]), (OURS, True, [LOOK]), (FSTAB, False, [])],
+)
+def test_mount_is_looked_at_as_its_user_where_fstab_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fstab: str, mounted: bool, wanted: list[str]
+) -> None:
+    host = MountHost(tmp_path, monkeypatch, fstab, mounted)
+    assert host.use() is None
+    assert host.lines == wanted
+
+
+@pytest.mark.parametrize(
+    ("look", "why"),
     [
-        (False, True, ["protect", "files", f"mount {PATH}"]),
-        (True, True, [f"umount -l {PATH}", "protect", "files", f"mount {PATH}"]),
-        (False, False, ["protect", "files"]),
+        (subprocess.CompletedProcess([], 2, "", "Permission denied\n"), "Permission denied"),
+        (None, "no answer within 10 s"),
     ],
 )
-def test_mount_comes_after_its_protected_directory_and_its_files(
-    monkeypatch: pytest.MonkeyPatch, stale: bool, mount: bool, wanted: list[str]
+def test_mount_that_its_user_cannot_look_at_is_taken_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: Any, why: str
 ) -> None:
-    program = load("filestore_mount")
-    done: list[str] = []
+    host = MountHost(tmp_path, monkeypatch)
+    host.look = look
+    assert host.use() == f"{PATH} was mounted, and looked at as user open-xchange: {why}"
+    assert host.lines[-1] == f"umount -l {PATH}"
 
-    def run_or_fail(argv: list[str]) -> None:
-        done.append("protect" if argv[:2] == ["unshare", "--mount"] else " ".join(argv))
 
-    program.run_or_fail = run_or_fail
-    program.mount = lambda path: done.append(f"mount {path}")
-    program.service_configure = lambda job: done.append("files")
-    monkeypatch.setattr(program.os, "makedirs", lambda *_, **__: None)
-    program.filestore_mount({"path": PATH, "stale": stale, "mount": mount, "service": configure_job("filestore", [])})
-    assert done == wanted
+@pytest.mark.parametrize("stale", [True, False])
+def test_mount_comes_after_its_protected_directory_and_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stale: bool
+) -> None:
+    host = MountHost(tmp_path, monkeypatch)
+    files: list[str] = []
+
+    def configure(job: Any, use: Callable[[], None]) -> None:
+        files.append(f"files after {len(host.lines)}")
+        use()
+
+    host.program.service_configure = configure
+    host.program.filestore_mount(
+        {"path": PATH, "stale": stale, "user": "open-xchange", "service": configure_job("filestore", [])}
+    )
+    before = [f"umount -l {PATH}"] * stale + ["unshare"]
+    assert [line if "umount" in line and "unshare" not in line else line.split()[0] for line in host.lines] == [
+        *before,
+        "mount",
+        "runuser",
+    ]
+    assert files == [f"files after {len(before)}"]
 
 
 @pytest.mark.parametrize(
-    ("answers", "patience", "tries", "said"),
+    ("answers", "patience", "tries", "problem"),
     [
-        ([REFUSED, REFUSED, ""], 30, 3, ""),
-        ([REFUSED] * 9, 0, 1, f"`mount {PATH}` failed with exit code 32: {REFUSED}\n"),
-        (["mount.nfs: access denied"], 30, 1, f"`mount {PATH}` failed with exit code 32: mount.nfs: access denied\n"),
+        ([REFUSED, REFUSED, ""], 30, 3, None),
+        ([REFUSED] * 9, 0, 1, f"`mount {PATH}` failed with exit code 32: {REFUSED}"),
+        (["mount.nfs: access denied"], 30, 1, f"`mount {PATH}` failed with exit code 32: mount.nfs: access denied"),
     ],
 )
 def test_server_that_takes_no_connections_yet_is_waited_for(
-    capsys: pytest.CaptureFixture[str], answers: list[str], patience: int, tries: int, said: str
+    answers: list[str], patience: int, tries: int, problem: str | None
 ) -> None:
     program = load("filestore_mount")
     program.PATIENCE_SECONDS = patience
-    program.time = SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: None)
     done = []
 
-    def run(argv: list[str]) -> subprocess.CompletedProcess[str]:
+    def run(argv: list[str], seconds: int) -> subprocess.CompletedProcess[str]:
         done.append(argv)
         error = answers.pop(0)
+        # Some time passes.
+        program.time.sleep(0.01)
         return subprocess.CompletedProcess(argv, 32 if error else 0, "", error)
 
     program.run = run
-    with pytest.raises(SystemExit) if said else nullcontext():
-        program.mount(PATH)
+    assert program.mount(PATH) == problem
     assert done == [["mount", PATH]] * tries
-    assert capsys.readouterr().err == said

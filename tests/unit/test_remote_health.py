@@ -19,6 +19,14 @@ from tests.unit.programs import load
 
 # Said by an Apache 2.4 of a node that answers, a dead one, one disabled, one drained (at another port), one stopped.
 XML = (Path(__file__).parent / "data/balancer-manager.xml").read_bytes()
+NOTHING: dict[str, Any] = {
+    "disks": [],
+    "places": [],
+    "units": [],
+    "database": None,
+    "certificate": None,
+    "balancer": None,
+}
 MANAGER = "https://127.0.0.1/balancer-manager"
 
 
@@ -28,9 +36,7 @@ def program() -> Any:
 
 
 def asked(program: Any, disks: list[str] | None = None, certificate: str | None = None) -> Health:
-    return Health.model_validate(
-        program.host_health({"disks": disks or [], "certificate": certificate, "balancer": None})
-    )
+    return Health.model_validate(program.host_health({**NOTHING, "disks": disks or [], "certificate": certificate}))
 
 
 def test_clock_is_told_and_nothing_that_was_not_asked(program: Any) -> None:
@@ -85,7 +91,7 @@ def test_disk_that_does_not_answer_is_left_out_and_not_waited_for(
 ) -> None:
     # A process of its own holds the output, as a hanging one that is not dead yet.
     fake_stat(tmp_path, monkeypatch, '[ "$4" = /hangs ] && { sleep 5; exit; }; echo 1 1 1')
-    program.SECONDS = 0.2
+    program.DISK_SECONDS = 0.2
     before = time.monotonic()
     assert asked(program, disks=["/hangs", "/srv"]).disks == [Disk(path="/srv", size=1, free=1)]
     assert time.monotonic() - before < 3
@@ -160,7 +166,7 @@ def apache(program: Any, tmp_path: Path, pairs: tuple[Pair, Pair]) -> Iterator[t
 
 
 def members(program: Any, balancer: str = "oxcluster") -> tuple[list[Member] | None, str]:
-    health = Health.model_validate(program.host_health({"disks": [], "certificate": None, "balancer": balancer}))
+    health = Health.model_validate(program.host_health({**NOTHING, "balancer": balancer}))
     return health.members, health.balancer_error
 
 

@@ -189,6 +189,7 @@ class Node:
                 "services": ["open-xchange-admin", "open-xchange-groupware"],
                 "installer": ["--servername=oxserver"],
                 "license": ["--no-license"],
+                "set_up": False,
                 "keep": [str(self.kept)] if keep else [],
                 "values": {
                     "groupware/system.properties": {"SERVER_NAME": "oxserver"},

@@ -212,7 +212,7 @@ def test_running_unit_is_left_alone_without_a_change(host: Host) -> None:
 
 
 def test_stopped_unit_is_enabled_and_started(host: Host) -> None:
-    host.commands = Commands({"systemctl show": shown("x", active="failed", enabled="disabled")})
+    host.commands = Commands({"systemctl show": [shown("x", active="failed", enabled="disabled"), shown("x")]})
     host.configure(host.file("x", "new"))
     assert host.done == ["systemctl enable x", "systemctl start x"]
 
@@ -236,11 +236,55 @@ def test_unit_that_refuses_gets_its_old_files_back(host: Host, capsys: pytest.Ca
     host.answering(systemctl_restart=[1, 0], journalctl="bad line 3\n")
     said = refusal(host, capsys, host.file("x", "new"))
     assert said == (
-        "x: refused, the files are as before. `systemctl restart x` failed: systemctl says no\nbad line 3\n"
+        "x: refused, the files are as before, and it works with them. "
+        "`systemctl restart x` failed: systemctl says no\nbad line 3\n"
     )
     assert host.files() == {"x": "old"}
     assert [line for line in host.done if line.startswith("systemctl")] == ["systemctl restart x"] * 2
     assert not host.mark.exists()
+
+
+def test_unit_that_dies_of_the_new_files_without_a_word_gets_its_old_ones_back(
+    host: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host.path("x").write_text("old")
+    asked: list[str] = []
+
+    def problem_of(job: dict[str, Any], reloaded: bool) -> str | None:
+        asked.append(host.path("x").read_text())
+        assert reloaded
+        return "the unit x does not run" if asked[-1] == "new" else None
+
+    host.program.problem_of = problem_of
+    said = refusal(host, capsys, host.file("x", "new"), on_change="reload")
+    assert said.startswith("x: refused, the files are as before, and it works with them. the unit x does not run; its")
+    assert asked == ["new", "old"]
+    assert host.files() == {"x": "old"}
+    assert not host.mark.exists()
+
+
+def test_unit_that_does_not_work_with_its_old_files_either_is_said_to(
+    host: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host.path("x").write_text("old")
+    host.program.problem_of = lambda job, reloaded: f"it says {host.path('x').read_text()}"
+    said = refusal(host, capsys, host.file("x", "new"))
+    assert (
+        "the files are as before, but it does not work with them either (it says old; its log: ). it says new" in said
+    )
+    assert host.files() == {"x": "old"}
+
+
+def test_what_uses_the_files_is_done_again_with_the_old_ones(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    host.path("x").write_text("old")
+    host.program.run = host.commands
+    with pytest.raises(SystemExit):
+        host.program.service_configure(
+            configure_job("x", [host.file("x", "new")]),
+            lambda: "no" if host.path("x").read_text() == "new" else host.commands.done.append(["again"]),
+        )
+    assert capsys.readouterr().err == "x: refused, the files are as before. no\n"
+    assert host.done == ["again"]
 
 
 def test_text_of_a_script_is_not_part_of_the_message(host: Host, capsys: pytest.CaptureFixture[str]) -> None:

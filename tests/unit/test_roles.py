@@ -6,6 +6,11 @@ from typing import Any
 
 import pytest
 
+from ox_deploy.deploys.database import _probe
+from ox_deploy.facts.service import Service, ServiceStatus
+from ox_deploy.operations import roles
+from tests.unit.fakes import FakeHost, in_phase, run, stop_sentence
+from tests.unit.guide import Guide
 from tests.unit.programs import Session, load
 
 MASTER = {"read_only": False, "source": None, "written": "0-1-345", "databases": ["configdb"]}
@@ -144,3 +149,38 @@ def test_files_stay_while_the_master_is_switched(capsys: pytest.CaptureFixture[s
     files = Files(server(MASTER, guard=True))
     assert "is being switched" in refusal(capsys, files.configure, None, False)
     assert files.written == []
+
+
+# --- operation ---
+
+CHANGE: dict[str, Any] = {"service_name": "mariadb", "files": [], "check": (), "read_only": False}
+
+
+def test_no_further_server_is_touched_after_one_that_did_not_come_back() -> None:
+    first, second = (FakeHost({Service: ServiceStatus(pending=True)}, name=name) for name in ("dbmaster", "dbslave"))
+    # As pyinfra does with a command that fails: the generator is not resumed.
+    with in_phase(first, executing=True):
+        assert next(roles.configure._inner(**CHANGE))
+    try:
+        said = stop_sentence(roles.configure, second, **CHANGE)
+    finally:
+        roles._changing.clear()
+    assert said == "dbslave: not touched, its server runs as before, because the one on dbmaster failed."
+
+
+def test_next_server_has_its_turn_after_one_that_came_back() -> None:
+    for name in ("dbmaster", "dbslave"):
+        outcome = run(roles.configure, FakeHost({Service: ServiceStatus(pending=True)}, name=name), **CHANGE)
+        assert outcome.job("mysql_configure")
+    assert roles._changing == []
+
+
+@pytest.mark.parametrize("kind", ["mariadb", "mysql"])
+def test_server_is_asked_for_the_variables_of_the_template_and_not_for_the_users(guide: Guide, kind: str) -> None:
+    guide.set(database_server=kind, mysql_settings={"max_connections": 9000})
+    cluster = guide.build()
+    probe = _probe(cluster, cluster.master).database
+    assert probe
+    assert {"port", "bind_address", "server_id", "read_only", "sync_binlog"} <= set(probe.names)
+    assert not {"log_bin", "max_connections"} & set(probe.names)
+    assert probe.files == (cluster.database_server.configuration, cluster.database_server.fence)

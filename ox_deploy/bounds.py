@@ -1,0 +1,202 @@
+"""Every wait for a host has an end, and a sentence that says which host, what it was to do, and since when.
+
+pyinfra waits without an end for a command on a frozen host, and has no word for one that dies. So each command goes
+through a guard: while it runs, the host is asked now and then whether it lives, on the same way and beside the command,
+and a command of ours has a limit besides. This is the only module that knows pyinfra's connectors from inside.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakSet
+
+import gevent
+from pyinfra.api import Host, State, StringCommand
+from pyinfra.api.exceptions import OperationError, PyinfraError
+from pyinfra.connectors.util import CommandOutput
+from pyinfra.context import ctx_host, ctx_state
+
+Result = tuple[bool, CommandOutput]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Times in seconds.
+
+    A command runs for `probe_every` before the host is asked whether it lives, and again after that; it may take
+    `probe` to answer. A long command is shown every `show_every`. A silent SSH connection is used every `keep_alive`.
+    """
+
+    probe_every: float = 10
+    probe: float = 20
+    show_every: float = 30
+    keep_alive: int = 15
+
+
+class NoAnswer(OperationError):
+    """A host does not answer any more, or has not ended in time what it was to do.
+
+    `reason` is what is, and begins with the host's name; the message says what to do besides.
+    """
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        super().__init__(f"{reason}; {remedy}.")
+        self.reason = reason
+
+
+_watched: WeakSet[State] = WeakSet()
+
+
+def watch(state: State) -> None:
+    """Guard all commands of a run, also on hosts that are asked on demand. Idempotent."""
+    if state in _watched:
+        return
+    _watched.add(state)
+    for host in state.inventory:
+        # An attribute of the instance comes before the method of its class.
+        vars(host.connector)["run_shell_command"] = Guard(host, host.connector.run_shell_command)
+    hub: Any = gevent.get_hub()
+    # pyinfra raises what ends a run once more, and shows its sentence; gevent would print a traceback before.
+    hub.NOT_ERROR = (*hub.NOT_ERROR, PyinfraError)
+
+
+class Guard:
+    """Stands in for a connector's `run_shell_command`; raises NoAnswer where that would wait for nothing."""
+
+    def __init__(self, host: Host, run: Callable[..., Result], pace: Pace | None = None) -> None:
+        self._host, self._run, self._pace = host, run, pace or Pace()
+        self._lost: str | None = None
+        self._is_kept_alive = False
+
+    def __call__(
+        self, command: StringCommand, print_output: bool = False, print_input: bool = False, **arguments: Any
+    ) -> Result:
+        """Run a command; its limit in seconds is pyinfra's `_timeout` or, of a question, its own `seconds`."""
+        if self._lost:
+            raise _lost(self._lost)
+        self._keep_alive()
+        seconds: float | None = arguments.pop("_timeout", None) or getattr(command, "seconds", None)
+        options = {"print_output": print_output, "print_input": print_input, **arguments}
+        waiting = Waiting(_doing(), time.time())
+        job = gevent.spawn(self._attempt, command, options)
+        try:
+            self._wait(job, waiting, seconds)
+        finally:
+            job.kill(block=False)
+        done = job.get(block=False)
+        # What is not ours may well cut its own connection.
+        return self._result(done, waiting) if seconds else _plain(done)
+
+    def _keep_alive(self) -> None:
+        """Keep firewalls from forgetting the connection, if it is one by SSH."""
+        client = getattr(self._host.connector, "client", None)
+        transport = client.get_transport() if client and not self._is_kept_alive else None
+        if transport:
+            transport.set_keepalive(self._pace.keep_alive)
+            self._is_kept_alive = True
+
+    def _attempt(self, command: StringCommand, options: dict[str, Any]) -> Result | Exception:
+        try:
+            return self._run(command, **options)
+        except Exception as error:
+            # Raised here, gevent would print it.
+            return error
+
+    def _wait(self, job: gevent.Greenlet[..., Result | Exception], waiting: Waiting, seconds: float | None) -> None:
+        """Wait for the end of a command for as long as its host lives; raises NoAnswer."""
+        begin = shown = time.monotonic()
+        while True:
+            passed = time.monotonic() - begin
+            job.join(min(self._pace.probe_every, max(seconds - passed, 0)) if seconds else self._pace.probe_every)
+            if job.ready():
+                return
+            why = self._probe(job)
+            if job.ready():
+                return
+            if why:
+                raise self._lose(why, waiting)
+            now = time.monotonic()
+            if seconds and now - begin >= seconds:
+                raise _too_slow(self._host.name, seconds, waiting)
+            if now - shown >= self._pace.show_every:
+                shown = now
+                self._host.log(f"still at work since {waiting.clock}: {waiting.doing}")
+
+    def _probe(self, beside: gevent.Greenlet[..., Any] | None = None) -> str | None:
+        """Return why the host does not answer; None if it does, or if the command `beside` has ended meanwhile."""
+        job = gevent.spawn(self._attempt, StringCommand("true"), {})
+        gevent.wait([each for each in (job, beside) if each is not None], timeout=self._pace.probe, count=1)
+        job.kill(block=False)
+        if beside is not None and beside.ready():
+            return None
+        if not job.ready():
+            return f"no answer for {self._pace.probe:.0f} s"
+        found = job.get(block=False)
+        if isinstance(found, Exception):
+            return _words(found)
+        works, output = found
+        return None if works else (output.output_lines or ["it runs no command"])[-1]
+
+    def _result(self, value: Result | Exception, waiting: Waiting) -> Result:
+        """Return what came of a command; raises NoAnswer if it failed with its host, or with the way to it."""
+        if not isinstance(value, Exception) and value[0]:
+            return value
+        why = self._probe()
+        if why is None and isinstance(value, Exception):
+            why = _words(value)
+        if why:
+            raise self._lose(why, waiting)
+        return _plain(value)
+
+    def _lose(self, why: str, waiting: Waiting) -> NoAnswer:
+        """Return what to raise, and note that this host is not to be tried again in this run."""
+        begun = f"since {waiting.clock} it was to do: {waiting.doing}"
+        self._lost = f"{self._host.name} does not answer any more ({why.strip().rstrip('.')}), {begun}"
+        return _lost(self._lost)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What a host does, and since when (seconds since 1970)."""
+
+    doing: str
+    since: float
+
+    @property
+    def clock(self) -> str:
+        """Return since when, by the clock of this machine."""
+        return time.strftime("%H:%M:%S", time.localtime(self.since))
+
+
+def _lost(reason: str) -> NoAnswer:
+    return NoAnswer(reason, "look at that host, and run again when it answers")
+
+
+def _too_slow(name: str, seconds: float, waiting: Waiting) -> NoAnswer:
+    told = f"what it was told at {waiting.clock}: {waiting.doing}"
+    reason = f"{name} answers, but has not ended within {seconds:.0f} s {told}"
+    return NoAnswer(reason, "look there what hangs (`ps -ef --forest`), end it, and run again")
+
+
+def _plain(value: Result | Exception) -> Result:
+    if isinstance(value, Exception):
+        raise value
+    return value
+
+
+def _words(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+def _doing() -> str:
+    """Return the name of the operation that is under way, be it for its own host or for one that it asks."""
+    if ctx_host.isset() and ctx_state.isset():  # type: ignore[no-untyped-call]
+        host, state = ctx_host.get(), ctx_state.get()  # type: ignore[no-untyped-call]
+        operation = host.executing_op_hash or host.current_op_hash
+        if operation:
+            # "Deploy | Operation"
+            return " or ".join(name.rpartition(" | ")[2] for name in sorted(state.get_op_meta(operation).names))
+    return "answer a question"
