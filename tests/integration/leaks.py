@@ -21,7 +21,7 @@ with open(sys.argv[1], "wb", buffering=0) as log:
         pids = list(filter(str.isdigit, os.listdir("/proc")))
         born = {pid: born.get(pid, look) for pid in pids}
         for pid in pids:
-            if look - born[pid] > 50 and look % 50:
+            if look - born[pid] > 50 and look % 10:
                 continue
             try:
                 with open(f"/proc/{pid}/cmdline", "rb") as file:
