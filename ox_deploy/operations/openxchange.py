@@ -23,7 +23,7 @@ from ox_deploy.facts.openxchange import (
     Pool,
     Registration,
 )
-from ox_deploy.operations.stop import stop
+from ox_deploy.operations.stop import failed_host, stop
 from ox_deploy.remote import SERVICE_SECONDS, order
 from ox_deploy.secrets import Secret
 
@@ -398,9 +398,6 @@ def register(
 # Nodes whose daemons run but have to be restarted, noted by `start` for `restart`, which takes its turn on
 # one node after the other: asking each of them again would take as long as there are nodes.
 _restart_needed: dict[str, list[str]] = {}
-# Nodes whose restart has begun and not ended well. pyinfra looks for failures only when all hosts had their turn,
-# also with `_serial` and FAIL_PERCENT = 0.
-_restarting: list[str] = []
 
 
 @dataclass(frozen=True)
@@ -467,17 +464,12 @@ def restart(
         host.noop("no daemon has to be restarted")
         return
     job = _job(ports, services, services, proof) | {"undo": True, "settle_seconds": settle_seconds}
-    if not state.is_executing:
-        yield order("daemons_start", job)
-        return
-    if _restarting:
-        sentence = f"{host.name}: not restarted, it runs as before, because {_restarting[0]} did not come back."
+    failed = failed_host() if state.is_executing else None
+    if failed:
+        sentence = f"{host.name}: not restarted, it runs as before, because {failed} did not come back."
         yield order("daemons_undo", job | {"sentence": sentence})
-        return
-    _restarting.append(host.name)
-    yield order("daemons_start", job)
-    # pyinfra does not come back here if the order failed.
-    _restarting.remove(host.name)
+    else:
+        yield order("daemons_start", job)
 
 
 def _job(

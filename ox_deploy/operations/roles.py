@@ -14,15 +14,13 @@ from ox_deploy.facts.base import PeerUnreachable, Question, ask_peer
 from ox_deploy.facts.mysql import MysqlStatus
 from ox_deploy.facts.service import ServiceStatus
 from ox_deploy.operations import service
-from ox_deploy.operations.stop import stop
+from ox_deploy.operations.stop import failed_host, stop
 from ox_deploy.operations.switchover import answer_of, status_question
 from ox_deploy.remote import order
 from ox_deploy.switching import Server
 
 # What `check_roles` saw of a host's server, for `configure`, which depends on it.
 _seen: dict[str, MysqlStatus] = {}
-# Servers whose change has begun and not ended well, as in operations/openxchange.py.
-_changing: list[str] = []
 
 
 def _roles_questions(master: Server, slaves: Sequence[Server], **_: Any) -> list[tuple[str, Question[MysqlStatus]]]:
@@ -117,12 +115,8 @@ def configure(
     seen = status.role if status else None
     role = {"read_only": read_only, "switched": switched, "seen": seen, "option_file": option_file}
     change = order("mysql_configure", {"files": job, **role})
-    if not state.is_executing:
-        yield change
-    elif _changing:
-        yield stop(f"{host.name}: not touched, its server runs as before, because the one on {_changing[0]} failed.")
+    failed = failed_host() if state.is_executing else None
+    if failed:
+        yield stop(f"{host.name}: not touched, its server runs as before, because the one on {failed} failed.")
     else:
-        _changing.append(host.name)
         yield change
-        # pyinfra does not come back here if the order failed.
-        _changing.remove(host.name)

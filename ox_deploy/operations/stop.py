@@ -16,3 +16,11 @@ def stop(sentence: str) -> StringCommand:
     if not state.is_executing:
         raise OperationError(sentence)
     return StringCommand("echo", QuoteString(sentence), ">&2; exit 1")
+
+
+def failed_host() -> str | None:
+    """Return the name of a host on which this run has failed, for operations that go on one host after the other.
+
+    pyinfra itself looks for failures only when all hosts had their turn, also with `_serial` and FAIL_PERCENT = 0.
+    """
+    return next((other.name for other, results in state.results.items() if results.error_ops), None)

@@ -48,6 +48,12 @@ KILLS = [
 ]
 
 
+def slow_down_dpkg(node: str) -> None:
+    """Keep the next dpkg of a node running once it has unpacked its packages, so that a slow machine sees it, too."""
+    path = "/etc/dpkg/dpkg.cfg.d/slow"
+    exec_in(node, ["sh", "-c", f"""echo 'post-invoke="rm {path}; exec sleep 60"' > {path}"""])
+
+
 def run_and_kill(kill: Kill) -> None:
     """Start a deploy and kill it in the middle of an operation."""
     process = subprocess.Popen(
@@ -76,6 +82,7 @@ def run_and_kill(kill: Kill) -> None:
 
 @pytest.mark.usefixtures("bare_hosts")
 def test_killed_once_in_each_chapter_and_run_again() -> None:
+    slow_down_dpkg("oxgw02")
     for kill in KILLS:
         run_and_kill(kill)
     deploy(inventory=SSH_INVENTORY)

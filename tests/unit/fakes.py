@@ -31,6 +31,8 @@ class FakeHost:
     """
 
     connected = True
+    # How many operations have failed on it in this run.
+    error_ops = 0
 
     def __init__(self, facts: Facts | None = None, name: str = "node", **peers: FakeHost) -> None:
         self.name = name
@@ -117,7 +119,9 @@ def in_phase(host: object, executing: bool) -> Iterator[None]:
     contexts: Any = (ctx_host, ctx_state)
     before = [context.get() for context in contexts]
     ctx_host.set(host)  # type: ignore[no-untyped-call]
-    ctx_state.set(SimpleNamespace(is_executing=executing, config=SimpleNamespace()))  # type: ignore[no-untyped-call]
+    results = {peer: peer for peer in getattr(host, "peers", {}).values()}
+    state = SimpleNamespace(is_executing=executing, config=SimpleNamespace(), results=results)
+    ctx_state.set(state)  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
