@@ -7,6 +7,7 @@ import ssl
 import urllib.parse
 import urllib.request
 from http.cookiejar import CookieJar
+from pathlib import Path
 from typing import Any
 
 from tests.lab import login, state
@@ -15,10 +16,10 @@ from tests.lab import login, state
 class Browser:
     """A fresh browser with its own cookies. Trusts the lab's certificate only."""
 
-    def __init__(self, web: str = "web") -> None:
+    def __init__(self, web: str = "web", trusted: Path = state.TLS_CERTIFICATE) -> None:
         self.cookies = CookieJar()
         self.address = state.load().nodes[web].address
-        context = ssl.create_default_context(cafile=str(state.TLS_CERTIFICATE))
+        context = ssl.create_default_context(cafile=str(trusted))
         self._opener = urllib.request.build_opener(
             urllib.request.HTTPCookieProcessor(self.cookies), urllib.request.HTTPSHandler(context=context)
         )

@@ -1,0 +1,229 @@
+"""A change of a running cluster is cut off, and run again: the hosts are as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.integration.deployment import SSH_INVENTORY, command, lab, pyinfra
+from tests.integration.fingerprint import differences, fingerprint
+from tests.lab import engine, keys, nodes, state
+from tests.lab.browser import Browser
+from tests.lab.nodes import exec_in, wait_for
+
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("cluster")]
+
+WITHOUT = "tests/lab/inventory_without.py"
+# Bounded: by then a run has ended of itself, whatever became of its host.
+LONGEST_SECONDS = 120
+CERTIFICATE, KEY = state.TLS_CERTIFICATE.with_suffix(".other"), state.TLS_KEY.with_suffix(".other-key")
+OURS = "STATE_DIRECTORY|/opt/open-xchange/sbin/|apt-get|dpkg"
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is changed and how one comes back; operations that the change consists of, and where they work."""
+
+    operations: Mapping[str, str]
+    options: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    inventory: str = SSH_INVENTORY
+    trusted: Path = state.TLS_CERTIFICATE
+    prepare: Callable[[], object] = lambda: None
+
+    def run(self) -> None:
+        done = pyinfra(self.argv, env=self.env)
+        assert done.code == 0, done.output
+
+    @property
+    def argv(self) -> list[str]:
+        return command(*self.options, inventory=self.inventory)
+
+
+def remove_node() -> None:
+    """Take a node out of the cluster, and put a bare one in its place."""
+    CHANGES["removed node"].run()
+    client = engine.connect()
+    engine.remove_node(client, "oxgw02")
+    engine.refresh(client)
+    lab("up")
+
+
+CHANGES = {
+    "password": Change(
+        {
+            "Make the accounts": "dbmaster",
+            "Configure the node": "oxgw02",
+            "Restart the daemons": "oxgw01",
+        },
+        env={"OX_DEPLOY_MYSQL_OPENEXCHANGE": "Changed-and-strong-8"},
+    ),
+    "certificate": Change(
+        {"Balance sessions": "web"},
+        options=("--data", f"web_certificate={CERTIFICATE}", "--data", f"web_certificate_key={KEY}"),
+        trusted=CERTIFICATE,
+    ),
+    "port": Change(
+        {"Configure the node": "oxgw01", "Restart the daemons": "oxgw02"},
+        options=("--data", "cache_multicast_port=6790"),
+    ),
+    "removed node": Change(
+        {"Names, user, package sources": "dbslave", "Make the accounts": "dbmaster", "Balance sessions": "web"},
+        options=("--data", "remove_stale_accounts=true"),
+        env={"OXLAB_WITHOUT": "oxgw02"},
+        inventory=WITHOUT,
+    ),
+    "added node": Change(
+        {
+            "Names, user, package sources": "oxgw02",
+            "Make the accounts": "dbmaster",
+            "Mount the filestore": "oxgw02",
+            "Configure the node": "oxgw02",
+            "Start the daemons": "oxgw02",
+            "Balance sessions": "web",
+        },
+        prepare=remove_node,
+    ),
+}
+
+
+def kill_run(process: subprocess.Popen[str], node: str) -> None:
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    # The program that it started goes on alone for a while.
+    time.sleep(3)
+
+
+def kill_run_and_program(process: subprocess.Popen[str], node: str) -> None:
+    os.killpg(process.pid, signal.SIGKILL)
+    exec_in(node, ["pkill", "-KILL", "-f", OURS])
+    process.communicate()
+
+
+def kill_host(process: subprocess.Popen[str], node: str) -> None:
+    nodes.kill(node)
+    end(process)
+    nodes.start(node)
+
+
+def restart_host(process: subprocess.Popen[str], node: str) -> None:
+    nodes.restart(node)
+    end(process)
+
+
+def freeze_host(process: subprocess.Popen[str], node: str) -> None:
+    nodes.pause(node)
+    try:
+        end(process)
+    finally:
+        nodes.unpause(node)
+
+
+def cut_connection(process: subprocess.Popen[str], node: str) -> None:
+    nodes.disconnect(node)
+    try:
+        end(process)
+    finally:
+        nodes.reconnect(node)
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """Wait until a run whose host is gone has ended, in time and without a traceback."""
+    said = process.communicate(timeout=LONGEST_SECONDS)[0]
+    assert "Traceback" not in said, said
+
+
+CUTS: dict[str, Callable[[subprocess.Popen[str], str], None]] = {
+    "run killed": kill_run,
+    "run and program killed": kill_run_and_program,
+    "host killed": kill_host,
+    "host restarted": restart_host,
+    "host frozen": freeze_host,
+    "connection lost": cut_connection,
+}
+# Of each change one operation, of each cut one.
+SAMPLE = {
+    "password": ("Restart the daemons", "run killed"),
+    "certificate": ("Balance sessions", "host killed"),
+    "port": ("Configure the node", "host frozen"),
+    "removed node": ("Make the accounts", "connection lost"),
+    "added node": ("Configure the node", "run and program killed"),
+}
+ALL = {name: [(operation, cut) for operation in change.operations for cut in CUTS] for name, change in CHANGES.items()}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def other_certificate(cluster: object) -> None:
+    """Make another certificate and its key beside those of the lab."""
+    own = {file: file.read_text() for file in (state.TLS_CERTIFICATE, state.TLS_KEY)}
+    keys.replace_certificate(days=300)
+    for file, other in ((state.TLS_CERTIFICATE, CERTIFICATE), (state.TLS_KEY, KEY)):
+        state.write_private(other, file.read_text())
+        state.write_private(file, own[file])
+
+
+def cut_off(change: Change, operation: str, cut: str) -> None:
+    """Begin the change, and cut it off as soon as an operation begins."""
+    process = subprocess.Popen(
+        change.argv,
+        cwd=state.ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env={**os.environ, **change.env, "PYINFRA_PROGRESS": "off", "PYTHONUNBUFFERED": "1"},
+        start_new_session=True,
+    )
+    assert process.stdout
+    seen = ""
+    for line in process.stdout:
+        seen += line
+        if "Starting" in line and operation in line:
+            break
+    else:
+        pytest.fail(f"the run ended before {operation}:\n{seen}")
+    CUTS[cut](process, change.operations[operation])
+
+
+def wait_until_hosts_are_back() -> None:
+    for name, node in state.load().nodes.items():
+        if node.role in ("db_master", "db_slave"):
+            wait_for(name, "mariadb -e 'SELECT 1'", 60)
+
+
+def back_to_the_usual() -> None:
+    done = pyinfra(command(inventory=SSH_INVENTORY))
+    assert done.code == 0, done.output
+
+
+@pytest.mark.usefixtures("used_up")
+@pytest.mark.parametrize(
+    ("name", "cuts"),
+    [
+        *(pytest.param(name, [cut], id=f"{name}, {cut[1]}") for name, cut in SAMPLE.items()),
+        *(pytest.param(name, cuts, id=f"{name}, all", marks=pytest.mark.thorough) for name, cuts in ALL.items()),
+    ],
+)
+def test_change_that_is_cut_off_is_completed_by_the_next_run(name: str, cuts: list[tuple[str, str]]) -> None:
+    change = CHANGES[name]
+    change.prepare()
+    change.run()
+    wanted = fingerprint()
+    for operation, cut in cuts:
+        back_to_the_usual()
+        change.prepare()
+        before = fingerprint()
+        assert differences(wanted, before), "there is nothing to change"
+        cut_off(change, operation, cut)
+        wait_until_hosts_are_back()
+        change.run()
+        assert differences(wanted, fingerprint()) == [], (operation, cut)
+        assert Browser(trusted=change.trusted).login()["user_id"] == 3
