@@ -22,6 +22,8 @@ ORDER = [
     "seed",
     "changes",
     "switchover",
+    "interrupted_changes",
+    "bounds",
     "point_of_no_return",
     "two_runs",
     "verify",
