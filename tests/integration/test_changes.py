@@ -51,7 +51,8 @@ DRIFT = {
     ),
     "administrator's password": (
         "oxgw01",
-        "sed -i s/:./:x/ /opt/open-xchange/etc/admindaemon/mpasswd",
+        # The hash of another password. That of the right one may begin with any character.
+        "sed -i s/:.*/:ablevSdGaUmRA/ /opt/open-xchange/etc/admindaemon/mpasswd",
         "Configure the node",
     ),
     "daemon stopped": ("oxgw01", "systemctl stop open-xchange-admin", "Start the daemons"),
