@@ -26,12 +26,14 @@ Result = tuple[bool, CommandOutput]
 class Pace:
     """Times in seconds.
 
-    A command runs for `probe_every` before the host is asked whether it lives, and again after that; it may take
-    `probe` to answer. A long command is shown every `show_every`. A silent SSH connection is used every `keep_alive`.
+    A command runs for `probe_every` before the host is asked whether it lives, and again after that; it is asked
+    `probes` times, and may take `probe` to answer each time: it may stand still for a moment, and so may this machine.
+    A long command is shown every `show_every`. A silent SSH connection is used every `keep_alive`.
     """
 
     probe_every: float = 10
-    probe: float = 20
+    probe: float = 12
+    probes: int = 2
     show_every: float = 30
     keep_alive: int = 15
 
@@ -127,13 +129,19 @@ class Guard:
 
     def _probe(self, beside: gevent.Greenlet[..., Any] | None = None) -> str | None:
         """Return why the host does not answer; None if it does, or if the command `beside` has ended meanwhile."""
+        for _ in range(self._pace.probes - 1):
+            if self._probe_once(beside) is None:
+                return None
+        return self._probe_once(beside)
+
+    def _probe_once(self, beside: gevent.Greenlet[..., Any] | None) -> str | None:
         job = gevent.spawn(self._attempt, StringCommand("true"), {})
         gevent.wait([each for each in (job, beside) if each is not None], timeout=self._pace.probe, count=1)
         job.kill(block=False)
         if beside is not None and beside.ready():
             return None
         if not job.ready():
-            return f"no answer for {self._pace.probe:.0f} s"
+            return f"no answer for {self._pace.probes * self._pace.probe:.0f} s"
         found = job.get(block=False)
         if isinstance(found, Exception):
             return _words(found)

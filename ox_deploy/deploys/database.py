@@ -16,6 +16,7 @@ from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.local_files import GROUP_DATA, read_text
 from ox_deploy.operations import mysql, roles, service, tls
 from ox_deploy.operations.barrier import barrier
+from ox_deploy.server_options import TUNABLE
 from ox_deploy.slaves import Source
 from ox_deploy.switching import inventory_change, server_of
 from ox_deploy.templates import render
@@ -26,7 +27,7 @@ REPLICATION_USER = "replication"
 OPENEXCHANGE_USER = "openexchange"
 SWITCHOVER = "pyinfra -y inventory.py ox_deploy.deploys.switchover.switchover"
 # The server says ON where its file has a path.
-TOLD_IN_OTHER_WORDS = {"log_bin", "plugin_load_add"}
+TOLD_IN_OTHER_WORDS = {"log_bin"}
 USERS = [REPLICATION_USER, OPENEXCHANGE_USER]
 
 
@@ -145,7 +146,7 @@ def _probe(cluster: Cluster, node: Node) -> service.Probe:
     server = cluster.database_server
     text = _server_text(cluster, node, settings={})
     names = [line.partition(" = ")[0].replace("-", "_") for line in text.splitlines() if " = " in line]
-    names = [name for name in names if not name.startswith("#") and name not in TOLD_IN_OTHER_WORDS]
+    names = [name for name in names if not name.startswith("#") and name not in TOLD_IN_OTHER_WORDS | TUNABLE]
     files = (server.configuration, server.fence)
     return service.Probe(database=service.DatabaseProbe(files, tuple(names), node.mysql_option_file))
 

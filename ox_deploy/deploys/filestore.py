@@ -74,11 +74,11 @@ def _probe(cluster: Cluster, file: str) -> service.Probe:
     """Return how the server is asked, on the port that its clients use; without clients it exports to nobody."""
     port = re.search(r"\bport=(\d+)", cluster.settings.nfs_options)
     kind = cluster.settings.nfs_server
-    if all(node == cluster.filestore for node in cluster.groupware):
+    server = cluster.filestore
+    if server is None or all(node == server for node in cluster.groupware):
         return service.UNITS_ONLY
-    return service.Probe(
-        export=service.ExportProbe(file, PATTERNS[kind], LISTS[kind], int(port[1]) if port else NFS_PORT)
-    )
+    at = server.address, int(port[1]) if port else NFS_PORT
+    return service.Probe(export=service.ExportProbe(file, *at, PATTERNS[kind], LISTS[kind]))
 
 
 def _mount(cluster: Cluster) -> None:

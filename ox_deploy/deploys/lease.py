@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pyinfra.api import deploy
+from pyinfra.context import state
 
+from ox_deploy import bounds
 from ox_deploy.operations import lease
 
 
 @deploy("Lease")
 def release() -> None:
     """End the lease of the cluster on every host, whoever has it; nothing that this run orders is carried out later."""
+    bounds.watch(state)
     lease.end(name="End the lease")

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 import gevent
 from pyinfra.api import FactBase, Host
-from pyinfra.api.exceptions import OperationError
+from pyinfra.api.exceptions import ConnectError, OperationError
 
 from ox_deploy import ahead
 from ox_deploy.bounds import NoAnswer
@@ -103,8 +103,11 @@ def connect(peer: Host) -> None:
         return
     if peer not in _connecting:
         _connecting[peer] = gevent.spawn(_attempt, peer)
-    error = _connecting[peer].get(timeout=QUESTION_SECONDS)
+    job = _connecting[peer]
+    job.join(QUESTION_SECONDS)
     _connecting.pop(peer, None)
+    error = job.value if job.ready() else ConnectError(f"no connection within {QUESTION_SECONDS} s")
+    job.kill(block=False)
     if error:
         raise error
 

@@ -73,8 +73,10 @@ class HostState(FactBase[HostStatus]):
     ) -> Asking:
         """Ask for the user and group with this name or these ids, for `packages`, and other questions along with it.
 
-        `wait` is for how many seconds to wait for an earlier run's work to end, `taking` the lease to be taken first.
+        `wait` is for how many seconds to wait for an earlier run's work to end, `taking` the lease to be taken first,
+        which waits itself.
         """
+        wait = 1 if taking else wait
         asking = shell_question("host_state", user, str(uid), str(gid), str(wait), *packages)
         others = ("; printf 'answers '; ", together([question.program for question in questions])) if questions else ()
         asking = Asking(asking, *others, seconds=wait + QUESTION_SECONDS)

@@ -11,7 +11,7 @@ from pyinfra.api import FactBase, StringCommand
 
 from ox_deploy import lease
 from ox_deploy.facts.base import Question
-from ox_deploy.remote import Taking, lease_command, together, with_lease
+from ox_deploy.remote import Asking, Taking, lease_command, together, with_lease
 
 
 @dataclass
@@ -51,7 +51,7 @@ class LeaseBroken(FactBase[lease.Answer | None]):
 
     def command(self) -> StringCommand:
         """Count on, so that orders of who had it are refused."""
-        return lease_command("break", "nobody")
+        return Asking(lease_command("break", "nobody"))
 
     def process(self, output: list[str]) -> lease.Answer | None:
         """Return who had it, None if nobody."""

@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict
 from ox_deploy.facts.base import JsonFact
 from ox_deploy.remote import Program
 
+# A server with tens of thousands of tables opens each of them for their sizes.
+SURVEY_SECONDS = 3600
+
 
 class _Answer(BaseModel):
     model_config = ConfigDict(frozen=True)
@@ -46,7 +49,7 @@ class ServerSurvey(JsonFact[Survey]):
 
     def command(self, programs: list[str], option_file: str | None = None) -> Program:
         """Ask the server over its own socket as root, or as `option_file` says."""
-        return Program("seed_survey", {"programs": programs, "option_file": option_file})
+        return Program("seed_survey", {"programs": programs, "option_file": option_file}, seconds=SURVEY_SECONDS)
 
     def parse(self, document: dict[str, Any]) -> Survey:
         """Return the typed form."""

@@ -429,7 +429,9 @@ def start(ports: Mapping[str, int], proof: LoginProof | None = None) -> Generato
     down = [name for name in ports if name not in found or _needs_start(found[name])]
     if down:
         again = [name for name in down if name in found and _has_old_files(found[name])]
-        yield order("daemons_start", _job(ports, down, again, proof))
+        # One that still runs with old files has its turn, and its proof, in `restart`.
+        asked = proof if proof and proof.service not in _restart_needed[host.name] else None
+        yield order("daemons_start", _job(ports, down, again, asked))
     else:
         host.noop("the daemons run")
 

@@ -68,12 +68,13 @@ class SiteProbe:
 
 @dataclass(frozen=True)
 class ExportProbe:
-    """An NFS server on `port` with the exports that `pattern` finds in `file` (path); the command `list` shows them."""
+    """An NFS server at `address` with the exports that `pattern` finds in `file` (path), which `list` shows."""
 
     file: str
+    address: str
+    port: int
     pattern: str
     list: tuple[str, ...]
-    port: int = 2049
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ QUESTION_SECONDS, ORDER_SECONDS, LOCK_SECONDS = 60, 900, 600
 SLACK_SECONDS = 30
 SLOW = "this has not ended within {seconds} s; look on this host what hangs, and run again"
 BUSY = "an earlier run is still at work on this host, also after {seconds} s; wait for it to end, then run again"
-# For what starts, stops or restarts services, which have limits of their own; for an installation.
-SERVICE_SECONDS, INSTALL_SECONDS = 2400, 7200
+# For what starts, stops or restarts services, for which systemd has limits of its own; for an installation.
+SERVICE_SECONDS, INSTALL_SECONDS = 4 * 3600, 2 * 3600
 _LONGER = {
     "service_configure": SERVICE_SECONDS,
     "mysql_configure": SERVICE_SECONDS,
@@ -149,13 +149,14 @@ class Program(Asking):
     On a host without Python it prints `{}`, since nothing of ours can be there yet.
     """
 
-    def __init__(self, name: str, arguments: Mapping[str, Any]) -> None:
+    def __init__(self, name: str, arguments: Mapping[str, Any], seconds: int = QUESTION_SECONDS) -> None:
         self.name, self.arguments = name, arguments
         super().__init__(
             "if command -v python3 >/dev/null; then python3 -c",
-            _program(name, f"{_end_within(QUESTION_SECONDS - 5)}\nprint(json.dumps({{}}))"),
+            _program(name, f"{_end_within(seconds - 5)}\nprint(json.dumps({{}}))"),
             QuoteString(json.dumps(arguments)),
             "; else echo '{}'; fi",
+            seconds=seconds,
         )
 
 

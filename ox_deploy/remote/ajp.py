@@ -14,8 +14,9 @@ REQUEST, BODY_CHUNK, HEADERS, END, GET_BODY = 2, 3, 4, 5, 6
 POST, HOST_HEADER, TYPE_HEADER, LENGTH_HEADER = 4, 0xA00B, 0xA007, 0xA008
 QUERY_ATTRIBUTE, ROUTE_END = 5, 0xFF
 LOGIN_ANSWER_SECONDS = 10
-# What Open-Xchange says of a user's mistake, be it by its code or by its category.
-LOGIN_CODES, USER_INPUT = "LGI-", 1
+# What Open-Xchange says of a user's mistake, be it by its code (invalid credentials) or by its category. Other codes of
+# the login are its own trouble, such as a missing service or database.
+INVALID_CREDENTIALS, USER_INPUT = "LGI-0006", 1
 
 
 def login_problem(port, context):
@@ -30,7 +31,7 @@ def login_problem(port, context):
         return "a login is answered with {}".format(status)
     try:
         answer = json.loads(body)
-        works = answer["code"].startswith(LOGIN_CODES) or answer.get("category") == USER_INPUT
+        works = answer["code"] == INVALID_CREDENTIALS or answer.get("category") == USER_INPUT
     except (ValueError, KeyError, TypeError, AttributeError):
         return "a login is answered with something else than Open-Xchange says"
     return None if works else "a login is answered with {}: {}".format(answer["code"], answer.get("error", ""))

@@ -10,10 +10,10 @@ import subprocess
 import sys
 
 STATE_DIRECTORY = "/var/lib/ox-deploy"
-# How long a command may take that we start, in seconds. systemd has limits of its own, 900 for a database server.
-RUN_SECONDS, SYSTEMCTL_SECONDS = 300, 960
-# How long what is told to end may take for that.
-GRACE_SECONDS = 10
+# How long a command may take that we start; how long what is told to end may take for that.
+RUN_SECONDS, GRACE_SECONDS = 300, 10
+# systemd limits these itself: a large database may take hours.
+UNIT_JOBS = ("start", "stop", "restart", "reload")
 
 
 def host_lock():
@@ -85,43 +85,48 @@ def fail(message):
     sys.exit(1)
 
 
-def run(argv, seconds=None, input=None, **options):
-    """Run a command and return what came of it, with its output as text; one that hangs is ended, and has failed."""
-    seconds = seconds or (SYSTEMCTL_SECONDS if argv[0] == "systemctl" else RUN_SECONDS)
+def started(argv, **options):
+    """Start a command in a group that ends with it."""
     pipe = subprocess.PIPE
+    return subprocess.Popen(argv, stdout=pipe, stderr=pipe, text=True, start_new_session=True, **options)
+
+
+def run(argv, seconds=None, input=None, **options):
+    """Run a command and return what came of it; one that hangs is ended, and has failed."""
+    if seconds is None and not (argv[0] == "systemctl" and argv[1] in UNIT_JOBS):
+        seconds = RUN_SECONDS
     if input is not None:
-        options["stdin"] = pipe
-    # A group of its own, so that what it started ends with it.
-    child = subprocess.Popen(argv, stdout=pipe, stderr=pipe, text=True, start_new_session=True, **options)
+        options["stdin"] = subprocess.PIPE
+    child = started(argv, **options)
     try:
         output, errors = child.communicate(input, timeout=seconds)
     except subprocess.TimeoutExpired:
         end(child)
         return subprocess.CompletedProcess(argv, 124, "", "it has not ended within {} s".format(seconds))
+    except BaseException:
+        # The next order may come at once.
+        os.killpg(child.pid, signal.SIGKILL)
+        raise
     return subprocess.CompletedProcess(argv, child.returncode, output, errors)
 
 
 def end(child):
-    """End a command and all that it started; what hangs in a dead file system is left behind."""
+    """End a command with all that it started, if it ends."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(child.pid, number)
-            child.wait(GRACE_SECONDS)
-            return
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
+            return child.wait(GRACE_SECONDS)
+        except (ProcessLookupError, subprocess.TimeoutExpired):
             continue
 
 
 def run_for(seconds, argv):
     """Run a command that may hang in a dead file system; return None if it takes longer."""
-    pipe = subprocess.PIPE
-    child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True)
+    child = started(argv, stdin=subprocess.DEVNULL)
     try:
         output, errors = child.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-        # It is not waited for: what hangs in a FUSE file system dies only when that answers.
+        # Not waited for: what hangs in a FUSE file system dies when that answers.
         child.kill()
         return None
     return subprocess.CompletedProcess(argv, child.returncode, output, errors)

@@ -68,6 +68,7 @@ def daemons_start(job):
     """Do all of it."""
     run_or_fail(["systemctl", "daemon-reload"])
     problem = bring_up(job)
+    # Without the files of before, such as those that name another database server, nothing is put back.
     if problem and job["undo"] and restore_configuration():
         put_back(job, problem)
     if problem:

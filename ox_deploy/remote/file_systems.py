@@ -1,4 +1,4 @@
-"""On which file systems do the services of this host write? From what is in force, not from what is usual."""
+"""On which file systems do the services of this host write, by what is in force?"""
 
 import re
 
@@ -22,7 +22,7 @@ WRITING = (os.O_WRONLY, os.O_RDWR)
 
 
 def separate_places(known, others, units, option_file):
-    """Return the directories, of those that services write to, that lie on other file systems than the `known` ones.
+    """Return the directories that services write to on other file systems than the `known` ones.
 
     `others` are written to now and then; `option_file` is that of a database server, False on a host without one.
     """
@@ -40,7 +40,7 @@ def separate_places(known, others, units, option_file):
 
 
 def places_of_server(option_file):
-    """Return the directories that a database server names; none if it does not run."""
+    """Return the directories that a running database server names."""
     try:
         with connect(option_file, read_timeout=SERVER_SECONDS) as session:
             names = ", ".join("'{}'".format(name) for name in DIRECTORIES + FILES)
@@ -51,7 +51,7 @@ def places_of_server(option_file):
     base = variables.get("datadir") or "/"
     places = []
     for name, value in variables.items():
-        # Several directories for temporary files stand in a row.
+        # `tmpdir` may have several.
         for path in value.split(":") if value else []:
             path = os.path.join(base, path)
             places.append(os.path.dirname(path) if name in FILES else os.path.normpath(path))

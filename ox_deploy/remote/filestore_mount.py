@@ -4,8 +4,8 @@ import time
 
 # A server that was started just now may not listen yet.
 REFUSED, PATIENCE_SECONDS = "Connection refused", 30
-# How long the server may take to list a directory.
-LIST_SECONDS = 10
+# How long the server may take to list a directory that was just mounted; one that is in use, and may be busy.
+LIST_SECONDS, BUSY_SECONDS = 10, 60
 # mount itself tries for two minutes.
 MOUNT_SECONDS = 150
 
@@ -36,16 +36,19 @@ def use(path, user):
     text = (read("/etc/fstab") or b"").decode(errors="surrogateescape")
     if block_in(text, "filestore") is None:
         return None
-    if not os.path.ismount(path):
-        problem = mount(path)
-        if problem:
-            return problem
-    looked = run_for(LIST_SECONDS, ["runuser", "-u", user, "--", "ls", "-AU", path])
+    in_use = os.path.ismount(path)
+    problem = None if in_use else mount(path)
+    if problem:
+        return problem
+    seconds = BUSY_SECONDS if in_use else LIST_SECONDS
+    looked = run_for(seconds, ["runuser", "-u", user, "--", "ls", "-AU", path])
     if looked and not looked.returncode:
         return None
-    run(["umount", "-l", path])
-    said = looked.stderr.strip() if looked else "no answer within {} s".format(LIST_SECONDS)
-    return "{} was mounted, and looked at as user {}: {}".format(path, user, said)
+    # What others work in stays: a server that comes back lets them go on.
+    if not in_use:
+        run(["umount", "-l", path])
+    said = looked.stderr.strip() if looked else "no answer within {} s".format(seconds)
+    return "{} is mounted, but as user {}: {}".format(path, user, said)
 
 
 def mount(path):

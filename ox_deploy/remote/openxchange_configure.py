@@ -102,3 +102,5 @@ def openxchange_configure(job):
     restore_kept(kept)
     set_values(job["values"], job["secret_files"])
     set_administrator(job["administrator"])
+    if job["set_up"]:
+        note_configuration()

@@ -75,8 +75,9 @@ def plain(value):
 
 
 def ask_site(wanted):
-    """Ask a web server, by all names and ports that its site has."""
-    for port, name, certificate in virtual_hosts((read(wanted["file"]) or b"").decode(errors="replace")):
+    """Ask a web server, by all names and ports that its site has; it may have been told not to listen on some."""
+    hosts = virtual_hosts((read(wanted["file"]) or b"").decode(errors="replace"))
+    for port, name, certificate in [host for host in hosts if listens(host[0])] or hosts:
         problem = ask_web(wanted["address"], port, name, certificate)
         if problem:
             return problem
@@ -85,11 +86,13 @@ def ask_site(wanted):
 
 def virtual_hosts(text):
     """Return port, name and file of the certificate (None without TLS) of each virtual host of a site."""
+    found = []
     for port, inner in re.findall(r"<VirtualHost \*:(\d+)>(.*?)</VirtualHost>", text, re.DOTALL):
         name, certificate = (
             re.search(r"^\s*{} (\S+)$".format(key), inner, re.MULTILINE) for key in ("ServerName", "SSLCertificateFile")
         )
-        yield int(port), name[1] if name else "", certificate[1] if certificate else None
+        found.append((int(port), name[1] if name else "", certificate[1] if certificate else None))
+    return found
 
 
 def ask_web(address, port, name, certificate):
@@ -132,18 +135,19 @@ def ask_export(wanted):
     if not paths:
         return None
     try:
-        ask_nfs(wanted["port"])
+        ask_nfs(wanted["address"], wanted["port"])
     except (OSError, struct.error) as error:
-        return "the NFS server was asked on port {}, and did not answer: {}".format(wanted["port"], error)
+        text = "the NFS server was asked at {} port {}, and did not answer: {}"
+        return text.format(wanted["address"], wanted["port"], error)
     listed = run(wanted["list"]).stdout
     missing = [path for path in paths if not re.search(r'(^|[\s"]){}([\s"]|$)'.format(re.escape(path)), listed)]
     return "the NFS server does not list {} among its exports".format(missing[0]) if missing else None
 
 
-def ask_nfs(port):
+def ask_nfs(address, port):
     """Call the procedure of NFS that does nothing (RFC 5531); raises OSError or struct.error without an answer."""
     call = struct.pack(">10I", 0x6F78, 0, 2, 100003, 4, 0, 0, 0, 0, 0)
-    with socket.create_connection(("127.0.0.1", port), ANSWER_SECONDS) as session, session.makefile("rb") as answers:
+    with socket.create_connection((address, port), ANSWER_SECONDS) as session, session.makefile("rb") as answers:
         session.sendall(struct.pack(">I", 1 << 31 | len(call)) + call)
         _, number, kind, refused = struct.unpack(">4I", answers.read(16))
     # A server without version 4 says so, and answers.

@@ -104,6 +104,17 @@ def test_why_a_host_does_not_answer_is_said(alive: Answer, why: str) -> None:
     assert f"does not answer any more ({why})" in refused(guard, **ORDER)
 
 
+def test_host_that_stands_still_for_a_moment_is_not_lost() -> None:
+    answers = iter([silent, says])
+
+    def work() -> tuple[bool, CommandOutput]:
+        gevent.sleep(0.25)
+        return says("done")
+
+    guard, _ = guarded(work, lambda: next(answers, says)())
+    assert guard(StringCommand("work"), **ORDER)[1].stdout == "done"
+
+
 @pytest.mark.parametrize("command", [lambda: says(works=False), broken])
 def test_host_that_dies_in_a_command_is_no_failed_command(command: Answer) -> None:
     guard, _ = guarded(command, lambda: says("container x is not running", works=False))

@@ -13,6 +13,7 @@ import pytest
 from pyinfra.api import FactBase, StringCommand
 from pyinfra_testing.facts import make_fact_tests  # type: ignore[import-untyped]
 
+from ox_deploy.facts import base
 from ox_deploy.facts.base import JsonFact, PeerUnreachable, Question, ask_peer
 from ox_deploy.facts.health import Health, HostHealth
 from ox_deploy.facts.hosts import HostState
@@ -235,11 +236,12 @@ class Unconnected(FakeHost):
     connected = False
     refusal: Exception | None = None
     attempts = 0
+    seconds = 0.01
 
     def connect(self, reason: str, raise_exceptions: bool) -> None:
         assert raise_exceptions
         self.attempts += 1
-        gevent.sleep(0.01)
+        gevent.sleep(self.seconds)
         if self.refusal:
             raise self.refusal
         self.connected = True
@@ -264,6 +266,15 @@ def test_peer_that_several_hosts_ask_at_once_is_connected_once() -> None:
     peer = Unconnected({Mysql: MysqlStatus()})
     assert ask_at_once(peer) == [MysqlStatus()] * 3
     assert (peer.attempts, len(peer.asked)) == (1, 3)
+
+
+def test_peer_whose_connection_hangs_is_given_up_and_tried_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "QUESTION_SECONDS", 0.05)
+    peer = Unconnected({Mysql: MysqlStatus()})
+    peer.seconds = 5
+    assert ["no connection within" in str(answer) for answer in ask_at_once(peer)] == [True] * 3
+    peer.seconds = 0.01
+    assert ask_at_once(peer) == [MysqlStatus()] * 3
 
 
 def test_peer_that_cannot_be_connected_is_tried_once_for_all_and_again_later(capfd: pytest.CaptureFixture[str]) -> None:

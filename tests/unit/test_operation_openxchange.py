@@ -516,6 +516,19 @@ def test_node_is_proven_by_a_login_and_a_restart_can_be_undone() -> None:
     assert (restart["login"], restart["undo"]) == (login, True)
 
 
+@pytest.mark.parametrize(("pending", "proven"), [(True, False), (False, True)])
+def test_daemon_that_still_runs_with_old_files_is_not_asked_for_a_login_when_another_is_started(
+    pending: bool, proven: bool
+) -> None:
+    proof = openxchange.LoginProof("open-xchange-groupware", "example.com")
+    found = daemons(pending=pending) | {
+        "open-xchange-admin": Daemon(active=False, enabled=True, listening=False, pending=False)
+    }
+    job = both_phases(openxchange.start, FakeHost({Daemons: found}), ports=PORTS, proof=proof).job("daemons_start")
+    assert [service["name"] for service in job["services"]] == ["open-xchange-admin"]
+    assert (job["login"] is not None) is proven
+
+
 def test_next_node_is_restarted_after_one_that_came_back() -> None:
     for name in ("oxgw01", "oxgw02"):
         openxchange._restart_needed[name] = ["open-xchange-groupware"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -55,6 +57,34 @@ def test_order_takes_the_lock_before_it_begins_and_a_question_does_not(name: str
     assert wait.startswith(f"end_within({remote.LOCK_SECONDS}, ")
     assert limit.startswith("end_within(")
     assert "= only_one()" not in remote.Program(name, {}).get_raw_value()
+
+
+def test_program_that_is_ended_ends_what_it_has_started(tmp_path: Path) -> None:
+    program = f"""{remote.source("common.py")}
+end_within(1, "too slow")
+run(["sh", "-c", "sleep 2; touch {tmp_path / "went-on"}"])"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "too slow\n")
+    time.sleep(1.5)
+    assert not (tmp_path / "went-on").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "ends"), [("systemctl start", True), ("systemctl show", False), ("dpkg --audit", False)]
+)
+def test_what_systemd_limits_itself_has_no_other_limit(command: str, ends: bool) -> None:
+    program, limits = load("service_configure"), list[float | None]()
+
+    class Child:
+        returncode = 0
+
+        def communicate(self, input: str | None, timeout: float | None) -> tuple[str, str]:
+            limits.append(timeout)
+            return "", ""
+
+    program.started = lambda argv, **options: Child()
+    program.run(command.split())
+    assert limits == [None if ends else program.RUN_SECONDS]
 
 
 def ask(path: str, **wanted: Any) -> Any:

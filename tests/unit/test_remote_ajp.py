@@ -55,7 +55,7 @@ def problem(said: bytes, context: str | None = "example.com") -> str | None:
         return found
 
 
-@pytest.mark.parametrize("said", [REFUSED, REFUSED | {"code": "USR-0010"}, {"code": "LGI-0003"}])
+@pytest.mark.parametrize("said", [REFUSED, REFUSED | {"code": "USR-0010"}, {"code": "LGI-0006"}])
 def test_answer_of_the_product_works(said: dict[str, Any]) -> None:
     assert problem(answer(200, json.dumps(said).encode())) is None
 
@@ -71,6 +71,10 @@ def test_answer_of_the_product_works(said: dict[str, Any]) -> None:
         (
             answer(200, b'{"code": "DBP-0001", "category": 5, "error": "No database."}'),
             "a login is answered with DBP-0001: No database.",
+        ),
+        (
+            answer(200, b'{"code": "LGI-0010", "category": 5, "error": "Database down."}'),
+            "a login is answered with LGI-0010: Database down.",
         ),
         (answer(200, json.dumps(REFUSED).encode())[:-9], "it does not answer by AJP: it cut the connection"),
         (b"", "it does not answer by AJP: it cut the connection"),

@@ -192,6 +192,7 @@ class Configured(Starter):
         self.file.write_text("new")
         # A run that died had noted the old one, and the next one notes nothing newer.
         self.program.keep_configuration()
+        self.program.note_configuration()
         self.note = folder / "open-xchange.before"
 
 
@@ -218,6 +219,39 @@ def test_daemons_that_do_not_work_with_the_old_files_either_stay_marked(
     assert "\nThey do not work with them either: x listens, but a login is answered with 503" in said
     assert host.file.read_text() == "old"
     assert host.mark.exists()
+
+
+def test_file_that_was_edited_since_stays_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    host = Configured(tmp_path)
+    host.file.write_text("by hand")
+    restarted(host, ["a login is answered with 503"] * 6 + [None], capsys)
+    assert host.file.read_text() == "by hand"
+
+
+def test_what_was_edited_after_one_run_is_what_the_next_one_puts_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host = Configured(tmp_path)
+    host.file.write_text("by hand")
+    host.program.keep_configuration()
+    host.file.write_text("newer")
+    host.program.note_configuration()
+    restarted(host, ["a login is answered with 503"] * 6 + [None], capsys)
+    assert host.file.read_text() == "by hand"
+
+
+def test_daemons_do_not_go_back_to_another_database(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    host = Configured(tmp_path)
+    database = host.file.with_name("configdb.properties")
+    database.write_text("readUrl=old")
+    host.program.keep_configuration()
+    database.write_text("readUrl=new")
+    host.program.note_configuration()
+    said = restarted(host, ["a login is answered with 503"] * 6 + [None], capsys)
+    assert said.startswith("x listens, but a login is answered with 503")
+    assert (host.file.read_text(), database.read_text()) == ("new", "readUrl=new")
+    assert host.mark.exists()
+    assert host.note.exists()
 
 
 def test_files_of_before_are_forgotten_when_all_daemons_run_with_the_new_ones(tmp_path: Path) -> None:

@@ -169,9 +169,14 @@ def test_site_is_asked_as_the_file_in_place_says_and_not_at_all_without_one(tmp_
     wanted = job(Probe(site=SiteProbe(str(site), "192.0.2.1")), "x")
     assert loaded.problem_now(**wanted) is None
     assert asked == []
-    site.write_text("<VirtualHost *:81>\n    ServerName old.test\n</VirtualHost>\n")
-    assert loaded.problem_now(**wanted) is None
-    assert asked == [("192.0.2.1", 81, "old.test", None)]
+    host = "<VirtualHost *:{}>\n    ServerName old.test\n</VirtualHost>\n"
+    site.write_text(host.format(81) + host.format(82))
+    # Apache was told not to listen on one of them; dead, it listens on none.
+    for listening, ports in ([82], [82]), ([], [81, 82]):
+        asked.clear()
+        loaded.listens = listening.__contains__
+        assert loaded.problem_now(**wanted) is None
+        assert asked == [("192.0.2.1", port, "old.test", None) for port in ports]
 
 
 # --- database server ---
@@ -257,7 +262,7 @@ def ask_export(tmp_path: Path, port: int, file: str = "/srv/ox 192.0.2.11(rw)\n"
     (tmp_path / "exports").write_text(file)
     loaded = program()
     loaded.run.answers["exportfs"] = listed
-    probe = ExportProbe(str(tmp_path / "exports"), PATTERNS["kernel"], ("exportfs", "-s"), port)
+    probe = ExportProbe(str(tmp_path / "exports"), "127.0.0.1", port, PATTERNS["kernel"], ("exportfs", "-s"))
     problem: str | None = loaded.problem_now(**job(Probe(export=probe), "x"))
     return problem
 
@@ -287,7 +292,7 @@ def hang_up(session: socket.socket) -> None:
 def test_server_that_does_not_answer_calls_does_not_work(tmp_path: Path, serve: Serve) -> None:
     with serving(serve) as port:
         found = str(ask_export(tmp_path, port))
-    assert found.startswith(f"the NFS server was asked on port {port}, and did not answer: ")
+    assert found.startswith(f"the NFS server was asked at 127.0.0.1 port {port}, and did not answer: ")
 
 
 def test_server_without_an_export_is_not_asked(tmp_path: Path) -> None:
