@@ -49,7 +49,7 @@ class Look(FactBase[Looked]):
 class LeaseBroken(FactBase[lease.Answer | None]):
     """Has an effect: ends whoever's lease of the host. Returns who had it."""
 
-    def command(self) -> StringCommand:
+    def command(self) -> Asking:
         """Count on, so that orders of who had it are refused."""
         return Asking(lease_command("break", "nobody"))
 

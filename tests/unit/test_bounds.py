@@ -13,8 +13,10 @@ from pyinfra.api import StringCommand
 from pyinfra.connectors.util import CommandOutput, OutputLine
 from pyinfra.context import ctx_state
 
-from ox_deploy import bounds, remote
+from ox_deploy import bounds, operations, remote
 from ox_deploy.bounds import Guard, NoAnswer, Pace
+from ox_deploy.deploys import lease
+from ox_deploy.facts.lease import LeaseBroken
 from tests.unit.fakes import FakeHost, in_phase
 
 PACE = Pace(probe_every=0.05, probe=0.1, show_every=0.15)
@@ -196,3 +198,12 @@ def test_all_hosts_of_a_run_are_watched_once() -> None:
     bounds.watch(state)
     assert all(isinstance(guard, Guard) for guard in guards)
     assert [host.connector.run_shell_command for host in hosts] == guards
+
+
+def test_release_of_a_lease_does_not_wait_for_a_frozen_host_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched: list[Any] = []
+    monkeypatch.setattr(bounds, "watch", watched.append)
+    monkeypatch.setattr(operations.lease, "end", lambda name: None)
+    lease.release._inner()
+    assert len(watched) == 1
+    assert LeaseBroken().command().seconds == remote.QUESTION_SECONDS

@@ -29,7 +29,9 @@ from ox_deploy.facts.openxchange import (
     Registration,
 )
 from ox_deploy.facts.secret import Fingerprint
+from ox_deploy.facts.seed import SURVEY_SECONDS, ServerSurvey
 from ox_deploy.facts.service import Service
+from ox_deploy.remote import Taking
 from tests.unit.fakes import FakeHost, in_phase
 
 # The command is a whole program; it is tested as one, see test_remote*.py.
@@ -228,6 +230,21 @@ def test_peer_is_asked_by_its_name_in_the_inventory() -> None:
     with in_phase(asking, executing=True):
         assert ask_peer(asking, "dbmaster", Question(Mysql, users=["u"])) == MysqlStatus()
     assert peer.asked == [(Mysql, {"users": ["u"]})]
+
+
+def test_earlier_run_is_waited_for_once_though_two_programs_look() -> None:
+    arguments: dict[str, Any] = {"user": "open-xchange", "uid": 1, "gid": 1, "packages": []}
+    taking = Taking(run="a", info="{}", wait=600)
+    for command in (HostState().command(**arguments), HostState().command(**arguments, taking=taking)):
+        waits = [wait for wait in shlex.split(command.get_raw_value()) if wait == "600"]
+        assert len(waits) == 1
+        assert command.seconds > 600
+
+
+def test_large_database_may_take_its_time_to_be_counted() -> None:
+    command = ServerSurvey().command([])
+    assert command.seconds == SURVEY_SECONDS
+    assert f"end_within({SURVEY_SECONDS - 5}, " in command.get_raw_value()
 
 
 class Unconnected(FakeHost):

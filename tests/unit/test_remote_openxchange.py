@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections.abc import Mapping
@@ -183,13 +184,13 @@ class Node:
     def marks(self) -> list[str]:
         return sorted(path.name for path in (self.base / "state").glob("*.pending"))
 
-    def configure(self, keep: bool = True) -> None:
+    def configure(self, keep: bool = True, set_up: bool = False) -> None:
         self.program.openxchange_configure(
             {
                 "services": ["open-xchange-admin", "open-xchange-groupware"],
                 "installer": ["--servername=oxserver"],
                 "license": ["--no-license"],
-                "set_up": False,
+                "set_up": set_up,
                 "keep": [str(self.kept)] if keep else [],
                 "values": {
                     "groupware/system.properties": {"SERVER_NAME": "oxserver"},
@@ -227,6 +228,16 @@ def test_passwords_are_written_to_closed_files_and_stand_on_no_command_line(node
     assert name == "oxadminmaster"
     assert des_crypt.verify(PASSWORD, hashed)
     assert not any(secret in line for line in node.commands.lines for secret in (PASSWORD, DATABASE_PASSWORD))
+
+
+def test_files_of_before_and_what_became_of_them_are_noted_on_a_node_that_is_set_up(node: Node) -> None:
+    node.program.BASE = str(node.base)
+    node.configure(set_up=True)
+    note = node.base / "state/open-xchange.before"
+    assert mode_of(note) == 0o600
+    noted = json.loads(note.read_text())
+    changed = [path for path, old in noted["before"].items() if node.program.is_changed(path, old, noted["after"])]
+    assert {Path(path).name for path in changed} >= {"configdb.properties", "system.properties"}
 
 
 def test_other_administrators_are_kept_and_the_old_hash_is_not(node: Node) -> None:
