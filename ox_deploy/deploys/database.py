@@ -142,7 +142,11 @@ def _configure_server(cluster: Cluster, node: Node) -> None:
 
 
 def _probe(cluster: Cluster, node: Node) -> service.Probe:
-    """Return how the server is asked; it may adjust what it is told in `mysql_settings`."""
+    """Return how the server is asked; it may adjust what it is told in `mysql_settings`.
+
+    That changes what the template sets, too: MariaDB (10.11.19) keeps `expire_logs_days` and
+    `binlog_expire_logs_seconds` alike, so with 86400 seconds it says one day, whatever its file says of the days.
+    """
     server = cluster.database_server
     text = _server_text(cluster, node, settings={})
     names = [line.partition(" = ")[0].replace("-", "_") for line in text.splitlines() if " = " in line]
