@@ -44,7 +44,11 @@ def set_up_databases() -> None:
         return
     if cluster.makes_certificates:
         tls.certificate(name="Make the server's certificate", files=TLS, address=node.address)
-    _configure_server(cluster, node)
+    # What does not work is seen on a slave, while the master goes on.
+    if node in cluster.slaves:
+        _configure_server(cluster, node)
+    if node == cluster.master:
+        _configure_server(cluster, node)
     if cluster.makes_certificates:
         _trust_all(cluster, node)
     if node == cluster.master:

@@ -35,7 +35,7 @@ class Kill:
 
 KILLS = [
     Kill("Hosts | Names, user", "oxgw02", "pgrep -x dpkg", "oxgw02"),
-    Kill("Master/Slave database setup | Configure the server", "dbmaster", NOW, "dbmaster"),
+    Kill("Master/Slave database setup | Configure the server", "dbslave", NOW, "dbslave"),
     Kill("Master/Slave database setup | Replicate from the master", "dbslave", NOW, "dbslave"),
     Kill("Distributed file storage | Mount the filestore", "oxgw01", NOW, "oxgw01"),
     Kill("Session load balancing | Balance sessions", "web", NOW, "web"),

@@ -184,6 +184,13 @@ def test_accounts_are_made_on_the_master_before_a_slave_logs_in_with_one(deploym
     )
 
 
+def test_slaves_get_their_servers_files_before_the_master(deployment: Deployment) -> None:
+    master = deployment.inventory.get_group("db_master")[0].name
+    *slaves, last = [step.host for step in deployment.steps() if step.name.startswith("Configure the server")]
+    assert master not in slaves
+    assert last == master
+
+
 def test_each_host_is_given_its_part(guide: Guide, passwords: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     with prepared(monkeypatch, guide.inventory()) as deployment:
         steps = [step for step in deployment.steps() if step.name not in BARRIERS]
