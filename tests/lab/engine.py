@@ -27,6 +27,7 @@ from tests.lab.state import Node, State
 
 PREFIX = f"{state.NAME}-"
 BOOT_SECONDS = 90
+HOST_KEY = "/etc/ssh/ssh_host_ed25519_key.pub"
 
 # The last number of an address. Each kind has its own range, so that added nodes never move others.
 REPO_NUMBER = 2
@@ -325,12 +326,20 @@ def _put_authorized_keys(container: Container, public_key: str) -> None:
 
 
 def _save_known_hosts(found: dict[str, Container]) -> None:
-    lines = []
-    for container in found.values():
-        words = _output(container, "cat", "/etc/ssh/ssh_host_ed25519_key.pub").split()
-        if words and words[0].startswith("ssh-"):
-            lines.append(f"{_address(container)} {words[0]} {words[1]}\n")
+    keys_of = {_address(container): _host_key(container) for container in found.values()}
+    lines = [f"{address} {' '.join(key.split()[:2])}\n" for address, key in keys_of.items() if key]
     state.write_private(state.KNOWN_HOSTS, "".join(sorted(lines)))
+
+
+def _host_key(container: Container) -> str | None:
+    """Read the file itself: on a busy machine a command may end before its output is there."""
+    try:
+        stream, _ = container.get_archive(HOST_KEY)
+    except NotFound:
+        return None
+    with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
+        file = tar.extractfile(Path(HOST_KEY).name)
+        return file.read().decode() if file else None
 
 
 def _remove(container: Container) -> None:
