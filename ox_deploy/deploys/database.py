@@ -44,7 +44,7 @@ def set_up_databases() -> None:
         return
     if cluster.makes_certificates:
         tls.certificate(name="Make the server's certificate", files=TLS, address=node.address)
-    # What does not work is seen on a slave, while the master goes on.
+    # What does not work is seen on a slave, while the master goes on. pyinfra's order is that of the lines here.
     if node in cluster.slaves:
         _configure_server(cluster, node)
     if node == cluster.master:

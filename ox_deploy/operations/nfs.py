@@ -62,8 +62,8 @@ def mount(
     + files: what else belongs to the mount, such as systemd drop-ins of services that need it
     + user: who works with it, and has to be able to look at what is in it
 
-    Idempotent. A mount that no longer answers is replaced. One that does not answer its user is taken away again, and
-    the old files come back. A line of fstab for the same mount point that is
+    Idempotent. A mount that no longer answers is replaced. One that is new and does not answer its user is taken away
+    again, and the old files come back. A line of fstab for the same mount point that is
     not ours, another source in use, or files under the mount point stop the operation.
     Guide: Distributed file storage, Installation of NFS clients.
     """

@@ -70,6 +70,30 @@ def pyinfra(argv: Sequence[str], env: Mapping[str, str] | None = None, timeout: 
     return Run(process.returncode, process.stdout, process.stderr)
 
 
+def begun(
+    argv: Sequence[str], operation: str, env: Mapping[str, str] | None = None
+) -> tuple[subprocess.Popen[str], str]:
+    """Start a run, and return it with what it has printed as soon as an operation begins."""
+    process = subprocess.Popen(
+        argv,
+        cwd=state.ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env={**os.environ, **(env or {}), "PYINFRA_PROGRESS": "off", "PYTHONUNBUFFERED": "1"},
+        start_new_session=True,
+    )
+    assert process.stdout
+    seen = ""
+    for line in process.stdout:
+        seen += line
+        if "Starting" in line and operation in line:
+            return process, seen
+    raise AssertionError(f"the run ended before {operation}:\n{seen}")
+
+
 def deploy(*arguments: str, inventory: str = INVENTORY) -> Run:
     """Deploy to the lab; the run has to succeed."""
     run = pyinfra(command("--json", *arguments, inventory=inventory))

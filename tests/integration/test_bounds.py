@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,9 +14,9 @@ from ox_deploy import remote
 from ox_deploy.deploys.web import CERTIFICATE, CERTIFICATE_KEY, ENABLED_SITE
 from ox_deploy.operations.service import ManagedFile, Probe, SiteProbe, configure_job
 from tests.integration.database import kind, sql
-from tests.integration.deployment import INVENTORY, SSH_INVENTORY, command, deploy, deploy_fails
+from tests.integration.deployment import INVENTORY, SSH_INVENTORY, begun, command, deploy, deploy_fails
 from tests.integration.status import status
-from tests.lab import nodes, state
+from tests.lab import nodes
 from tests.lab.browser import Browser
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("cluster")]
@@ -34,20 +32,7 @@ def run_until(operation: str, then: Callable[[], None], inventory: str) -> tuple
 
     Returns what was printed, and how many seconds it took from there.
     """
-    process = subprocess.Popen(
-        command(inventory=inventory),
-        cwd=state.ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "PYINFRA_PROGRESS": "off", "PYTHONUNBUFFERED": "1"},
-    )
-    assert process.stdout
-    seen = ""
-    for line in process.stdout:
-        seen += line
-        if "Starting" in line and operation in line:
-            break
+    process, seen = begun(command(inventory=inventory), operation)
     then()
     begin = time.monotonic()
     seen += process.communicate(timeout=100)[0]

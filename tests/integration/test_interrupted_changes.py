@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.deployment import SSH_INVENTORY, command, lab, pyinfra
+from tests.integration.deployment import SSH_INVENTORY, begun, command, lab, pyinfra
 from tests.integration.fingerprint import differences, fingerprint
 from tests.lab import engine, keys, nodes, state
 from tests.lab.browser import Browser
@@ -151,25 +151,7 @@ def other_certificate(cluster: object) -> None:
 
 def cut_off(change: Change, operation: str, node: str, cut: str, second: float) -> None:
     """Begin the change, and cut it off some seconds after an operation has begun, if it takes so long."""
-    process = subprocess.Popen(
-        change.argv,
-        cwd=state.ROOT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        env={**os.environ, **change.env, "PYINFRA_PROGRESS": "off", "PYTHONUNBUFFERED": "1"},
-        start_new_session=True,
-    )
-    assert process.stdout
-    seen = ""
-    for line in process.stdout:
-        seen += line
-        if "Starting" in line and operation in line:
-            break
-    else:
-        pytest.fail(f"the run ended before {operation}:\n{seen}")
+    process, _ = begun(change.argv, operation, change.env)
     time.sleep(second)
     if process.poll() is None:
         CUTS[cut](process, node)
