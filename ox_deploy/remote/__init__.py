@@ -6,7 +6,9 @@ operation's on standard input, where neither a process list nor pyinfra's output
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -34,11 +36,12 @@ _LONGER = {
 }
 
 _MYSQL = ["common", "mysql_dialects", "mysql_common"]
-_DAEMONS = ["common", "sockets", "ajp", "service_configure", "openxchange_before"]
+_DAEMONS = ["common", "sockets", "ajp", "units", "service_configure", "openxchange_before"]
 _SEED_SLAVE = [
     *_MYSQL,
     "mysql_role",
     "mysql_replicate",
+    "units",
     "seed_common",
     "seed_plugin",
     "seed_accounts",
@@ -51,21 +54,21 @@ _USES = {
     "host_health": [*_MYSQL, "file_systems"],
     "ground_state": ["common"],
     "service_state": ["common"],
-    "service_configure": ["common", "sockets", "service_probe"],
+    "service_configure": ["common", "sockets", "service_probe", "units"],
     "mysql_state": [*_MYSQL],
     "tls_state": ["common"],
     "tls_certificate": ["common"],
     "mysql_run": [*_MYSQL, "mysql_role"],
     "mysql_replicate": [*_MYSQL, "mysql_role"],
-    "mysql_configure": [*_MYSQL, "mysql_role", "sockets", "service_probe", "service_configure"],
+    "mysql_configure": [*_MYSQL, "mysql_role", "sockets", "service_probe", "units", "service_configure"],
     "switch_reach": ["common"],
     "switch_guard": [*_MYSQL, "mysql_role", "switch_common"],
     "switch_stop_writes": [*_MYSQL, "mysql_role", "switch_common"],
     "switch_promote": [*_MYSQL, "mysql_role", "mysql_replicate", "switch_reach", "switch_common"],
     "filestore_state": ["common", "service_state"],
-    "filestore_mount": ["common", "sockets", "service_probe", "service_configure"],
+    "filestore_mount": ["common", "sockets", "service_probe", "units", "service_configure"],
     "openxchange_state": ["common"],
-    "openxchange_configure": ["common", "service_configure", "openxchange_before"],
+    "openxchange_configure": ["common", "units", "service_configure", "openxchange_before"],
     "multicast_state": ["common", "service_state"],
     "daemons_state": ["common", "sockets"],
     "daemons_start": [*_DAEMONS],
@@ -165,7 +168,12 @@ def together(programs: Sequence[Program]) -> Program:
     parts = {program.name: [*_USES[program.name], program.name] for program in programs}
     texts = {part: source(f"{part}.py") for names in parts.values() for part in names}
     questions = [[parts[program.name], program.arguments] for program in programs]
-    return Program("answers", {"texts": texts, "questions": questions})
+    return Program("answers", {"texts": packed(texts), "questions": questions})
+
+
+def packed(texts: Mapping[str, str]) -> str:
+    """Return texts as answers.py unpacks them."""
+    return base64.b64encode(zlib.compress(json.dumps(texts).encode(), 9)).decode()
 
 
 def order(name: str, arguments: Mapping[str, Any], to: Host | None = None, seconds: int | None = None) -> StringCommand:

@@ -1,35 +1,36 @@
 """How the MySQL programs reach the server of their host; its text is put before each of them."""
 
 SOCKET = "/run/mysqld/mysqld.sock"
+# How long a server may take to let somebody in: one that hangs while it starts or stops never says a word.
+GREETING_SECONDS = 30
 SYSTEM_DATABASES = {"information_schema", "mysql", "performance_schema", "sys"}
 
 
 def connect(option_file, **limits):
     """Open a session as root; without an option file the socket tells the server who we are."""
+    options = {"read_default_file": option_file} if option_file else {"user": "root"}
+    return opened(unix_socket=SOCKET, **options, **limits)
+
+
+def opened(read_timeout=None, **options):
+    """Open a session; `read_timeout` is for how many seconds its statements may be silent."""
     import pymysql
 
-    options = {"read_default_file": option_file} if option_file else {"user": "root"}
     cursor = pymysql.cursors.DictCursor
-    return pymysql.connect(unix_socket=SOCKET, cursorclass=cursor, autocommit=True, **options, **limits)
+    greeting = read_timeout or GREETING_SECONDS
+    session = pymysql.connect(cursorclass=cursor, autocommit=True, read_timeout=greeting, **options)
+    session._read_timeout = read_timeout
+    return session
 
 
 def connect_to(server, **options):
     """Open a session at another server; with `ca`, an encrypted one, where it shows a certificate from there."""
-    import pymysql
-
     if server["ca"]:
         if not os.path.exists(server["ca"]):
             raise RuntimeError("{} is missing, deploy this host".format(server["ca"]))
         options["ssl"] = {"ca": server["ca"]}
-    session = pymysql.connect(
-        host=server["host"],
-        port=server["port"],
-        user=server["user"],
-        password=server["password"],
-        cursorclass=pymysql.cursors.DictCursor,
-        autocommit=True,
-        **options,
-    )
+    login = {name: server[name] for name in ("host", "port", "user", "password")}
+    session = opened(**login, **options)
     # The driver goes on in clear where the server, or somebody in between, offers nothing else.
     if server["ca"] and not session._secure:
         session.close()

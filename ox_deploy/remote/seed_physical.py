@@ -111,6 +111,7 @@ def change_over(datadir, unit):
     # With the lock, so that no deploy starts the server meanwhile. Whoever has the lease: this goes on when its run is
     # gone, too, and the mark on the slave keeps others from it.
     with host_lock():
+        wait_until_settled(unit)
         run_or_fail(["systemctl", "stop", unit])
         try:
             os.rename(datadir, old)

@@ -77,6 +77,7 @@ def recover(job):
         return
     remove_fence(job)
     put_back(datadir, job["unit"])
+    wait_until_settled(job["unit"])
     run_or_fail(["systemctl", "start", job["unit"]])
 
 
@@ -108,6 +109,7 @@ def remove_fence(job):
     """Remove the file for the restart on the new data, and with a restart what it says."""
     if job["fence"] and os.path.exists(job["fence"]):
         os.unlink(job["fence"])
+        wait_until_settled(job["unit"])
         run_or_fail(["systemctl", "restart", job["unit"]])
 
 
@@ -115,6 +117,7 @@ def put_back(datadir, unit):
     """Have the old data directory, unless the server ran on the new one."""
     old, new, gone = (datadir + end for end in (OLD, NEW, GONE))
     if os.path.isdir(old):
+        wait_until_settled(unit)
         run_or_fail(["systemctl", "stop", unit])
         if os.path.isdir(datadir):
             shutil.rmtree(datadir)

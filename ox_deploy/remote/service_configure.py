@@ -182,6 +182,8 @@ def refuse(job, mark, before, problem, use=None):
 
 def service_configure(job, use=lambda: None):
     """Do all of it for one service; `use` does what is left to do with its files, and returns what is wrong."""
+    for unit in job["units"]:
+        wait_until_settled(unit)
     mark = pending_path(job["name"])
     was_pending = os.path.exists(mark)
     before = remember(mark, job["files"])

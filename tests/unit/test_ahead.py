@@ -212,9 +212,8 @@ def test_question_that_hangs_is_given_up_and_holds_up_no_other(tmp_path: Path) -
     program.SECONDS = 0.2
     wanted = remote.together([hanging.program, right.program]).arguments
     # Opening it waits for somebody who writes.
-    texts = dict(
-        wanted["texts"], service_state="def service_state(wanted):\n    return read(list(wanted['files'])[0])\n"
-    )
+    hangs = "def service_state(wanted):\n    return read(list(wanted['files'])[0])\n"
+    texts = remote.packed({"common": remote.source("common.py"), "service_state": hangs})
     before = time.monotonic()
     assert program.answers({**wanted, "texts": texts}) == [None, None]
     assert time.monotonic() - before < 10

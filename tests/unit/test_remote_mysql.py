@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import struct
 import sys
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pymysql import OperationalError
 
 from ox_deploy import transactions
 from ox_deploy.facts.mysql import MysqlStatus, ServerState
@@ -666,3 +668,26 @@ def test_replica_that_lacks_a_database_is_not_called_done(capsys: pytest.Capture
     assert capsys.readouterr().err == (
         "the replica caught up but lacks the databases oxdb, wiki; it has to be seeded\n"
     )
+
+
+# --- the way to a server -------------------------------------------------------------------------------------
+
+
+def test_server_that_takes_a_connection_and_says_nothing_is_given_up(tmp_path: Path) -> None:
+    program = load("mysql_state")
+    program.SOCKET, program.GREETING_SECONDS = str(tmp_path / "socket"), 0.1
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(program.SOCKET)
+        listening.listen()
+        with pytest.raises(OperationalError, match="timed out"):
+            program.connect(None)
+
+
+@pytest.mark.parametrize(("limits", "greeting", "silent"), [({}, 30, None), ({"read_timeout": 7}, 7, 7)])
+def test_statements_of_a_server_that_let_us_in_may_take_long(
+    monkeypatch: pytest.MonkeyPatch, limits: dict[str, Any], greeting: int, silent: int | None
+) -> None:
+    options: dict[str, Any] = {}
+    monkeypatch.setattr("pymysql.connect", lambda **given: options.update(given) or SimpleNamespace())
+    assert load("mysql_state").connect(None, **limits)._read_timeout == silent
+    assert options["read_timeout"] == greeting

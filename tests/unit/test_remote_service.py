@@ -20,6 +20,7 @@ from tests.unit.programs import Commands, load, shown
 
 OWNER, GROUP = pwd.getpwuid(os.getuid()).pw_name, getgrgid(os.getgid()).gr_name
 RUNNING = {"systemctl show": shown("x")}
+STOPPED = shown("x", active="inactive")
 
 
 class Host:
@@ -48,7 +49,8 @@ class Host:
 
     @property
     def done(self) -> list[str]:
-        return [line for line in self.commands.lines if not line.startswith("systemctl show")]
+        asked = ("systemctl show", "systemctl is-active")
+        return [line for line in self.commands.lines if not line.startswith(asked)]
 
     def files(self) -> dict[str, str]:
         """Every file below the root with its content; links with their target."""
@@ -215,6 +217,34 @@ def test_stopped_unit_is_enabled_and_started(host: Host) -> None:
     host.commands = Commands({"systemctl show": [shown("x", active="failed", enabled="disabled"), shown("x")]})
     host.configure(host.file("x", "new"))
     assert host.done == ["systemctl enable x", "systemctl start x"]
+
+
+@pytest.mark.parametrize("state", ["activating", "reloading"])
+def test_unit_that_is_just_starting_is_restarted_when_it_has_started(host: Host, state: str) -> None:
+    host.commands = Commands({"systemctl is-active": [state, "active"]} | RUNNING)
+    host.configure(host.file("x", "new"))
+    assert host.done == ["systemctl start x", "systemctl restart x"]
+
+
+def test_unit_that_is_just_stopped_is_waited_for(host: Host) -> None:
+    host.commands = Commands(
+        {"systemctl is-active": ["deactivating", "deactivating", "inactive"], "systemctl show": [STOPPED, shown("x")]}
+    )
+    host.configure(host.file("x", "new"))
+    assert host.done == ["systemctl start x"]
+
+
+def test_unit_that_hangs_while_it_stops_is_named_before_anything_is_written(
+    host: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host.commands = Commands({"systemctl is-active": "deactivating"} | RUNNING)
+    said = refusal(host, capsys, host.file("x", "new"))
+    assert said == (
+        "x was told to stop and still runs after 120 s; nothing was changed here: wait until it has ended, or, if it "
+        "hangs, end it with `systemctl kill -s KILL x`; then run again\n"
+    )
+    assert host.files() == {}
+    assert host.done == []
 
 
 def test_systemd_reads_changed_units_first(host: Host) -> None:

@@ -240,7 +240,9 @@ def test_without_a_mark_nothing_is_put_back(physical: Any) -> None:
     assert physical.run.done == []
 
 
-def change_over(physical: Any, place: Path, start: int | list[str | int]) -> Commands:
+def change_over(
+    physical: Any, place: Path, start: int | list[str | int], state: str | list[str | int] = "active"
+) -> Commands:
     directories(place, "mysql", "mysql.ox-seed")
     for name in ("mysql/debian-10.11.flag", "mysql/mysql_upgrade_info", "mysql/ibdata1"):
         (place / "lib" / name).write_text("old")
@@ -248,7 +250,7 @@ def change_over(physical: Any, place: Path, start: int | list[str | int]) -> Com
         (place / "lib" / "mysql.ox-seed" / name).write_text("new")
     (place / "lib" / "mysql").chmod(0o755)
     (place / "state" / "seeding").write_text(str(place / "lib" / "mysql"))
-    physical.run = Commands({"systemctl start": start})
+    physical.run = Commands({"systemctl start": start, "systemctl is-active": state})
     physical.change_over(str(place / "lib" / "mysql"), "mariadb")
     done: Commands = physical.run
     return done
@@ -280,9 +282,21 @@ def test_server_runs_on_the_new_directory_and_the_old_one_is_gone(physical: Any,
     owner = f"{os.getuid()}:{os.getgid()}"
     assert done.lines == [
         f"chown -R {owner} {place}/lib/mysql.ox-seed",
+        "systemctl is-active mariadb",
         "systemctl stop mariadb",
         "systemctl start mariadb",
     ]
+
+
+def test_server_that_is_just_starting_has_started_before_it_is_stopped(physical: Any, place: Path) -> None:
+    done = change_over(physical, place, 0, state=["activating", "active"])
+    assert [line.split()[1] for line in done.lines[1:]] == ["is-active", "start", "is-active", "stop", "start"]
+
+
+def test_server_that_hangs_while_it_stops_is_not_exchanged(physical: Any, place: Path) -> None:
+    with pytest.raises(RuntimeError, match="mariadb was told to stop and still runs after 120 s; nothing was changed"):
+        change_over(physical, place, 0, state="deactivating")
+    assert found_in(place) == {"mysql": "mysql", "mysql.ox-seed": "mysql.ox-seed"}
 
 
 def test_server_that_does_not_start_on_it_runs_on_the_old_one_again(physical: Any, place: Path) -> None:
