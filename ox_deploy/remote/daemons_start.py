@@ -66,7 +66,7 @@ def bring_up(job):
 
 def daemons_start(job):
     """Do all of it."""
-    run_or_fail(["systemctl", "daemon-reload"])
+    read_units([service["name"] for service in job["services"]])
     problem = bring_up(job)
     # Without the files of before, such as those that name another database server, nothing is put back.
     if problem and job["undo"] and restore_configuration():
@@ -75,6 +75,13 @@ def daemons_start(job):
         fail(problem)
     settle(job)
     time.sleep(job["settle_seconds"])
+
+
+def read_units(services):
+    """Have systemd read the units if they changed; in a dead file system, such as the filestore, that takes 90 s."""
+    known = run(["systemctl", "show", "--property=LoadState,NeedDaemonReload", *services]).stdout
+    if "LoadState=not-found" in known or "NeedDaemonReload=yes" in known:
+        run_or_fail(["systemctl", "daemon-reload"])
 
 
 def settle(job):

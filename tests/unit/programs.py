@@ -62,10 +62,12 @@ class Commands:
         return [" ".join(argv) for argv in self.done]
 
 
-def shown(*units: str, active: str = "active", enabled: str = "enabled") -> str:
-    """What `systemctl show` prints of units."""
-    block = "Id={}.service\nLoadState=loaded\nActiveState={}\nUnitFileState={}\n"
-    return "\n".join(block.format(unit, active, enabled) for unit in units)
+def shown(
+    *units: str, active: str = "active", enabled: str = "enabled", loaded: str = "loaded", changed: str = "no"
+) -> str:
+    """What `systemctl show` prints of units; `changed` says whether their files did since systemd read them."""
+    block = "Id={}.service\nLoadState={}\nActiveState={}\nUnitFileState={}\nNeedDaemonReload={}\n"
+    return "\n".join(block.format(unit, loaded, active, enabled, changed) for unit in units)
 
 
 # As servers greet.

@@ -121,7 +121,6 @@ class Starter:
         return [line for line in self.commands.lines if " show " not in line]
 
 
-RELOAD = "systemctl daemon-reload"
 DOWN = {"active": "inactive", "enabled": "disabled"}
 STARTS: dict[str, tuple[list[bool], dict[str, str], bool, list[str]]] = {
     "down": ([False, False, True], DOWN, False, ["systemctl enable x", "systemctl start x"]),
@@ -138,9 +137,14 @@ def test_daemon_is_brought_up_and_uses_its_files(
     tmp_path: Path, listening: list[bool], unit: dict[str, str], restart: bool, wanted: list[str]
 ) -> None:
     starter = Starter(tmp_path, listening, **unit)
-    assert starter.start(restart) == [RELOAD, *wanted]
+    assert starter.start(restart) == wanted
     assert not starter.mark.exists()
     assert starter.slept[-1] == 6
+
+
+@pytest.mark.parametrize("unit", [{"loaded": "not-found"}, {"changed": "yes"}], ids=["new", "changed"])
+def test_systemd_reads_units_only_if_they_changed(tmp_path: Path, unit: dict[str, str]) -> None:
+    assert Starter(tmp_path, [True], **unit).start(restart=True) == ["systemctl daemon-reload", "systemctl restart x"]
 
 
 def test_daemon_that_does_not_listen_fails_with_its_log_and_stays_marked(
