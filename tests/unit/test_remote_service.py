@@ -221,7 +221,7 @@ def test_stopped_unit_is_enabled_and_started(host: Host) -> None:
 
 @pytest.mark.parametrize("state", ["activating", "reloading"])
 def test_unit_that_is_just_starting_is_restarted_when_it_has_started(host: Host, state: str) -> None:
-    host.commands = Commands({"systemctl is-active": [state, "active"]} | RUNNING)
+    host.commands = Commands({"systemctl is-active": [state, "active"], **RUNNING})
     host.configure(host.file("x", "new"))
     assert host.done == ["systemctl start x", "systemctl restart x"]
 
@@ -237,7 +237,7 @@ def test_unit_that_is_just_stopped_is_waited_for(host: Host) -> None:
 def test_unit_that_hangs_while_it_stops_is_named_before_anything_is_written(
     host: Host, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    host.commands = Commands({"systemctl is-active": "deactivating"} | RUNNING)
+    host.commands = Commands({"systemctl is-active": "deactivating", **RUNNING})
     said = refusal(host, capsys, host.file("x", "new"))
     assert said == (
         "x was told to stop and still runs after 120 s; nothing was changed here: wait until it has ended, or, if it "
