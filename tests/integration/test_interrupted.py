@@ -70,7 +70,7 @@ def run_and_kill(kill: Kill) -> None:
     for line in process.stdout:
         seen += line
         if "Starting" in line and kill.operation in line:
-            wait_for(kill.node, kill.condition)
+            wait_for(kill.node, kill.condition, 120)
             break
     assert process.poll() is None, f"{kill}: the run ended before it could be killed:\n{seen}"
     os.killpg(process.pid, signal.SIGKILL)
