@@ -108,8 +108,8 @@ def put_back_settings(session):
 def remove_fence(job):
     """Remove the file for the restart on the new data, and with a restart what it says."""
     if job["fence"] and os.path.exists(job["fence"]):
-        os.unlink(job["fence"])
         wait_until_settled(job["unit"])
+        os.unlink(job["fence"])
         run_or_fail(["systemctl", "restart", job["unit"]])
 
 

@@ -19,8 +19,8 @@ def wait_until_settled(unit):
     while state == "deactivating":
         if time.monotonic() > deadline:
             text = (
-                "{0} was told to stop and still runs after {1} s; nothing was changed here: wait until it has ended, "
-                "or, if it hangs, end it with `systemctl kill -s KILL {0}`; then run again"
+                "{0} was told to stop and still runs after {1} s; wait until it has ended, or, if it hangs, end it "
+                "with `systemctl kill -s KILL {0}`; then run again"
             )
             fail(text.format(unit, STOP_SECONDS))
         time.sleep(0.5)

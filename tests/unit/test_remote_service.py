@@ -240,8 +240,8 @@ def test_unit_that_hangs_while_it_stops_is_named_before_anything_is_written(
     host.commands = Commands({"systemctl is-active": "deactivating", **RUNNING})
     said = refusal(host, capsys, host.file("x", "new"))
     assert said == (
-        "x was told to stop and still runs after 120 s; nothing was changed here: wait until it has ended, or, if it "
-        "hangs, end it with `systemctl kill -s KILL x`; then run again\n"
+        "x was told to stop and still runs after 120 s; wait until it has ended, or, if it hangs, end it with "
+        "`systemctl kill -s KILL x`; then run again\n"
     )
     assert host.files() == {}
     assert host.done == []

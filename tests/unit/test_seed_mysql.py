@@ -413,6 +413,15 @@ def test_file_for_the_restart_that_a_dead_seeding_left_is_removed(
     assert not Path(job["fence"]).exists()
 
 
+def test_file_for_the_restart_stays_while_the_server_hangs(logical: Any, job: dict[str, Any], tmp_path: Path) -> None:
+    Path(job["fence"]).touch()
+    (tmp_path / "seeding").write_text(str(tmp_path / "mysql"))
+    logical.run = Commands({"systemctl is-active": "deactivating"})
+    with pytest.raises(RuntimeError, match="mysql was told to stop and still runs"):
+        logical.recover(job)
+    assert Path(job["fence"]).exists()
+
+
 def test_bytes_of_a_clone_are_counted_and_one_that_stands_still_is_seen(clone: Any, job: dict[str, Any]) -> None:
     def stage(name: str, state: str, number: int) -> dict[str, Any]:
         return {"stage": name, "state": state, "bytes": number}
