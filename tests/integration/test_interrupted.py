@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.integration.deployment import SSH_INVENTORY, command, deploy
-from tests.lab import state
+from tests.integration.cuts import CUTS, OURS, wait_until_hosts_are_back
+from tests.integration.deployment import SSH_INVENTORY, begun, command, deploy
 from tests.lab.browser import Browser
 from tests.lab.nodes import exec_in, wait_for
 
@@ -54,37 +54,25 @@ def slow_down_dpkg(node: str) -> None:
     exec_in(node, ["sh", "-c", f"""echo 'post-invoke="rm {path}; exec sleep 60"' > {path}"""])
 
 
+def reached(kill: Kill) -> subprocess.Popen[str]:
+    """Start a deploy; it is in the middle of the operation."""
+    process, seen = begun(command(inventory=SSH_INVENTORY), kill.operation)
+    wait_for(kill.node, kill.condition, 120)
+    assert process.poll() is None, f"{kill}: the run ended before it could be killed:\n{seen}"
+    return process
+
+
 def run_and_kill(kill: Kill) -> None:
     """Start a deploy and kill it in the middle of an operation."""
-    process = subprocess.Popen(
-        command(inventory=SSH_INVENTORY),
-        cwd=state.ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "PYINFRA_PROGRESS": "off", "PYTHONUNBUFFERED": "1"},
-        start_new_session=True,
-    )
-    assert process.stdout
-    seen = ""
-    for line in process.stdout:
-        seen += line
-        if "Starting" in line and kill.operation in line:
-            wait_for(kill.node, kill.condition, 120)
-            break
-    assert process.poll() is None, f"{kill}: the run ended before it could be killed:\n{seen}"
+    process = reached(kill)
     os.killpg(process.pid, signal.SIGKILL)
     if kill.dying_node:
-        exec_in(kill.dying_node, ["pkill", "-KILL", "-f", "STATE_DIRECTORY|/opt/open-xchange/sbin/|apt-get|dpkg"])
-    process.wait()
-    process.stdout.close()
+        exec_in(kill.dying_node, ["pkill", "-KILL", "-f", OURS])
+    process.communicate()
 
 
-@pytest.mark.usefixtures("bare_hosts")
-def test_killed_once_in_each_chapter_and_run_again() -> None:
-    slow_down_dpkg("oxgw02")
-    for kill in KILLS:
-        run_and_kill(kill)
+def assert_deployed() -> None:
+    """The next run completes the cluster, and the one after that has nothing to do."""
     deploy(inventory=SSH_INVENTORY)
     assert deploy(inventory=SSH_INVENTORY).changed() == []
     routes = set()
@@ -95,3 +83,22 @@ def test_killed_once_in_each_chapter_and_run_again() -> None:
     assert routes == {"OX-1", "OX-2"}
     # By SSH and by Docker, the cluster is the same.
     assert deploy().changed() == []
+
+
+@pytest.mark.usefixtures("bare_hosts")
+def test_killed_once_in_each_chapter_and_run_again() -> None:
+    slow_down_dpkg("oxgw02")
+    for kill in KILLS:
+        run_and_kill(kill)
+    assert_deployed()
+
+
+@pytest.mark.thorough
+@pytest.mark.usefixtures("bare_hosts")
+@pytest.mark.parametrize("cut", [cut for cut in CUTS if "run" not in cut])
+def test_host_is_lost_once_in_each_chapter_and_run_again(cut: str) -> None:
+    slow_down_dpkg("oxgw02")
+    for kill in KILLS:
+        CUTS[cut](reached(kill), kill.dying_node or kill.node)
+        wait_until_hosts_are_back()
+    assert_deployed()

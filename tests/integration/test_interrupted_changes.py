@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,19 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.cuts import CUTS, wait_until_hosts_are_back
 from tests.integration.deployment import SSH_INVENTORY, begun, command, lab, pyinfra
 from tests.integration.fingerprint import differences, fingerprint
-from tests.lab import engine, keys, nodes, state
+from tests.lab import engine, keys, state
 from tests.lab.browser import Browser
-from tests.lab.nodes import exec_in, wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("cluster")]
 
 WITHOUT = "tests/lab/inventory_without.py"
-# Bounded: by then a run has ended of itself, whatever became of its host.
-LONGEST_SECONDS = 120
 CERTIFICATE, KEY = state.TLS_CERTIFICATE.with_suffix(".other"), state.TLS_KEY.with_suffix(".other-key")
-OURS = "STATE_DIRECTORY|/opt/open-xchange/sbin/|apt-get|dpkg"
 
 
 @dataclass(frozen=True)
@@ -73,60 +67,6 @@ CHANGES = {
 }
 
 
-def kill_run(process: subprocess.Popen[str], node: str) -> None:
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    # The program that it started goes on alone for a while.
-    time.sleep(3)
-
-
-def kill_run_and_program(process: subprocess.Popen[str], node: str) -> None:
-    os.killpg(process.pid, signal.SIGKILL)
-    exec_in(node, ["pkill", "-KILL", "-f", OURS])
-    process.communicate()
-
-
-def kill_host(process: subprocess.Popen[str], node: str) -> None:
-    nodes.kill(node)
-    end(process)
-    nodes.start(node)
-
-
-def restart_host(process: subprocess.Popen[str], node: str) -> None:
-    nodes.restart(node)
-    end(process)
-
-
-def freeze_host(process: subprocess.Popen[str], node: str) -> None:
-    nodes.pause(node)
-    try:
-        end(process)
-    finally:
-        nodes.unpause(node)
-
-
-def cut_connection(process: subprocess.Popen[str], node: str) -> None:
-    nodes.disconnect(node)
-    try:
-        end(process)
-    finally:
-        nodes.reconnect(node)
-
-
-def end(process: subprocess.Popen[str]) -> None:
-    """Wait until a run whose host is gone has ended, in time and without a traceback."""
-    said = process.communicate(timeout=LONGEST_SECONDS)[0]
-    assert "Traceback" not in said, said
-
-
-CUTS: dict[str, Callable[[subprocess.Popen[str], str], None]] = {
-    "run killed": kill_run,
-    "run and program killed": kill_run_and_program,
-    "host killed": kill_host,
-    "host restarted": restart_host,
-    "host frozen": freeze_host,
-    "connection lost": cut_connection,
-}
 # Of each change one operation, of each cut one.
 SAMPLE = {
     "password": ("Restart the daemons", "run killed"),
@@ -155,12 +95,6 @@ def cut_off(change: Change, operation: str, node: str, cut: str, second: float) 
     time.sleep(second)
     if process.poll() is None:
         CUTS[cut](process, node)
-
-
-def wait_until_hosts_are_back() -> None:
-    for name, node in state.load().nodes.items():
-        if node.role in ("db_master", "db_slave"):
-            wait_for(name, "mariadb -e 'SELECT 1'", 60)
 
 
 def back_to_the_usual() -> None:

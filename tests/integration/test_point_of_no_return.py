@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import pytest
 
 from tests.integration.database import shell
-from tests.integration.deployment import SSH_INVENTORY, command, pyinfra
+from tests.integration.deployment import SSH_INVENTORY, begun, command, pyinfra
 from tests.integration.switching import ENVIRONMENT, SERVERS, switch, switch_command
 from tests.integration.two_runs import watching
 from tests.integration.writing import Writer, rows, wait_until_equal, writing
-from tests.lab import nodes, state
+from tests.lab import nodes
 from tests.lab.nodes import exec_in, wait_for
 
 pytestmark = [
@@ -62,21 +62,7 @@ MATRIX = [
 
 def run_until(death: Death) -> None:
     """Begin a switchover, and let something die when a step begins."""
-    process = subprocess.Popen(
-        switch_command("switchover", NEW),
-        cwd=state.ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, **ENVIRONMENT, "PYINFRA_PROGRESS": "off", "PYTHONUNBUFFERED": "1"},
-        start_new_session=True,
-    )
-    assert process.stdout
-    seen = ""
-    for line in process.stdout:
-        seen += line
-        if "Starting" in line and death.step in line:
-            break
+    process, seen = begun(switch_command("switchover", NEW), death.step, ENVIRONMENT)
     assert process.poll() is None, f"the run ended before {death.step}:\n{seen}"
     if death.dies == "control":
         os.killpg(process.pid, signal.SIGKILL)

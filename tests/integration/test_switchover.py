@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import pytest
 
 from tests.integration.database import forget_own, kind, replica, shell, sql
-from tests.integration.deployment import SSH_INVENTORY, Run, command, deploy, pyinfra
+from tests.integration.deployment import SSH_INVENTORY, Run, begun, command, deploy, pyinfra
 from tests.integration.switching import (
     ENVIRONMENT,
     SERVERS,
@@ -107,31 +107,16 @@ def show_read_only() -> str:
 
 def kill_run(argv: list[str], operation: str, dying: tuple[str, str] | None = None, before: str = "") -> None:
     """Start a run and kill it as soon as an operation begins; `dying` are a node and a program that dies, too."""
-    process = subprocess.Popen(
-        argv,
-        cwd=state.ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, **ENVIRONMENT, "PYINFRA_PROGRESS": "off", "PYTHONUNBUFFERED": "1"},
-        start_new_session=True,
-    )
-    assert process.stdout
-    seen = ""
-    for line in process.stdout:
-        seen += line
-        if "Starting" in line and operation in line:
-            if before:
-                exec_in("dbslave", before)
-            break
+    process, seen = begun(argv, operation, ENVIRONMENT)
+    if before:
+        exec_in("dbslave", before)
     assert process.poll() is None, f"the run ended before {operation}:\n{seen}"
     if dying:
         wait_for(dying[0], f"pgrep -f '{dying[1]}' && [ $({show_read_only()}) = 1 ]", 10)
     os.killpg(process.pid, signal.SIGKILL)
     if dying:
         run(dying[0], ["pkill", "-KILL", "-f", dying[1]])
-    process.wait()
-    process.stdout.close()
+    process.communicate()
 
 
 def test_writes_go_on_when_everybody_dies_before_the_point_of_no_return() -> None:

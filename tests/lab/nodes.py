@@ -114,11 +114,15 @@ def reconnect(node: str | Node) -> None:
     _client().networks.get(networks.NAME).connect(container, ipv4_address=address)
 
 
+# Several tries in one `docker exec`, which takes more of the machine than most commands.
+TRIES = 'for _ in {1..20}; do if said=$(eval "$1"); then echo "$said"; exit; fi; sleep 0.1; done; exit 1'
+
+
 def wait_for(node: str | Node, command: str, seconds: float = 30) -> str:
     """Run a shell line until it succeeds."""
     deadline = time.monotonic() + seconds
     while True:
-        result = exec_in(node, command)
+        result = exec_in(node, ["bash", "-c", TRIES, "wait", command])
         if result.code == 0:
             return result.stdout
         if time.monotonic() > deadline:
