@@ -74,7 +74,6 @@ CUTS: dict[str, Callable[[subprocess.Popen[str], str], None]] = {
 
 
 def wait_until_hosts_are_back() -> None:
-    """Wait until the database servers take logins; where there is none yet, nothing is waited for."""
     for name, node in state.load().nodes.items():
         if node.role in ("db_master", "db_slave"):
-            wait_for(name, "! systemctl cat mariadb || mariadb -e 'SELECT 1'", 60)
+            wait_for(name, "mariadb -e 'SELECT 1'", 60)
