@@ -1,4 +1,4 @@
-"""Lets pytest-xdist run the tests of the lab: a lab for each worker, and an order that keeps all of them busy."""
+"""Which tests are read, in which order, and how long they took."""
 
 from __future__ import annotations
 
@@ -11,29 +11,8 @@ import pytest
 UNIT = Path(__file__).parent / "unit"
 TIMES = Path(__file__).parents[1] / ".lab"
 MODULES_SHOWN = 40
-WORKER = os.environ.get("PYTEST_XDIST_WORKER")
-# Its name has to be known before anything of the lab is read.
-if WORKER:
-    os.environ["OXLAB"] = f"{os.environ.get('OXLAB') or 'oxlab'}-{WORKER}"
-
-# Longest first, so that the workers end at about the same time. Others come last.
-ORDER = [
-    "status",
-    "seed",
-    "changes",
-    "switchover",
-    "interrupted_changes",
-    "bounds",
-    "point_of_no_return",
-    "two_runs",
-    "verify",
-    "interrupted",
-    "deploy",
-    "replication_settings",
-    "seed_servers",
-    "growth",
-    "filestore_server",
-]
+# Its cold deploy is kept as the snapshot that the others get.
+FIRST = "test_deploy"
 
 
 class NotRead(pytest.Module):
@@ -44,20 +23,15 @@ class NotRead(pytest.Module):
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
-    """No unit test needs the lab. Some import pyinfra's command line, whose gevent stops the threads of a worker."""
+    """No unit test needs the lab, and to read them all takes its time."""
     if parent.config.getoption("markexpr") not in ("", "not lab") and module_path.is_relative_to(UNIT):
         return NotRead.from_parent(parent, path=module_path)
     return None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if WORKER:
-        items.sort(key=_place)
-
-
-def _place(item: pytest.Item) -> int:
-    name = item.path.stem.removeprefix("test_")
-    return ORDER.index(name) if name in ORDER else len(ORDER)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.pluginmanager.has_plugin("randomly"):
+        items.sort(key=lambda item: item.path.stem != FIRST)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -69,9 +43,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 seconds[report.nodeid.partition("::")[0]] += report.duration
     by_time = sorted(seconds.items(), key=lambda item: item[1])[-MODULES_SHOWN:]
     slowest = [f"{took:7.1f} s  {module}" for module, took in by_time]
-    if not WORKER and any("/integration/" in line for line in slowest):
+    if any("/integration/" in line for line in slowest):
         terminalreporter.section("seconds by module")
         terminalreporter.write_line("\n".join(slowest))
-        kind = os.environ.get("OXLAB_DATABASE", "usual")
+        kind = os.environ.get("OXLAB_DATABASE", "mariadb-10.11")
         TIMES.mkdir(mode=0o700, exist_ok=True)
         (TIMES / f"seconds-{kind}.txt").write_text("\n".join(slowest) + "\n")

@@ -120,19 +120,28 @@ def lab(*arguments: str) -> str:
 used_up: list[str] = []
 
 
-def make_bare_lab() -> None:
-    """Replace the lab by one with five bare hosts."""
+def make_bare_lab(*options: str) -> None:
+    """Replace the lab by one with bare hosts: five, or what the options of `up` say."""
     used_up.clear()
     lab("down")
-    lab("up")
+    lab("up", *options)
 
 
 def deployed_lab(filestore: bool = False) -> State:
     """Replace the lab by a cluster that was deployed once and is as it was then."""
     used_up.clear()
+    return snapshots.deployed(engine.connect(), _wanted(filestore), print)
+
+
+def keep_for_others() -> None:
+    """Keep the lab, which was just deployed, for the modules that come after this one; it comes back as they get it."""
+    if snapshots.keep_first(engine.connect(), _wanted(filestore=False), print):
+        deployed_lab()
+
+
+def _wanted(filestore: bool) -> list[engine.Wish]:
     kind = os.environ.get("OXLAB_DATABASE", engine.USUAL_DATABASE)
-    wanted = engine.wishes(filestore=filestore, database=kind)
-    return snapshots.deployed(engine.connect(), wanted, print)
+    return engine.wishes(filestore=filestore, database=kind)
 
 
 def passwords() -> dict[str, str]:

@@ -19,7 +19,7 @@ from tests.integration.status import status
 from tests.lab import nodes
 from tests.lab.browser import Browser
 
-pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("cluster")]
+pytestmark = [pytest.mark.lab, pytest.mark.only_on(kind="mariadb-11.8"), pytest.mark.usefixtures("cluster")]
 
 LOOK = "Look for what stands in the way"
 BALANCE = "Balance sessions over the groupware nodes"
@@ -69,6 +69,7 @@ def slow_balancer() -> Iterator[None]:
         nodes.run("web", f"sed -i '/{SLOW}/d' /etc/apache2/envvars; pkill -x sleep; true")
 
 
+@pytest.mark.thorough
 def test_host_that_freezes_in_a_question_by_ssh_ends_the_run() -> None:
     with at_work():
         try:
@@ -120,6 +121,7 @@ WEAK_PAIR = (
 )
 
 
+@pytest.mark.thorough
 def test_certificate_that_apache_takes_in_its_check_and_dies_of_gives_way_to_the_old_one() -> None:
     """No deploy would get so far: it looks at certificates first. But not every fault can be seen."""
     nodes.run("web", WEAK_PAIR)

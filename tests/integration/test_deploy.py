@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
@@ -17,6 +18,7 @@ from tests.integration.deployment import (
     command,
     deploy,
     dry_run,
+    keep_for_others,
     make_bare_lab,
     passwords,
     pyinfra,
@@ -33,17 +35,25 @@ OWN_FSTAB = "tmpfs /srv tmpfs noauto 0 0"
 
 @dataclass
 class Cold:
-    """The first deploy to bare hosts, as loud as it can be, with everything around it written down."""
+    """The first deploy to bare hosts, as loud as it can be, with everything around it written down.
+
+    `readable` are the files of each node that hold a password and can be read by others, `logged` is what it logged.
+    """
 
     run: Run
     command_lines: str
+    readable: dict[str, list[str]]
+    logged: dict[str, str]
 
 
 @pytest.fixture(scope="module")
 def cold() -> Cold:
     found = deployed_cold()
-    # See deploy_to_bare_hosts.
-    return deployed_cold() if found.run.code and DPKG_FAILED in found.run.output else found
+    if found.run.code and DPKG_FAILED in found.run.output:
+        found = deployed_cold()
+    if found.run.code == 0:
+        keep_for_others()
+    return found
 
 
 def deployed_cold() -> Cold:
@@ -52,7 +62,11 @@ def deployed_cold() -> Cold:
         run(node, ["sh", "-c", f"echo '{OWN_FSTAB}' >> /etc/fstab; echo '198.51.100.7 own' >> /etc/hosts"])
     with leaks.watched_process_list() as log:
         done = pyinfra(command("-vvv", "--diff"))
-        return Cold(done, log.read_text(errors="replace"))
+        command_lines = log.read_text(errors="replace")
+    with ThreadPoolExecutor() as pool:
+        readable = pool.map(lambda node: leaks.readable_files(node, passwords()), NODES)
+        logged = pool.map(leaks.journal, NODES)
+        return Cold(done, command_lines, dict(zip(NODES, readable, strict=True)), dict(zip(NODES, logged, strict=True)))
 
 
 def test_cold_deploy_succeeds(cold: Cold) -> None:
@@ -73,8 +87,8 @@ def test_no_password_is_in_a_process_list(cold: Cold) -> None:
 
 @pytest.mark.parametrize("node", NODES)
 def test_no_password_can_be_read_by_others(cold: Cold, node: str) -> None:
-    assert leaks.readable_files(node, passwords()) == []
-    logged = leaks.journal(node)
+    assert cold.readable[node] == []
+    logged = cold.logged[node]
     assert "systemd" in logged
     assert "/var/log/dpkg.log" in logged
     assert leaks.names_in(logged, passwords()) == []
@@ -165,7 +179,13 @@ def test_second_run_changes_nothing(cold: Cold) -> None:
 
 @pytest.mark.parametrize(
     ("limit", "hosts"),
-    [("web", 1), ("groupware", 2), ("db_master", 1), ("db_slave", 1), ("oxgw02", 1)],
+    [
+        pytest.param("web", 1, marks=pytest.mark.thorough),
+        ("groupware", 2),
+        ("db_master", 1),
+        ("db_slave", 1),
+        pytest.param("oxgw02", 1, marks=pytest.mark.thorough),
+    ],
 )
 def test_second_run_on_a_part_changes_nothing(cold: Cold, limit: str, hosts: int) -> None:
     again = deploy("--limit", limit)

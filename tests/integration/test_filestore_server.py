@@ -10,7 +10,7 @@ from tests.lab.browser import Browser
 from tests.lab.nodes import exec_in, run
 from tests.lab.state import State
 
-pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("cold")]
+pytestmark = [pytest.mark.lab, pytest.mark.thorough, pytest.mark.usefixtures("cold")]
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from tests.lab.browser import Browser
 from tests.lab.nodes import run
 from tests.lab.state import State
 
-pytestmark = [pytest.mark.lab, pytest.mark.every_server_in_all]
+pytestmark = [pytest.mark.lab, pytest.mark.only_on(kind="mysql-9.7"), pytest.mark.every_server_in_all]
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +75,7 @@ def test_second_slave_with_the_id_of_the_first_is_named(grown: Run) -> None:
     assert deploy().changed() == []
 
 
+@pytest.mark.thorough
 def test_all_other_slaves_follow_the_new_master(grown: Run) -> None:
     deploy(inventory=SSH_INVENTORY)
     old, new = SERVERS

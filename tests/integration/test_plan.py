@@ -8,7 +8,7 @@ from tests.integration.deployment import deploy_fails, dry_run, pyinfra
 from tests.lab import state
 from tests.lab.nodes import exec_in, run
 
-pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("bare_hosts")]
+pytestmark = [pytest.mark.lab, pytest.mark.only_on(kind="mysql-9.7"), pytest.mark.usefixtures("bare_hosts")]
 
 
 def test_dry_run_on_bare_hosts_shows_the_plan_and_a_conflict_changes_nothing() -> None:

@@ -49,7 +49,7 @@ class Death:
         return f"{self.dies} at {self.step.split(' ')[0]}, {self.then}{' before it is back' if self.early else ''}"
 
 
-SAMPLE = [Death(WRITE, "new"), Death(WRITE, "new", early=True)]
+SAMPLE = Death(WRITE, "new")
 MATRIX = [
     Death(step, dies, then, early)
     for step in STEPS
@@ -155,12 +155,8 @@ def complete(writer: Writer) -> None:
     assert rows(NEW) == rows(OLD)
 
 
-@pytest.mark.parametrize("death", [pytest.param(SAMPLE[0], marks=pytest.mark.every_server), *SAMPLE[1:]], ids=str)
-def test_switch_is_completed_or_refused_wherever_a_host_dies(death: Death) -> None:
-    check(death)
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("death", [death for death in MATRIX if death not in SAMPLE], ids=str)
+@pytest.mark.parametrize(
+    "death", [pytest.param(each, marks=[] if each == SAMPLE else [pytest.mark.thorough]) for each in MATRIX], ids=str
+)
 def test_switch_is_completed_or_refused_wherever_anything_dies(death: Death) -> None:
     check(death)

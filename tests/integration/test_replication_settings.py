@@ -73,7 +73,7 @@ def deployed_under_load(*options: str) -> Run:
     return done
 
 
-@pytest.mark.every_server
+@pytest.mark.thorough
 def test_running_pair_is_encrypted_and_nothing_is_left_to_do() -> None:
     deploy()
     deployed_under_load(*TLS)
@@ -92,6 +92,7 @@ def connect_again() -> dict[str, str]:
     return replica()
 
 
+@pytest.mark.thorough
 def test_master_that_shows_another_certificate_is_refused_until_a_deploy() -> None:
     deploy(*TLS)
     run("dbslave", f"cp {TRUSTED} /root/trusted; openssl x509 -in {PAIR} > {TRUSTED}")
@@ -103,6 +104,7 @@ def test_master_that_shows_another_certificate_is_refused_until_a_deploy() -> No
     assert deploy(*TLS).changed() == []
 
 
+@pytest.mark.thorough
 def test_master_that_nobody_can_trust_is_named_in_the_servers_words() -> None:
     """Its certificate is for another address; only a deploy of the master itself can change that."""
     deploy(*TLS)
@@ -118,6 +120,7 @@ def test_master_that_nobody_can_trust_is_named_in_the_servers_words() -> None:
     assert deploy(*TLS).changed() == []
 
 
+@pytest.mark.thorough
 def test_pair_is_as_before_when_encryption_is_switched_off() -> None:
     deploy(*TLS)
     deployed_under_load()
@@ -127,7 +130,8 @@ def test_pair_is_as_before_when_encryption_is_switched_off() -> None:
     assert deploy().changed() == []
 
 
-@pytest.mark.parametrize("first", ["db_master", pytest.param("db_slave", marks=pytest.mark.thorough)])
+@pytest.mark.thorough
+@pytest.mark.parametrize("first", ["db_master", "db_slave"])
 def test_hosts_can_be_encrypted_one_after_the_other(first: str) -> None:
     deploy()
     deploy(*TLS, "--limit", first)
@@ -169,7 +173,7 @@ def assert_acknowledged(master: str = "dbmaster", slave: str = "dbslave") -> Non
     assert int(global_status(master, "Rpl_semi_sync_master_yes_tx")) == before + 2
 
 
-@pytest.mark.every_server
+@pytest.mark.thorough
 def test_slave_acknowledges_what_it_receives_and_nothing_is_left_to_do() -> None:
     deployed_under_load(*SEMI_SYNCHRONOUS)
     assert_acknowledged()
@@ -177,6 +181,7 @@ def test_slave_acknowledges_what_it_receives_and_nothing_is_left_to_do() -> None
         assert deploy(*SEMI_SYNCHRONOUS, *limit).changed() == []
 
 
+@pytest.mark.thorough
 def test_slave_that_no_longer_acknowledges_is_made_to() -> None:
     deploy(*SEMI_SYNCHRONOUS)
     sql("dbslave", "STOP SLAVE; SET GLOBAL rpl_semi_sync_slave_enabled = 0; START SLAVE")
@@ -186,6 +191,7 @@ def test_slave_that_no_longer_acknowledges_is_made_to() -> None:
     assert_acknowledged()
 
 
+@pytest.mark.thorough
 def test_nobody_waits_for_a_slave_that_is_down() -> None:
     deploy(*SEMI_SYNCHRONOUS)
     run("dbslave", f"systemctl stop {kind().unit}")
@@ -201,6 +207,7 @@ def test_nobody_waits_for_a_slave_that_is_down() -> None:
     wait_for("dbmaster", f"{shell(CLIENTS)} | grep -w 1", 70)
 
 
+@pytest.mark.thorough
 def test_pair_is_as_before_when_nobody_has_to_acknowledge() -> None:
     deploy(*SEMI_SYNCHRONOUS)
     deployed_under_load()
@@ -214,6 +221,7 @@ THERE = ("dbslave", "dbmaster", SSH_INVENTORY, SWITCHED)
 BACK = ("dbmaster", "dbslave", SWITCHED, SSH_INVENTORY)
 
 
+@pytest.mark.every_server
 @pytest.mark.usefixtures("used_up")
 @pytest.mark.parametrize(
     "ways", [pytest.param((THERE, BACK), marks=pytest.mark.thorough), (THERE,)], ids=["there and back", "there"]

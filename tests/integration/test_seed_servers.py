@@ -54,7 +54,7 @@ def data(cluster: State) -> Iterator[None]:
     assert deploy_databases().changed() == []
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [pytest.param("logical", marks=pytest.mark.only_on(kind="mysql-9.7")), "physical"])
 def test_empty_slave_is_seeded_while_the_master_is_written_to(method: str) -> None:
     with writing(), watched_process_list() as log:
         empty_slave()
@@ -67,7 +67,8 @@ def test_empty_slave_is_seeded_while_the_master_is_written_to(method: str) -> No
     assert deploy_databases().changed() == []
 
 
-@pytest.mark.parametrize("method", [pytest.param("logical", marks=pytest.mark.thorough), "physical"])
+@pytest.mark.thorough
+@pytest.mark.parametrize("method", METHODS)
 def test_slave_whose_position_is_purged_replicates_by_position(method: str) -> None:
     with writing():
         sql("dbslave", "STOP SLAVE")
@@ -92,13 +93,10 @@ def slow() -> Iterator[None]:
     sql("dbslave", "UNINSTALL PLUGIN clone")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("method", "then"),
-    [
-        pytest.param("logical", "logical", marks=pytest.mark.thorough),
-        pytest.param("physical", "logical"),
-        pytest.param("physical", "physical", marks=pytest.mark.thorough),
-    ],
+    [("logical", "logical"), ("physical", "logical"), ("physical", "physical")],
 )
 def test_seeding_dies_in_the_middle_and_the_next_one_ends_well(method: str, then: str) -> None:
     with writing(), slow():
@@ -114,6 +112,7 @@ def test_seeding_dies_in_the_middle_and_the_next_one_ends_well(method: str, then
     assert deploy_databases().changed() == []
 
 
+@pytest.mark.thorough
 def test_server_that_dies_in_the_middle_of_a_seeding_is_seeded_again() -> None:
     with writing(), slow():
         empty_slave()
@@ -128,6 +127,7 @@ def test_server_that_dies_in_the_middle_of_a_seeding_is_seeded_again() -> None:
     assert deploy_databases().changed() == []
 
 
+@pytest.mark.thorough
 def test_wrong_password_of_replication_is_found_before_anything_is_touched() -> None:
     with writing():
         for method in METHODS:
@@ -138,6 +138,7 @@ def test_wrong_password_of_replication_is_found_before_anything_is_touched() -> 
         assert replica()["Slave_SQL_Running"] == "Yes"
 
 
+@pytest.mark.thorough
 def test_transactions_of_the_slaves_own_are_named_and_gone_after_a_seeding() -> None:
     with writing():
         sql("dbslave", "INSERT INTO seedtest.bulk VALUES (0, 'by mistake')")

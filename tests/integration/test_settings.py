@@ -8,7 +8,7 @@ from tests.integration.deployment import deploy, deploy_fails
 from tests.lab.nodes import exec_in, run
 from tests.lab.state import State
 
-pytestmark = [pytest.mark.lab]
+pytestmark = [pytest.mark.lab, pytest.mark.only_on(kind="mariadb-11.8")]
 MARKS = "stat -c '%n %U %a' /etc /usr/bin /srv/data; cat /etc/mysql/mariadb.conf.d/90-ox-deploy.cnf; cat /etc/ganesha/*"
 
 

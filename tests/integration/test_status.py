@@ -198,8 +198,6 @@ def broken(*faults: Fault) -> Iterator[None]:
             "groupware daemon down",
         ),
         ("database server down", "configdb damaged", "disk nearly full"),
-        ("master unreachable",),
-        ("mount stale",),
     ),
 )
 def test_state_is_reported_as_itself_and_goes_with_its_cause(names: tuple[str, ...]) -> None:
@@ -221,6 +219,7 @@ def test_slave_that_lags() -> None:
     shell("dbmaster", "mariadb -e 'DROP DATABASE slow'")
 
 
+@pytest.mark.thorough
 def test_member_that_the_balancer_cannot_reach() -> None:
     # A new Apache has no connection left that is still open.
     damage = "ip route add blackhole <oxgw02>; systemctl restart apache2"
@@ -229,6 +228,7 @@ def test_member_that_the_balancer_cannot_reach() -> None:
         wait_for_states(set(fault.states), seconds=20)
 
 
+@pytest.mark.thorough
 def test_nodes_that_are_alone_among_the_caches() -> None:
     # One was started with other ports, which the files do not have any more; everything else is as it should be.
     files = "/opt/open-xchange/etc/*/*cache.ccf"
@@ -268,6 +268,7 @@ def test_host_that_is_switched_off_is_one_finding_and_the_rest_is_complete() -> 
     wait_for_states(set())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("lose", "find"),
     [(nodes.pause, nodes.unpause), (nodes.disconnect, nodes.reconnect)],
@@ -288,6 +289,7 @@ def test_host_that_does_not_answer_holds_up_nothing(lose: Callable[[str], None],
     wait_for_states(set())
 
 
+@pytest.mark.thorough
 def test_dead_master_that_is_the_filestore_too_is_one_finding() -> None:
     wait_for_states(set())
     nodes.pause("dbmaster")
@@ -302,6 +304,7 @@ def test_dead_master_that_is_the_filestore_too_is_one_finding() -> None:
     wait_for_states(set())
 
 
+@pytest.mark.thorough
 def test_certificate_that_expires() -> None:
     wait_for_states(set())
     keys.replace_certificate(days=10)
@@ -314,6 +317,7 @@ def test_certificate_that_expires() -> None:
     wait_for_states(set())
 
 
+@pytest.mark.thorough
 def test_what_changed_since_the_last_time_is_told(tmp_path: Path) -> None:
     memory = str(tmp_path)
     assert status(memory=memory).document["changes"]["since"] is None

@@ -58,7 +58,6 @@ def assert_one_master(watcher: Watcher) -> None:
     assert not watcher.seen.missing
 
 
-@pytest.mark.every_server
 def test_second_deploy_drops_no_configdb_that_the_first_one_makes() -> None:
     for node in state.load().with_role("groupware"):
         run(node, "systemctl stop open-xchange-groupware open-xchange-admin")
@@ -82,6 +81,7 @@ def test_second_deploy_drops_no_configdb_that_the_first_one_makes() -> None:
         sql("dbmaster", "DROP DATABASE configdb_backup")
 
 
+@pytest.mark.thorough
 def test_runs_that_are_limited_to_different_hosts_meet() -> None:
     one = start(with_settings(161, "--limit", "db_slave"))
     wait_for("dbslave", f"grep -q '^run' {LEASE}", 20)
@@ -121,6 +121,7 @@ def test_lease_of_a_dead_run_is_taken_over_and_its_orders_are_refused() -> None:
     assert "162" not in run("dbmaster", ["cat", kind().configuration])
 
 
+@pytest.mark.thorough
 def test_lease_can_be_released_by_hand_and_is_given_back_on_an_interrupt() -> None:
     dead = start(with_settings(163))
     wait_for("web", f"grep -q '^run' {LEASE}", 20)
@@ -138,7 +139,6 @@ def test_lease_can_be_released_by_hand_and_is_given_back_on_an_interrupt() -> No
     assert "took over" not in again.output
 
 
-@pytest.mark.every_server
 @pytest.mark.usefixtures("used_up")
 def test_switchover_and_a_deploy_with_other_settings() -> None:
     with watching() as watcher, writing(*SERVERS) as writer:

@@ -23,7 +23,7 @@ from tests.lab import nodes, state
 from tests.lab.browser import Browser
 from tests.lab.nodes import exec_in, run, wait_for
 
-pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("cluster")]
+pytestmark = [pytest.mark.lab, pytest.mark.only_on(kind="mariadb-11.8"), pytest.mark.usefixtures("cluster")]
 
 CHECKS = 19
 SITE = "/etc/apache2/sites-available/00-open-xchange.conf"
@@ -207,6 +207,7 @@ def test_wrong_password_of_the_user_is_found_without_trying_it_often() -> None:
     assert (done.code, states(done)) == (1, {"login fails"}), done.output
 
 
+@pytest.mark.thorough
 def test_host_that_cannot_be_reached_is_a_finding() -> None:
     nodes.kill("oxgw02")
     try:

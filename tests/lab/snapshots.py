@@ -176,21 +176,35 @@ def _network(client: docker.DockerClient, subnet: str) -> Network | None:
 
 
 def _make(client: docker.DockerClient, key: str, wanted: Sequence[Wish], progress: Progress) -> Snapshot:
-    """Deploy to bare nodes, stop them in good order, and keep them."""
+    """Deploy to bare nodes, and keep them."""
     _prune(client, key)
     engine.down(client)
     current = engine.up(client, list(wanted), progress)
     progress("deploying, once for all that come after")
     deploy()
-    for name in current.nodes:
-        _must(engine.containers(client)[name], KEEP_VOLUME)
+    _keep(client, key, current, progress)
+    return next(snapshot for snapshot in find(client) if (snapshot.key, snapshot.subnet) == (key, current.network))
+
+
+def keep_first(client: docker.DockerClient, wanted: Sequence[Wish], progress: Progress) -> bool:
+    """Make the snapshot from the lab as it is, just deployed. Returns False, and does nothing, where there is one."""
+    key = key_of(client, wanted, progress)
+    if fitting(find(client), key):
+        return False
+    _prune(client, key)
+    _keep(client, key, state.load(), progress)
+    return True
+
+
+def _keep(client: docker.DockerClient, key: str, current: State, progress: Progress) -> None:
+    """Stop the nodes in good order, and keep them as a snapshot."""
     found = {name: container for name, container in engine.containers(client).items() if name in current.nodes}
+    progress("keeping the nodes as a snapshot")
     with ThreadPoolExecutor(max_workers=8) as pool:
+        list(pool.map(lambda container: _must(container, KEEP_VOLUME), found.values()))
         list(pool.map(lambda container: container.stop(timeout=60), found.values()))
-        progress("keeping the nodes as a snapshot")
         list(pool.map(lambda name: _commit(found[name], key, current.network, name), found))
     _commit_folder(client, key, current.network)
-    return next(snapshot for snapshot in find(client) if (snapshot.key, snapshot.subnet) == (key, current.network))
 
 
 def deploy() -> None:
