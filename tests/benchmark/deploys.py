@@ -17,7 +17,15 @@ from statistics import median
 from ox_deploy.products import PRODUCTS
 from tests.benchmark.builds import Build
 from tests.benchmark.figures import Figures, console, in_turn, ratio, seconds
-from tests.integration.deployment import INVENTORY, PYINFRA, SSH_INVENTORY, command, deploy, make_bare_lab, pyinfra
+from tests.integration.deployment import (
+    INVENTORY,
+    PYINFRA,
+    SSH_INVENTORY,
+    command,
+    deployed_lab,
+    make_bare_lab,
+    pyinfra,
+)
 from tests.integration.status import status
 from tests.lab import state
 from tests.lab.nodes import disconnect, reconnect, run
@@ -131,7 +139,7 @@ def measure(builds: Sequence[Build]) -> Figures:
     """Return the figures by name; the lab is left with five deployed hosts."""
     console.print("floor: packages and restarts by hand; cold deploy")
     figures = cold(builds)
-    deploy()
+    deployed_lab()
     console.print("nothing to change")
     figures["nothing to change, s"] = unchanged()
     figures["commands on the busiest host"] = commands_per_host()
