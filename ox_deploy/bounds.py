@@ -27,13 +27,13 @@ class Pace:
     """Times in seconds.
 
     A command runs for `probe_every` before the host is asked whether it lives, and again after that; it is asked
-    `probes` times, and may take `probe` to answer each time: it may stand still for a moment, and so may this machine.
+    `probes` times, and may take `probe` to answer each time: it may have too much to do, and so may this machine.
     A long command is shown every `show_every`. A silent SSH connection is used every `keep_alive`.
     """
 
     probe_every: float = 10
-    probe: float = 12
-    probes: int = 2
+    probe: float = 15
+    probes: int = 3
     show_every: float = 30
     keep_alive: int = 15
 

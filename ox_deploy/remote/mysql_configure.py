@@ -3,6 +3,8 @@
 
 def mysql_configure(job):
     """Look once more, then do it."""
+    # Who starts has no role to look at yet, and has one by the time its files are written.
+    wait_until_settled(job["files"]["name"])
     try:
         session = connect(job["option_file"])
     except Exception:

@@ -155,8 +155,7 @@ def restarted(job):
 
 def is_cloned(job):
     """Tell whether the server runs on the new data; start one that does not restart itself."""
-    state = run(["systemctl", "show", "--property=ActiveState", "--value", job["unit"]]).stdout.strip()
-    if state in ("inactive", "failed"):
+    if active_state(job["unit"]) in ("inactive", "failed"):
         run(["systemctl", "reset-failed", job["unit"]])
         run_or_fail(["systemctl", "start", job["unit"]])
     try:

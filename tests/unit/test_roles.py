@@ -88,10 +88,13 @@ class Files:
         self.program = load("mysql_configure")
         self.session = session
         self.program.connect = self.connect
+        self.program.wait_until_settled = lambda unit: self.steps.append(f"{unit} has settled")
         self.program.service_configure = lambda job: self.written.append(job["name"])
+        self.steps: list[str] = []
         self.written: list[str] = []
 
     def connect(self, _: object) -> Session:
+        self.steps.append("its role is looked at")
         if self.session is None:
             raise OSError("no such socket")
         return self.session
@@ -120,6 +123,8 @@ def test_files_are_written_for_a_server_that_is_what_it_was(
 ) -> None:
     files = Files(server(now) if now else None)
     files.configure(seen, read_only, switched)
+    # One that was just starting would have been one without a role.
+    assert files.steps == ["mariadb has settled", "its role is looked at"]
     assert files.written == ["mariadb"]
 
 
