@@ -73,6 +73,8 @@ REMEDIES = {
     "deploy them",
     Situation.NO_BINARY_LOG: "deploy the master first",
 }
+# Of the others, each is what a deploy puts right.
+DEPLOY = "deploy it, and it replicates again"
 
 
 @dataclass(frozen=True)
@@ -194,12 +196,14 @@ def _recognise_moved(slave: MysqlStatus, master: MysqlStatus) -> Situation:
     return Situation.MOVED if can_move else Situation.OTHER_MASTER
 
 
-def explain(name: str, situation: Situation, slave: MysqlStatus, master: MysqlStatus) -> str:
-    """Return the sentence for a situation that has to be put right by a person."""
+def explain(
+    name: str, situation: Situation, slave: MysqlStatus, master: MysqlStatus, so_far: str = "nothing was changed"
+) -> str:
+    """Return the sentence for a situation that is not a healthy one; `so_far` says what this run did."""
     detail = _detail(situation, slave, master)
     shown = f" ({detail})" if detail else ""
-    remedy = REMEDIES[situation].format(name=name, **_words(name, slave if slave.version else master))
-    return f"{name} {situation.value}{shown}; nothing was changed: {remedy}."
+    remedy = REMEDIES.get(situation, DEPLOY).format(name=name, **_words(name, slave if slave.version else master))
+    return f"{name} {situation.value}{shown}; {so_far}: {remedy}."
 
 
 def _words(name: str, server: MysqlStatus) -> dict[str, str]:

@@ -385,7 +385,7 @@ class _Seeding:
         slave, master = self._servers()
         situation = recognise(slave, master, self.plan.source, self.plan.address)
         if situation is not Situation.HEALTHY:
-            raise OperationError(explain(host.name, situation, slave, master))
+            raise OperationError(explain(host.name, situation, slave, master, so_far="it was seeded"))
 
 
 def _state() -> SeedState:

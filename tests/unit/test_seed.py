@@ -534,11 +534,22 @@ def test_account_stays_while_the_unit_goes_on_without_us(monkeypatch: pytest.Mon
     assert hosts.programs() == ["seed_account"]
 
 
-def test_slave_that_does_not_replicate_afterwards_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
-    stopped = HEALTHY.model_copy(update={"replica": REPLICATES.model_copy(update={"sql_running": "No"})})
-    hosts = pair(monkeypatch, IDLE, DONE, after=stopped.model_copy(update={"seeding": True}))
+@pytest.mark.parametrize(
+    ("replica", "is_marked", "said"),
+    [
+        ({"sql_running": "No"}, True, "dbslave is half seeded"),
+        ({"sql_running": "No"}, False, "dbslave is stopped, and its master still has all that it lacks (oxdb)"),
+        ({"io_running": "Connecting"}, False, "(oxdb); it was seeded: deploy it, and it replicates again."),
+        ({"host": "192.0.2.99"}, False, "dbslave replicates from another master (oxdb); it was seeded: correct"),
+    ],
+)
+def test_slave_that_does_not_replicate_afterwards_is_no_success(
+    monkeypatch: pytest.MonkeyPatch, replica: dict[str, str], is_marked: bool, said: str
+) -> None:
+    after = {"replica": REPLICATES.model_copy(update=replica), "seeding": is_marked}
+    hosts = pair(monkeypatch, IDLE, DONE, after=HEALTHY.model_copy(update=after))
     outcome = run(seeding.from_master, hosts.slave, **ARGUMENTS)
-    assert "dbslave is half seeded" in outcome.texts[-1]
+    assert said in outcome.texts[-1]
 
 
 def test_refusal_ends_the_plan_and_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:

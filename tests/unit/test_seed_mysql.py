@@ -353,7 +353,7 @@ def test_server_that_restarts_while_it_answers_is_waited_for(clone: Any, job: di
 @pytest.mark.parametrize("state", ["inactive", "failed"])
 def test_server_that_does_not_restart_itself_is_started(clone: Any, job: dict[str, Any], state: str) -> None:
     Server(clone)
-    clone.run = Commands({"systemctl show": state + "\n"})
+    clone.run = Commands({"systemctl is-active": state + "\n"})
     seeded(clone, job)
     assert "systemctl start mysql" in clone.run.lines
 
