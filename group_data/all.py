@@ -1,5 +1,5 @@
 # Every setting of the cluster, with its default. The comments name the chapter of the guide where it is used.
-# Passwords do not stand here: `python -m ox_deploy.secrets` makes them (see README, Secrets).
+# Passwords do not stand here: `python -m ox_deploy.secrets` makes them (see docs/secrets.md).
 
 # --- Product ---------------------------------------------------------------------------------------------
 # Generation of Open-Xchange. "ox6" is Open-Xchange Server 6.10.
