@@ -15,7 +15,8 @@ from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from pyinfra.api import BaseStateCallback, Host, State
-from pyinfra.context import ctx_host, ctx_state
+
+from ox_deploy.pyinfra_internals import current_host, has_acted, inner_of, is_executing
 
 OperationT = TypeVar("OperationT", bound=Callable[..., Any])
 
@@ -54,11 +55,11 @@ def asks(
     """
 
     def decorate(operation: OperationT) -> OperationT:
-        inner: Callable[..., Any] = operation._inner  # type: ignore[attr-defined]
+        inner = inner_of(operation)
 
         @wraps(operation)
         def call(*positional: Any, **named: Any) -> Any:
-            host = _current()
+            host = current_host()
             # What remains are pyinfra's own arguments.
             own = {key: value for key, value in named.items() if key != "name" and not key.startswith("_")}
             arguments = signature(inner).bind(*positional, **own).arguments
@@ -90,12 +91,12 @@ def calls(host: Host) -> Sequence[Call]:
 
 def planned(host: Host | None = None) -> Sequence[Any]:
     """Return what the operations of this run are going to ask a host, the current one if none is given."""
-    return tuple(_planned.get(host or _current(), ()))
+    return tuple(_planned.get(host or current_host(), ()))
 
 
 def keep(answers: dict[Any, dict[str, Any] | None], host: Host | None = None) -> None:
     """Keep what a host answered just now, the current one if none is given."""
-    _answers[host or _current()] = (time.monotonic() + HOLD_SECONDS, answers)
+    _answers[host or current_host()] = (time.monotonic() + HOLD_SECONDS, answers)
 
 
 def answer(host: Host, question: Any) -> dict[str, Any] | None:
@@ -109,7 +110,7 @@ def forget() -> None:
 
     While pyinfra only looks for changes, none is made.
     """
-    if _is_executing():
+    if is_executing():
         _answers.clear()
 
 
@@ -119,15 +120,5 @@ class ForgetAfterChanges(BaseStateCallback):
     @staticmethod
     def operation_end(state: State, op_hash: str) -> None:
         """Look whether the operation sent a command to any host, or failed after it may have."""
-        done = [ops[op_hash].operation_meta for ops in state.ops.values() if op_hash in ops]
-        if any(meta.is_complete() and (meta.did_change() or meta.did_error()) for meta in done):
+        if has_acted(state, op_hash):
             forget()
-
-
-def _current() -> Host:
-    host: Host = ctx_host.get()  # type: ignore[no-untyped-call]
-    return host
-
-
-def _is_executing() -> bool:
-    return bool(ctx_state.isset() and ctx_state.get().is_executing)  # type: ignore[no-untyped-call]

@@ -2,24 +2,29 @@
 
 pyinfra waits without an end for a command on a frozen host, and has no word for one that dies. So each command goes
 through a guard: while it runs, the host is asked now and then whether it lives, on the same way and beside the command,
-and a command of ours has a limit besides. This is the only module that knows pyinfra's connectors from inside.
+and a command of ours has a limit besides.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from weakref import WeakSet
 
 import gevent
-from pyinfra.api import Host, State, StringCommand
-from pyinfra.api.exceptions import OperationError, PyinfraError
-from pyinfra.connectors.util import CommandOutput
-from pyinfra.context import ctx_host, ctx_state
+from pyinfra.api import Host, OperationError, State, StringCommand
+from pyinfra.api.exceptions import PyinfraError
 
-Result = tuple[bool, CommandOutput]
+from ox_deploy.pyinfra_internals import (
+    Result,
+    Runner,
+    intercept_commands,
+    keep_alive,
+    operation_names,
+    print_no_traceback,
+)
 
 
 @dataclass(frozen=True)
@@ -58,17 +63,14 @@ def watch(state: State) -> None:
         return
     _watched.add(state)
     for host in state.inventory:
-        # An attribute of the instance comes before the method of its class.
-        vars(host.connector)["run_shell_command"] = Guard(host, host.connector.run_shell_command)
-    hub: Any = gevent.get_hub()
-    # pyinfra raises what ends a run once more, and shows its sentence; gevent would print a traceback before.
-    hub.NOT_ERROR = (*hub.NOT_ERROR, PyinfraError)
+        intercept_commands(host, partial(Guard, host))
+    print_no_traceback(PyinfraError)
 
 
 class Guard:
     """Stands in for a connector's `run_shell_command`; raises NoAnswer where that would wait for nothing."""
 
-    def __init__(self, host: Host, run: Callable[..., Result], pace: Pace | None = None) -> None:
+    def __init__(self, host: Host, run: Runner, pace: Pace | None = None) -> None:
         self._host, self._run, self._pace = host, run, pace or Pace()
         self._lost: str | None = None
         self._is_kept_alive = False
@@ -94,11 +96,7 @@ class Guard:
 
     def _keep_alive(self) -> None:
         """Keep firewalls from forgetting the connection, if it is one by SSH."""
-        client = getattr(self._host.connector, "client", None)
-        transport = client.get_transport() if client and not self._is_kept_alive else None
-        if transport:
-            transport.set_keepalive(self._pace.keep_alive)
-            self._is_kept_alive = True
+        self._is_kept_alive = self._is_kept_alive or keep_alive(self._host, self._pace.keep_alive)
 
     def _attempt(self, command: StringCommand, options: dict[str, Any]) -> Result | Exception:
         try:
@@ -201,10 +199,4 @@ def _words(error: Exception) -> str:
 
 def _doing() -> str:
     """Return the name of the operation that is under way, be it for its own host or for one that it asks."""
-    if ctx_host.isset() and ctx_state.isset():  # type: ignore[no-untyped-call]
-        host, state = ctx_host.get(), ctx_state.get()  # type: ignore[no-untyped-call]
-        operation = host.executing_op_hash or host.current_op_hash
-        if operation:
-            # "Deploy | Operation"
-            return " or ".join(name.rpartition(" | ")[2] for name in sorted(state.get_op_meta(operation).names))
-    return "answer a question"
+    return " or ".join(operation_names()) or "answer a question"

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any
 
-from pyinfra.api.host import Host
-from pyinfra.api.inventory import Inventory
+from pyinfra.api import Host, Inventory
 
 from ox_deploy import rules
 from ox_deploy.database_servers import DATABASE_SERVERS, DatabaseServer
 from ox_deploy.errors import InputError
 from ox_deploy.products import PRODUCTS, Product
+from ox_deploy.pyinfra_internals import data_of
 from ox_deploy.rules import Rule, between
 from ox_deploy.settings import Context, Model, Settings, User, parse
 from ox_deploy.topology import GROUP_DATA, INVENTORY, check_host_name, check_mysql_settings, check_topology
@@ -203,22 +203,23 @@ def _cluster_of(inventory: Inventory) -> Cluster:
     if not any(groups.values()):
         raise InputError(f"{INVENTORY}: none of the groups {', '.join(GROUPS)} has a host; add the hosts.")
     hosts = {name: inventory.get_host(name) for names in groups.values() for name in names}
-    data = {name: _data_of(host) for name, host in hosts.items()}
+    data = {name: data_of(host) for name, host in hosts.items()}
+    given: Mapping[str, Any] = inventory.get_override_data()  # type: ignore[no-untyped-call]
     for name, values in data.items():
-        _check_keys(name, values, RUN_OPTIONS & inventory.override_data.keys())
+        _check_keys(name, values, RUN_OPTIONS & given.keys())
     settings = _common_settings(data)
     return build_cluster(groups, data, settings, {name: _origins(hosts[name]) for name in data})
 
 
 def _origins(host: Host) -> dict[str, str]:
     """Return by key which file has it; pyinfra takes the first of these that does."""
-    inventory = host.inventory
+    inventory: Any = host.inventory
     places = [
-        (inventory.override_data, "--data"),
+        (inventory.get_override_data(), "--data"),
         (inventory.get_host_data(host.name), f"{INVENTORY}, host {host.name}"),
     ]
-    places += [(inventory.group_data.get(group, {}), f"group_data/{group}.py") for group in host.groups]
-    places.append((inventory.data, GROUP_DATA))
+    places += [(inventory.get_group_data(group), f"group_data/{group}.py") for group in host.groups]
+    places.append((inventory.get_data(), GROUP_DATA))
     found: dict[str, str] = {}
     for values, place in places:
         for key in values:
@@ -239,11 +240,6 @@ def _common_settings(data: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
                     "host; it holds for the whole cluster, so set it in group_data/all.py only."
                 )
     return settings
-
-
-def _data_of(host: Host) -> dict[str, Any]:
-    data: dict[str, Any] = host.data.dict()  # type: ignore[no-untyped-call]
-    return data
 
 
 def _check_keys(name: str, values: Iterable[str], asked: Iterable[str]) -> None:

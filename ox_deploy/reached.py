@@ -10,25 +10,23 @@ from collections.abc import Sequence
 from fnmatch import fnmatch
 
 import click
-from pyinfra.api.inventory import Inventory
-from pyinfra.context import ctx_inventory, ctx_state
+from pyinfra.api import Inventory
+
+from ox_deploy.pyinfra_internals import at_end_of_command, current_inventory, limits_of_command
 
 NO_HOST = "No host was reached, so nothing was done"
 
 
 def fail_without_hosts() -> None:
     """Have pyinfra's command fail at its end where it left out all hosts, or where a name in `--limit` is none."""
-    context = click.get_current_context(silent=True)
-    if context is not None and "limit" in context.params:
-        limit, exclude = context.params["limit"] or (), context.params.get("exclude") or ()
-        context.call_on_close(lambda: _look(list(limit), list(exclude)))
+    limits = limits_of_command()
+    if limits is not None:
+        at_end_of_command(lambda: _look(*limits))
 
 
 def _look(limit: Sequence[str], exclude: Sequence[str]) -> None:
-    if not (ctx_inventory.isset() and ctx_state.isset()):  # type: ignore[no-untyped-call]
-        return
-    inventory: Inventory = ctx_inventory.get()  # type: ignore[no-untyped-call]
-    sentence = find_fault(inventory, limit, exclude)
+    inventory = current_inventory()
+    sentence = find_fault(inventory, limit, exclude) if inventory is not None else None
     if sentence:
         click.echo(sentence, err=True)
         raise SystemExit(1)
@@ -55,6 +53,7 @@ def _names(inventory: Inventory) -> set[str]:
 
 
 def _matches(inventory: Inventory, pattern: str) -> set[str]:
-    if pattern in inventory.groups:
-        return {host.name for host in inventory.groups[pattern]}
+    group = inventory.get_group(pattern, None)
+    if group is not None:
+        return {host.name for host in group}
     return {name for name in _names(inventory) if fnmatch(name, pattern)}

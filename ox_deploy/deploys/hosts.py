@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from pyinfra import host, inventory
 from pyinfra.api import deploy
-from pyinfra.context import state
 
-from ox_deploy import ahead, bounds, ground, secrets
+from ox_deploy import ahead, bounds, ground, pyinfra_internals, secrets
 from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.errors import InputError
 from ox_deploy.local_files import GROUP_DATA, read_text
@@ -23,8 +19,6 @@ USER = "open-xchange"
 SOURCES = "/etc/apt/sources.list.d/open-xchange.sources"
 KEY = "/etc/apt/keyrings/open-xchange.asc"
 CREDENTIALS = "/etc/apt/auth.conf.d/open-xchange.conf"
-
-_DEPLOY_FILE = "ox_deploy.deploy_file"
 
 NFS_SERVER_PACKAGES = {
     "kernel": ["nfs-kernel-server", "nfs-common"],
@@ -39,8 +33,8 @@ def prepare_hosts() -> None:
     node = cluster.node_of(host)
     settings = cluster.settings
     end_run_on_failure()
-    _watch_changes()
-    _make_deploy_file_known()
+    pyinfra_internals.add_handler(ahead.ForgetAfterChanges)
+    pyinfra_internals.make_deploy_file_known()
     check_reachable()
     user = USER if needs_user(cluster, node) else ""
     packages = packages_of(cluster, node)
@@ -69,29 +63,9 @@ def prepare_hosts() -> None:
 
 def end_run_on_failure() -> None:
     """Let a host that fails, or is silent, end the run after that operation: nothing is built on what is not there."""
-    # Not `pyinfra.config`: that is a copy which is forgotten when the operations run. Locked, or it is reset.
-    state.config.FAIL_PERCENT = 0
-    state.config.lock_current_state()
-    bounds.watch(state)
-
-
-def _watch_changes() -> None:
-    """Have answers that were got ahead forgotten after a change that somebody else's operation makes."""
-    if not any(isinstance(handler, ahead.ForgetAfterChanges) for handler in state.callback_handlers):
-        state.add_callback_handler(ahead.ForgetAfterChanges())  # type: ignore[no-untyped-call]
-
-
-def _make_deploy_file_known() -> None:
-    """Let the deploy file count as a module.
-
-    pyinfra inspects the stack at each operation of each host, and inspect goes through all modules for a file that is
-    none: with many hosts, that would be most of the control machine's work.
-    """
-    file = state.current_deploy_filename
-    if file and _DEPLOY_FILE not in sys.modules:
-        module = ModuleType(_DEPLOY_FILE)
-        module.__file__ = str(Path(file).absolute())
-        sys.modules[_DEPLOY_FILE] = module
+    pyinfra_internals.end_run_on_failure()
+    pyinfra_internals.keep_config()
+    bounds.watch(pyinfra_internals.current_state())
 
 
 def check_reachable(but: str | None = None) -> None:
@@ -99,7 +73,7 @@ def check_reachable(but: str | None = None) -> None:
 
     + but: the name in the inventory of a host that is known to be lost
     """
-    names = ", ".join(sorted(failed.name for failed in state.failed_hosts if failed.name != but))
+    names = ", ".join(sorted(failed.name for failed in pyinfra_internals.failed_hosts() if failed.name != but))
     if names:
         raise InputError(
             f"{names} cannot be reached, and nothing was changed; make it reachable, or leave it out with `--exclude`."
@@ -115,9 +89,9 @@ def lease_for(cluster: Cluster, node: Node, what: str) -> dict[str, Any]:
     outside `--limit`, too.
     """
     hosts = [inventory.get_host(other.inventory_name) for other in cluster.nodes]
-    taking_part = [other.name for other in hosts if other in state.active_hosts]
+    taking_part = [other.name for other in hosts if other in pyinfra_internals.active_hosts()]
     others = [server.inventory_name for server in cluster.databases if server.inventory_name not in taking_part]
-    limited = f" of {', '.join(taking_part)}" if state.limit_hosts is not None else ""
+    limited = f" of {', '.join(taking_part)}" if pyinfra_internals.is_limited() else ""
     return {"doing": what + limited, "others": others if node.inventory_name == taking_part[0] else []}
 
 

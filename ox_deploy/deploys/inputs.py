@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from pyinfra.api import deploy
-from pyinfra.api.inventory import Inventory
-from pyinfra.context import ctx_inventory
+from pyinfra import host
+from pyinfra.api import Inventory, deploy
 
 from ox_deploy import certificate, secrets
 from ox_deploy.cluster import Cluster, Node, cluster_of
@@ -20,7 +19,7 @@ LONGEST_REPLICATION = {"mariadb": ("MariaDB", 96), "mysql": ("MySQL", 32)}
 @deploy("Inputs")
 def check_inputs() -> None:
     """Refuse passwords, keys and certificates that would only fail, or hurt, once hosts have them."""
-    _check_once(ctx_inventory.get())  # type: ignore[no-untyped-call]
+    _check_once(host.inventory)
 
 
 @cache

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pyinfra.api import deploy
-from pyinfra.context import state
 
 from ox_deploy import bounds
 from ox_deploy.operations import lease
+from ox_deploy.pyinfra_internals import current_state
 
 
 @deploy("Lease")
 def release() -> None:
     """End the lease of the cluster on every host, whoever has it; nothing that this run orders is carried out later."""
-    bounds.watch(state)
+    bounds.watch(current_state())
     lease.end(name="End the lease")

@@ -8,7 +8,6 @@ from typing import Any
 
 from pyinfra import host, inventory
 from pyinfra.api import deploy
-from pyinfra.context import state
 
 from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.deploys.database import make_accounts, source_of
@@ -17,6 +16,7 @@ from ox_deploy.errors import InputError
 from ox_deploy.operations import lease
 from ox_deploy.operations import seed as seeding
 from ox_deploy.operations.barrier import barrier
+from ox_deploy.pyinfra_internals import failed_hosts, is_in_limit
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Request:
 def seed() -> None:
     """Copy the master's data to the one slave that is named, and make it replicate from exactly there."""
     cluster = cluster_of(inventory)
-    request = requested(cluster, inventory.override_data)
+    request = requested(cluster, inventory.get_override_data())  # type: ignore[no-untyped-call]
     node = request.node
     end_run_on_failure()
     _check_takes_part(node)
@@ -83,7 +83,7 @@ def requested(cluster: Cluster, given: Mapping[str, Any]) -> Request:
 def _check_takes_part(node: Node) -> None:
     """Refuse to end well without having done anything."""
     slave = inventory.get_host(node.inventory_name)
-    if slave in state.failed_hosts:
+    if slave in failed_hosts():
         raise InputError(f"{node.name} cannot be reached, so it was not seeded; make it reachable, and run again.")
-    if not state.is_host_in_limit(slave):
+    if not is_in_limit(slave):
         raise InputError(f"{node.name} is left out by `--limit`, so it was not seeded; run without `--limit`.")

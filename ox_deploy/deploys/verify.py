@@ -6,7 +6,6 @@ from uuid import uuid4
 
 from pyinfra import host, inventory
 from pyinfra.api import deploy
-from pyinfra.context import state
 
 from ox_deploy import bounds, secrets
 from ox_deploy.cluster import Cluster, Node, cluster_of
@@ -16,6 +15,7 @@ from ox_deploy.deploys.openxchange import wanted_registration
 from ox_deploy.deploys.web import CERTIFICATE, SITE
 from ox_deploy.operations.verify import databases, filestore, network, registration, sessions
 from ox_deploy.operations.verify.report import go_on, report, take_part
+from ox_deploy.pyinfra_internals import current_state
 
 # Makes the names of what is made for a moment unique; the same on all hosts of a run.
 RUN = uuid4().hex[:12]
@@ -26,7 +26,7 @@ def verify() -> None:
     """Try on the living cluster whether it works, from end to end; leave nothing behind."""
     cluster = cluster_of(inventory)
     node = cluster.node_of(host)
-    bounds.watch(state)
+    bounds.watch(current_state())
     take_part(**lease_for(cluster, node, "verify"))
     go_on(name="No other run is at work")
     if node in cluster.databases:

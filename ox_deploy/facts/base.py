@@ -8,10 +8,10 @@ from typing import Any, Generic, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 import gevent
-from pyinfra.api import FactBase, Host
-from pyinfra.api.exceptions import ConnectError, OperationError
+from pyinfra.api import FactBase, Host, OperationError
+from pyinfra.api.exceptions import ConnectError
 
-from ox_deploy import ahead
+from ox_deploy import ahead, pyinfra_internals
 from ox_deploy.bounds import NoAnswer
 from ox_deploy.remote import QUESTION_SECONDS, Program
 
@@ -99,7 +99,7 @@ def connect(peer: Host) -> None:
 
     A second connection would take the place of the first one, whose commands would never end.
     """
-    if peer.connected:
+    if pyinfra_internals.is_connected(peer):
         return
     if peer not in _connecting:
         _connecting[peer] = gevent.spawn(_attempt, peer)
@@ -114,7 +114,7 @@ def connect(peer: Host) -> None:
 
 def _attempt(peer: Host) -> Exception | None:
     try:
-        peer.connect(reason="to be asked", raise_exceptions=True)
+        pyinfra_internals.connect(peer, reason="to be asked")
     except Exception as error:
         # Raised here, gevent would print it.
         return error

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from pyinfra.api import Host, OperationError, StringCommand
 
-from pyinfra.api import Host, StringCommand
-from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
-from pyinfra.api.exceptions import OperationError
-from pyinfra.context import state
+from ox_deploy.pyinfra_internals import run_like_facts
 
 
 def carry_out(target: Host, command: StringCommand) -> str:
@@ -16,9 +12,7 @@ def carry_out(target: Host, command: StringCommand) -> str:
 
     Raises OperationError with the last line of what it said if it fails.
     """
-    told: Mapping[str, Any] = pop_global_arguments(state, target, dict(target.current_op_global_arguments or {}))[0]
-    arguments = {key: told[key] for key in CONNECTOR_ARGUMENT_KEYS if key in told}
-    ok, output = target.run_shell_command(command, **arguments | command.connector_arguments)
+    ok, output = run_like_facts(target, command)
     if not ok:
         said = output.stderr_lines[-1] if output.stderr_lines else "it failed without a word"
         raise OperationError(f"{target.name}: {said}")

@@ -7,7 +7,6 @@ from typing import Any
 
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
-from pyinfra.context import state
 
 from ox_deploy import ahead
 from ox_deploy.facts.base import Question, ask
@@ -18,6 +17,7 @@ from ox_deploy.operations import lease, service
 from ox_deploy.operations.direct import carry_out
 from ox_deploy.operations.service import ManagedFile, changes, configure_job
 from ox_deploy.operations.stop import stop
+from ox_deploy.pyinfra_internals import is_executing
 from ox_deploy.remote import INSTALL_SECONDS, SERVICE_SECONDS, checked, order, source
 
 # While it is there, no daemon is started by its installation.
@@ -173,7 +173,7 @@ def prepare(
         commands.append(install_command(missing))
     job = configure_job("host", changed, commands=commands, seconds=INSTALL_SECONDS)
     yield order("service_configure", job, seconds=INSTALL_SECONDS + SERVICE_SECONDS)
-    if state.is_executing and (missing or unfinished):
+    if is_executing() and (missing or unfinished):
         _tell_of_repetition()
 
 

@@ -9,9 +9,8 @@ from dataclasses import replace
 from typing import TypeVar
 
 import gevent
-from pyinfra import host, logger
+from pyinfra import host
 from pyinfra.api import Host, StringCommand, operation
-from pyinfra.context import ctx_host, state
 
 from ox_deploy import ahead, lease
 from ox_deploy.facts.answers import Answers
@@ -20,6 +19,7 @@ from ox_deploy.facts.hosts import WAIT_SECONDS
 from ox_deploy.facts.lease import LeaseBroken, Look, Looked
 from ox_deploy.operations.direct import carry_out
 from ox_deploy.operations.stop import stop
+from ox_deploy.pyinfra_internals import current_host, end_run_on_failure, is_executing, turn_of, warn
 from ox_deploy.remote import Taking, lease_command
 
 AnswerT = TypeVar("AnswerT")
@@ -35,7 +35,7 @@ _renewing: list[gevent.Greenlet[[lease.Run], None]] = []
 
 def taking(doing: str) -> Taking | None:
     """Return how this run takes a lease; nothing while pyinfra only looks for changes, which takes none."""
-    if not state.is_executing:
+    if not is_executing():
         return None
     run = lease.begin(doing)
     return Taking(run.id, run.info, WAIT_SECONDS)
@@ -58,7 +58,7 @@ def take(
     """
     run = lease.current()
     assert run is not None
-    target: Host = other or ctx_host.get()  # type: ignore[no-untyped-call]
+    target = other or current_host()
     _hosts.add(target)
     if not _renewing:
         _renewing.append(gevent.spawn(_renew, run))
@@ -102,7 +102,7 @@ def refusal() -> Generator[StringCommand, None, None]:
     run = lease.current()
     if run and run.refused and not run.told:
         run.told = True
-        state.config.FAIL_PERCENT = 0
+        end_run_on_failure()
         yield stop(run.refused)
 
 
@@ -121,10 +121,10 @@ def _ask_other(other: Host, how: Taking) -> None:
     try:
         with gevent.Timeout(CONNECT_SECONDS, OSError("no answer")):
             connect(other)
-        with ctx_host.use(other):
+        with turn_of(other):
             _ask_ahead(other, how)
     except Exception as error:
-        logger.warning(f"{other.print_prefix}cannot be told of this run ({error})")
+        warn(other, f"cannot be told of this run ({error})")
 
 
 def _ask_ahead(target: Host, how: Taking) -> Looked | None:
@@ -160,7 +160,7 @@ def take_and_ask(doing: str, others: Sequence[str]) -> Looked | None:
     how = taking(doing)
     if how:
         with also(how, others):
-            return _ask_ahead(ctx_host.get(), how)  # type: ignore[no-untyped-call]
+            return _ask_ahead(current_host(), how)
     questions = ahead.planned()
     answers = host.get_fact(Answers, questions=questions)
     if answers is None:
@@ -193,7 +193,7 @@ def look(doing: str, others: Sequence[str] = ()) -> Generator[StringCommand, Non
 @operation(is_idempotent=False)
 def end() -> Generator[StringCommand, None, None]:
     """End whoever's lease of this host; the orders of who had it are refused from now on."""
-    if not state.is_executing:
+    if not is_executing():
         yield StringCommand("true")
         return
     had = host.get_fact(LeaseBroken)

@@ -7,7 +7,6 @@ from typing import Any
 
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
-from pyinfra.context import state
 
 from ox_deploy import ahead, transactions
 from ox_deploy.accounts import Statement, WantedAccount, differences, drop_account, listed, stale_accounts
@@ -15,6 +14,7 @@ from ox_deploy.facts.base import PeerUnreachable, Question, ask, ask_peer
 from ox_deploy.facts.mysql import Mysql, MysqlStatus, Replica, ServerState
 from ox_deploy.operations import tls
 from ox_deploy.operations.stop import stop
+from ox_deploy.pyinfra_internals import is_executing
 from ox_deploy.remote import order
 from ox_deploy.slaves import REMEDIES, Situation, Source, explain, not_ready, recognise, runs
 from ox_deploy.switching import Server
@@ -51,7 +51,7 @@ def accounts(
     status = ask(host, _accounts_question(users, option_file))
     problem = not_ready(status, host.name)
     if problem:
-        yield stop(problem) if state.is_executing else StringCommand("true")
+        yield stop(problem) if is_executing() else StringCommand("true")
         return
     statements = differences(wanted, status.accounts, status.dialect)
     stale = stale_accounts(wanted, status.accounts)
@@ -95,7 +95,7 @@ def encrypt_logins(
     status = ask(host, _accounts_question(users, option_file))
     problem = not_ready(status, host.name)
     if problem:
-        yield stop(problem) if state.is_executing else StringCommand("true")
+        yield stop(problem) if is_executing() else StringCommand("true")
         return
     in_clear = {server.address: server.name for server in slaves if not _reads_encrypted(server)}
     statements = differences(
@@ -183,7 +183,7 @@ def replica(
     # A slave that is half seeded may not run, and that is the reason.
     problem = (None if slave.seeding else not_ready(slave, host.name)) or not_ready(master, master_host)
     if problem:
-        yield stop(problem) if state.is_executing else StringCommand("true")
+        yield stop(problem) if is_executing() else StringCommand("true")
         return
     situation = recognise(slave, master, source, address, siblings)
     # A slave with transactions of its own follows its master all the same, and no deploy could put that right.
@@ -191,7 +191,7 @@ def replica(
     if follows:
         yield from _keep(situation, slave, master, source, option_file, by_gtid)
     elif situation in REMEDIES:
-        if state.is_executing or situation not in _BEFORE_CONFIGURATION:
+        if is_executing() or situation not in _BEFORE_CONFIGURATION:
             yield stop(explain(host.name, situation, slave, master))
         else:
             yield StringCommand("true")

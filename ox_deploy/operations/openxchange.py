@@ -9,7 +9,6 @@ from typing import Any
 from passlib.hash import des_crypt
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
-from pyinfra.context import state
 
 from ox_deploy import ahead
 from ox_deploy.facts.base import Question, ask
@@ -24,6 +23,7 @@ from ox_deploy.facts.openxchange import (
     Registration,
 )
 from ox_deploy.operations.stop import failed_host, stop
+from ox_deploy.pyinfra_internals import is_executing
 from ox_deploy.remote import SERVICE_SECONDS, order
 from ox_deploy.secrets import Secret
 
@@ -135,7 +135,7 @@ def configure(
     """
     administrator = wanted.administrator
     found = ask(host, configuration_question(wanted))
-    if not found.installed and state.is_executing:
+    if not found.installed and is_executing():
         yield stop(f"{host.name}: Open-Xchange is not installed; run the whole deploy for this host.")
         return
     differences = wanted.differences(found)
@@ -373,7 +373,7 @@ def register(
         found = registration_of(wanted)
     obstacle = wanted.obstacle(found)
     if obstacle:
-        yield stop(obstacle) if state.is_executing else StringCommand("true")
+        yield stop(obstacle) if is_executing() else StringCommand("true")
         return
     job = wanted.missing(found)
     if not any(job.values()):
@@ -466,7 +466,7 @@ def restart(
         host.noop("no daemon has to be restarted")
         return
     job = _job(ports, services, services, proof) | {"undo": True, "settle_seconds": settle_seconds}
-    failed = failed_host() if state.is_executing else None
+    failed = failed_host() if is_executing() else None
     if failed:
         sentence = f"{host.name}: not restarted, it runs as before, because {failed} did not come back."
         yield order("daemons_undo", job | {"sentence": sentence})

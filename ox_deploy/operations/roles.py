@@ -7,7 +7,6 @@ from typing import Any
 
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
-from pyinfra.context import state
 
 from ox_deploy import ahead, switching
 from ox_deploy.facts.base import PeerUnreachable, Question, ask_peer
@@ -16,6 +15,7 @@ from ox_deploy.facts.service import ServiceStatus
 from ox_deploy.operations import service
 from ox_deploy.operations.stop import failed_host, stop
 from ox_deploy.operations.switchover import answer_of, status_question
+from ox_deploy.pyinfra_internals import is_executing
 from ox_deploy.remote import order
 from ox_deploy.switching import Server
 
@@ -115,7 +115,7 @@ def configure(
     seen = status.role if status else None
     role = {"read_only": read_only, "switched": switched, "seen": seen, "option_file": option_file}
     change = order("mysql_configure", {"files": job, **role})
-    failed = failed_host() if state.is_executing else None
+    failed = failed_host() if is_executing() else None
     if failed:
         yield stop(f"{host.name}: not touched, its server runs as before, because the one on {failed} failed.")
     else:

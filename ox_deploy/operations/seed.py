@@ -10,9 +10,7 @@ from functools import partial
 from typing import Any
 
 from pyinfra import host
-from pyinfra.api import StringCommand, operation
-from pyinfra.api.exceptions import OperationError
-from pyinfra.context import state
+from pyinfra.api import OperationError, StringCommand, operation
 
 from ox_deploy.accounts import Statement, WantedAccount, account_statements, drop_account, listed
 from ox_deploy.bounds import NoAnswer
@@ -24,6 +22,7 @@ from ox_deploy.facts.mysql import Mysql, MysqlStatus
 from ox_deploy.facts.seed import Contents, Seeding, SeedState, ServerSurvey, Survey
 from ox_deploy.operations.direct import carry_out
 from ox_deploy.operations.stop import stop
+from ox_deploy.pyinfra_internals import is_executing
 from ox_deploy.remote import order, seed_order
 from ox_deploy.remote.mysql_dialects import server_of_version, version_numbers
 from ox_deploy.secrets import Secret
@@ -233,7 +232,7 @@ def from_master(
     try:
         # The slave first: what it has of its master's, the master has then.
         slave = seeding.slave()
-        if not state.is_executing:
+        if not is_executing():
             if not slave.part.active:
                 seeding.check(slave)
             yield StringCommand("true")

@@ -9,7 +9,6 @@ from typing import Any
 import click
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
-from pyinfra.context import state
 
 from ox_deploy import ahead, switching
 from ox_deploy.accounts import WantedAccount, account_statements
@@ -20,6 +19,7 @@ from ox_deploy.facts.openxchange import Configdb, Registration
 from ox_deploy.facts.switchover import Reaches
 from ox_deploy.operations import openxchange, service
 from ox_deploy.operations.stop import stop
+from ox_deploy.pyinfra_internals import is_executing
 from ox_deploy.remote import command_line, order
 from ox_deploy.secrets import Secret
 from ox_deploy.slaves import not_ready
@@ -348,7 +348,7 @@ def repoint(databases: Sequence[openxchange.WantedDatabase]) -> Generator[String
 @operation()
 def report(lines: Sequence[str]) -> Generator[StringCommand, None, None]:
     """Print what is to be done by a person now."""
-    if state.is_executing:
+    if is_executing():
         click.echo("\n".join(lines), err=True)
     host.noop("done")
     return

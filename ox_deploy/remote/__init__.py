@@ -16,9 +16,9 @@ from importlib.resources import files
 from typing import Any
 
 from pyinfra.api import Host, QuoteString, StringCommand
-from pyinfra.context import ctx_host
 
 from ox_deploy import ahead, lease
+from ox_deploy.pyinfra_internals import current_host
 
 # How long a host that lives may take, in seconds: for a question, for an order, for the one before that.
 QUESTION_SECONDS, ORDER_SECONDS, LOCK_SECONDS = 60, 900, 600
@@ -130,8 +130,13 @@ def source(name: str) -> str:
 
 
 def _program(name: str, call: str) -> QuoteString:
+    """Return the program that makes this call, as a word of a command."""
+    return QuoteString(_program_text(name, call))
+
+
+def _program_text(name: str, call: str) -> str:
     """Return the program's text with the call of its main function, which has the program's name."""
-    return QuoteString("\n".join([_text(name), call.format(f"{name}(arguments())")]))
+    return "\n".join([_text(name), call.format(f"{name}(arguments())")])
 
 
 def _text(name: str) -> str:
@@ -204,8 +209,7 @@ def ticket(to: Host | None = None) -> list[int | str]:
     """Return what an order to a host, or to the current one, shows of the lease; nothing if none was asked for."""
     if lease.current() is None:
         return []
-    target: Host = to or ctx_host.get()  # type: ignore[no-untyped-call]
-    return lease.ticket(target.name)
+    return lease.ticket((to or current_host()).name)
 
 
 def lease_command(action: str, run: str, *arguments: str) -> StringCommand:
@@ -232,7 +236,7 @@ def checked(command: str) -> StringCommand:
 
 def command_line(name: str, arguments: Mapping[str, Any]) -> list[str]:
     """Return the command with which a program on the host starts `name`.py beside it; the arguments are shown."""
-    return ["python3", "-c", str(_program(name, "{}").obj), json.dumps(arguments)]
+    return ["python3", "-c", _program_text(name, "{}"), json.dumps(arguments)]
 
 
 def seed_order(name: str, arguments: Mapping[str, Any], to: Host | None = None) -> StringCommand:

@@ -5,8 +5,8 @@ Exit code for a monitoring system: 0 fine, 1 warning, 2 critical, 3 if the statu
 
 from __future__ import annotations
 
-# Before anything else: it makes the standard library wait without blocking other hosts.
-import pyinfra_cli  # type: ignore[import-untyped]  # noqa: F401 # isort: skip
+# Before anything else.
+import ox_deploy.status.patched  # noqa: F401 # isort: skip
 
 import json
 import logging
@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import TextIO
 
 import click
-import pyinfra.connectors.util
 from rich.console import Console
 
 from ox_deploy.errors import InputError
+from ox_deploy.pyinfra_internals import ask_no_password
 from ox_deploy.status import memory
 from ox_deploy.status.gather import gather
 from ox_deploy.status.page import render_page
@@ -61,7 +61,7 @@ def show(snapshot: Snapshot, changes: Changes, as_json: bool) -> None:
 def main(inventory: str, as_json: bool, html: str | None, ssh_user: str | None, sudo: bool) -> None:
     """Show what is wrong in the cluster of INVENTORY right now. Reads only."""
     logging.getLogger("pyinfra").setLevel(logging.CRITICAL + 1)
-    pyinfra.connectors.util.getpass = refuse_to_ask
+    ask_no_password(refuse_to_ask)
     snapshot = take(inventory, ssh_user, sudo)
     file = memory.place(inventory)
     changes = compare(memory.recall(file), snapshot)

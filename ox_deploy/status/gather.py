@@ -6,18 +6,13 @@ The questions are those that a deploy would ask, so that the status also tells w
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import gevent
 from pyinfra.api import Config, Host, State
-from pyinfra.api.state import StateStage
-from pyinfra.context import ctx_config, ctx_host, ctx_inventory, ctx_state
-from pyinfra_cli.inventory import make_inventory  # type: ignore[import-untyped]
 
-from ox_deploy import ahead, ground
+from ox_deploy import ahead, ground, pyinfra_internals
 from ox_deploy.bounds import NoAnswer
 from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.deploys.clustering import configure_multicast, start_cluster
@@ -36,6 +31,7 @@ from ox_deploy.facts.nfs import FilestoreMount
 from ox_deploy.facts.openxchange import CachePeers, Configdb, Daemons, OpenXchangeConfiguration
 from ox_deploy.facts.service import Service
 from ox_deploy.operations import hosts
+from ox_deploy.pyinfra_internals import turn_of
 from ox_deploy.status.seen import Drift, Seen
 
 CHAPTERS = (
@@ -77,23 +73,16 @@ def gather(inventory_file: str, ssh_user: str | None, sudo: bool) -> tuple[Clust
     Raises InputError where inventory, group data or secrets are wrong.
     """
     config = Config(SUDO=sudo, CONNECT_TIMEOUT=CONNECT_SECONDS)  # type: ignore[no-untyped-call]
-    with _pyinfra(config) as state:
-        override = {"ssh_user": ssh_user} if ssh_user else {}
-        inventory = make_inventory(inventory_file, cwd=str(Path.cwd()), override_data=override)
-        state.init(inventory, config)
-        with _set(ctx_inventory, inventory):
-            return _gather(state)
+    override = {"ssh_user": ssh_user} if ssh_user else {}
+    with pyinfra_internals.opened(inventory_file, config, override) as state:
+        return _gather(state)
 
 
 def _gather(state: State) -> tuple[Cluster, list[Seen]]:
-    state.current_stage = StateStage.Prepare
     cluster = cluster_of(state.inventory)
     all_hosts = [state.inventory.get_host(node.inventory_name) for node in cluster.nodes]
     for host in all_hosts:
-        state.activate_host(host)
-        _plan(host)
-        # pyinfra's own notes of the operations are not used, and those of different hosts would not fit together.
-        state.op_meta.clear()
+        pyinfra_internals.prepare(state, host, _plan)
     jobs = [gevent.spawn(_look_at, cluster, node, host) for node, host in zip(cluster.nodes, all_hosts, strict=True)]
     gevent.joinall(jobs)
     seen = [job.get() for job in jobs]
@@ -102,30 +91,10 @@ def _gather(state: State) -> tuple[Cluster, list[Seen]]:
     return cluster, seen
 
 
-@contextmanager
-def _set(context: Any, value: Any) -> Iterator[None]:
-    """Set what pyinfra calls a context, for a while; its own `use` does not clean up after an exception."""
-    context.set(value)
-    try:
-        yield
-    finally:
-        context.reset()
-
-
-@contextmanager
-def _pyinfra(config: Config) -> Iterator[State]:
-    """Have pyinfra ready to read an inventory."""
-    state = State(check_for_changes=False)
-    state.cwd = str(Path.cwd())
-    with _set(ctx_state, state), _set(ctx_config, config):
-        yield state
-
-
-def _plan(host: Host) -> None:
-    """Note what a deploy would do on the host, and so what it would ask."""
-    with _set(ctx_host, host):
-        for chapter in CHAPTERS:
-            chapter()
+def _plan() -> None:
+    """Note what a deploy would do on the host whose turn it is, and so what it would ask."""
+    for chapter in CHAPTERS:
+        chapter()
 
 
 def _look_at(cluster: Cluster, node: Node, host: Host) -> Seen:
@@ -147,8 +116,8 @@ def _look_at(cluster: Cluster, node: Node, host: Host) -> Seen:
 
 def _ask(cluster: Cluster, seen: Seen, host: Host) -> None:
     health = _health_question(cluster, seen.node)
-    with _set(ctx_host, host):
-        host.connect(show_errors=False, raise_exceptions=True)
+    with turn_of(host):
+        pyinfra_internals.connect(host, show_errors=False)
         questions = [health, *ahead.planned()]
         prepare = ahead.calls(host)[0].arguments
         arguments = {key: prepare[key] for key in ("user", "uid", "gid", "packages")}
@@ -208,7 +177,7 @@ def _note(seen: Seen, status: HostStatus, answers: dict[Question[Any], dict[str,
 def _drift(cluster: Cluster, host: Host, seen: Seen) -> Iterator[Drift]:
     """Yield the operations in which a deploy would change something, or refuse to."""
     assert seen.host is not None
-    with _set(ctx_host, host):
+    with turn_of(host):
         hosts.remember(seen.host)
         yield from _conflicts(cluster, host, seen)
         for call in ahead.calls(host):

@@ -120,7 +120,14 @@ def in_phase(host: object, executing: bool) -> Iterator[None]:
     before = [context.get() for context in contexts]
     ctx_host.set(host)  # type: ignore[no-untyped-call]
     results = {peer: peer for peer in getattr(host, "peers", {}).values()}
-    state = SimpleNamespace(is_executing=executing, config=SimpleNamespace(), results=results)
+    state = SimpleNamespace(
+        is_executing=executing,
+        config=SimpleNamespace(),
+        results=results,
+        active_hosts=[host],
+        failed_hosts=[],
+        activated_hosts=[host],
+    )
     ctx_state.set(state)  # type: ignore[no-untyped-call]
     try:
         yield

@@ -255,7 +255,7 @@ class Unconnected(FakeHost):
     attempts = 0
     seconds = 0.01
 
-    def connect(self, reason: str, raise_exceptions: bool) -> None:
+    def connect(self, reason: str, show_errors: bool, raise_exceptions: bool) -> None:
         assert raise_exceptions
         self.attempts += 1
         gevent.sleep(self.seconds)

@@ -19,6 +19,7 @@ from pyinfra.api.exceptions import OperationError
 from pyinfra.api.state import StateStage
 from pyinfra_cli.util import load_func  # type: ignore[import-untyped]
 
+from ox_deploy import pyinfra_internals
 from ox_deploy import secrets as passwords
 from ox_deploy.certificate import one_time_pair
 from ox_deploy.cluster import cluster_of
@@ -585,7 +586,7 @@ def test_one_time_certificate_is_new_each_time_and_short_lived() -> None:
 
 
 def test_command_on_another_host_is_run_as_facts_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(direct, "pop_global_arguments", lambda *_: ({"_sudo": True, "name": "x"}, []))
+    monkeypatch.setattr(pyinfra_internals, "pop_global_arguments", lambda *_: ({"_sudo": True, "name": "x"}, []))
     given: dict[str, Any] = {}
 
     class Target(FakeHost):

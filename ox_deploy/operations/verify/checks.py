@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar
 
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
-from pyinfra.context import state
 
 from ox_deploy import ahead
 from ox_deploy.facts.base import Question, ask
 from ox_deploy.facts.verify import Trial
 from ox_deploy.findings import Finding, Level
+from ox_deploy.pyinfra_internals import is_executing, set_inner
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -63,7 +63,7 @@ def check(
     def decorate(examine: Callable[P, Verdict]) -> Callable[P, None]:
         @wraps(examine)
         def commands(*args: P.args, **kwargs: P.kwargs) -> Generator[StringCommand, None, None]:
-            if state.is_executing:
+            if is_executing():
                 _note(title, lambda: examine(*args, **kwargs))
             else:
                 # A test is no change, but the plan shows it.
@@ -76,7 +76,7 @@ def check(
         def checked(*args: P.args, **kwargs: P.kwargs) -> None:
             call(*args, name=title, _ignore_errors=True, **kwargs)
 
-        cast(Any, checked)._inner = commands
+        set_inner(checked, commands)
         return checked
 
     return decorate

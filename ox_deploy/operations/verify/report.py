@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
-from pyinfra.context import state
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -16,6 +15,7 @@ from ox_deploy.findings import Finding, Level
 from ox_deploy.operations import lease
 from ox_deploy.operations.stop import stop
 from ox_deploy.operations.verify.checks import CouldNotRun, Record, Verdict, check, records
+from ox_deploy.pyinfra_internals import active_hosts, failed_hosts, is_executing, took_part
 
 TAKES_PART = "Every host takes part"
 
@@ -49,10 +49,10 @@ def report(hosts: Mapping[str, str]) -> Generator[StringCommand, None, None]:
 
     To be called last, on every host. A warning is shown but fails nothing.
     """
-    if not state.is_executing:
+    if not is_executing():
         yield StringCommand("true")
         return
-    present = [name for name in hosts if host.inventory.get_host(name) in state.active_hosts]
+    present = [name for name in hosts if host.inventory.get_host(name) in active_hosts()]
     absent = [Record(TAKES_PART, name, Verdict(findings=[_absent(name)])) for name in hosts if name not in present]
     is_first = host.name == present[0]
     if is_first:
@@ -64,9 +64,9 @@ def report(hosts: Mapping[str, str]) -> Generator[StringCommand, None, None]:
 
 def _absent(name: str) -> Finding:
     its_host = host.inventory.get_host(name)
-    if its_host not in state.failed_hosts:
+    if its_host not in failed_hosts():
         found, remedy = "left out, so nothing is known of it", "verify without `--limit` and `--exclude`"
-    elif its_host in state.activated_hosts:
+    elif took_part(its_host):
         found, remedy = "lost in the middle of the run, so its checks are not complete", "run again"
     else:
         found, remedy = "cannot be reached", "make it reachable, and run again"

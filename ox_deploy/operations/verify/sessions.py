@@ -9,12 +9,12 @@ from typing import Any
 
 from pyinfra import host
 from pyinfra.api import StringCommand
-from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS
 
 from ox_deploy.facts.base import Question
 from ox_deploy.facts.verify import FrontEnd, LoginTrial, WebHost
 from ox_deploy.findings import Finding, Level
 from ox_deploy.operations.verify.checks import CouldNotRun, Verdict, check, holds, learn, made, problem
+from ox_deploy.pyinfra_internals import run_in_operation
 from ox_deploy.remote import secret_question
 from ox_deploy.secrets import Secret
 
@@ -120,9 +120,7 @@ def spreads(address: str, web_name: str, certificate: str, login: Login | None, 
 
 def _run(command: StringCommand) -> Any:
     """Run a command in the way the operation is told to (sudo and the like) and return the JSON that it printed."""
-    told: Mapping[str, Any] = host.current_op_global_arguments or {}
-    arguments: dict[str, Any] = {key: told[key] for key in CONNECTOR_ARGUMENT_KEYS if key in told}
-    ok, output = host.run_shell_command(command, **arguments | command.connector_arguments)
+    ok, output = run_in_operation(host, command)
     if not ok:
         raise CouldNotRun(output.stderr_lines[-1] if output.stderr_lines else "the program failed without a word")
     return json.loads(output.stdout)

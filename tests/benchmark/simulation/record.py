@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from passlib.hash import des_crypt
-from pyinfra.api import Config, Host
+from pyinfra.api import Config, Host, State
 from pyinfra.api.state import StateStage
-from pyinfra.context import ctx_inventory
+from pyinfra.context import ctx_config, ctx_host, ctx_inventory, ctx_state
 from pyinfra_cli.inventory import make_inventory  # type: ignore[import-untyped]
 
 from ox_deploy import ahead, mysql_passwords
@@ -31,7 +31,7 @@ from ox_deploy.facts.nfs import FilestoreMount
 from ox_deploy.facts.openxchange import CachePeers, Configdb, Daemons, OpenXchangeConfiguration
 from ox_deploy.facts.service import Service
 from ox_deploy.operations.service import ManagedFile
-from ox_deploy.status.gather import _plan, _pyinfra, _set
+from ox_deploy.status.gather import CHAPTERS
 
 Document = dict[str, Any]
 SALT = "0123456789abcdef"
@@ -206,18 +206,26 @@ class Recorder:
 
 
 def record(inventory_file: str) -> dict[str, Document]:
-    """Return what each host answers."""
-    config = Config()  # type: ignore[no-untyped-call]
-    with _pyinfra(config) as state:
-        inventory = make_inventory(inventory_file, cwd=str(Path.cwd()))
+    """Return what each host answers.
+
+    It does for itself what the checkout has its own ways for, since those may be different in another one.
+    """
+    config, state = Config(), State(check_for_changes=False)  # type: ignore[no-untyped-call]
+    state.cwd = str(Path.cwd())
+    contexts: Any = (ctx_state, ctx_config, ctx_inventory, ctx_host)
+    of_state, of_config, of_inventory, of_host = contexts
+    with of_state.use(state), of_config.use(config):
+        inventory = make_inventory(inventory_file, cwd=state.cwd)
         state.init(inventory, config)
-        with _set(ctx_inventory, inventory):
+        with of_inventory.use(inventory):
             state.current_stage = StateStage.Prepare
             cluster = cluster_of(inventory)
             hosts = {node.inventory_name: inventory.get_host(node.inventory_name) for node in cluster.nodes}
             for host in hosts.values():
                 state.activate_host(host)
-                _plan(host)
+                with of_host.use(host):
+                    for chapter in CHAPTERS:
+                        chapter()
                 state.op_meta.clear()
             asked: dict[str, dict[Any, Mapping[str, Any]]] = {name: {} for name in hosts}
             for host in hosts.values():
