@@ -212,13 +212,13 @@ def _cluster_of(inventory: Inventory) -> Cluster:
 
 
 def _origins(host: Host) -> dict[str, str]:
-    """Return by key which file has it; pyinfra takes the first of these that does."""
+    """Return by key which file has it; pyinfra takes the first of these that does, and of groups the last."""
     inventory: Any = host.inventory
     places = [
         (inventory.get_override_data(), "--data"),
         (inventory.get_host_data(host.name), f"{INVENTORY}, host {host.name}"),
     ]
-    places += [(inventory.get_group_data(group), f"group_data/{group}.py") for group in host.groups]
+    places += [(inventory.get_group_data(group), f"group_data/{group}.py") for group in reversed(host.groups)]
     places.append((inventory.get_data(), GROUP_DATA))
     found: dict[str, str] = {}
     for values, place in places:

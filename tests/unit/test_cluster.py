@@ -67,6 +67,18 @@ def test_host_in_two_groups_is_one_node(guide: Guide) -> None:
     assert cluster.web[0] == cluster.groupware[0]
 
 
+def test_refusal_names_the_file_whose_value_counts(guide: Guide) -> None:
+    guide.add("filestore", "dbmaster")
+    guide.group_data = {"db_master": {"server_id": 7}, "filestore": {"server_id": -1}}
+    del guide.hosts["dbmaster"]["server_id"]
+    inventory = guide.inventory()
+    counts = inventory.get_host("dbmaster").data.get("server_id")
+    place = {7: "db_master", -1: "filestore"}[counts]
+    guide.group_data[place] = {"server_id": 0}
+    said = refusal(lambda: cluster_of(guide.inventory()))
+    assert said.startswith(f"group_data/{place}.py: `server_id` is 0")
+
+
 def test_group_filestore_takes_the_filestore_away_from_the_master(guide: Guide) -> None:
     guide.add("filestore", "nas", address="192.0.2.30")
     cluster = guide.build()
