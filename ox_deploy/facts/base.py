@@ -13,7 +13,7 @@ from pyinfra.api.exceptions import ConnectError
 
 from ox_deploy import ahead, pyinfra_internals
 from ox_deploy.bounds import NoAnswer
-from ox_deploy.remote import QUESTION_SECONDS, Program
+from ox_deploy.sending import QUESTION_SECONDS, Program
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from pyinfra.api import FactBase
 
 from ox_deploy import lease
 from ox_deploy.facts.base import Question
-from ox_deploy.remote import QUESTION_SECONDS, Asking, Taking, shell_question, together, with_lease
+from ox_deploy.sending import QUESTION_SECONDS, Asking, Taking, shell_question, together, with_lease
 
 # How long an earlier run's program may still be at work on a host.
 WAIT_SECONDS = 600

@@ -11,7 +11,7 @@ from pyinfra.api import FactBase, StringCommand
 
 from ox_deploy import lease
 from ox_deploy.facts.base import Question
-from ox_deploy.remote import Asking, Taking, lease_command, together, with_lease
+from ox_deploy.sending import Asking, Taking, lease_command, together, with_lease
 
 
 @dataclass

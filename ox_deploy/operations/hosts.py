@@ -18,7 +18,7 @@ from ox_deploy.operations.direct import carry_out
 from ox_deploy.operations.service import ManagedFile, changes, configure_job
 from ox_deploy.operations.stop import stop
 from ox_deploy.pyinfra_internals import is_executing
-from ox_deploy.remote import INSTALL_SECONDS, SERVICE_SECONDS, checked, order, source
+from ox_deploy.sending import INSTALL_SECONDS, SERVICE_SECONDS, checked, order, source
 
 # While it is there, no daemon is started by its installation.
 _POLICY = "/usr/sbin/policy-rc.d"

@@ -20,7 +20,7 @@ from ox_deploy.facts.lease import LeaseBroken, Look, Looked
 from ox_deploy.operations.direct import carry_out
 from ox_deploy.operations.stop import stop
 from ox_deploy.pyinfra_internals import current_host, end_run_on_failure, is_executing, turn_of, warn
-from ox_deploy.remote import Taking, lease_command
+from ox_deploy.sending import Taking, lease_command
 
 AnswerT = TypeVar("AnswerT")
 # For how long a host outside `--limit` may take to be connected.

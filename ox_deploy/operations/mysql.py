@@ -15,7 +15,7 @@ from ox_deploy.facts.mysql import Mysql, MysqlStatus, Replica, ServerState
 from ox_deploy.operations import tls
 from ox_deploy.operations.stop import stop
 from ox_deploy.pyinfra_internals import is_executing
-from ox_deploy.remote import order
+from ox_deploy.sending import order
 from ox_deploy.slaves import REMEDIES, Situation, Source, explain, not_ready, recognise, runs
 from ox_deploy.switching import Server
 

@@ -11,7 +11,7 @@ from ox_deploy import ahead
 from ox_deploy.facts.base import Question, ask
 from ox_deploy.facts.network import MulticastRoute, RouteStatus
 from ox_deploy.operations.service import ManagedFile, changes, configure_job, idle_units
-from ox_deploy.remote import order
+from ox_deploy.sending import order
 
 
 def _question(network: str, address: str, unit: str, file: ManagedFile) -> Question[RouteStatus]:

@@ -13,7 +13,7 @@ from ox_deploy.facts.base import Question, ask
 from ox_deploy.facts.nfs import FilestoreMount, MountStatus
 from ox_deploy.operations.service import ManagedFile, changes, configure_job
 from ox_deploy.operations.stop import stop
-from ox_deploy.remote import order
+from ox_deploy.sending import order
 
 
 def find_obstacle(status: MountStatus, source: str, path: str) -> str | None:

@@ -24,8 +24,8 @@ from ox_deploy.facts.openxchange import (
 )
 from ox_deploy.operations.stop import failed_host, stop
 from ox_deploy.pyinfra_internals import is_executing
-from ox_deploy.remote import SERVICE_SECONDS, order
 from ox_deploy.secrets import Secret
+from ox_deploy.sending import SERVICE_SECONDS, order
 
 # How long a daemon may take to start, and the caches to find each other, in seconds.
 START_SECONDS = 120

@@ -16,7 +16,7 @@ from ox_deploy.operations import service
 from ox_deploy.operations.stop import failed_host, stop
 from ox_deploy.operations.switchover import answer_of, status_question
 from ox_deploy.pyinfra_internals import is_executing
-from ox_deploy.remote import order
+from ox_deploy.sending import order
 from ox_deploy.switching import Server
 
 # What `check_roles` saw of a host's server, for `configure`, which depends on it.

@@ -23,9 +23,9 @@ from ox_deploy.facts.seed import Contents, Seeding, SeedState, ServerSurvey, Sur
 from ox_deploy.operations.direct import carry_out
 from ox_deploy.operations.stop import stop
 from ox_deploy.pyinfra_internals import is_executing
-from ox_deploy.remote import order, seed_order
 from ox_deploy.remote.mysql_dialects import server_of_version, version_numbers
 from ox_deploy.secrets import Secret
+from ox_deploy.sending import order, seed_order
 from ox_deploy.slaves import OVERWRITE, Situation, Source, explain, not_ready, reads_under_its_id, recognise
 from ox_deploy.transactions import took_over
 

@@ -13,7 +13,7 @@ from pyinfra.api import StringCommand, operation
 from ox_deploy import ahead
 from ox_deploy.facts.base import Question, ask
 from ox_deploy.facts.service import FileState, Service, ServiceStatus
-from ox_deploy.remote import order
+from ox_deploy.sending import order
 
 
 @dataclass(frozen=True)

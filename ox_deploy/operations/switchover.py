@@ -20,8 +20,8 @@ from ox_deploy.facts.switchover import Reaches
 from ox_deploy.operations import openxchange, service
 from ox_deploy.operations.stop import stop
 from ox_deploy.pyinfra_internals import is_executing
-from ox_deploy.remote import command_line, order
 from ox_deploy.secrets import Secret
+from ox_deploy.sending import command_line, order
 from ox_deploy.slaves import not_ready
 from ox_deploy.switching import Phase, Server, is_writable
 

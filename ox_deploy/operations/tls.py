@@ -16,7 +16,7 @@ from ox_deploy.facts.base import PeerUnreachable, Question, ask, ask_peer
 from ox_deploy.facts.service import ServiceStatus
 from ox_deploy.facts.tls import Tls, TlsStatus
 from ox_deploy.operations import service
-from ox_deploy.remote import order
+from ox_deploy.sending import order
 
 SOCKET = "/run/mysqld/mysqld.sock"
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from ox_deploy import remote
+from ox_deploy import sending
 from ox_deploy.deploys.web import CERTIFICATE, CERTIFICATE_KEY, ENABLED_SITE
 from ox_deploy.operations.service import ManagedFile, Probe, SiteProbe, configure_job
 from tests.integration.database import kind, sql
@@ -129,7 +129,7 @@ def test_certificate_that_apache_takes_in_its_check_and_dies_of_gives_way_to_the
     files = [ManagedFile(CERTIFICATE, weak), ManagedFile(CERTIFICATE_KEY, key, mode="0600")]
     probe = Probe(site=SiteProbe(ENABLED_SITE, nodes.node("web").address))
     job = configure_job("apache2", files, ["apache2"], "reload", ["apachectl", "configtest"], probe=probe)
-    program = str(remote._program("service_configure", "{}").obj)
+    program = str(sending._program("service_configure", "{}").obj)
     done = nodes.exec_in("web", ["python3", "-c", program], input=json.dumps(job))
     assert done.code == 1
     assert done.stderr.startswith("apache2: refused, the files are as before, and it works with them. "), done.stderr

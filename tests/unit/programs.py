@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
-from ox_deploy import remote
+from ox_deploy import sending
 
 
 class Clock:
@@ -30,7 +30,7 @@ class Clock:
 
 def load(name: str) -> Any:
     """A program with all that it uses, joined as for a host, but not started, and with a clock of its own."""
-    text = str(remote._program(name, "").obj)
+    text = str(sending._program(name, "").obj)
     program = ModuleType(name)
     exec(compile(text, f"{name}.py", "exec"), program.__dict__)  # noqa: S102
     program.__dict__["time"] = Clock()

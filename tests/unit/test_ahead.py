@@ -15,7 +15,7 @@ import pytest
 from pyinfra.api.operation import OperationMeta
 from pyinfra.connectors.util import CommandOutput
 
-from ox_deploy import ahead, remote
+from ox_deploy import ahead, sending
 from ox_deploy.facts.base import Question, ask, ask_peer
 from ox_deploy.facts.hosts import HostState, HostStatus
 from ox_deploy.facts.openxchange import CachePeers
@@ -76,7 +76,7 @@ def test_other_arguments_are_another_question() -> None:
 def test_no_answer_holds_once_an_order_is_sent_and_a_plan_sends_none(executing: bool, known: Any) -> None:
     host = checked(AHEAD)
     with in_phase(host, executing):
-        remote.order("service_configure", {})
+        sending.order("service_configure", {})
     assert asked(host) == known
 
 
@@ -198,7 +198,7 @@ def test_programs_are_answered_together_and_one_that_fails_spoils_no_other(tmp_p
     (tmp_path / "a").write_text("x")
     failing: Any = Question(Service, service="x", files=None, units=[])
     programs = [question.program for question in (files_of(tmp_path / "a"), failing, CACHES, files_of(tmp_path / "b"))]
-    first, failed, caches, last = json.loads(shell(remote.together(programs).get_raw_value()))
+    first, failed, caches, last = json.loads(shell(sending.together(programs).get_raw_value()))
     assert first["files"][str(tmp_path / "a")]["digest"].startswith("2d711642b726b044")
     assert failed is None
     assert caches == {}
@@ -210,10 +210,10 @@ def test_question_that_hangs_is_given_up_and_holds_up_no_other(tmp_path: Path) -
     hanging, right = files_of(tmp_path / "fifo"), files_of(tmp_path / "b")
     program = load("answers")
     program.SECONDS = 0.2
-    wanted = remote.together([hanging.program, right.program]).arguments
+    wanted = sending.together([hanging.program, right.program]).arguments
     # Opening it waits for somebody who writes.
     hangs = "def service_state(wanted):\n    return read(list(wanted['files'])[0])\n"
-    texts = remote.packed({"common": remote.source("common.py"), "service_state": hangs})
+    texts = sending.packed({"common": sending.source("common.py"), "service_state": hangs})
     before = time.monotonic()
     assert program.answers({**wanted, "texts": texts}) == [None, None]
     assert time.monotonic() - before < 10

@@ -13,7 +13,7 @@ from pyinfra.api import StringCommand
 from pyinfra.connectors.util import CommandOutput, OutputLine
 from pyinfra.context import ctx_state
 
-from ox_deploy import bounds, operations, remote
+from ox_deploy import bounds, operations, sending
 from ox_deploy.bounds import Guard, NoAnswer, Pace
 from ox_deploy.deploys import lease
 from ox_deploy.facts.lease import LeaseBroken
@@ -143,7 +143,7 @@ def test_order_that_hangs_on_a_host_that_lives_has_an_end() -> None:
 def test_limit_of_a_question_is_its_own() -> None:
     guard, _ = guarded(silent)
     with pytest.raises(NoAnswer, match="has not ended within 0 s"):
-        guard(remote.Asking("ask", seconds=0.12))  # type: ignore[arg-type]
+        guard(sending.Asking("ask", seconds=0.12))  # type: ignore[arg-type]
 
 
 def test_long_command_shows_that_it_lives() -> None:
@@ -206,4 +206,4 @@ def test_release_of_a_lease_does_not_wait_for_a_frozen_host_either(monkeypatch: 
     monkeypatch.setattr(operations.lease, "end", lambda name: None)
     lease.release._inner()
     assert len(watched) == 1
-    assert LeaseBroken().command().seconds == remote.QUESTION_SECONDS
+    assert LeaseBroken().command().seconds == sending.QUESTION_SECONDS

@@ -17,7 +17,7 @@ from ox_deploy import ahead, secrets
 from ox_deploy.errors import InputError
 from ox_deploy.facts.base import Question
 from ox_deploy.facts.hosts import HostState
-from ox_deploy.remote import together
+from ox_deploy.sending import together
 from tests.unit.deployment import DEPLOY, Deployment, Step, prepared
 from tests.unit.guide import Guide
 

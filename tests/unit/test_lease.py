@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from ox_deploy import lease, remote
+from ox_deploy import lease, sending
 from ox_deploy.facts.lease import Look, Looked
 from ox_deploy.lease import Answer, Holder
 from ox_deploy.operations import lease as leasing
-from ox_deploy.remote import Taking
+from ox_deploy.sending import Taking
 from tests.unit.fakes import FakeHost, in_phase, run, stop_sentence
 from tests.unit.programs import load
 
@@ -28,7 +28,7 @@ class Host:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "ox-deploy"
-        self.text = remote.source("lease.sh").replace("/var/lib/ox-deploy", str(self.folder))
+        self.text = sending.source("lease.sh").replace("/var/lib/ox-deploy", str(self.folder))
 
     def say(self, *words: str) -> list[str]:
         argv = ["sh", "-c", self.text, "lease", *words]
@@ -219,25 +219,25 @@ def test_lease_of_a_dead_run_of_this_machine_is_taken_at_once() -> None:
     assert [asked["taking"].dead for _, asked in host.asked] == ["", "a1"]
     assert host.logged[0].startswith("took over the lease of a run that is dead: deploy, by anna on control1")
     with in_phase(host, executing=True):
-        assert remote.ticket() == [8, lease.begin("").id]
+        assert sending.ticket() == [8, lease.begin("").id]
 
 
 def test_no_lease_is_taken_while_pyinfra_only_looks() -> None:
     host = FakeHost(name="web")
     with in_phase(host, executing=False):
         assert leasing.taking("deploy") is None
-        assert remote.ticket() == []
+        assert sending.ticket() == []
 
 
 def test_order_shows_the_number_that_its_host_gave() -> None:
     me = lease.begin("deploy")
     me.numbers["web"] = 7
     with in_phase(FakeHost(name="web"), executing=True):
-        text = remote.order("service_configure", {}).get_raw_value()
+        text = sending.order("service_configure", {}).get_raw_value()
     assert "lock = only_one(7, " in text
     assert me.id in text
     other: Any = FakeHost(name="oxgw01")
-    assert remote.ticket(other) == [0, me.id]
+    assert sending.ticket(other) == [0, me.id]
 
 
 def test_question_is_not_asked_without_the_lease(host: Host) -> None:

@@ -42,7 +42,7 @@ from pyinfra.context import ctx_config, ctx_host, ctx_inventory, ctx_state
 from pyinfra_cli.util import load_func  # type: ignore[import-untyped]
 
 from ox_deploy import pyinfra_internals as internals
-from ox_deploy import remote
+from ox_deploy import sending
 
 Commands = Generator[StringCommand, None, None]
 FAILS: dict[str, Any] = {"fake_responses": {"fail": {"success": False}}}
@@ -355,8 +355,8 @@ def test_operation_has_the_function_that_it_was_made_of() -> None:
 class Question(FactBase[str]):
     """What this host is called."""
 
-    def command(self, text: str) -> remote.Asking:
-        return remote.Asking("echo", text, seconds=7)
+    def command(self, text: str) -> sending.Asking:
+        return sending.Asking("echo", text, seconds=7)
 
 
 def test_all_commands_of_a_host_go_through_what_stands_between_with_their_limits(begin: Begin) -> None:

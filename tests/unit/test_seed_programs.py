@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ox_deploy import remote
+from ox_deploy import sending
 from ox_deploy.facts.seed import SeedState, Survey
 from ox_deploy.remote.mysql_dialects import dialect_of
 from tests.unit.fakes import stdin_of
@@ -94,7 +94,7 @@ def test_second_unit_is_refused(place: Path, capsys: pytest.CaptureFixture[str])
 
 def test_arguments_reach_the_program_as_they_are() -> None:
     arguments = {"password": "a'b\"c\\d\nü{}", "none": None}
-    text = stdin_of(remote.seed_order("seed_send", arguments))["program"]
+    text = stdin_of(sending.seed_order("seed_send", arguments))["program"]
     call = text.strip().rsplit("\n", 1)[-1]
     given: list[Any] = []
     eval(call, {"json": json, "seed_send": given.append})  # noqa: S307
@@ -556,7 +556,7 @@ print(progress.state["bytes"])
 def flow(place: Path, dump: str, load_with: str) -> list[str]:
     """Let a shell line's output flow into another one, as a dump into a server; return what was said."""
     script = FLOW.format(place=str(place), dump=dump.format(place), load=load_with.format(place))
-    argv = [sys.executable, "-c", remote._text("seed_logical") + script]
+    argv = [sys.executable, "-c", sending._text("seed_logical") + script]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True)
     return done.stdout.splitlines()
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ox_deploy.remote import command_line
+from ox_deploy.sending import command_line
 from tests.unit.programs import Commands, Session, load
 
 PASSWORD = "Zc4qLw8mPn2rTx6v"

@@ -45,8 +45,8 @@ from ox_deploy.lease import Answer
 from ox_deploy.operations.openxchange import WantedDatabase, WantedRegistration
 from ox_deploy.operations.verify import databases, filestore, network, registration, report, sessions
 from ox_deploy.operations.verify.checks import Record, Verdict, problem, records
-from ox_deploy.remote import secret_question
 from ox_deploy.secrets import Secret
+from ox_deploy.sending import secret_question
 from tests.unit.fakes import FakeHost, in_phase, program_of, run, stdin_of, stop_sentence
 from tests.unit.programs import MARIADB
 from tests.unit.verifying import VerifyHost, finding, note, states, verdict

@@ -13,7 +13,7 @@ from ox_deploy.facts.mysql import Account, Mysql, MysqlStatus, Replica
 from ox_deploy.facts.verify import Canary
 from ox_deploy.findings import Finding
 from ox_deploy.operations.verify.checks import CouldNotRun, Verdict, check, holds, learn, made, problem
-from ox_deploy.remote import ticket
+from ox_deploy.sending import ticket
 from ox_deploy.slaves import SEED, not_ready
 
 REPLICATES = "Every slave replicates from the master"
