@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from ox_deploy.facts.mysql import BinaryLog, MysqlStatus, Replica
-from ox_deploy.remote.mysql_dialects import TAKEN_OVER
+from ox_deploy.remote.mysql.dialects import TAKEN_OVER
 
 Interval = tuple[int, int]
 Set = Mapping[str, list[Interval]]

@@ -16,7 +16,7 @@ from ox_deploy.errors import InputError
 from ox_deploy.operations import lease, openxchange, roles, service
 from ox_deploy.operations import switchover as steps
 from ox_deploy.operations.barrier import barrier
-from ox_deploy.remote.mysql_dialects import fence_text
+from ox_deploy.remote.mysql.dialects import fence_text
 from ox_deploy.switching import inventory_change, server_of
 
 MAX_LAG = 10

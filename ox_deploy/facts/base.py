@@ -13,7 +13,7 @@ from pyinfra.api.exceptions import ConnectError
 
 from ox_deploy import ahead, pyinfra_internals
 from ox_deploy.bounds import NoAnswer
-from ox_deploy.sending import QUESTION_SECONDS, Program
+from ox_deploy.sending import QUESTION_SECONDS, Asking, Program
 
 T = TypeVar("T")
 
@@ -64,7 +64,15 @@ def ask(host: Host, question: Question[T]) -> T:
     document = ahead.answer(host, question)
     if document is not None:
         return question.fact().parse(document)
-    answer: T = host.get_fact(question.fact, **question.arguments)
+    answer: T = get(host, question.fact, **question.arguments)
+    return answer
+
+
+def get(host: Host, fact: type[FactBase[T]], **arguments: Any) -> T:
+    """Ask a host now, which gets the program that answers by standard input; pyinfra's own arguments begin with `_`."""
+    own = {name: value for name, value in arguments.items() if not name.startswith("_")}
+    command = cast(Asking, fact().command(**own))
+    answer: T = host.get_fact(fact, **arguments, **({"_stdin": command.stdin} if command.stdin else {}))
     return answer
 
 

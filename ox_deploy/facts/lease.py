@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pyinfra.api import FactBase, StringCommand
+from pyinfra.api import FactBase
 
 from ox_deploy import lease
 from ox_deploy.facts.base import Question
@@ -29,10 +29,10 @@ class Looked:
 class Look(FactBase[Looked]):
     """Has an effect: takes the lease of the host, if it is free. Without it, nothing is asked."""
 
-    def command(self, taking: Taking, questions: Sequence[Question[Any]]) -> StringCommand:
+    def command(self, taking: Taking, questions: Sequence[Question[Any]]) -> Asking:
         """Take it, wait for the program of an earlier run, then ask everything in one go."""
         asking = together([question.program for question in questions])
-        return with_lease(taking, StringCommand("printf 'answers '; ", asking))
+        return with_lease(taking, Asking("printf 'answers '; ", asking))
 
     def process(self, output: list[str]) -> Looked:
         """Return the typed form of the host's lines."""

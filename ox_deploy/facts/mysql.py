@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ox_deploy.facts.base import JsonFact
 from ox_deploy.facts.secret import Fingerprint
-from ox_deploy.remote.mysql_dialects import dialect_of, server_of_version
+from ox_deploy.remote.mysql.dialects import dialect_of, server_of_version
 from ox_deploy.sending import Program
 
 
@@ -153,7 +153,7 @@ class MysqlStatus(_Answer):
 
     @property
     def dialect(self) -> Mapping[str, Any]:
-        """Return what the server calls things (remote/mysql_dialects.py)."""
+        """Return what the server calls things (remote/mysql/dialects.py)."""
         return dialect_of(self.version)
 
 

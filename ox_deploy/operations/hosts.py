@@ -9,7 +9,7 @@ from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
 from ox_deploy import ahead
-from ox_deploy.facts.base import Question, ask
+from ox_deploy.facts.base import Question, ask, get
 from ox_deploy.facts.hosts import HostState, HostStatus
 from ox_deploy.facts.service import ServiceStatus
 from ox_deploy.ground import Wanted, find_obstacles, question
@@ -112,12 +112,12 @@ def check(
     taking = lease.taking(doing) if doing else None
     if taking:
         with lease.also(taking, others):
-            status = lease.take(taking, lambda how: host.get_fact(HostState, **asked, taking=how), lambda it: it.lease)
+            status = lease.take(taking, lambda how: get(host, HostState, **asked, taking=how), lambda it: it.lease)
         yield from lease.refusal()
         if status and not (status.lease and status.lease.number is not None):
             return
     else:
-        status = host.get_fact(HostState, **asked)
+        status = get(host, HostState, **asked)
     if status is None:
         yield stop(f"{host.name} gives no answer; make it reachable and run again.")
         return
@@ -155,9 +155,7 @@ def prepare(
 
     Idempotent. An installation that was interrupted is completed.
     """
-    status = _seen.pop(host.name, None) or host.get_fact(
-        HostState, user=user, uid=uid, gid=gid, packages=list(packages)
-    )
+    status = _seen.pop(host.name, None) or get(host, HostState, user=user, uid=uid, gid=gid, packages=list(packages))
     files_status = ask(host, _question(files))
     changed = changes(files, files_status)
     missing = [name for name in packages if name not in status.packages]

@@ -14,7 +14,7 @@ from pyinfra.api import Host, StringCommand, operation
 
 from ox_deploy import ahead, lease
 from ox_deploy.facts.answers import Answers
-from ox_deploy.facts.base import connect
+from ox_deploy.facts.base import connect, get
 from ox_deploy.facts.hosts import WAIT_SECONDS
 from ox_deploy.facts.lease import LeaseBroken, Look, Looked
 from ox_deploy.operations.direct import carry_out
@@ -131,7 +131,7 @@ def _ask_ahead(target: Host, how: Taking) -> Looked | None:
     """Take a host's lease, and keep its answers to what the operations of this run are going to ask it."""
     questions = ahead.planned(target)
     looked: Looked | None = take(
-        how, lambda how: target.get_fact(Look, taking=how, questions=questions), lambda it: it.lease, target
+        how, lambda how: get(target, Look, taking=how, questions=questions), lambda it: it.lease, target
     )
     if looked:
         ahead.keep(dict(zip(questions, looked.answers, strict=False)), target)
@@ -162,7 +162,7 @@ def take_and_ask(doing: str, others: Sequence[str]) -> Looked | None:
         with also(how, others):
             return _ask_ahead(current_host(), how)
     questions = ahead.planned()
-    answers = host.get_fact(Answers, questions=questions)
+    answers = get(host, Answers, questions=questions)
     if answers is None:
         return None
     ahead.keep(dict(zip(questions, answers, strict=False)))
@@ -196,6 +196,6 @@ def end() -> Generator[StringCommand, None, None]:
     if not is_executing():
         yield StringCommand("true")
         return
-    had = host.get_fact(LeaseBroken)
+    had = get(host, LeaseBroken)
     host.log(f"ended the lease of: {had.holder}" if had else "nobody had the lease")
     host.noop("nobody has the lease")

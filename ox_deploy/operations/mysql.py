@@ -263,7 +263,7 @@ _NEEDS_GTID = {Situation.FORMER_MASTER, Situation.MOVED}
 def _start(
     situation: Situation, source: Source, slave: MysqlStatus, master: MysqlStatus, by_gtid: bool
 ) -> dict[str, Any] | None:
-    """Return what remote/mysql_replicate.py should change; None if the replica only has to be started."""
+    """Return what remote/mysql/replicate.py should change; None if the replica only has to be started."""
     assert master.binary_log is not None
     log = master.binary_log
     if slave.replica and situation in (Situation.CAN_CATCH_UP, Situation.OTHER_PASSWORD):

@@ -285,7 +285,7 @@ class WantedRegistration:
         return moved_pools([slave for slave in slaves if slave.name in at_master], found)
 
     def missing(self, found: Registration) -> dict[str, Any]:
-        """Return what has to be done, as remote/openxchange_register.py wants it."""
+        """Return what has to be done, as remote/openxchange/register.py wants it."""
         pools = {pool.name: pool for pool in found.pools}
         contexts = {context.id: context.users for context in found.contexts}
         return {
@@ -477,7 +477,7 @@ def restart(
 def _job(
     ports: Mapping[str, int], names: Sequence[str], again: Sequence[str], proof: LoginProof | None
 ) -> dict[str, Any]:
-    """Return what remote/daemons_start.py needs to bring daemons up, some of them anew."""
+    """Return what remote/daemons/start.py needs to bring daemons up, some of them anew."""
     return {
         "services": [{"name": name, "port": ports[name], "restart": name in again} for name in names],
         "all": list(ports),

@@ -17,13 +17,13 @@ from ox_deploy.bounds import NoAnswer
 from ox_deploy.certificate import one_time_pair
 from ox_deploy.database_servers import DatabaseServer
 from ox_deploy.facts.answers import ask_together
-from ox_deploy.facts.base import Question, ask, ask_peer
+from ox_deploy.facts.base import Question, ask, ask_peer, get
 from ox_deploy.facts.mysql import Mysql, MysqlStatus
 from ox_deploy.facts.seed import Contents, Seeding, SeedState, ServerSurvey, Survey
 from ox_deploy.operations.direct import carry_out
 from ox_deploy.operations.stop import stop
 from ox_deploy.pyinfra_internals import is_executing
-from ox_deploy.remote.mysql_dialects import server_of_version, version_numbers
+from ox_deploy.remote.mysql.dialects import server_of_version, version_numbers
 from ox_deploy.secrets import Secret
 from ox_deploy.sending import order, seed_order
 from ox_deploy.slaves import OVERWRITE, Situation, Source, explain, not_ready, reads_under_its_id, recognise
@@ -35,7 +35,7 @@ METHODS = ("logical", "physical")
 POLL_SECONDS = 1.0
 # A line of progress comes with each stage, and after so many seconds.
 SHOW_SECONDS = 5
-# The name in the certificate of the connection; remote/seed_stream.py has it, too.
+# The name in the certificate of the connection; remote/seed/stream.py has it, too.
 STREAM = "ox-seed"
 # What is named as it is named since then; and from when on all releases of MySQL 8.0 share data directories.
 OLDEST_MYSQL, CLONES_SERIES = (8, 0, 26), (8, 0, 37)
@@ -391,7 +391,7 @@ def _state() -> SeedState:
     # Otherwise pyinfra would give the host up, without a word of what to do.
     found, reason = None, f"{host.name} gives no answer"
     try:
-        found = host.get_fact(Seeding, _ignore_errors=True)
+        found = get(host, Seeding, _ignore_errors=True)
     except NoAnswer as error:
         reason = error.reason
     if found is None:

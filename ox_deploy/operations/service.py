@@ -117,7 +117,7 @@ def configure_job(
     probe: Probe = UNITS_ONLY,
     seconds: int | None = None,
 ) -> dict[str, Any]:
-    """Return what remote/service_configure.py needs to write `files` and to make `units` use them.
+    """Return what remote/service/configure.py needs to write `files` and to make `units` use them.
 
     + seconds: how long each of `commands` may take, None for what is usual
     """

@@ -21,7 +21,7 @@ from ox_deploy.operations import openxchange, service
 from ox_deploy.operations.stop import stop
 from ox_deploy.pyinfra_internals import is_executing
 from ox_deploy.secrets import Secret
-from ox_deploy.sending import command_line, order
+from ox_deploy.sending import order, whole
 from ox_deploy.slaves import not_ready
 from ox_deploy.switching import Phase, Server, is_writable
 
@@ -290,7 +290,7 @@ def stop_writes(switch: Switch) -> Generator[StringCommand, None, None]:
         "new": switch.login(switch.new),
         "option_file": old.option_file,
         "fence": switch.kind.fence,
-        "guard": command_line("switch_guard", guard),
+        "guard": whole("switch_guard", guard),
     }
     yield order("switch_stop_writes", job)
 

@@ -21,7 +21,7 @@ from ox_deploy.deploys.filestore import NFS_UNITS, set_up_filestore
 from ox_deploy.deploys.hosts import prepare_hosts
 from ox_deploy.deploys.openxchange import configure_open_xchange
 from ox_deploy.deploys.web import BALANCER, CERTIFICATE, set_up_balancer
-from ox_deploy.facts.base import Question
+from ox_deploy.facts.base import Question, get
 from ox_deploy.facts.ground import GroundState
 from ox_deploy.facts.health import Health, HostHealth
 from ox_deploy.facts.hosts import HostState, HostStatus
@@ -121,7 +121,7 @@ def _ask(cluster: Cluster, seen: Seen, host: Host) -> None:
         questions = [health, *ahead.planned()]
         prepare = ahead.calls(host)[0].arguments
         arguments = {key: prepare[key] for key in ("user", "uid", "gid", "packages")}
-        status = host.get_fact(HostState, **arguments, questions=questions, wait=0, **LIMITS)
+        status = get(host, HostState, **arguments, questions=questions, wait=0, **LIMITS)
         if status is None or not status.init:
             raise RuntimeError("the host gave no answer")
         answers = dict(zip(questions, status.answers, strict=False))

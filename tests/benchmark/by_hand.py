@@ -9,10 +9,12 @@ from contextlib import contextmanager
 
 from ox_deploy.certificate import one_time_pair
 from ox_deploy.operations.seed import STREAM
-from ox_deploy.remote.mysql_dialects import dialect_of
+from ox_deploy.remote.mysql.dialects import dialect_of
+from ox_deploy.remote.seed.logical import load_command as seeding_load_command
+from ox_deploy.remote.seed.send import backup_command
+from ox_deploy.remote.seed.stream import PORT
 from tests.lab.nodes import run
 from tests.lab.state import Node
-from tests.unit.programs import load
 
 USER, PASSWORD = "by_hand", "by-hand-only-in-this-lab"
 FOLDER = "/run/by-hand"
@@ -74,17 +76,15 @@ def dump_command(databases: list[str]) -> list[str]:
 
 
 def load_command() -> list[str]:
-    argv: list[str] = load("seed_logical").load_command({"option_file": None}, SERVER)
-    return argv
+    return seeding_load_command({"option_file": None}, SERVER)
 
 
 def receiving(address: str) -> str:
     """Return the script for the slave."""
-    port = load("seed_physical").PORT
     return f"""
 set -eo pipefail
 install -d -o mysql -g mysql -m 755 {NEW}
-socat -u OPENSSL-LISTEN:{port},bind={address},reuseaddr,accept-timeout=60,{TLS} - | mbstream -x -C {NEW}
+socat -u OPENSSL-LISTEN:{PORT},bind={address},reuseaddr,accept-timeout=60,{TLS} - | mbstream -x -C {NEW}
 mariadb-backup --prepare --target-dir={NEW}
 # Without these, the server takes its data for that of an older version.
 cp {DATA}/debian-*.flag {DATA}/*_upgrade_info {NEW}
@@ -99,9 +99,9 @@ rm -r {OLD}
 
 def sending(address: str) -> str:
     """Return the script for the master."""
-    backup = shlex.join(load("seed_send").backup_command({"option_file": None}, FOLDER))
+    backup = shlex.join(backup_command({"option_file": None}, FOLDER))
     # The slave may not listen yet.
-    target = f"OPENSSL:{address}:{load('seed_send').PORT},retry=100,interval=0.1,{TLS}"
+    target = f"OPENSSL:{address}:{PORT},retry=100,interval=0.1,{TLS}"
     return f"set -o pipefail; {backup} | socat -u - {target}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -129,8 +128,7 @@ def test_certificate_that_apache_takes_in_its_check_and_dies_of_gives_way_to_the
     files = [ManagedFile(CERTIFICATE, weak), ManagedFile(CERTIFICATE_KEY, key, mode="0600")]
     probe = Probe(site=SiteProbe(ENABLED_SITE, nodes.node("web").address))
     job = configure_job("apache2", files, ["apache2"], "reload", ["apachectl", "configtest"], probe=probe)
-    program = str(sending._program("service_configure", "{}").obj)
-    done = nodes.exec_in("web", ["python3", "-c", program], input=json.dumps(job))
+    done = nodes.exec_in("web", ["python3", "-"], input=sending.whole("service_configure", job))
     assert done.code == 1
     assert done.stderr.startswith("apache2: refused, the files are as before, and it works with them. "), done.stderr
     assert Browser().login()["user_id"] == 3

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from ox_deploy import cluster, lease, secrets
 from ox_deploy.operations import lease as leasing
+from tests.unit import programs
 from tests.unit.certificates import PUBLIC_KEY_PACKET, Issuer, armoured
 from tests.unit.guide import Guide, Pair
 
@@ -53,3 +54,10 @@ def no_lease() -> Iterator[None]:
     yield
     lease._runs.clear()
     leasing._hosts.clear()
+
+
+@pytest.fixture(autouse=True)
+def programs_as_they_are() -> Iterator[None]:
+    """What a test puts in the place of something in the programs for the hosts is gone at its end."""
+    yield
+    programs.put_back()

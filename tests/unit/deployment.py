@@ -61,7 +61,9 @@ class Deployment:
 
     def answer(self, host: Host, fact: type[FactBase[Any]], **arguments: Any) -> Any:
         """Answer as a bare Debian host without Python does."""
-        self.questions.append(Question(host.name, fact, arguments))
+        # As in pyinfra, its own arguments are no arguments of the fact.
+        own = {name: value for name, value in arguments.items() if not name.startswith("_")}
+        self.questions.append(Question(host.name, fact, own))
         if fact is HostState:
             given = lease.Answer(number=1)
             return HostStatus(system="debian 12", init="systemd", addresses=[host.data.address], lease=given)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-import re
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from itertools import islice
 from types import SimpleNamespace
 from typing import Any
 
-from pyinfra.api import FactBase, QuoteString, StringCommand
+from pyinfra.api import FactBase, StringCommand
 from pyinfra.context import ctx_host, ctx_state
 
 from ox_deploy.facts.answers import Answers
@@ -98,19 +97,25 @@ class Outcome:
         assert len(self.noops) == 1
 
 
+def task_of(command: StringCommand) -> dict[str, Any]:
+    """What a host is told to do with the programs that it gets."""
+    _, text = str(command.connector_arguments["_stdin"]).split("\n")
+    task: dict[str, Any] = json.loads(text)
+    assert command.bits[3] == task["program"]
+    return task
+
+
 def program_of(command: StringCommand) -> str:
-    """The name of the program, which is that of the function it calls at its end."""
-    assert command.bits[:2] == ("python3", "-c")
-    text = command.bits[2]
-    assert isinstance(text, QuoteString)
-    match = re.search(r"^(\w+)\(arguments\(\)\)$", str(text.obj).rsplit("\n", 1)[-1])
-    assert match
-    return match[1]
+    """The name of the program of an order."""
+    task = task_of(command)
+    assert task["as"] == "order"
+    return str(task["program"])
 
 
 def stdin_of(command: StringCommand) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(str(command.connector_arguments["_stdin"]))
-    return document
+    """The arguments of a program."""
+    arguments: dict[str, Any] = task_of(command)["arguments"]
+    return arguments
 
 
 @contextmanager

@@ -5,11 +5,17 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from types import ModuleType
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
-from ox_deploy import sending
+import pytest
+
+import ox_deploy
+from ox_deploy.bundle import paths_of
+from ox_deploy.remote import programs
 
 
 class Clock:
@@ -28,12 +34,51 @@ class Clock:
         return getattr(time, name)
 
 
+# What stands in the place of something in the modules, until the end of a test.
+_in_place = pytest.MonkeyPatch()
+
+
+def put_back() -> None:
+    """Have the modules as they are; to be called at the end of each test."""
+    _in_place.undo()
+
+
+class Loaded:
+    """A program's module and all modules that it imports of ours, as one: names are looked up in its own one first.
+
+    What is set here takes the place of a name wherever one of them has it, for one test.
+    """
+
+    def __init__(self, name: str) -> None:
+        root = Path(ox_deploy.__file__).parent.parent
+        paths = [root / path for path in paths_of(programs.module_of(name))]
+        names = [".".join(path.relative_to(root).with_suffix("").parts) for path in paths if path.stem != "__init__"]
+        main = import_module(programs.module_of(name))
+        self.__dict__["_modules"] = [main, *(module for module in map(import_module, names) if module is not main)]
+
+    def __getattr__(self, name: str) -> Any:
+        found = [vars(module)[name] for module in self._modules if name in vars(module)]
+        if not found:
+            raise AttributeError(name)
+        if name not in vars(self._modules[0]) and any(other is not found[0] for other in found):
+            raise AttributeError(f"several modules have a {name} of their own")
+        return found[0]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        before = getattr(self, name)
+        for module in self._modules:
+            if vars(module).get(name) is before:
+                _in_place.setattr(module, name, value)
+
+
 def load(name: str) -> Any:
-    """A program with all that it uses, joined as for a host, but not started, and with a clock of its own."""
-    text = str(sending._program(name, "").obj)
-    program = ModuleType(name)
-    exec(compile(text, f"{name}.py", "exec"), program.__dict__)  # noqa: S102
-    program.__dict__["time"] = Clock()
+    """Return a program on this machine, with a clock of its own; what a seeding has to say it raises."""
+    program = Loaded(name)
+    with suppress(AttributeError):
+        if not isinstance(program.time, Clock):
+            program.time = Clock()
+    if hasattr(program, "Progress"):
+        program._raises = True
     return program
 
 

@@ -19,7 +19,7 @@ import ox_deploy
 
 ROOT = Path(ox_deploy.__file__).parent
 # What these find goes into a report with a remedy of its own: docs/verify.md, docs/status.md.
-REPORTS = ("operations/verify/", "deploys/verify", "remote/verify_", "status/", "findings")
+REPORTS = ("operations/verify/", "deploys/verify", "remote/verify/", "status/", "findings")
 # A text with fewer words is a name, or a part of a sentence that is found anyway.
 WORDS = 3
 WORD = r"(?<!\S)[(`]?[a-z][a-z'-]*[`).,:;]*(?!\S)"
@@ -40,7 +40,7 @@ COMMANDS = {"argv", "command"}
 class Place:
     """An expression, the functions around it (the innermost one first), and its module.
 
-    The programs for the hosts are joined as text, so they are one module.
+    The programs for the hosts count as one module.
     """
 
     node: ast.AST

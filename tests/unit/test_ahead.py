@@ -184,10 +184,13 @@ def test_call_notes_several_peers_and_no_question_to_the_host_itself() -> None:
     assert [asked for asked, _ in call.questions] == list(hosts.values())
 
 
-def shell(command: str, path: str = os.environ["PATH"]) -> str:
+def shell(command: sending.Asking, path: str = os.environ["PATH"]) -> str:
     """What a host's shell prints."""
-    argv = ["/bin/sh", "-c", command]
-    return subprocess.run(argv, env={"PATH": path}, capture_output=True, text=True, check=True, cwd="/").stdout
+    argv, environment = ["/bin/sh", "-c", command.get_raw_value()], {"PATH": path}
+    done = subprocess.run(
+        argv, env=environment, input=command.stdin, capture_output=True, text=True, check=True, cwd="/"
+    )
+    return done.stdout
 
 
 def files_of(path: Path) -> Question[Any]:
@@ -198,7 +201,7 @@ def test_programs_are_answered_together_and_one_that_fails_spoils_no_other(tmp_p
     (tmp_path / "a").write_text("x")
     failing: Any = Question(Service, service="x", files=None, units=[])
     programs = [question.program for question in (files_of(tmp_path / "a"), failing, CACHES, files_of(tmp_path / "b"))]
-    first, failed, caches, last = json.loads(shell(sending.together(programs).get_raw_value()))
+    first, failed, caches, last = json.loads(shell(sending.together(programs)))
     assert first["files"][str(tmp_path / "a")]["digest"].startswith("2d711642b726b044")
     assert failed is None
     assert caches == {}
@@ -207,20 +210,19 @@ def test_programs_are_answered_together_and_one_that_fails_spoils_no_other(tmp_p
 
 def test_question_that_hangs_is_given_up_and_holds_up_no_other(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
-    hanging, right = files_of(tmp_path / "fifo"), files_of(tmp_path / "b")
     program = load("answers")
     program.SECONDS = 0.2
-    wanted = sending.together([hanging.program, right.program]).arguments
     # Opening it waits for somebody who writes.
-    hangs = "def service_state(wanted):\n    return read(list(wanted['files'])[0])\n"
-    texts = sending.packed({"common": sending.source("common.py"), "service_state": hangs})
+    hangs = {"filestore": "", "user": "x", "configuration": str(tmp_path / "fifo"), "shared": [], "trees": []}
+    right = dict[str, list[int]](ports=[])
     before = time.monotonic()
-    assert program.answers({**wanted, "texts": texts}) == [None, None]
+    found = program.answers({"questions": [["ground_state", hangs], ["cache_peers", right]]})
+    assert found == [None, {}]
     assert time.monotonic() - before < 10
 
 
 def test_answers_come_with_the_state_of_the_host(tmp_path: Path) -> None:
     command = HostState().command(user="root", uid=0, gid=0, packages=[], questions=[files_of(tmp_path / "a")])
-    status = HostState().process(shell(command.get_raw_value()).splitlines())
+    status = HostState().process(shell(command).splitlines())
     assert status.user_by_name
     assert status.answers == [{"files": {str(tmp_path / "a"): None}, "units": {}, "pending": False}]

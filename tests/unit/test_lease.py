@@ -15,9 +15,10 @@ from ox_deploy import lease, sending
 from ox_deploy.facts.lease import Look, Looked
 from ox_deploy.lease import Answer, Holder
 from ox_deploy.operations import lease as leasing
+from ox_deploy.remote.common import lease as remote_lease
+from ox_deploy.remote.common.ending import raising
 from ox_deploy.sending import Taking
-from tests.unit.fakes import FakeHost, in_phase, run, stop_sentence
-from tests.unit.programs import load
+from tests.unit.fakes import FakeHost, in_phase, run, stop_sentence, task_of
 
 ANNA = Holder("a1", "anna", "control1", 10, 1_700_000_000.0, "deploy")
 BERT = Holder("b2", "bert", "control2", 20, 1_700_000_002.0, "switchover to dbslave")
@@ -46,21 +47,14 @@ class Host:
         lines = [f"{key} {value}" for key, value in {**self.read(), **values}.items()]
         (self.folder / "lease").write_text("\n".join(lines) + "\n")
 
-    def order(self, *ticket: object) -> str | None:
+    def order(self, *ticket: Any) -> str | None:
         """The words with which an order is refused, None if it is carried out."""
-        program = load("service_state")
-        program.STATE_DIRECTORY = str(self.folder)
-        said: list[str] = []
-
-        def fail(message: str) -> None:
-            said.append(message)
-            raise SystemExit(1)
-
-        program.fail = fail
-        try:
-            program.only_one(*ticket).close()
-        except SystemExit:
-            return said[0]
+        with pytest.MonkeyPatch.context() as patched, raising():
+            patched.setattr(remote_lease, "STATE_DIRECTORY", str(self.folder))
+            try:
+                remote_lease.only_one(*ticket).close()
+            except RuntimeError as error:
+                return str(error)
         return None
 
 
@@ -233,9 +227,8 @@ def test_order_shows_the_number_that_its_host_gave() -> None:
     me = lease.begin("deploy")
     me.numbers["web"] = 7
     with in_phase(FakeHost(name="web"), executing=True):
-        text = sending.order("service_configure", {}).get_raw_value()
-    assert "lock = only_one(7, " in text
-    assert me.id in text
+        task = task_of(sending.order("service_configure", {}))
+    assert task["ticket"] == [7, me.id]
     other: Any = FakeHost(name="oxgw01")
     assert sending.ticket(other) == [0, me.id]
 
@@ -244,7 +237,10 @@ def test_question_is_not_asked_without_the_lease(host: Host) -> None:
     host.take(ANNA)
     command = Look().command(Taking(BERT.run, json.dumps(BERT.__dict__)), questions=()).get_raw_value()
     text = command.replace("/var/lib/ox-deploy", str(host.folder))
-    done = subprocess.run(["sh", "-c", text], capture_output=True, text=True, check=True, cwd="/")
+    # More than a pipe holds: nobody is left who waits for a reader.
+    done = subprocess.run(
+        ["sh", "-c", text], input="x" * 1_000_000, capture_output=True, text=True, check=True, cwd="/"
+    )
     looked = Look().process(done.stdout.splitlines())
     assert looked.lease
     assert looked.lease.holder == ANNA

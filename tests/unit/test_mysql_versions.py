@@ -13,7 +13,7 @@ from ox_deploy import mysql_passwords, transactions
 from ox_deploy.accounts import WantedAccount, account_statements
 from ox_deploy.facts.mysql import Account, BinaryLog, Grant, Gtid, MysqlStatus, Replica, ServerState
 from ox_deploy.facts.secret import Fingerprint
-from ox_deploy.remote.mysql_dialects import DIALECTS, TAKEN_OVER, dialect_of, server_of_version, version_numbers
+from ox_deploy.remote.mysql.dialects import DIALECTS, TAKEN_OVER, dialect_of, server_of_version, version_numbers
 from ox_deploy.secrets import Secret
 from ox_deploy.slaves import Situation, Source, recognise
 from tests.unit.programs import MARIADB, Session, load

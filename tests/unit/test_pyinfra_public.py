@@ -88,7 +88,7 @@ def files() -> tuple[Path, ...]:
     own = (ROOT / "ox_deploy").rglob("*.py")
     remote = ROOT / "ox_deploy" / "remote"
     settings = [ROOT / name for name in ("config.py", "deploy.py", "inventory.py", "group_data/all.py")]
-    return (*settings, *(file for file in own if file.parent != remote or file.name == "__init__.py"))
+    return (*settings, *(file for file in own if remote not in file.parents))
 
 
 @cache

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import re
 import subprocess
 import sys
 import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from ox_deploy import sending
+from ox_deploy import bundle, sending
+from ox_deploy.remote import programs, start
+from ox_deploy.remote.common import lease
+from ox_deploy.remote.common.fingerprints import fingerprint
 from tests.unit.fakes import program_of, stdin_of
 from tests.unit.programs import Commands, load, shown
 
@@ -27,14 +35,32 @@ def common(tmp_path: Path) -> Any:
     return program
 
 
-@pytest.mark.parametrize("name", sending._USES)
-def test_program_has_a_main_function_of_its_name(name: str) -> None:
-    assert callable(getattr(load(name), name))
+def programs_in(folder: Path) -> list[str]:
+    """The functions that have the names of their files."""
+    names = {"_".join(path.relative_to(folder).with_suffix("").parts): path for path in folder.rglob("*.py")}
+    return sorted(name for name, path in names.items() if f"\ndef {name}(" in path.read_text())
 
 
-def test_every_text_in_the_folder_is_part_of_a_program() -> None:
-    used = {part for parts in sending._USES.values() for part in parts} | set(sending._USES)
-    assert used == {path.stem for path in FOLDER.glob("[!_]*.py")} - {"loader"}
+PROGRAMS = programs_in(FOLDER)
+
+
+def sent(text: str) -> tuple[dict[str, str], dict[str, Any]]:
+    """The files and the task that a host gets by standard input."""
+    files, task = text.split("\n")
+    return json.loads(zlib.decompress(base64.b64decode(files))), json.loads(task)
+
+
+def test_all_programs_that_are_sent_are_there() -> None:
+    wanted = set()
+    for path in [*FOLDER.parent.rglob("facts/*.py"), *FOLDER.parent.rglob("operations/**/*.py")]:
+        wanted |= set(re.findall(r'\b(?:Program|order|seed_order|secret_question|whole)\(\s*"(\w+)"', path.read_text()))
+    assert len(wanted) > 30
+    assert wanted <= set(PROGRAMS)
+
+
+def test_every_module_is_part_of_a_program() -> None:
+    used = {path for name in PROGRAMS for path in sent(sending.Program(name, {}).stdin)[0]}
+    assert {path.relative_to(FOLDER.parent.parent).as_posix() for path in FOLDER.rglob("*.py")} <= used
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.sh")), ids=lambda path: path.name)
@@ -42,7 +68,7 @@ def test_shell_program_has_no_syntax_error(path: Path) -> None:
     subprocess.run(["sh", "-n", str(path)], check=True)
 
 
-@pytest.mark.parametrize("name", sending._USES)
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_order_has_its_input_where_nobody_sees_it(name: str) -> None:
     command = sending.order(name, {"password": "Zc4qLw8mPn2rTx6v"})
     assert program_of(command) == name
@@ -50,19 +76,86 @@ def test_order_has_its_input_where_nobody_sees_it(name: str) -> None:
     assert "Zc4qLw8mPn2rTx6v" not in command.get_raw_value() + repr(command)
 
 
-@pytest.mark.parametrize("name", sending._USES)
-def test_order_takes_the_lock_before_it_begins_and_a_question_does_not(name: str) -> None:
-    *_, wait, lock, limit, call = sending.order(name, {}).get_raw_value().splitlines()
-    assert (lock, call) == ("lock = only_one()", f"{name}(arguments())'")
-    assert wait.startswith(f"end_within({sending.LOCK_SECONDS}, ")
-    assert limit.startswith("end_within(")
-    assert "= only_one()" not in sending.Program(name, {}).get_raw_value()
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_no_program_stands_on_a_command_line(name: str) -> None:
+    for command in (sending.order(name, {"a": 1}), sending.Program(name, {"a": 1})):
+        shown = command.get_raw_value()
+        assert len(shown) < 700
+        assert name in shown
+        assert "def " not in shown
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_what_is_sent_is_the_same_each_time_and_holds_the_program(name: str) -> None:
+    files, _ = sent(sending.Program(name, {}).stdin)
+    assert list(files) == sorted(files)
+    assert f"{programs.module_of(name).replace('.', '/')}.py" in files
+    bundle.bundle.cache_clear()
+    assert sent(sending.Program(name, {}).stdin)[0] == files
+
+
+def test_order_takes_the_lock_before_it_begins_and_a_question_does_not() -> None:
+    _, order = sent(str(sending.order("service_configure", {}).connector_arguments["_stdin"]))
+    assert (order["as"], order["ticket"], order["lock_seconds"]) == ("order", [], sending.LOCK_SECONDS)
+    assert order["seconds"] == sending.SERVICE_SECONDS
+    _, question = sent(sending.Program("service_state", {}, seconds=20).stdin)
+    assert question == {"as": "question", "program": "service_state", "arguments": {}, "seconds": 15}
+
+
+class Started:
+    """A program that is started; notes what comes in which order."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.steps: list[Any] = []
+        monkeypatch.setattr(start, "end_within", lambda seconds, sentence: self.steps.append((seconds, sentence)))
+        monkeypatch.setattr(start, "only_one", self.only_one)
+        monkeypatch.setattr(start, "program", lambda name: self.program)
+
+    @contextmanager
+    def only_one(self, *ticket: object) -> Iterator[None]:
+        self.steps.append(["locked", *ticket])
+        yield
+        self.steps.append("unlocked")
+
+    def program(self, arguments: Any) -> Any:
+        self.steps.append(arguments)
+        return {"answer": 1}
+
+
+TASK = {"program": "x", "arguments": {"a": 1}, "ticket": [7, "run"], "lock_seconds": 600, "seconds": 900}
+
+
+def test_order_waits_for_the_lock_and_has_its_own_time_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = Started(monkeypatch)
+    start.start({**TASK, "as": "order"})
+    (busy, *locked), (slow, *done) = started.steps[:2], started.steps[2:]
+    assert busy[0] == 600
+    assert busy[1].startswith("an earlier run is still at work on this host, also after 600 s; ")
+    assert locked == [["locked", 7, "run"]]
+    assert slow == (900, "this has not ended within 900 s; look on this host what hangs, and run again")
+    assert done == [{"a": 1}, "unlocked"]
+
+
+def test_question_takes_no_lock_and_prints_its_answer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started = Started(monkeypatch)
+    start.start({**TASK, "as": "question"})
+    assert [step if isinstance(step, dict) else step[0] for step in started.steps] == [900, {"a": 1}]
+    assert capsys.readouterr().out == '{"answer": 1}\n'
+
+
+def test_unit_has_no_limit_of_ours_and_no_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = Started(monkeypatch)
+    start.start({**TASK, "as": "unit"})
+    assert started.steps == [{"a": 1}]
 
 
 def test_program_that_is_ended_ends_what_it_has_started(tmp_path: Path) -> None:
-    program = f"""{sending.source("common.py")}
-end_within(1, "too slow")
-run(["sh", "-c", "sleep 2; touch {tmp_path / "went-on"}"])"""
+    program = f"""{sending.importable("service_state")}
+from ox_deploy.remote.common import commands, ending
+ending.end_within(1, "too slow")
+commands.run(["sh", "-c", "sleep 2; touch {tmp_path / "went-on"}"])"""
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, "too slow\n")
     time.sleep(1.5)
@@ -92,7 +185,9 @@ def ask(path: str, **wanted: Any) -> Any:
     command = sending.Program("service_state", {"name": "x", "files": wanted, "units": []})
     shell = ["/bin/sh", "-c", command.get_raw_value()]
     environment = {"PATH": path}
-    done = subprocess.run(shell, env=environment, capture_output=True, text=True, check=True, cwd="/")
+    done = subprocess.run(
+        shell, env=environment, input=command.stdin, capture_output=True, text=True, check=True, cwd="/"
+    )
     return json.loads(done.stdout)
 
 
@@ -103,6 +198,39 @@ def test_question_is_answered_in_json(tmp_path: Path) -> None:
     assert answer["files"][str(file)]["digest"].startswith("2d711642b726b044")
     assert answer["files"]["/no/such/file"] is None
     assert answer["units"] == {}
+
+
+def test_question_that_is_asked_without_its_program_says_how_to_ask() -> None:
+    command = sending.Program("service_state", {}).get_raw_value()
+    done = subprocess.run(["sh", "-c", command], input="", capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "no program came by standard input; ask with ox_deploy.facts.base.ask\n"
+
+
+def test_nothing_is_written_on_the_host_whatever_its_umask(tmp_path: Path) -> None:
+    question = sending.Program("service_state", {"name": "x", "files": {}, "units": []})
+    command = f"umask 077; {question.get_raw_value()}"
+    done = subprocess.run(
+        ["sh", "-c", command],
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "TMPDIR": str(tmp_path)},
+        cwd=tmp_path,
+        input=question.stdin,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout) == {"files": {}, "units": {}, "pending": False}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_traceback_on_the_host_names_module_and_line() -> None:
+    question = sending.Program("ground_state", {})
+    command = question.get_raw_value()
+    done = subprocess.run(["sh", "-c", command], input=question.stdin, capture_output=True, text=True, check=False)
+    assert re.search(
+        r'File "ox_deploy/remote/ground/state.py", line \d+, in ground_state\n    "directory"', done.stderr
+    )
+    assert done.stderr.endswith("KeyError: 'filestore'\n")
 
 
 def test_question_to_a_host_without_python_is_answered_with_nothing(tmp_path: Path) -> None:
@@ -174,8 +302,8 @@ def test_command_that_works_returns_its_output(common: Any) -> None:
     assert common.run_or_fail(["echo", "hello"]) == "hello\n"
 
 
-def test_fingerprint_has_a_new_salt_each_time(common: Any) -> None:
-    first, second = common.fingerprint("x"), common.fingerprint("x")
+def test_fingerprint_has_a_new_salt_each_time() -> None:
+    first, second = fingerprint("x"), fingerprint("x")
     assert first["salt"] != second["salt"]
     assert first["digest"] != second["digest"]
 
@@ -219,20 +347,19 @@ def test_unknown_unit_is_not_loaded(common: Any) -> None:
 
 
 @pytest.mark.parametrize(("entry", "enabled"), [("S03open-xchange-admin", True), ("K03open-xchange-admin", False)])
-def test_init_script_is_enabled_by_its_link(
-    common: Any, monkeypatch: pytest.MonkeyPatch, entry: str, enabled: bool
-) -> None:
+def test_init_script_is_enabled_by_its_link(common: Any, entry: str, enabled: bool) -> None:
     common.run = Commands({"systemctl": shown("open-xchange-admin", enabled="generated")})
-    monkeypatch.setattr(common, "os", SimpleNamespace(listdir=lambda _: ["README", entry]))
+    common.os = SimpleNamespace(listdir=lambda _: ["README", entry])
     assert common.unit_states(["open-xchange-admin"])["open-xchange-admin"]["enabled"] is enabled
     assert common.starts_by_sysv("open-xchange-admin.service") is enabled
     assert not common.starts_by_sysv("open-xchange")
 
 
-def test_only_one_program_works_on_a_host(common: Any) -> None:
-    lock = common.only_one()
-    path = str(Path(common.STATE_DIRECTORY, "lock"))
+def test_only_one_program_works_on_a_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "STATE_DIRECTORY", str(tmp_path / "state"))
+    lock = lease.only_one()
+    path = str(tmp_path / "state" / "lock")
     assert subprocess.run(["flock", "--nonblock", path, "true"], check=False).returncode == 1
     lock.close()
     assert subprocess.run(["flock", "--nonblock", path, "true"], check=False).returncode == 0
-    assert Path(common.STATE_DIRECTORY).stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700

@@ -330,20 +330,18 @@ def test_replica_without_its_file_has_no_known_password(program: Any, tmp_path: 
         (Exception(), "not running"),
     ],
 )
-def test_reason_for_no_session_is_told(
-    program: Any, monkeypatch: pytest.MonkeyPatch, error: Exception, state: str
-) -> None:
+def test_reason_for_no_session_is_told(program: Any, error: Exception, state: str) -> None:
     def connect(_: object) -> None:
         raise error
 
-    monkeypatch.setattr(program.shutil, "which", lambda name: "/usr/sbin/mariadbd")
+    program.shutil = SimpleNamespace(which=lambda name: "/usr/sbin/mariadbd")
     program.connect = connect
     document = program.mysql_state({"users": [], "option_file": None})
     assert MysqlStatus.model_validate(document).state.value == state
 
 
-def test_host_without_server_is_told(program: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(program.shutil, "which", lambda name: None)
+def test_host_without_server_is_told(program: Any) -> None:
+    program.shutil = SimpleNamespace(which=lambda name: None)
     assert program.mysql_state({"users": [], "option_file": None}) == {
         "state": "not installed",
         "seeding": False,

@@ -284,14 +284,14 @@ def test_failed_installer_leaves_the_daemons_marked(base: Path, capsys: pytest.C
     assert node.marks() == MARKS
 
 
-def test_file_that_the_installer_reset_is_put_back_by_the_next_run(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_that_the_installer_reset_is_put_back_by_the_next_run(node: Node) -> None:
     def die(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched:
-        patched.setattr(node.program, "replace_file", die)
-        with pytest.raises(KeyboardInterrupt):
-            node.configure()
+    replace_file, node.program.replace_file = node.program.replace_file, die
+    with pytest.raises(KeyboardInterrupt):
+        node.configure()
+    node.program.replace_file = replace_file
     (note,) = (path for path in (node.base / "state").iterdir() if path.name not in MARKS)
     assert mode_of(note) == 0o600
     node.configure()
@@ -432,7 +432,7 @@ class Account:
 def creation(tmp_path: Path) -> Any:
     program = with_properties(load("openxchange_register"), tmp_path)
     program.TEMPORARY = str(tmp_path / "state/configdb.password")
-    program.account = Account(program)
+    vars(program)["account"] = Account(program)
     program.connect = program.account.connect
     return program
 

@@ -362,9 +362,9 @@ def test_interrupted_run_remembers_what_was_there_where_only_root_reads_it(host:
     assert json.loads(host.mark.read_text())[str(host.path("x"))]["content"] == "b2xk"
 
 
-def test_mark_is_set_before_the_first_file_is_written(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mark_is_set_before_the_first_file_is_written(host: Host) -> None:
     seen: list[bool] = []
-    monkeypatch.setattr(host.program, "place", lambda _: seen.append(host.mark.exists()))
+    host.program.place = lambda _: seen.append(host.mark.exists())
     host.configure(host.file("x", "new"))
     assert seen == [True]
 

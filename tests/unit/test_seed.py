@@ -316,11 +316,12 @@ def pair(
 
 
 def started(text: str) -> dict[str, Any]:
-    """The arguments that a unit's program is called with."""
-    match = re.search(r"^seed_\w+\(json\.loads\((.*)\)\)$", text.strip().rsplit("\n", 1)[-1])
+    """What a unit is to do."""
+    match = re.search(r"^start\(json\.loads\((.*)\)\)$", text.strip().rsplit("\n", 1)[-1])
     assert match
-    arguments: dict[str, Any] = json.loads(ast.literal_eval(match[1]))
-    return arguments
+    task: dict[str, Any] = json.loads(ast.literal_eval(match[1]))
+    assert task["as"] == "unit"
+    return task
 
 
 @pytest.mark.parametrize(
@@ -338,7 +339,7 @@ def test_server_is_asked_at_once_and_alone_for_what_that_does_not_tell(answers: 
 def test_slave_is_seeded_with_an_account_that_is_there_for_that_time_only(monkeypatch: pytest.MonkeyPatch) -> None:
     hosts = pair(monkeypatch, IDLE, at("copies", 1), DONE)
     outcome = run(seeding.from_master, hosts.slave, **ARGUMENTS)
-    job = started(outcome.job("seed_start")["program"])
+    job = started(outcome.job("seed_start")["program"])["arguments"]
     password = job["master"].pop("password")
     assert job.pop("certificate").startswith("-----BEGIN PRIVATE KEY-----")
     assert job == {
@@ -373,7 +374,7 @@ def test_slave_is_seeded_with_an_account_that_is_there_for_that_time_only(monkey
 def test_seeding_is_encrypted_as_replication_is(monkeypatch: pytest.MonkeyPatch) -> None:
     hosts = pair(monkeypatch, IDLE, DONE)
     outcome = run(seeding.from_master, hosts.slave, **ARGUMENTS | {"source": replace(SOURCE, ca="/ca.pem")})
-    job = started(outcome.job("seed_start")["program"])
+    job = started(outcome.job("seed_start")["program"])["arguments"]
     assert job["master"]["ca"] == job["source"]["ca"] == "/ca.pem"
     assert hosts.at_master[0][1]["statements"][2]["sql"] == "ALTER USER IF EXISTS %s@%s REQUIRE SSL"
 
@@ -382,14 +383,14 @@ def test_physical_way_lets_the_master_send_once_the_slave_listens(monkeypatch: p
     states = [IDLE, at("checks"), at("listens"), at("listens"), at("copies"), DONE]
     hosts = pair(monkeypatch, *states)
     outcome = run(seeding.from_master, hosts.slave, **ARGUMENTS, method="physical", master_option_file="/root/m.cnf")
-    job = started(outcome.job("seed_start")["program"])
+    job = started(outcome.job("seed_start")["program"])["arguments"]
     assert job["bytes"] == 9_000_000
     assert hosts.programs() == ["seed_account", "seed_start", "seed_account"]
-    text = hosts.at_master[1][1]["program"]
-    assert text.strip().rsplit("\n", 1)[-1].startswith("seed_send(")
+    sending = started(hosts.at_master[1][1]["program"])
+    assert sending["program"] == "seed_send"
     # The same certificate on both sides.
-    assert json.dumps(job["certificate"])[1:-1].replace("\\", "\\\\") in text
-    assert '"option_file": "/root/m.cnf"' in text
+    assert job["certificate"] == sending["arguments"]["certificate"]
+    assert sending["arguments"]["option_file"] == "/root/m.cnf"
 
 
 def clone(monkeypatch: pytest.MonkeyPatch, survey: dict[str, Any] | None = None) -> tuple[Hosts, dict[str, Any]]:
@@ -405,8 +406,8 @@ def test_slave_of_mysql_fetches_the_data_itself_with_the_rights_for_it(monkeypat
     hosts, arguments = clone(monkeypatch)
     outcome = run(seeding.from_master, hosts.slave, **arguments)
     text = outcome.job("seed_start")["program"]
-    assert "\nseed_clone(json" in text
-    job = started(text)
+    assert started(text)["program"] == "seed_clone"
+    job = started(text)["arguments"]
     assert (job["unit"], job["fence"]) == ("mysql", "/etc/mysql/mysql.conf.d/zzz-ox-deploy-seed.cnf")
     # Nothing is sent by the master on its own, and the plugin is there for that time only.
     assert hosts.programs() == ["seed_account", "seed_account"]
@@ -419,7 +420,7 @@ def test_slave_of_mysql_fetches_the_data_itself_with_the_rights_for_it(monkeypat
 def test_dump_of_mysql_is_made_with_less_rights(monkeypatch: pytest.MonkeyPatch) -> None:
     hosts, arguments = clone(monkeypatch)
     text = run(seeding.from_master, hosts.slave, **arguments | {"method": "logical"}).job("seed_start")["program"]
-    assert "\nseed_logical(json" in text
+    assert started(text)["program"] == "seed_logical"
     made = hosts.at_master[0][1]
     assert not made["clone"]
     assert made["statements"][2]["sql"] == (

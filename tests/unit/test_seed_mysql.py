@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ox_deploy.remote.mysql_dialects import dialect_of
+from ox_deploy.remote.mysql.dialects import dialect_of
 from tests.unit.programs import MYSQL, Commands, Session, load
 
 PASSWORD = "Zc4qLw8mPn2rTx6v"
@@ -32,9 +32,11 @@ def job(tmp_path: Path) -> dict[str, Any]:
 def program_at(name: str, place: Path) -> Any:
     program = load(name)
     program.STATE_DIRECTORY = str(place)
-    program.STATE_FILE = str(place / "run" / "seed.json")
-    program.MARK = str(place / "seeding")
-    program.run = Commands()
+    if name in ("seed_logical", "seed_clone"):
+        program.STATE_FILE = str(place / "run" / "seed.json")
+        program.MARK = str(place / "seeding")
+    if name != "seed_survey":
+        program.run = Commands()
     return program
 
 

@@ -10,13 +10,14 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from ox_deploy import sending
 from ox_deploy.facts.seed import SeedState, Survey
-from ox_deploy.remote.mysql_dialects import dialect_of
+from ox_deploy.remote.mysql.dialects import dialect_of
 from tests.unit.fakes import stdin_of
 from tests.unit.programs import MARIADB, Commands, Session, load
 
@@ -92,13 +93,14 @@ def test_second_unit_is_refused(place: Path, capsys: pytest.CaptureFixture[str])
     assert list((place / "run").iterdir()) == []
 
 
-def test_arguments_reach_the_program_as_they_are() -> None:
+def test_arguments_reach_the_program_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = {"password": "a'b\"c\\d\nü{}", "none": None}
     text = stdin_of(sending.seed_order("seed_send", arguments))["program"]
-    call = text.strip().rsplit("\n", 1)[-1]
+    begin, call = text.rsplit("from ox_deploy.remote.start import start\n", 1)
+    assert begin == sending.importable("seed_send")
     given: list[Any] = []
-    eval(call, {"json": json, "seed_send": given.append})  # noqa: S307
-    assert given == [arguments]
+    eval(call, {"json": json, "start": given.append})  # noqa: S307
+    assert given == [{"as": "unit", "program": "seed_send", "arguments": arguments}]
 
 
 def work(program: Any, place: Path, monkeypatch: pytest.MonkeyPatch, action: Any) -> SeedState:
@@ -539,13 +541,18 @@ def test_every_session_at_the_master_is_encrypted_as_replication_is(logical: Any
 
 # In a process of its own: pyinfra changes how this one works with pipes.
 FLOW = """
-STATE_FILE = {place!r} + "/run/seed.json"
-progress = Progress()
+import subprocess
+from ox_deploy.remote.common.ending import raising
+from ox_deploy.remote.mysql.dialects import dialect_of
+from ox_deploy.remote.seed import common
+from ox_deploy.remote.seed.logical import let_flow, read_header
+common.STATE_FILE = {place!r} + "/run/seed.json"
+progress = common.Progress()
 logs = [open({place!r} + "/" + name, "w") for name in ("mariadb-dump.log", "mariadb.log")]
 dump = subprocess.Popen(["sh", "-c", {dump!r}], stdout=subprocess.PIPE, stderr=logs[0])
 load = subprocess.Popen(["sh", "-c", {load!r}], stdin=subprocess.PIPE, stderr=logs[1])
 try:
-    with progress.moving(dump, load):
+    with raising(), progress.moving(dump, load):
         let_flow(read_header(dump.stdout), dump, load, progress, {place!r}, dialect_of("10.11-MariaDB"))
 except RuntimeError as error:
     print(error)
@@ -556,7 +563,7 @@ print(progress.state["bytes"])
 def flow(place: Path, dump: str, load_with: str) -> list[str]:
     """Let a shell line's output flow into another one, as a dump into a server; return what was said."""
     script = FLOW.format(place=str(place), dump=dump.format(place), load=load_with.format(place))
-    argv = [sys.executable, "-c", sending._text("seed_logical") + script]
+    argv = [sys.executable, "-c", script]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True)
     return done.stdout.splitlines()
 
@@ -754,9 +761,9 @@ def test_survey_tells_what_would_be_copied_or_lost(place: Path) -> None:
     assert found.directory_bytes >= 5000
 
 
-def test_server_that_does_not_answer_has_an_empty_survey(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_that_does_not_answer_has_an_empty_survey() -> None:
     program = load("seed_survey")
-    monkeypatch.setattr(program.shutil, "which", lambda name: None if name == "socat" else name)
+    program.shutil = SimpleNamespace(which=lambda name: None if name == "socat" else name)
 
     def connect(_: object) -> None:
         raise OSError

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ox_deploy.sending import command_line
+from ox_deploy.sending import whole
 from tests.unit.programs import Commands, Session, load
 
 PASSWORD = "Zc4qLw8mPn2rTx6v"
@@ -118,11 +120,11 @@ def test_guard_holds_its_lock_before_it_waits_and_opens_before_it_lets_go(tmp_pa
     assert not any("RELEASE" in statement for statement in old.statements)
 
 
-def test_command_of_the_guard_holds_no_password_and_can_be_run() -> None:
-    argv = command_line("switch_guard", {"option_file": None, "fence": "/etc/x", "seconds": 15})
-    assert argv[:2] == ["python3", "-c"]
-    compile(argv[2], "guard", "exec")
-    assert argv[2].rstrip().endswith("switch_guard(arguments())")
+def test_guard_is_a_whole_program() -> None:
+    text = whole("switch_guard", {"option_file": "/no/such/file", "fence": "/etc/x", "seconds": 15})
+    done = subprocess.run([sys.executable, "-I", "-c", text], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert 'File "ox_deploy/remote/switch/guard.py", line ' in done.stderr
 
 
 # --- writes are stopped ----------------------------------------------------------------------------------
@@ -137,6 +139,7 @@ class Old:
         self.fence = folder / "fence"
         self.commands = Commands()
         self.program.run = self.run
+        self.program.RUN_DIRECTORY = str(folder / "run")
         self.program.connect = lambda _: self.old
         self.program.reach = lambda _: self.new
         self.started: list[str] = []
@@ -162,7 +165,7 @@ class Old:
             self.fence.unlink(missing_ok=True)
 
     def stop(self) -> None:
-        guard = ["python3", "-c", "print('$x')", "{}"]
+        guard = "print('$x')"
         job = {"name": "dbmaster", "new": NEW, "option_file": None, "fence": str(self.fence), "guard": guard}
         self.program.switch_stop_writes(job)
 
@@ -204,11 +207,14 @@ def test_old_master_knows_on_its_disk_to_whom_it_hands_over(tmp_path: Path) -> N
     assert host.program.decided_in(host.fence.read_text()) == {"to": "dbslave"}
 
 
-def test_systemd_gets_the_guards_text_as_it_is(tmp_path: Path) -> None:
+def test_systemd_gets_the_guard_in_a_file_that_removes_itself(tmp_path: Path) -> None:
     host = Old(tmp_path)
     host.stop()
     assert host.started[:4] == ["systemd-run", "--quiet", "--collect", "--unit=ox-deploy-guard.service"]
-    assert host.started[4:] == ["python3", "-c", "print('$$x')", "{}"]
+    file = tmp_path / "run" / "guard.py"
+    assert host.started[4:] == ["python3", str(file)]
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert file.read_text() == f"import os\nos.unlink({str(file)!r})\nprint('$x')"
     assert host.commands.lines[0] == "systemctl stop ox-deploy-guard.service"
     assert PASSWORD not in shlex.join(host.started)
 

@@ -47,7 +47,7 @@ from ox_deploy.operations.verify import databases, filestore, network, registrat
 from ox_deploy.operations.verify.checks import Record, Verdict, problem, records
 from ox_deploy.secrets import Secret
 from ox_deploy.sending import secret_question
-from tests.unit.fakes import FakeHost, in_phase, program_of, run, stdin_of, stop_sentence
+from tests.unit.fakes import FakeHost, in_phase, program_of, run, stdin_of, stop_sentence, task_of
 from tests.unit.programs import MARIADB
 from tests.unit.verifying import VerifyHost, finding, note, states, verdict
 
@@ -643,7 +643,7 @@ def test_password_goes_by_standard_input_and_the_command_runs_as_the_operation_i
     ((command, arguments),) = host.commands
     assert set(arguments) == {"_sudo", "_stdin", "_timeout"}
     assert arguments["_sudo"] is True
-    job = json.loads(arguments["_stdin"])
+    job = json.loads(arguments["_stdin"].split("\n")[1])["arguments"]
     assert (job["login"], job["password"]) == ("testuser@defaultcontext", PASSWORD)
     assert (job["address"], job["count"], job["requests"]) == ("192.0.2.10", 20, 5)
     shown = command.get_raw_value() + repr(command) + repr(records) + " ".join(host.logged + host.noops)
@@ -652,7 +652,7 @@ def test_password_goes_by_standard_input_and_the_command_runs_as_the_operation_i
 
 def test_program_of_the_logins_prints_its_answer() -> None:
     command = secret_question("verify_logins", {"password": PASSWORD})
-    assert command.get_raw_value().endswith("\nprint(json.dumps(verify_logins(arguments())))'")
+    assert task_of(command)["as"] == "question"
     assert stdin_of(command) == {"password": PASSWORD}
     assert PASSWORD not in command.get_raw_value()
     with pytest.raises(AssertionError):
@@ -664,7 +664,7 @@ def test_number_of_logins_is_bounded(nodes: int, count: int) -> None:
     host = balanced({})
     members = [sessions.Member(f"oxgw{number}", f"OX-{number}", 50) for number in range(nodes)]
     verdict(sessions.spreads, host, **SPREAD | {"members": members}, login=LOGIN)
-    assert json.loads(host.commands[0][1]["_stdin"])["count"] == count
+    assert json.loads(host.commands[0][1]["_stdin"].split("\n")[1])["arguments"]["count"] == count
 
 
 @pytest.mark.parametrize(

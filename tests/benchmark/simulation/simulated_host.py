@@ -34,7 +34,11 @@ def questions_in(command: Any) -> list[str] | None:
     """
     for bit in getattr(command, "bits", ()):
         if getattr(bit, "name", "") == "answers":
-            return [json.dumps([parts[-1], asked]) for parts, asked in bit.arguments["questions"]]
+            # An older checkout lists the parts of each program, the last of which is its name.
+            return [
+                json.dumps([program if isinstance(program, str) else program[-1], asked])
+                for program, asked in bit.arguments["questions"]
+            ]
         inner = questions_in(bit)
         if inner is not None:
             return inner

@@ -1,0 +1,1 @@
+"""The caches of a groupware node."""

@@ -1,0 +1,31 @@
+"""TCP sockets of this host, read from the kernel's tables."""
+
+from __future__ import annotations
+
+import socket
+
+from ox_deploy.remote.common.files import read
+
+LISTEN, ESTABLISHED = "0A", "01"
+
+
+def sockets(wanted: str) -> list[tuple[int, str, int]]:
+    """Return (local port, remote address, remote port) of all TCP sockets in a state."""
+    found = []
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in (read(table) or b"").decode().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == wanted:
+                remote, port = fields[2].split(":")
+                found.append((int(fields[1].split(":")[1], 16), address_of(remote), int(port, 16)))
+    return found
+
+
+def address_of(text: str) -> str:
+    """Return the IPv4 address in the kernel's notation, also where it is mapped into IPv6."""
+    return socket.inet_ntop(socket.AF_INET, bytes.fromhex(text[-8:])[::-1])
+
+
+def listens(port: int) -> bool:
+    """Tell whether a process listens on a TCP port."""
+    return any(local == port for local, _, _ in sockets(LISTEN))

@@ -1,0 +1,1 @@
+"""The database in which Open-Xchange registers things."""

@@ -1,0 +1,69 @@
+"""How a groupware node reaches configdb: with the account and the write host of its own configuration."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from ox_deploy.remote.common.ending import fail
+from ox_deploy.remote.common.files import read_present
+from ox_deploy.remote.common.types import Document, Session
+
+PROPERTIES = "/opt/open-xchange/etc/admindaemon/configdb.properties"
+
+
+def settings() -> Document:
+    """Return host, port, database, user and password from the admin daemon's configuration."""
+    values = {}
+    for line in read_present(PROPERTIES).decode().splitlines():
+        key, sign, value = line.partition("=")
+        if sign and not line.startswith("#"):
+            values[key.strip()] = value.strip()
+    match = re.match(r"jdbc:mysql://([^:/]+)(?::(\d+))?/(\w+)", values["writeUrl"])
+    assert match, values["writeUrl"]
+    properties = dict(values[name].split("=", 1) for name in values if name.startswith("writeProperty."))
+    return {
+        "host": match[1],
+        "port": int(match[2] or 3306),
+        "database": match[3],
+        "user": properties["user"],
+        "password": properties["password"],
+    }
+
+
+def connect(server: Document, database: str | None = None, password: str | None = None) -> Session:
+    """Open a session on the write host."""
+    import pymysql
+
+    return pymysql.connect(
+        host=server["host"],
+        port=server["port"],
+        user=server["user"],
+        password=password or server["password"],
+        database=database,
+        autocommit=True,
+        connect_timeout=10,
+        read_timeout=60,
+        cursorclass=pymysql.cursors.DictCursor,
+        # Encrypted where the server can do it, whoever it is.
+        ssl={"check_hostname": False},
+    )
+
+
+def rows(session: Session, statement: str, values: Sequence[Any] | None = None) -> list[Document]:
+    """Return the rows of a query."""
+    with session.cursor() as cursor:
+        cursor.execute(statement, values)
+        return list(cursor.fetchall())
+
+
+def value_of(session: Session, expression: str, values: Sequence[Any] | None = None) -> Any:
+    """Return the value of an SQL expression."""
+    return rows(session, f"SELECT {expression} AS value", values)[0]["value"]
+
+
+def alone(session: Session) -> None:
+    """Let no other node change configdb for as long as this session lasts; stop if one does just now."""
+    if value_of(session, "GET_LOCK('ox-deploy.configdb', 5)") != 1:
+        fail("another node is changing configdb; nothing was changed, run again when it has ended")

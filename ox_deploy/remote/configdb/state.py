@@ -1,0 +1,79 @@
+"""Print what is registered in configdb."""
+
+from __future__ import annotations
+
+import os
+
+from ox_deploy.remote.common.files import STATE_DIRECTORY
+from ox_deploy.remote.common.fingerprints import fingerprint
+from ox_deploy.remote.common.types import Document, Session
+from ox_deploy.remote.configdb.session import connect, rows, settings
+
+TABLES = {
+    "configdb_sequence",
+    "context",
+    "context_server2db_pool",
+    "db_cluster",
+    "db_pool",
+    "filestore",
+    "login2context",
+    "reason_text",
+    "server",
+}
+
+
+def configdb_state(wanted: Document) -> Document:
+    """Return all of it, or why it could not be asked."""
+    if os.path.exists(os.path.join(STATE_DIRECTORY, "configdb.password")):
+        return {"state": "interrupted"}
+    try:
+        server = settings()
+        session = connect(server)
+    except Exception as error:
+        return {"state": "no access", "error": str(error)}
+    with session:
+        listed = rows(session, "SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA")
+        if server["database"] not in {row["name"] for row in listed}:
+            return {"state": "absent"}
+        session.select_db(server["database"])
+        return {"state": "complete", **registrations(session, wanted["contexts"])}
+
+
+def registrations(session: Session, contexts: list[int]) -> Document:
+    """Return what the tables hold; some are missing where the creation of configdb was interrupted."""
+    tables = {next(iter(row.values())) for row in rows(session, "SHOW TABLES")}
+    if not tables >= TABLES:
+        filled = [table for table in TABLES & tables - {"configdb_sequence", "reason_text"} if has_rows(session, table)]
+        return {"state": "damaged" if filled else "incomplete", "error": ", ".join(sorted(TABLES - tables))}
+    pools = rows(session, "SELECT db_pool_id AS id, name, url, login, password FROM db_pool")
+    clusters = rows(session, "SELECT write_db_pool_id AS writer, read_db_pool_id AS reader FROM db_cluster")
+    return {
+        "servers": [row["name"] for row in rows(session, "SELECT name FROM server")],
+        "filestores": [row["uri"] for row in rows(session, "SELECT uri FROM filestore")],
+        "pools": [{**pool, "password": fingerprint(pool["password"])} for pool in pools],
+        "clusters": {row["writer"]: row["reader"] for row in clusters},
+        "contexts": [context_state(session, row) for row in context_rows(session, contexts)],
+    }
+
+
+def has_rows(session: Session, table: str) -> bool:
+    """Tell whether a table of ours holds anything."""
+    return bool(rows(session, f"SELECT 1 FROM `{table}` LIMIT 1"))  # noqa: S608
+
+
+def context_rows(session: Session, contexts: list[int]) -> list[Document]:
+    """Return id and user schema of the contexts that exist."""
+    query = (
+        "SELECT context.cid AS id, MIN(db_schema) AS db_schema FROM context "
+        "LEFT JOIN context_server2db_pool USING (cid) WHERE cid IN %s GROUP BY cid"
+    )
+    return rows(session, query, [contexts]) if contexts else []
+
+
+def context_state(session: Session, row: Document) -> Document:
+    """Return a context with the names of its users."""
+    users = []
+    if row["db_schema"]:
+        query = "SELECT uid FROM `{}`.login2user WHERE cid = %s".format(row["db_schema"])  # noqa: S608
+        users = [user["uid"] for user in rows(session, query, [row["id"]])]
+    return {"id": row["id"], "users": users}

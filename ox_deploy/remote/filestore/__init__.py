@@ -1,0 +1,1 @@
+"""The filestore, mounted."""

@@ -1,0 +1,66 @@
+"""Print whether the filestore is mounted here, by which line of fstab, and what lies under the mount."""
+
+from __future__ import annotations
+
+from ox_deploy.remote.common.commands import run, run_for
+from ox_deploy.remote.common.files import block_in, read, read_present
+from ox_deploy.remote.common.types import Document
+from ox_deploy.remote.service.state import service_state
+
+# How long the file system at the mount point is waited for.
+SECONDS = 3
+
+
+def filestore_state(wanted: Document) -> Document:
+    """Return all of it, with the state of the files that belong to the mount."""
+    path = wanted["path"]
+    return {
+        "service": service_state(wanted["service"]),
+        "foreign_line": foreign_line(path),
+        "mount": mount_of(path),
+        "answers": answers(path),
+        "bare": bare_state(path),
+    }
+
+
+def foreign_line(path: str) -> str | None:
+    """Return a line of fstab for this mount point that is not ours."""
+    text = (read("/etc/fstab") or b"").decode(errors="replace")
+    ours = block_in(text, "filestore") or ""
+    for line in text.replace(ours, "").splitlines():
+        fields = line.split()
+        if len(fields) > 2 and not line.lstrip().startswith("#") and fields[1].rstrip("/") == path:
+            return line
+    return None
+
+
+def mount_of(path: str) -> Document | None:
+    """Return source and type of what is mounted at a path; read from the kernel's table, which cannot hang."""
+    found = None
+    for line in read_present("/proc/self/mounts").decode().splitlines():
+        source, target, kind = line.split()[:3]
+        if target == path:
+            found = {"source": source, "type": kind}
+    return found
+
+
+def answers(path: str) -> bool:
+    """Tell whether the file system at a path answers within some seconds; a dead NFS server would hang us."""
+    done = run_for(SECONDS, ["stat", "-t", path])
+    return done is not None and done.returncode == 0
+
+
+def bare_state(path: str) -> Document | None:
+    """Return what the directory under the mount is like, seen from a name space where it is not mounted."""
+    look = 'while umount -l "$1" 2>/dev/null; do :; done; stat -c "%a %U" "$1"; lsattr -d "$1"; ls -A "$1" | head -n 3'
+    done = run(["unshare", "--mount", "sh", "-c", look, "look", path])
+    lines = done.stdout.splitlines()
+    if not lines:
+        return None
+    mode, owner = lines[0].split()
+    attributes = lines[1].split()[0] if len(lines) > 1 and lines[1].endswith(path) else None
+    entries = lines[2:] if attributes is not None else lines[1:]
+    return {
+        "protected": mode == "0" and owner == "root" and (attributes is None or "i" in attributes),
+        "entries": entries,
+    }

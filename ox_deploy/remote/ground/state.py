@@ -1,0 +1,91 @@
+"""Print what an earlier run, or somebody else, left here that makes a setting of today dangerous."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import stat
+from collections.abc import Iterator
+from typing import Any
+
+from ox_deploy.remote.common.commands import run_for
+from ox_deploy.remote.common.files import block_in, read
+from ox_deploy.remote.common.types import Document
+
+# The mode that we give to a filestore.
+MODE = 0o750
+EXPORTS = {
+    "/etc/exports.d/ox-deploy.exports": r"^(/\S+) ",
+    "/etc/ganesha/ox-deploy.conf": r"^\s*Path = (\S+);",
+}
+CONFIGDB = "/opt/open-xchange/etc/groupware/configdb.properties"
+SERVER_NAME = "/opt/open-xchange/etc/groupware/system.properties"
+
+
+def ground_state(wanted: Document) -> Document:
+    """Return all of it; `wanted` has the filestore's path ("" if it is not served here) and the user."""
+    return {
+        "directory": directory_of(wanted["filestore"]) if wanted["filestore"] else None,
+        "taken": [path for path in system_directories(wanted) if is_taken(path, wanted["user"])],
+        "exported": [path for file, pattern in EXPORTS.items() for path in found_in(file, pattern)],
+        "mounted": mounted_by_us(),
+        "port": next(iter(found_in(wanted["configuration"], r"^port = (\d+)$")), None),
+        "node_port": next(iter(found_in(CONFIGDB, r"^writeUrl=jdbc:mysql://[\d.]+:(\d+)/")), None),
+        "server_name": next(iter(found_in(SERVER_NAME, r"^SERVER_NAME=(\S+)\s*$")), None),
+        "memory": int(found_in("/proc/meminfo", r"^MemTotal:\s+(\d+)")[0]) // 1024,
+    }
+
+
+def directory_of(path: str) -> Document:
+    """Return what is where the filestore should be; somebody else's only if it has an owner and is not empty."""
+    real, ids, entries = os.path.realpath(path), None, []
+    if os.path.isdir(real) and not answers_late(real):
+        entry = os.stat(real)
+        ids = [entry.st_uid, entry.st_gid]
+        entries = sorted(name for name in os.listdir(real) if name != "lost+found")[:3]
+    other = os.path.lexists(path) and not os.path.isdir(path)
+    return {"real": real, "other": other, "ids": ids, "entries": entries}
+
+
+def answers_late(path: str) -> bool:
+    """Tell whether a dead file system would hang us."""
+    return run_for(3, ["stat", "-t", path]) is None
+
+
+def system_directories(wanted: Document) -> Iterator[Any]:
+    """Return the directories that no filestore can have, as far as they are here, and those right below."""
+    yield from wanted["shared"]
+    for tree in wanted["trees"]:
+        yield tree
+        try:
+            names = sorted(os.listdir(tree))
+        except OSError:
+            continue
+        for name in names:
+            yield os.path.join(tree, name)
+
+
+def is_taken(path: str, user: str) -> bool:
+    """Tell whether a directory looks as if it had been made the filestore."""
+    if "open-xchange" in path:
+        return False
+    try:
+        entry = os.lstat(path)
+        owner = pwd.getpwuid(entry.st_uid)[0]
+    except (OSError, KeyError):
+        return False
+    return stat.S_ISDIR(entry.st_mode) and stat.S_IMODE(entry.st_mode) == MODE and owner == user
+
+
+def found_in(file: str | None, pattern: str) -> list[str]:
+    """Return what a pattern finds in a file, line by line."""
+    text = (read(file) or b"").decode(errors="replace") if file else ""
+    return sorted(set(re.findall(pattern, text, re.MULTILINE)))
+
+
+def mounted_by_us() -> str | None:
+    """Return the mount point in our lines of fstab, or None."""
+    block = block_in((read("/etc/fstab") or b"").decode(errors="replace"), "filestore") or ""
+    fields = block.split()
+    return fields[1] if len(fields) > 2 else None

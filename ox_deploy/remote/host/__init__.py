@@ -1,0 +1,1 @@
+"""Is this host well?"""

@@ -1,0 +1,250 @@
+"""What MariaDB and MySQL call things, by version, as one table: statements, functions, variables, columns.
+
+The programs that talk to a server import it, and the control machine does for what it has to know.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+# What is decided in a switch of the master is there before it is done: what a server is if it is started meanwhile, and
+# to whom it hands over or from whom it takes over. Read after our configuration; gone once that says the same.
+FENCES = {
+    "MariaDB": "/etc/mysql/mariadb.conf.d/95-ox-deploy-switch.cnf",
+    "MySQL": "/etc/mysql/mysql.conf.d/zzz-ox-deploy-switch.cnf",
+}
+DECIDED = "# ox-deploy: "
+
+# Each entry holds from its version on, until a later one says otherwise. The first one of each server has all keys.
+DIALECTS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
+    (
+        "MariaDB",
+        (0,),
+        {
+            # START, STOP, SHOW, RESET.
+            "replica": "SLAVE",
+            # Clauses of `change_source`, and of START ... UNTIL.
+            "source": "MASTER",
+            "change_source": "CHANGE MASTER TO",
+            "by_gtid": {True: "MASTER_USE_GTID = slave_pos", False: "MASTER_USE_GTID = no"},
+            # So that a password may be asked for on an unencrypted connection, and so that no attempt is the last one.
+            "more_clauses": "",
+            "show_log": "SHOW MASTER STATUS",
+            "show_replicas": "SHOW SLAVE HOSTS",
+            "reset_log": "RESET MASTER",
+            "identified": "IDENTIFIED BY PASSWORD %s",
+            "password_plugin": "mysql_native_password",
+            # For `SELECT`; both return 0 or more when what they wait for has come.
+            "wait_for_position": "MASTER_POS_WAIT(%s, %s, %s)",
+            "wait_for_gtid": "MASTER_GTID_WAIT(%s, %s)",
+            "limited": "SET STATEMENT max_statement_time = {seconds:.2f} FOR SELECT ",
+            "no_time_left": 1969,
+            # What a slave reads of a status that has other names elsewhere: parts of the columns' names.
+            "columns": {},
+            "using_gtid": {"Using_Gtid": ("Slave_Pos", "Current_Pos")},
+            "received": "Gtid_IO_Pos",
+            # Global variables, by the names that we use.
+            "variables": {
+                "log_slave_updates": "log_slave_updates",
+                "rpl_semi_sync_master_enabled": "rpl_semi_sync_master_enabled",
+                "rpl_semi_sync_slave_enabled": "rpl_semi_sync_slave_enabled",
+                "gtid_state": "gtid_binlog_state",
+                "gtid_binlog": "gtid_binlog_pos",
+                "gtid_slave": "gtid_slave_pos",
+                "gtid_current": "gtid_current_pos",
+            },
+            "semi_sync_slave_status": "Rpl_semi_sync_slave_status",
+            "client": "mariadb",
+            # A seeding: how a snapshot is dumped, how its client proves who the master is, which accounts every server
+            # has of its own, what reads all of it, and how an event becomes one that only the master runs.
+            "dump": "mariadb-dump",
+            "dump_options": [
+                "--single-transaction",
+                "--gtid",
+                "--master-data=2",
+                "--routines",
+                "--events",
+                "--triggers",
+                "--hex-blob",
+                "--dump-history",
+                "--no-tablespaces",
+                "--max-allowed-packet=1G",
+            ],
+            "verify_server": "ssl-verify-server-cert",
+            "own_accounts": {("root", "localhost"), ("mysql", "localhost"), ("mariadb.sys", "localhost")},
+            "copy_privileges": {"SELECT", "SHOW VIEW", "TRIGGER", "EVENT", "BINLOG MONITOR"},
+            "physical_privileges": set(),
+            "disable_event": "DISABLE ON SLAVE",
+            # So that sizes are those of now.
+            "fresh_statistics": "DO 0",
+        },
+    ),
+    (
+        "MySQL",
+        (0,),
+        {
+            "replica": "SLAVE",
+            "source": "MASTER",
+            "change_source": "CHANGE MASTER TO",
+            "by_gtid": {True: "MASTER_AUTO_POSITION = 1", False: "MASTER_AUTO_POSITION = 0"},
+            "more_clauses": "MASTER_RETRY_COUNT = 100000",
+            "show_log": "SHOW MASTER STATUS",
+            "show_replicas": "SHOW SLAVE HOSTS",
+            "reset_log": "RESET MASTER",
+            "identified": "IDENTIFIED WITH mysql_native_password AS %s",
+            "password_plugin": "mysql_native_password",
+            "wait_for_position": "MASTER_POS_WAIT(%s, %s, %s)",
+            # This function returns 1 when the time is over.
+            "wait_for_gtid": "-WAIT_FOR_EXECUTED_GTID_SET(%s, %s)",
+            "limited": "SELECT /*+ MAX_EXECUTION_TIME({milliseconds:.0f}) */ ",
+            "no_time_left": 3024,
+            "columns": {},
+            "using_gtid": {"Auto_Position": (1, "1")},
+            "received": "Retrieved_Gtid_Set",
+            "variables": {
+                "log_slave_updates": "log_slave_updates",
+                "rpl_semi_sync_master_enabled": "rpl_semi_sync_master_enabled",
+                "rpl_semi_sync_slave_enabled": "rpl_semi_sync_slave_enabled",
+                "gtid_state": "gtid_executed",
+                "gtid_binlog": "gtid_executed",
+                "gtid_current": "gtid_executed",
+                "gtid_purged": "gtid_purged",
+                "gtid_mode": "gtid_mode",
+                "server_uuid": "server_uuid",
+            },
+            "semi_sync_slave_status": "Rpl_semi_sync_slave_status",
+            "client": "mysql",
+            "dump": "mysqldump",
+            "dump_options": [
+                "--single-transaction",
+                "--source-data=2",
+                "--set-gtid-purged=COMMENTED",
+                "--routines",
+                "--events",
+                "--triggers",
+                "--hex-blob",
+                "--no-tablespaces",
+                "--max-allowed-packet=1G",
+                # It locks all tables for a moment. While it waits for a long statement, all that write wait for it.
+                # Older ones do not have this option.
+                "--loose-init-command=SET SESSION lock_wait_timeout = 5",
+            ],
+            "verify_server": "ssl-mode=VERIFY_IDENTITY",
+            "own_accounts": {
+                (user, "localhost")
+                for user in ("root", "mysql.session", "mysql.sys", "mysql.infoschema", "debian-sys-maint")
+            },
+            "copy_privileges": {
+                "SELECT",
+                "SHOW VIEW",
+                "TRIGGER",
+                "EVENT",
+                "REPLICATION CLIENT",
+                "FLUSH_TABLES",
+                "PROCESS",
+            },
+            "physical_privileges": {"BACKUP_ADMIN"},
+            "disable_event": "DISABLE ON SLAVE",
+            "fresh_statistics": "DO 0",
+        },
+    ),
+    (
+        "MySQL",
+        (8, 0),
+        {
+            "more_clauses": "MASTER_RETRY_COUNT = 100000, GET_MASTER_PUBLIC_KEY = 1",
+            "identified": "IDENTIFIED WITH caching_sha2_password AS %s",
+            "password_plugin": "caching_sha2_password",
+            "fresh_statistics": "SET SESSION information_schema_stats_expiry = 0",
+        },
+    ),
+    (
+        "MySQL",
+        (8, 0, 22),
+        {
+            "replica": "REPLICA",
+            "show_replicas": "SHOW REPLICAS",
+            "columns": {"Master_": "Source_", "_Master": "_Source", "Slave_": "Replica_"},
+        },
+    ),
+    (
+        "MySQL",
+        (8, 0, 23),
+        {
+            "source": "SOURCE",
+            "change_source": "CHANGE REPLICATION SOURCE TO",
+            "by_gtid": {True: "SOURCE_AUTO_POSITION = 1", False: "SOURCE_AUTO_POSITION = 0"},
+            "more_clauses": "SOURCE_RETRY_COUNT = 100000, GET_SOURCE_PUBLIC_KEY = 1",
+        },
+    ),
+    (
+        "MySQL",
+        (8, 0, 26),
+        {
+            "wait_for_position": "SOURCE_POS_WAIT(%s, %s, %s)",
+            "variables": {
+                "log_slave_updates": "log_replica_updates",
+                "rpl_semi_sync_master_enabled": "rpl_semi_sync_source_enabled",
+                "rpl_semi_sync_slave_enabled": "rpl_semi_sync_replica_enabled",
+                "gtid_state": "gtid_executed",
+                "gtid_binlog": "gtid_executed",
+                "gtid_current": "gtid_executed",
+                "gtid_purged": "gtid_purged",
+                "gtid_mode": "gtid_mode",
+                "server_uuid": "server_uuid",
+            },
+            "semi_sync_slave_status": "Rpl_semi_sync_replica_status",
+        },
+    ),
+    (
+        "MySQL",
+        (8, 2),
+        {
+            "disable_event": "DISABLE ON REPLICA",
+            "show_log": "SHOW BINARY LOG STATUS",
+            "reset_log": "RESET BINARY LOGS AND GTIDS",
+        },
+    ),
+]
+
+# MySQL numbers each server's transactions on their own, so those of two servers do not tell which are later. A server
+# that takes over writes an empty one in this name ("ox-deploy-switch"), whose number is the time in seconds.
+TAKEN_OVER = "6f782d64-6570-6c6f-792d-737769746368"
+
+
+def server_of_version(version: str) -> str:
+    """Return whose version it is: `10.11.14-MariaDB-0+deb12u2` is one of MariaDB, `9.7.4-2` one of MySQL."""
+    return "MariaDB" if "MariaDB" in version else "MySQL"
+
+
+def version_numbers(version: str) -> tuple[int, ...]:
+    """Return the numbers that a version begins with: (8, 0, 36) of `8.0.36-0ubuntu0.22.04.1`."""
+    parts = version.replace("-", ".").split(".")[:3]
+    return tuple(int(part) for part in parts if part.isdigit())
+
+
+def dialect_of(version: str) -> dict[str, Any]:
+    """Return the names that a server of this version uses."""
+    server, numbers = server_of_version(version), version_numbers(version)
+    found: dict[str, Any] = {"server": server}
+    for name, since, entries in DIALECTS:
+        if name == server and numbers >= since:
+            found.update(entries)
+    return found
+
+
+def fence_text(which: str, other: str, read_only: bool) -> str:
+    """Return the file of a server that hands over `to` another one, or takes over `from` it."""
+    value = "ON" if read_only else "OFF"
+    decided = DECIDED + json.dumps({which: other})
+    return f"# Written while the master is switched.\n{decided}\n[mysqld]\nread_only = {value}\n"
+
+
+def decided_in(text: str) -> dict[str, str]:
+    """Return what such a file says: {} if nothing."""
+    for line in text.splitlines():
+        if line.startswith(DECIDED):
+            found: dict[str, str] = json.loads(line.removeprefix(DECIDED))
+            return found
+    return {}

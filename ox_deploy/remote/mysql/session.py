@@ -1,0 +1,103 @@
+"""How the MySQL programs reach the server of their host."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from ox_deploy.remote.common.types import Document, Session
+from ox_deploy.remote.mysql.dialects import dialect_of
+
+SOCKET = "/run/mysqld/mysqld.sock"
+# How long a server may take to let somebody in: one that hangs while it starts or stops never says a word.
+GREETING_SECONDS = 30
+SYSTEM_DATABASES = {"information_schema", "mysql", "performance_schema", "sys"}
+
+
+def connect(option_file: str | None, **limits: Any) -> Session:
+    """Open a session as root; without an option file the socket tells the server who we are."""
+    options: Document = {"read_default_file": option_file} if option_file else {"user": "root"}
+    return opened(unix_socket=SOCKET, **options, **limits)
+
+
+def opened(read_timeout: float | None = None, **options: Any) -> Session:
+    """Open a session; `read_timeout` is for how many seconds its statements may be silent."""
+    import pymysql
+
+    cursor = pymysql.cursors.DictCursor
+    greeting = read_timeout or GREETING_SECONDS
+    session = pymysql.connect(cursorclass=cursor, autocommit=True, read_timeout=greeting, **options)
+    # What follows may take another time than the greeting.
+    session._read_timeout = read_timeout  # type: ignore[attr-defined]
+    return session
+
+
+def connect_to(server: Document, **options: Any) -> Session:
+    """Open a session at another server; with `ca`, an encrypted one, where it shows a certificate from there."""
+    if server["ca"]:
+        if not os.path.exists(server["ca"]):
+            raise RuntimeError("{} is missing, deploy this host".format(server["ca"]))
+        options["ssl"] = {"ca": server["ca"]}
+    login = {name: server[name] for name in ("host", "port", "user", "password")}
+    session = opened(**login, **options)
+    # The driver goes on in clear where the server, or somebody in between, offers nothing else.
+    if server["ca"] and not session._secure:  # type: ignore[attr-defined]
+        session.close()
+        raise RuntimeError("{} offers no encrypted connection".format(server["host"]))
+    return session
+
+
+def dialect(session: Session) -> Document:
+    """Return what the server of a session calls things."""
+    # MariaDB 10 pretends to be a 5.5 to old replicas.
+    version: str = session.get_server_info()  # type: ignore[no-untyped-call]
+    return dialect_of(version.removeprefix("5.5.5-"))
+
+
+def replica_status(session: Session) -> Document | None:
+    """Return how a server replicates, with the same names of columns whichever server it is; None if it does not."""
+    names = dialect(session)
+    for row in rows(session, "SHOW {replica} STATUS".format(**names)):
+        # Other channels are somebody else's.
+        if not row.get("Channel_Name"):
+            return {ours(column, names["columns"]): value for column, value in row.items()}
+    return None
+
+
+def status_as_replica(session: Session) -> Document:
+    """Return the same of a server that is known to replicate."""
+    status = replica_status(session)
+    assert status is not None, "this server replicates from nobody"
+    return status
+
+
+def ours(column: str, columns: dict[str, str]) -> str:
+    """Return the name that we use for a column."""
+    for own, its in columns.items():
+        column = column.replace(its, own)
+    return column
+
+
+def is_using_gtid(status: Document, names: Document) -> bool:
+    """Tell from a replica's status whether it keeps its place by GTID."""
+    return any(status.get(column) in values for column, values in names["using_gtid"].items())
+
+
+def without_statement(error: str) -> str:
+    """Return a replica's error without the statement that failed, which may hold a password or customers' data."""
+    return error.partition(" Query: '")[0]
+
+
+def rows(session: Session, statement: str, values: Sequence[Any] | None = None) -> list[Document]:
+    """Return the rows of a query."""
+    with session.cursor() as cursor:
+        cursor.execute(statement, values)
+        return list(cursor.fetchall())
+
+
+def user_databases(session: Session) -> list[str]:
+    """Return the names of all databases that are not the server's own."""
+    names = {row["name"] for row in rows(session, "SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA")}
+    # A directory that the server did not make, such as lost+found.
+    return sorted(name for name in names - SYSTEM_DATABASES if not name.startswith("#mysql50#"))

@@ -1,0 +1,245 @@
+"""Print what a MySQL or MariaDB server on this host is like, asked in one session over its own socket."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import struct
+
+from ox_deploy.remote.common.commands import run
+from ox_deploy.remote.common.files import STATE_DIRECTORY, read
+from ox_deploy.remote.common.fingerprints import fingerprint
+from ox_deploy.remote.common.types import Document, Session
+from ox_deploy.remote.mysql.dialects import FENCES, decided_in
+from ox_deploy.remote.mysql.session import (
+    connect,
+    dialect,
+    is_using_gtid,
+    replica_status,
+    rows,
+    user_databases,
+    without_statement,
+)
+
+VARIABLES = ("server_id", "log_bin", "read_only", "datadir", "log_bin_basename", "port", "ssl_cert")
+# The part of MySQL's stored passwords before the digest, `$A$005$` and twenty characters.
+SALTED = 27
+# Answered beside the other variables.
+GTIDS = ("gtid_state", "gtid_binlog", "gtid_slave", "gtid_current", "gtid_purged")
+
+
+def open_session(option_file: str | None) -> tuple[Session, None] | tuple[None, Document]:
+    """Return a session, or the state that explains why there is none."""
+    if not (shutil.which("mariadbd") or shutil.which("mysqld")):
+        return None, {"state": "not installed"}
+    try:
+        return connect(option_file), None
+    except ImportError:
+        return None, {"state": "no driver", "error": "the package python3-pymysql is missing"}
+    except Exception as error:
+        code = error.args[0] if error.args else 0
+        state = "no rights" if code in (1045, 1698) else "not running"
+        return None, {"state": state, "error": str(error)}
+
+
+def variables_of(session: Session) -> Document:
+    """Return the variables that the operations compare, by the names that we use."""
+    names = {name: name for name in VARIABLES} | dialect(session)["variables"]
+    listed = rows(session, "SHOW GLOBAL VARIABLES WHERE Variable_name IN %s", [sorted(set(names.values()))])
+    values = {row["Variable_name"]: row["Value"] for row in listed}
+    return {name: values[its] for name, its in names.items() if its in values}
+
+
+def parse_grant(text: str) -> Document:
+    """Return one line of SHOW GRANTS as data, without the password hash that it may hold."""
+    match = re.match(r"GRANT (?P<what>.+?) ON (?P<on>\S+) TO ", text)
+    if not match:
+        return {"on": "", "privileges": [text.split(" TO ")[0]], "grant_option": False}
+    names = re.split(r", (?![^(]*\))", match["what"])
+    return {
+        "on": match["on"].replace("`", ""),
+        "privileges": sorted(name for name in names if name != "USAGE"),
+        "grant_option": " WITH GRANT OPTION" in text[match.end() :],
+    }
+
+
+def accounts_of(session: Session, users: list[str]) -> list[Document]:
+    """Return the accounts of these users with their rights and a fingerprint of the stored hash."""
+    query = "SELECT User, Host, plugin, authentication_string, ssl_type FROM mysql.user WHERE User IN %s"
+    accounts = []
+    for row in rows(session, query, [users]) if users else []:
+        shown = rows(session, "SHOW GRANTS FOR %s@%s", [row["User"], row["Host"]])
+        stored = row["authentication_string"] or ""
+        accounts.append(
+            {
+                "user": row["User"],
+                "host": row["Host"],
+                "plugin": row["plugin"],
+                "password": fingerprint(stored),
+                "salted": stored[:SALTED] if stored.startswith("$A$") else "",
+                "tls": row["ssl_type"],
+                "grants": merged([parse_grant(next(iter(grant.values()))) for grant in shown]),
+            }
+        )
+    return accounts
+
+
+def merged(grants: list[Document]) -> list[Document]:
+    """Return the rights on one object as one grant; MySQL lists those on all in two."""
+    found: dict[object, Document] = {}
+    for number, grant in enumerate(grants):
+        # What is not understood is no right on an object.
+        known = found.setdefault(grant["on"] or number, grant)
+        if known is not grant:
+            known["privileges"] = sorted({*known["privileges"], *grant["privileges"]})
+            known["grant_option"] = known["grant_option"] or grant["grant_option"]
+    return list(found.values())
+
+
+def binary_log_of(session: Session, variables: Document, databases: list[str], purged: str | None) -> Document | None:
+    """Return where the binary log stands, and where it begins if it holds all that was ever written."""
+    status = rows(session, dialect(session)["show_log"])
+    if not status:
+        return None
+    files = [row["Log_name"] for row in rows(session, "SHOW BINARY LOGS")]
+    first = files[0]
+    before = gtids_before(session, first) if purged is None else purged
+    return {
+        "file": status[0]["File"],
+        "position": status[0]["Position"],
+        "first_file": first,
+        "complete": not before and is_complete(variables, first, databases),
+        "files": files,
+        "before": before,
+    }
+
+
+def gtids_before(session: Session, first: str) -> str:
+    """Return the last transactions that were written before a file of MariaDB's binary log, as `0-1-345,0-2-7`."""
+    events = rows(session, "SHOW BINLOG EVENTS IN %s LIMIT 3", [first])
+    lists = [event["Info"] for event in events if event["Event_type"] == "Gtid_list"]
+    return lists[0].strip("[]") if lists else ""
+
+
+def is_complete(variables: Document, first: str, databases: list[str]) -> bool:
+    """Tell whether the log holds everything since the server was new: none purged, no database older."""
+    if not first.endswith(".000001"):
+        return False
+    begun = log_begin(os.path.join(os.path.dirname(variables["log_bin_basename"]), first))
+    # Whole seconds, as in the log's header.
+    return all(made_at(os.path.join(variables["datadir"], name)) >= begun for name in databases)
+
+
+def made_at(folder: str) -> int:
+    """Return when a database was made, in whole seconds since 1970; 0 if nobody knows, as if it were old."""
+    options = os.path.join(folder, "db.opt")
+    if os.path.exists(options):
+        return int(os.path.getmtime(options))
+    # MySQL has no such file, but its directories are made with their databases.
+    made = run(["stat", "--format=%W", folder]).stdout.strip()
+    return int(made) if made.isdigit() else 0
+
+
+def log_begin(path: str) -> int:
+    """Return when a binary log file was begun, from its first event's header, in seconds since 1970."""
+    with open(path, "rb") as file:
+        begun: int
+        (begun,) = struct.unpack("<I", file.read(8)[4:])
+    return begun
+
+
+def replica_of(session: Session, variables: Document) -> Document | None:
+    """Return where this server replicates from and how it goes, or None if it does not."""
+    row = replica_status(session)
+    if row is None:
+        return None
+    names = dialect(session)
+    return {
+        "host": row["Master_Host"],
+        "port": int(row["Master_Port"]),
+        "user": row["Master_User"],
+        "io_running": row["Slave_IO_Running"],
+        "sql_running": row["Slave_SQL_Running"],
+        "io_error": row["Last_IO_Error"],
+        "sql_error": without_statement(row["Last_SQL_Error"]),
+        "file": row["Relay_Master_Log_File"],
+        "position": row["Exec_Master_Log_Pos"],
+        "master_server_id": row.get("Master_Server_Id") or 0,
+        "password": stored_password(session, variables["datadir"]),
+        "seconds_behind": row.get("Seconds_Behind_Master"),
+        "read_file": row.get("Master_Log_File") or "",
+        "using_gtid": is_using_gtid(row, names),
+        "received": row.get(names["received"]) or "",
+        "ca": trusted(row),
+        "semi_synchronous": is_semi_synchronous(session, names),
+    }
+
+
+def is_semi_synchronous(session: Session, names: Document) -> bool:
+    """Tell whether the replica acknowledges what it receives, and its master wants that."""
+    listed = rows(session, "SHOW GLOBAL STATUS LIKE %s", [names["semi_sync_slave_status"]])
+    return bool(listed) and listed[0]["Value"] == "ON"
+
+
+def trusted(row: Document) -> str:
+    """Return the file by which a replica knows its master, or "" if it does not ask for an encrypted connection."""
+    asks = row["Master_SSL_Allowed"] == row["Master_SSL_Verify_Server_Cert"] == "Yes"
+    return row["Master_SSL_CA_File"] if asks else ""
+
+
+def stored_password(session: Session, datadir: str) -> Document | None:
+    """Return a fingerprint of the password the replica logs in with: of MariaDB's file, of MySQL's file or table."""
+    if dialect(session)["server"] == "MySQL":
+        for row in rows(
+            session, "SELECT User_password AS password FROM mysql.slave_master_info WHERE Channel_name = ''"
+        ):
+            return fingerprint(row["password"])
+    lines = (read(os.path.join(datadir, "master.info")) or b"").decode().split("\n")
+    return fingerprint(lines[5]) if len(lines) > 5 else None
+
+
+def free_bytes(variables: Document) -> int:
+    """Return what can still be written where the data and the binary log are."""
+    folders = [variables["datadir"], os.path.dirname(variables.get("log_bin_basename") or "") or variables["datadir"]]
+    found = [os.statvfs(folder) for folder in folders]
+    return min(one.f_bavail * one.f_frsize for one in found)
+
+
+def mysql_state(wanted: Document) -> Document:
+    """Return all of it."""
+    session, problem = open_session(wanted["option_file"])
+    on_disk = {"seeding": os.path.exists(os.path.join(STATE_DIRECTORY, "seeding")), **decided()}
+    if session is None:
+        return {**(problem or {}), **on_disk}
+    with session:
+        variables = variables_of(session)
+        gtids = {name: (variables.pop(name, None) or "").replace("\n", "") for name in GTIDS if name in variables}
+        databases = user_databases(session)
+        return {
+            "state": "running",
+            "version": rows(session, "SELECT VERSION() AS version")[0]["version"],
+            "variables": variables,
+            "databases": databases,
+            "accounts": accounts_of(session, wanted["users"]),
+            "binary_log": binary_log_of(session, variables, databases, gtids.pop("gtid_purged", None)),
+            "replica": replica_of(session, variables),
+            "gtid_state": gtids.pop("gtid_state", ""),
+            "gtid": {name.removeprefix("gtid_"): text for name, text in gtids.items()},
+            "free": free_bytes(variables),
+            "slaves": {str(row["Server_id"]): row["Host"] for row in listed_replicas(session)},
+            **on_disk,
+        }
+
+
+def decided() -> Document:
+    """Return to whom this server hands over or from whom it takes over, if a switch is not complete."""
+    texts = [(read(path) or b"").decode(errors="replace") for path in FENCES.values()]
+    found = decided_in("\n".join(texts))
+    return {"handed_to": found.get("to", ""), "taken_from": found.get("from", "")}
+
+
+def listed_replicas(session: Session) -> list[Document]:
+    """Return who reads from here just now."""
+    found = rows(session, dialect(session)["show_replicas"])
+    return [{**row, "Server_id": row.get("Server_id", row.get("Server_Id"))} for row in found]

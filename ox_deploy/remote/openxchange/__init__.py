@@ -1,0 +1,1 @@
+"""The configuration of Open-Xchange, and what is registered."""

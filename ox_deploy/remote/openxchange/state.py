@@ -1,0 +1,58 @@
+"""Print what the configuration files of Open-Xchange on this host say. Secrets come as fingerprints only."""
+
+from __future__ import annotations
+
+import grp
+import os
+
+from ox_deploy.remote.common.files import read
+from ox_deploy.remote.common.fingerprints import fingerprint
+from ox_deploy.remote.common.types import Document
+
+BASE = "/opt/open-xchange/etc"
+
+
+def values_in(path: str) -> dict[str, str]:
+    """Return the keys and values of a properties file; commented lines do not count."""
+    values = {}
+    for line in (read(path) or b"").decode().splitlines():
+        key, sign, value = line.partition("=")
+        if sign and not line.lstrip().startswith("#"):
+            values[key.strip()] = value.strip()
+    return values
+
+
+def openxchange_state(wanted: Document) -> Document:
+    """Return the asked keys of the asked files, and the stored administrator's password hash."""
+    plain, secret = {}, {}
+    for file, keys in wanted["keys"].items():
+        values = values_in(os.path.join(BASE, file))
+        plain[file] = {key: values.get(key) for key in keys}
+    for file, keys in wanted["secret_keys"].items():
+        values = values_in(os.path.join(BASE, file))
+        secret[file] = {key: fingerprint(values[key]) for key in keys if key in values}
+    hidden = [*wanted["secret_keys"], wanted["administrator_file"]]
+    return {
+        "exposed": [file for file in hidden if is_exposed(os.path.join(BASE, file))],
+        "installed": os.path.exists("/opt/open-xchange/sbin/oxinstaller"),
+        "values": plain,
+        "secrets": secret,
+        "administrator": administrator_in(os.path.join(BASE, wanted["administrator_file"]), wanted["administrator"]),
+    }
+
+
+def is_exposed(path: str) -> bool:
+    """Tell whether a file with passwords is not just for root and the daemons."""
+    if not os.path.exists(path):
+        return False
+    entry = os.stat(path)
+    return (entry.st_mode & 0o7777, entry.st_uid, grp.getgrgid(entry.st_gid)[0]) != (0o640, 0, "open-xchange")
+
+
+def administrator_in(path: str, name: str) -> Document | None:
+    """Return the salt of an administrator's password hash, and the hash's fingerprint."""
+    for line in (read(path) or b"").decode().splitlines():
+        user, _, hashed = line.partition(":")
+        if user == name:
+            return {"salt": hashed[:2], "hash": fingerprint(hashed)}
+    return None

@@ -1,0 +1,1 @@
+"""Seeding of a slave."""

@@ -1,0 +1,1 @@
+"""A service: its files, its units, and whether it works."""

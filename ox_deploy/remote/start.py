@@ -1,0 +1,39 @@
+"""Starts a program on the host, as sending.py wants it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ox_deploy.remote.common.ending import end_within
+from ox_deploy.remote.common.lease import only_one
+from ox_deploy.remote.programs import program
+
+SLOW = "this has not ended within {seconds} s; look on this host what hangs, and run again"
+BUSY = "an earlier run is still at work on this host, also after {seconds} s; wait for it to end, then run again"
+
+
+def start(task: Mapping[str, Any]) -> None:
+    """Run a program with its arguments in its own way."""
+    run = {"question": question, "order": order, "unit": unit}[task["as"]]
+    run(task)
+
+
+def question(task: Mapping[str, Any]) -> None:
+    """Print the answer as JSON."""
+    end_within(task["seconds"], SLOW.format(seconds=task["seconds"]))
+    print(json.dumps(program(task["program"])(task["arguments"])))
+
+
+def order(task: Mapping[str, Any]) -> None:
+    """Carry it out when no other one is at work, if its run still has the lease."""
+    end_within(task["lock_seconds"], BUSY.format(seconds=task["lock_seconds"]))
+    with only_one(*task["ticket"]):
+        end_within(task["seconds"], SLOW.format(seconds=task["seconds"]))
+        program(task["program"])(task["arguments"])
+
+
+def unit(task: Mapping[str, Any]) -> None:
+    """Do what systemd runs for us, without a limit: it has its own."""
+    program(task["program"])(task["arguments"])

@@ -1,0 +1,1 @@
+"""A switch of the master."""
