@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -69,6 +70,11 @@ class Loaded:
         for module in self._modules:
             if vars(module).get(name) is before:
                 _in_place.setattr(module, name, value)
+
+
+def altered(module: ModuleType, **names: Any) -> SimpleNamespace:
+    """Return what stands in for a module of the standard library, with some names of its own."""
+    return SimpleNamespace(**vars(module) | names)
 
 
 def load(name: str) -> Any:

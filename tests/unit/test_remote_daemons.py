@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ox_deploy.facts.openxchange import Daemon, Daemons
-from tests.unit.programs import Commands, load, shown
+from tests.unit.programs import Commands, altered, load, shown
 
 HEADER = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 
@@ -191,7 +191,7 @@ class Configured(Starter):
         self.file.parent.mkdir()
         self.file.write_text("old")
         self.program.BASE = str(self.file.parent)
-        self.program.os = SimpleNamespace(**vars(os) | {"fchown": lambda *_: None})
+        self.program.os = altered(os, fchown=lambda *_: None)
         self.program.keep_configuration()
         self.file.write_text("new")
         # A run that died had noted the old one, and the next one notes nothing newer.

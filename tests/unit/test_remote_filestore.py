@@ -13,7 +13,7 @@ import pytest
 
 from ox_deploy.facts.nfs import BareDirectory, FilestoreMount, Mount
 from ox_deploy.operations.service import configure_job
-from tests.unit.programs import Commands, load
+from tests.unit.programs import Commands, altered, load
 
 PATH, SOURCE = "/var/opt/filestore", "192.0.2.21:/var/opt/filestore"
 OURS = f"# BEGIN ox-deploy filestore\n{SOURCE} {PATH} nfs rw 0 0\n# END ox-deploy filestore\n"
@@ -132,7 +132,7 @@ def test_answer_is_what_the_fact_understands(program: Any) -> None:
 class MountHost:
     """A host with an fstab, on which mount and a look at the mount do what they are told to."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, fstab: str = OURS, mounted: bool = False) -> None:
+    def __init__(self, folder: Path, fstab: str = OURS, mounted: bool = False) -> None:
         self.program = load("filestore_mount")
         self.program.STATE_DIRECTORY = str(folder)
         self.program.read = reading({"/etc/fstab": fstab})
@@ -140,8 +140,8 @@ class MountHost:
         self.program.run_for = lambda seconds, argv: self.looked(argv)
         self.done = self.commands.lines
         self.look: subprocess.CompletedProcess[str] | None = subprocess.CompletedProcess([], 0, "", "")
-        monkeypatch.setattr(os.path, "ismount", lambda _: mounted)
-        monkeypatch.setattr(os, "makedirs", lambda *_, **__: None)
+        path = altered(os.path, ismount=lambda _: mounted)
+        self.program.os = altered(os, path=path, makedirs=lambda *_, **__: None)
 
     def looked(self, argv: list[str]) -> subprocess.CompletedProcess[str] | None:
         self.commands(argv)
@@ -166,7 +166,7 @@ LOOK = f"runuser -u open-xchange -- ls -AU {PATH}"
 def test_mount_is_looked_at_as_its_user_where_fstab_has_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fstab: str, mounted: bool, wanted: list[str]
 ) -> None:
-    host = MountHost(tmp_path, monkeypatch, fstab, mounted)
+    host = MountHost(tmp_path, fstab, mounted)
     assert host.use() is None
     assert host.lines == wanted
 
@@ -181,7 +181,7 @@ def test_mount_is_looked_at_as_its_user_where_fstab_has_it(
 def test_mount_that_its_user_cannot_look_at_is_taken_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: Any, why: str
 ) -> None:
-    host = MountHost(tmp_path, monkeypatch)
+    host = MountHost(tmp_path)
     host.look = look
     assert host.use() == f"{PATH} is mounted, but as user open-xchange: {why}"
     assert host.lines[-1] == f"umount -l {PATH}"
@@ -190,7 +190,7 @@ def test_mount_that_its_user_cannot_look_at_is_taken_away(
 def test_mount_that_others_work_in_stays_though_the_server_is_slow(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    host = MountHost(tmp_path, monkeypatch, mounted=True)
+    host = MountHost(tmp_path, mounted=True)
     host.look = None
     assert host.use() == f"{PATH} is mounted, but as user open-xchange: no answer within 60 s"
     assert host.lines == [LOOK]
@@ -200,7 +200,7 @@ def test_mount_that_others_work_in_stays_though_the_server_is_slow(
 def test_mount_comes_after_its_protected_directory_and_its_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stale: bool
 ) -> None:
-    host = MountHost(tmp_path, monkeypatch)
+    host = MountHost(tmp_path)
     files: list[str] = []
 
     def configure(job: Any, use: Callable[[], None]) -> None:

@@ -14,7 +14,7 @@ import pytest
 from passlib.hash import des_crypt
 
 from ox_deploy.facts.openxchange import Configuration, Registration
-from tests.unit.programs import Commands, Session, load
+from tests.unit.programs import Commands, Session, altered, load
 
 PASSWORD, DATABASE_PASSWORD, USER_PASSWORD = "Zc4qLw8mPn2rTx6v", "Hk7dSb3yGf9jNe5a", "Lp3oKi9jUh6gTf4r"
 
@@ -31,11 +31,16 @@ writeProperty.2=password=Hk7dSb3yGf9jNe5a
 """
 
 
+def configuring() -> Any:
+    """The program, for a user who may not give files to others."""
+    program = load("openxchange_configure")
+    program.os = altered(os, chown=lambda *_: None, fchown=lambda *_: None)
+    return program
+
+
 @pytest.fixture
-def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The product's folder of settings, with a group that this machine may lack."""
-    for name in ("chown", "fchown"):
-        monkeypatch.setattr(os, name, lambda *_: None)
+def base(tmp_path: Path) -> Path:
+    """The product's folder of settings."""
     folder = tmp_path / "etc"
     (folder / "groupware").mkdir(parents=True)
     (folder / "admindaemon").mkdir()
@@ -62,7 +67,7 @@ VALUES: dict[str, tuple[str, str | None, str]] = {
 
 @pytest.mark.parametrize(("before", "value", "after"), VALUES.values(), ids=VALUES)
 def test_value_is_set_and_the_rest_is_kept(before: str, value: str | None, after: str) -> None:
-    program = load("openxchange_configure")
+    program = configuring()
     assert program.with_value(before, "key", value) == after
     assert program.with_value(after, "key", value) == after
 
@@ -75,7 +80,7 @@ def test_value_that_was_set_is_found_again(base: Path, before: str, value: str |
 
 
 def test_key_is_not_a_pattern() -> None:
-    program = load("openxchange_configure")
+    program = configuring()
     assert program.with_value("jcsXa=1\n", "jcs.a", "2") == "jcsXa=1\njcs.a=2\n"
 
 
@@ -158,7 +163,7 @@ class Node:
 
     def __init__(self, base: Path, help_text: str = "--no-license") -> None:
         self.base = base
-        self.program = load("openxchange_configure")
+        self.program = configuring()
         self.program.BASE = str(base)
         self.program.STATE_DIRECTORY = str(base / "state")
         self.program.grp = SimpleNamespace(getgrnam=lambda _: ("", "", 7))

@@ -16,7 +16,7 @@ import pytest
 
 from ox_deploy.facts.service import FileState
 from ox_deploy.operations.service import ManagedFile, configure_job
-from tests.unit.programs import Commands, load, shown
+from tests.unit.programs import Commands, altered, load, shown
 
 OWNER, GROUP = pwd.getpwuid(os.getuid()).pw_name, getgrgid(os.getgid()).gr_name
 RUNNING = {"systemctl show": shown("x")}
@@ -30,6 +30,8 @@ class Host:
         self.folder = folder
         self.program = load("service_configure")
         self.program.STATE_DIRECTORY = str(folder / "state")
+        # Only root may give files to others.
+        self.program.os = altered(os, chown=lambda *_: None, fchown=lambda *_: None)
         self.mark = folder / "state" / "x.pending"
         self.commands = Commands(RUNNING)
 
@@ -59,9 +61,7 @@ class Host:
 
 
 @pytest.fixture
-def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
-    for name in ("chown", "fchown"):
-        monkeypatch.setattr(os, name, lambda *_: None)
+def host(tmp_path: Path) -> Host:
     (tmp_path / "root").mkdir()
     return Host(tmp_path)
 
@@ -91,30 +91,30 @@ def test_files_links_and_directories_are_made(host: Host) -> None:
     assert not host.mark.exists()
 
 
-def test_file_is_given_to_its_owner_before_it_is_at_its_place(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_is_given_to_its_owner_before_it_is_at_its_place(host: Host) -> None:
     seen: list[tuple[int, int, bool]] = []
     path = host.path("secret")
-    monkeypatch.setattr(os, "fchown", lambda _, uid, gid: seen.append((uid, gid, path.exists())))
+    host.program.os = altered(os, fchown=lambda _, uid, gid: seen.append((uid, gid, path.exists())))
     host.program.write_whole(str(path), b"x", 0o600, 7, 8)
     assert seen == [(7, 8, False)]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_file_that_is_a_mount_of_its_own_is_written_in_place(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_that_is_a_mount_of_its_own_is_written_in_place(host: Host) -> None:
     path = host.path("hosts")
     path.write_text("old")
     number = path.stat().st_ino
-    monkeypatch.setattr(os.path, "ismount", lambda _: True)
+    host.program.os.path = altered(os.path, ismount=lambda _: True)
     host.configure(host.file("hosts", "new"))
     assert (path.read_text(), path.stat().st_ino) == ("new", number)
     assert list(host.files()) == ["hosts"]
 
 
-def test_failed_write_leaves_nothing_behind(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_write_leaves_nothing_behind(host: Host) -> None:
     def fail(*_: object) -> None:
         raise OSError("no space")
 
-    monkeypatch.setattr(os, "fsync", fail)
+    host.program.os.fsync = fail
     with pytest.raises(OSError, match="no space"):
         host.program.write_whole(str(host.path("x")), b"x", 0o600, 0, 0)
     assert host.files() == {}

@@ -19,7 +19,7 @@ from ox_deploy import sending
 from ox_deploy.facts.seed import SeedState, Survey
 from ox_deploy.remote.mysql.dialects import dialect_of
 from tests.unit.fakes import stdin_of
-from tests.unit.programs import MARIADB, Commands, Session, load
+from tests.unit.programs import MARIADB, Commands, Session, altered, load
 
 PASSWORD = "Zc4qLw8mPn2rTx6v"
 MASTER = {"host": "192.0.2.21", "port": 3306, "user": "ox_seed", "password": PASSWORD, "ca": ""}
@@ -308,29 +308,25 @@ def test_server_that_does_not_start_on_it_runs_on_the_old_one_again(physical: An
 
 
 @pytest.mark.parametrize("failing", ["mysql", "mysql.ox-seed"])
-def test_server_runs_again_if_the_system_refuses_the_exchange(
-    physical: Any, place: Path, monkeypatch: pytest.MonkeyPatch, failing: str
-) -> None:
-    rename = os.rename
-
+def test_server_runs_again_if_the_system_refuses_the_exchange(physical: Any, place: Path, failing: str) -> None:
     def refuse_one(source: str, target: str) -> None:
         if source == str(place / "lib" / failing):
             raise OSError(errno.EXDEV, "Invalid cross-device link")
-        rename(source, target)
+        os.rename(source, target)  # noqa: PTH104
 
-    monkeypatch.setattr(os, "rename", refuse_one)
+    physical.os = altered(os, rename=refuse_one)
     with pytest.raises(OSError, match="cross-device"):
         change_over(physical, place, 0)
     assert found_in(place) == {"mysql": "mysql"}
     assert physical.run.lines[-1] == "systemctl start mariadb"
 
 
-def test_directory_that_cannot_be_exchanged_is_refused(physical: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_directory_that_cannot_be_exchanged_is_refused(physical: Any) -> None:
     inside = Session({"SELECT @@": [{"value": "./"}]})
     physical.check_place(inside, "/no/such/directory")
     with pytest.raises(RuntimeError, match="`innodb_data_home_dir` of the server is /fast, outside of"):
         physical.check_place(Session({"SELECT @@": [{"value": "/fast"}]}), "/no/such/directory")
-    monkeypatch.setattr(os.path, "ismount", lambda path: path == "/var/lib/mysql")
+    physical.os = altered(os, path=altered(os.path, ismount=lambda path: path == "/var/lib/mysql"))
     with pytest.raises(RuntimeError, match="is a file system of its own, so it cannot be exchanged; seed with"):
         physical.check_place(inside, "/var/lib/mysql")
 
@@ -343,10 +339,8 @@ def test_directory_that_cannot_be_exchanged_is_refused(physical: Any, monkeypatc
         ("xtrabackup_binlog_info", "mysql-bin.000002\t385\n", ""),
     ],
 )
-def test_position_is_the_backups_own(
-    physical: Any, place: Path, monkeypatch: Any, name: str, text: str, gtid: str
-) -> None:
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0))
+def test_position_is_the_backups_own(physical: Any, place: Path, name: str, text: str, gtid: str) -> None:
+    physical.subprocess = altered(subprocess, run=lambda *_, **__: subprocess.CompletedProcess([], 0))
     (place / "lib" / name).write_text(text)
     position = physical.prepare(str(place / "lib"), str(place / "runtime"))
     assert position == {"file": "mysql-bin.000002", "position": 385, "gtid": gtid}

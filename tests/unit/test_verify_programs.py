@@ -12,6 +12,7 @@ import time
 import urllib.parse
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -34,9 +35,9 @@ NOW = datetime.datetime(2026, 11, 22, 12, 0, 0, 123456)
 
 
 @pytest.fixture
-def canary(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+def canary() -> Any:
     program = load("verify_canary")
+    program.shutil = SimpleNamespace(which=lambda name: f"/usr/bin/{name}")
     program.run = Commands()
     program.PATIENCE_SECONDS = program.SETTLE_SECONDS = 0
     return program
@@ -117,15 +118,15 @@ def test_nothing_is_made_by_a_run_that_lost_its_lease(canary: Any) -> None:
     assert session.statements == []
 
 
-def test_guard_uses_the_client_and_the_option_file_that_there_are(canary: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/mysql" if name == "mysql" else None)
+def test_guard_uses_the_client_and_the_option_file_that_there_are(canary: Any) -> None:
+    canary.shutil = SimpleNamespace(which=lambda name: "/usr/bin/mysql" if name == "mysql" else None)
     step(canary, "create", Session({"SELECT UTC": [{"now": NOW}]}), option_file="/root/my.cnf")
     assert canary.run.done[0][6:9] == [
         "/usr/bin/mysql",
         "--defaults-file=/root/my.cnf",
         "--socket=/run/mysqld/mysqld.sock",
     ]
-    monkeypatch.setattr("shutil.which", lambda name: None)
+    canary.shutil = SimpleNamespace(which=lambda name: None)
     assert "no command" in step(canary, "create", Session()).error
 
 
