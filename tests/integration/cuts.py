@@ -14,7 +14,7 @@ from tests.lab.nodes import exec_in, wait_for
 # Bounded: by then a run has ended of itself, whatever became of its host.
 LONGEST_SECONDS = 120
 # The programs on the hosts.
-OURS = "STATE_DIRECTORY|/opt/open-xchange/sbin/|apt-get|dpkg"
+OURS = "ox_deploy/remote/loader|/opt/open-xchange/sbin/|apt-get|dpkg"
 
 
 def kill_run(process: subprocess.Popen[str], node: str) -> None:

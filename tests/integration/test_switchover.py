@@ -126,7 +126,7 @@ def test_writes_go_on_when_everybody_dies_before_the_point_of_no_return() -> Non
         kill_run(
             switch_command("switchover", "dbslave"),
             "Stop writes on",
-            dying=("dbmaster", "switch_stop_writes[(]arguments"),
+            dying=("dbmaster", "switch_stop_write[s]"),
             before=shell("STOP SLAVE SQL_THREAD"),
         )
         assert read_only() == ("1", "1")

@@ -13,6 +13,7 @@ from ox_deploy import mysql_passwords, transactions
 from ox_deploy.accounts import WantedAccount, account_statements
 from ox_deploy.facts.mysql import Account, BinaryLog, Grant, Gtid, MysqlStatus, Replica, ServerState
 from ox_deploy.facts.secret import Fingerprint
+from ox_deploy.remote.common import fingerprints as common_fingerprints
 from ox_deploy.remote.mysql.dialects import DIALECTS, TAKEN_OVER, dialect_of, server_of_version, version_numbers
 from ox_deploy.secrets import Secret
 from ox_deploy.slaves import Situation, Source, recognise
@@ -297,7 +298,7 @@ def test_each_account_has_its_own_salt() -> None:
 
 
 def account(plugin: str, stored: str) -> Account:
-    fingerprint = Fingerprint.model_validate(load("mysql_state").fingerprint(stored))
+    fingerprint = Fingerprint.model_validate(common_fingerprints.fingerprint(stored))
     salted = stored[:27] if stored.startswith("$A$") else ""
     grants = [Grant(on="*.*", privileges=frozenset({"SELECT"}), grant_option=False)]
     return Account(user="u", host="h", plugin=plugin, password=fingerprint, grants=grants, salted=salted)

@@ -43,6 +43,8 @@ from pyinfra_cli.util import load_func  # type: ignore[import-untyped]
 
 from ox_deploy import pyinfra_internals as internals
 from ox_deploy import sending
+from ox_deploy.facts.base import Question, ask
+from ox_deploy.facts.service import Service, ServiceStatus
 
 Commands = Generator[StringCommand, None, None]
 FAILS: dict[str, Any] = {"fake_responses": {"fail": {"success": False}}}
@@ -352,7 +354,7 @@ def test_operation_has_the_function_that_it_was_made_of() -> None:
 # --- commands ----------------------------------------------------------------------------------------------
 
 
-class Question(FactBase[str]):
+class Echo(FactBase[str]):
     """What this host is called."""
 
     def command(self, text: str) -> sending.Asking:
@@ -377,7 +379,7 @@ def test_all_commands_of_a_host_go_through_what_stands_between_with_their_limits
 
     @operation()
     def all_ways() -> Commands:
-        assert host.get_fact(Question, text="fact") == "answer"
+        assert host.get_fact(Echo, text="fact") == "answer"
         assert internals.run_in_operation(host, StringCommand("echo inside"))[1].stdout == "answer"
         assert internals.run_like_facts(host, StringCommand("echo like facts"))[0]
         yield StringCommand("echo order", _timeout=9)
@@ -404,12 +406,12 @@ def test_error_that_stands_between_ends_the_run_as_it_is(
     internals.intercept_commands(run.host("@fake/one"), lambda _: gone)
 
     @operation()
-    def ask() -> Commands:
-        pyinfra.host.get_fact(Question, text="x")
+    def asking() -> Commands:
+        pyinfra.host.get_fact(Echo, text="x")
         yield StringCommand("true")
 
     with pytest.raises(OperationError, match=r"^one does not answer any more$"):
-        run(ask if in_question else work)
+        run(asking if in_question else work)
     assert "Traceback" not in capfd.readouterr().err
 
 
@@ -534,6 +536,21 @@ def test_command_is_run_in_the_way_of_facts_while_no_operation_is_under_way(begi
     host = begin(("@local", {"_env": {"GREETING": "good day"}})).host("@local")
     assert host.get_fact(Greeting) == "good day"
     assert internals.run_like_facts(host, GREET)[1].stdout == "good day you"
+
+
+def test_fact_gets_its_program_by_standard_input(begin: Begin) -> None:
+    run, seen = begin("@local", check=False), list[ServiceStatus]()
+    host = run.host("@local")
+    question = Question(Service, service="no-such-service", files={"/no/such/file": None}, units=[])
+
+    @operation()
+    def look() -> Commands:
+        seen.append(ask(host, question))
+        return
+        yield
+
+    run(look)
+    assert [status.files for status in seen] == [{"/no/such/file": None}]
 
 
 def test_command_that_fails_tells_what_it_said(begin: Begin) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import json
 import os
@@ -61,6 +62,26 @@ def test_all_programs_that_are_sent_are_there() -> None:
 def test_every_module_is_part_of_a_program() -> None:
     used = {path for name in PROGRAMS for path in sent(sending.Program(name, {}).stdin)[0]}
     assert {path.relative_to(FOLDER.parent.parent).as_posix() for path in FOLDER.rglob("*.py")} <= used
+
+
+def imported(tree: ast.AST) -> set[str]:
+    """The packages that a module needs when it is imported, and not only where its types are checked."""
+    found = set()
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(str(node.module).partition(".")[0])
+        elif not isinstance(node, ast.FunctionDef) and not (
+            isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        ):
+            found |= imported(node)
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.rglob("*.py")), ids=lambda path: path.relative_to(FOLDER).as_posix())
+def test_module_for_the_hosts_needs_nothing_but_python(path: Path) -> None:
+    assert imported(ast.parse(path.read_text())) <= {*sys.stdlib_module_names, "ox_deploy"}
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.sh")), ids=lambda path: path.name)

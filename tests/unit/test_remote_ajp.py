@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ox_deploy.remote.daemons import ajp as daemons_ajp
 from tests.unit.programs import load
 
 REFUSED = {"code": "LGI-0006", "category": 1, "error": "Invalid credentials."}
@@ -51,7 +52,7 @@ def daemon(said: bytes) -> Iterator[tuple[int, list[bytes]]]:
 
 def problem(said: bytes, context: str | None = "example.com") -> str | None:
     with daemon(said) as (port, _):
-        found: str | None = load("daemons_start").login_problem(port, context)
+        found: str | None = daemons_ajp.login_problem(port, context)
         return found
 
 
@@ -87,7 +88,7 @@ def test_what_is_wrong_is_said(said: bytes, words: str) -> None:
 def test_port_that_nobody_listens_on_does_not_answer() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    assert load("daemons_start").login_problem(port, None).startswith("it does not answer by AJP: ")
+    assert str(daemons_ajp.login_problem(port, None)).startswith("it does not answer by AJP: ")
 
 
 def test_somebody_who_does_not_exist_logs_in_at_an_existing_context() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ox_deploy.facts.openxchange import Daemon, Daemons
+from ox_deploy.remote.common import sockets as common_sockets
 from tests.unit.programs import Commands, altered, load, shown
 
 HEADER = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
@@ -45,7 +46,7 @@ OTHER_PORT = socket_line("0B0200C0:0016", "0E0200C0:9C40", "01")
     ],
 )
 def test_address_is_read_in_the_kernels_notation(text: str, address: str) -> None:
-    assert load("cache_peers").address_of(text) == address
+    assert common_sockets.address_of(text) == address
 
 
 def test_peers_are_found_on_either_side_of_a_connection() -> None:

@@ -16,6 +16,7 @@ from pymysql import OperationalError
 
 from ox_deploy import transactions
 from ox_deploy.facts.mysql import MysqlStatus, ServerState
+from ox_deploy.remote.mysql import session as mysql_session
 from tests.unit.programs import Session, load
 
 PASSWORD = "Zc4qLw8mPn2rTx6v"
@@ -687,5 +688,6 @@ def test_statements_of_a_server_that_let_us_in_may_take_long(
 ) -> None:
     options: dict[str, Any] = {}
     monkeypatch.setattr("pymysql.connect", lambda **given: options.update(given) or SimpleNamespace())
-    assert load("mysql_state").connect(None, **limits)._read_timeout == silent
+    session: Any = mysql_session.connect(None, **limits)
+    assert session._read_timeout == silent
     assert options["read_timeout"] == greeting

@@ -14,6 +14,8 @@ import pytest
 from passlib.hash import des_crypt
 
 from ox_deploy.facts.openxchange import Configuration, Registration
+from ox_deploy.remote.configdb import state as configdb_state
+from ox_deploy.remote.openxchange import state as openxchange_state
 from tests.unit.programs import Commands, Session, altered, load
 
 PASSWORD, DATABASE_PASSWORD, USER_PASSWORD = "Zc4qLw8mPn2rTx6v", "Hk7dSb3yGf9jNe5a", "Lp3oKi9jUh6gTf4r"
@@ -76,7 +78,7 @@ def test_value_is_set_and_the_rest_is_kept(before: str, value: str | None, after
 def test_value_that_was_set_is_found_again(base: Path, before: str, value: str | None, after: str) -> None:
     path = base / "x.properties"
     path.write_text(after)
-    assert load("openxchange_state").values_in(str(path)).get("key") == value
+    assert openxchange_state.values_in(str(path)).get("key") == value
 
 
 def test_key_is_not_a_pattern() -> None:
@@ -87,10 +89,10 @@ def test_key_is_not_a_pattern() -> None:
 def test_values_are_read_without_comments_and_with_signs_in_them(base: Path) -> None:
     path = base / "x.properties"
     path.write_text(PROPERTIES)
-    found = load("openxchange_state").values_in(str(path))
+    found = openxchange_state.values_in(str(path))
     assert found["useSeparateWrite"] == "true"
     assert found["writeProperty.2"] == f"password={DATABASE_PASSWORD}"
-    assert load("openxchange_state").values_in(str(base / "none")) == {}
+    assert openxchange_state.values_in(str(base / "none")) == {}
 
 
 # --- state -----------------------------------------------------------------------------------------------
@@ -331,7 +333,7 @@ def test_write_host_is_read_from_the_nodes_own_settings(tmp_path: Path, url: str
     assert program.settings() == SERVER | {"port": port}
 
 
-TABLES = [{"Tables_in_configdb": name} for name in sorted(load("configdb_state").TABLES)]
+TABLES = [{"Tables_in_configdb": name} for name in sorted(configdb_state.TABLES)]
 CONFIGDB: dict[str, Any] = {
     "SELECT SCHEMA_NAME": [{"name": "configdb"}, {"name": "information_schema"}],
     "SHOW TABLES": TABLES,

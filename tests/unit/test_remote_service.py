@@ -16,6 +16,7 @@ import pytest
 
 from ox_deploy.facts.service import FileState
 from ox_deploy.operations.service import ManagedFile, configure_job
+from ox_deploy.remote.service import state as service_state
 from tests.unit.programs import Commands, altered, load, shown
 
 OWNER, GROUP = pwd.getpwuid(os.getuid()).pw_name, getgrgid(os.getgid()).gr_name
@@ -137,7 +138,7 @@ def test_block_is_written_into_a_file_that_is_not_utf8(host: Host) -> None:
     file = host.file("fstab", "ours\n", block="filestore")
     host.configure(file)
     assert path.read_bytes().startswith(b"# f\xfcr Daten\n")
-    assert not file.differs(FileState(**load("service_state").state_of(file.path, file.block)))
+    assert not file.differs(FileState(**service_state.state_of(file.path, file.block) or {}))
 
 
 def test_directory_with_something_in_it_is_never_removed(host: Host) -> None:
@@ -178,8 +179,8 @@ def test_what_was_written_is_right_afterwards(host: Host, kind: str, before: str
     BEFORE[before](host.path("x"))
     file = host.file("x", **KINDS[kind])
     host.configure(file)
-    state = load("service_state").state_of(file.path, file.block)
-    assert not file.differs(state and FileState(**state))
+    state = service_state.state_of(file.path, file.block)
+    assert not file.differs(FileState(**state) if state else None)
 
 
 @pytest.mark.parametrize(("kind", "before"), MEETINGS)
@@ -418,7 +419,7 @@ def test_state_tells_block_link_directory_and_nothing_apart(tmp_path: Path) -> N
 
 
 def test_owner_without_a_name_is_told_by_its_number() -> None:
-    assert load("service_state").name_of(pwd.getpwuid, 54321) == "54321"
+    assert service_state.name_of(pwd.getpwuid, 54321) == "54321"
 
 
 def test_state_has_units_and_the_pending_mark(tmp_path: Path) -> None:

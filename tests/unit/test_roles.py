@@ -9,6 +9,7 @@ import pytest
 from ox_deploy.deploys.database import _probe
 from ox_deploy.facts.service import Service, ServiceStatus
 from ox_deploy.operations import roles
+from ox_deploy.remote.mysql import role as mysql_role
 from tests.unit.fakes import FakeHost, both_phases, stop_sentence
 from tests.unit.guide import Guide
 from tests.unit.programs import Session, load
@@ -45,7 +46,7 @@ def test_server_that_is_what_it_was_is_gone_on_with(role: dict[str, Any]) -> Non
 
 
 def test_role_that_changed_meanwhile_stops_the_order(capsys: pytest.CaptureFixture[str]) -> None:
-    said = refusal(capsys, load("mysql_run").check_role, server(SLAVE), MASTER)
+    said = refusal(capsys, mysql_role.check_role, server(SLAVE), MASTER)
     assert said == (
         "this server is read-only and a slave of 192.0.2.21:3306, but was open for writes and nobody's slave when this "
         "run looked; nothing was changed here, run again\n"

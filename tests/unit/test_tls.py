@@ -23,6 +23,8 @@ from ox_deploy.errors import InputError
 from ox_deploy.facts.service import Service, ServiceStatus
 from ox_deploy.facts.tls import Tls, TlsStatus
 from ox_deploy.operations import tls
+from ox_deploy.remote.tls import certificate as tls_certificate
+from ox_deploy.remote.tls import state as tls_state
 from tests.unit.fakes import FakeHost, Outcome, both_phases, file_state, run
 from tests.unit.guide import Pair
 from tests.unit.programs import load
@@ -242,12 +244,12 @@ OWNER = pwd.getpwuid(os.getuid()).pw_name
 def test_pair_that_a_host_makes_fits_and_its_key_stays_there(tmp_path: Path) -> None:
     pair, known = tmp_path / "ssl" / "pair.pem", tmp_path / "ssl" / "ca.pem"
     for _ in range(2):
-        load("tls_certificate").tls_certificate({"pair": str(pair), "owner": OWNER, "address": ADDRESS})
+        tls_certificate.tls_certificate({"pair": str(pair), "owner": OWNER, "address": ADDRESS})
     assert pair.stat().st_mode & 0o777 == 0o600
     assert list(pair.parent.iterdir()) == [pair]
     known.write_text(OF_OTHER)
     wanted = Tls().command(str(pair), str(known), OWNER).arguments
-    document = load("tls_state").tls_state(wanted)
+    document = tls_state.tls_state(dict(wanted))
     status = Tls().parse(document)
     assert fits(status.certificate, status.public_key, ADDRESS)
     assert (status.private, status.trusted) == (True, OF_OTHER)
@@ -288,6 +290,6 @@ def test_key_that_others_can_read_is_told(tmp_path: Path) -> None:
 
 def test_host_without_anything_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = {"pair": str(tmp_path / "none"), "trusted": str(tmp_path / "none"), "owner": "no-such-user"}
-    assert Tls().parse(load("tls_state").tls_state(wanted)) == Tls().parse({}) == TlsStatus()
+    assert Tls().parse(tls_state.tls_state(dict(wanted))) == Tls().parse({}) == TlsStatus()
     monkeypatch.setenv("PATH", "")
-    assert load("tls_state").public_key_of(str(tmp_path)) == ""
+    assert tls_state.public_key_of(str(tmp_path)) == ""

@@ -23,6 +23,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from ox_deploy.facts.verify import Canary, CanaryTrial, FilestoreTrial, FrontEnd, LoginTrial, RouteTrial, SharedFiles
+from ox_deploy.remote.verify import filestore as verify_filestore
+from ox_deploy.remote.verify import route as verify_route
 from tests.unit.programs import Commands, Session, load
 
 PASSWORD = "Zc4qLw8mPn2rTx6v"
@@ -222,7 +224,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def test_command_of_the_user_ends_in_any_case() -> None:
-    assert load("verify_filestore").as_user(["cat", "/f"]) == [
+    assert verify_filestore.as_user(["cat", "/f"]) == [
         *("runuser", "-u", "open-xchange", "--", "timeout", "-s", "KILL", "5", "cat", "/f"),
     ]
 
@@ -361,9 +363,7 @@ def test_address_that_no_interface_has_is_told() -> None:
 
 
 def test_routes_of_this_machine_can_be_read() -> None:
-    assert (
-        RouteTrial.model_validate(load("verify_route").verify_route({"group": "224.0.0.1", "address": ""})).error == ""
-    )
+    assert RouteTrial.model_validate(verify_route.verify_route({"group": "224.0.0.1", "address": ""})).error == ""
 
 
 # --- The web host -----------------------------------------------------------------------------------------

@@ -11,7 +11,6 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterator
-from typing import Any
 
 from ox_deploy.remote.common.commands import run_or_fail
 from ox_deploy.remote.common.ending import fail
@@ -49,7 +48,7 @@ def restore_password(server: Document) -> None:
 
 
 @contextlib.contextmanager
-def temporary_password(server: Document) -> Iterator[Any]:
+def temporary_password(server: Document) -> Iterator[str]:
     """Let the account have a random password for a while."""
     password = secrets.token_hex(16)
     os.makedirs(STATE_DIRECTORY, mode=0o700, exist_ok=True)

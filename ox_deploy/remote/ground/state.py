@@ -7,7 +7,6 @@ import pwd
 import re
 import stat
 from collections.abc import Iterator
-from typing import Any
 
 from ox_deploy.remote.common.commands import run_for
 from ox_deploy.remote.common.files import block_in, read
@@ -53,7 +52,7 @@ def answers_late(path: str) -> bool:
     return run_for(3, ["stat", "-t", path]) is None
 
 
-def system_directories(wanted: Document) -> Iterator[Any]:
+def system_directories(wanted: Document) -> Iterator[str]:
     """Return the directories that no filestore can have, as far as they are here, and those right below."""
     yield from wanted["shared"]
     for tree in wanted["trees"]:

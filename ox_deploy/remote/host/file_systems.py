@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 from ox_deploy.remote.common.files import read, read_present
 from ox_deploy.remote.mysql.session import connect, rows
@@ -87,7 +87,7 @@ def unit_of(process: str) -> str | None:
     return names[-1].removesuffix(".service") if names else None
 
 
-def open_directories(process: str) -> Iterator[Any]:
+def open_directories(process: str) -> Iterator[str]:
     """Return the directories of the files that a process writes to; the kernel's table cannot hang."""
     for number in os.listdir(process + "/fd"):
         try:

@@ -7,7 +7,6 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
 
 from ox_deploy.remote.common.commands import run, run_or_fail
 from ox_deploy.remote.common.ending import fail
@@ -126,7 +125,7 @@ def why_not_cloned(error: Exception, progress: Progress, password: str) -> str:
 
 
 @contextlib.contextmanager
-def watched(job: Document, number: int, progress: Progress) -> Iterator[Any]:
+def watched(job: Document, number: int, progress: Progress) -> Iterator[None]:
     """Count what a clone fetches, and end it when nothing comes any more."""
     over = threading.Event()
     thread = threading.Thread(target=count_clone, args=(job, number, progress, over), daemon=True)
@@ -173,7 +172,7 @@ def count_all(session: Session, progress: Progress) -> None:
 
 
 @contextlib.contextmanager
-def restarted(job: Document) -> Iterator[Any]:
+def restarted(job: Document) -> Iterator[Session]:
     """Wait for the server that runs on the new data, and open a session."""
     deadline = time.monotonic() + RESTART_SECONDS
     while not is_cloned(job):

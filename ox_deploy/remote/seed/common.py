@@ -60,7 +60,7 @@ class Progress:
         self._moved = time.monotonic()
 
     @contextlib.contextmanager
-    def moving(self, *children: Moving) -> Iterator[Any]:
+    def moving(self, *children: Moving) -> Iterator[None]:
         """While these processes move bytes: kill them when nothing moves any more, and in the end in any case."""
         self._moved = time.monotonic()
         self.children = children

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO
 
 from ox_deploy.remote.common.ending import fail
 from ox_deploy.remote.common.types import Document, Session
@@ -140,7 +140,7 @@ def for_the_dump(session: Session) -> Document:
 
 
 @contextlib.contextmanager
-def settings(session: Session, wanted: Document) -> Iterator[Any]:
+def settings(session: Session, wanted: Document) -> Iterator[None]:
     """Set the server's settings for a while."""
     note({name: rows(session, f"SELECT @@GLOBAL.{name} AS value")[0]["value"] for name in wanted})
     set_all(session, wanted)

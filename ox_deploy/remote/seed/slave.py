@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ox_deploy.remote.common.commands import run_or_fail
@@ -58,7 +58,7 @@ def check_room(path: str, needed: float, freed: float = 0) -> None:
 
 
 @contextlib.contextmanager
-def marked(datadir: str) -> Iterator[Any]:
+def marked(datadir: str) -> Iterator[Callable[[], None]]:
     """Mark the slave as half seeded; the mark stays if anything fails once `touched` was called."""
     known = os.path.exists(MARK)
     touched = []
