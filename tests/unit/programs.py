@@ -1,4 +1,4 @@
-"""The programs for the hosts, loaded on this machine, and what they find there."""
+"""The programs for the hosts on this machine, and what they find there."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
-from pathlib import Path
+from pathlib import PurePath
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-import ox_deploy
 from ox_deploy.bundle import paths_of
-from ox_deploy.remote import programs
 
 
 class Clock:
@@ -44,18 +42,16 @@ def put_back() -> None:
     _in_place.undo()
 
 
-class Loaded:
+class UnderTest:
     """A program's module and all modules that it imports of ours, as one: names are looked up in its own one first.
 
     What is set here takes the place of a name wherever one of them has it, for one test.
     """
 
-    def __init__(self, name: str) -> None:
-        root = Path(ox_deploy.__file__).parent.parent
-        paths = [root / path for path in paths_of(programs.module_of(name))]
-        names = [".".join(path.relative_to(root).with_suffix("").parts) for path in paths if path.stem != "__init__"]
-        main = import_module(programs.module_of(name))
-        self.__dict__["_modules"] = [main, *(module for module in map(import_module, names) if module is not main)]
+    def __init__(self, main: ModuleType) -> None:
+        paths = [PurePath(path) for path in paths_of(main.__name__)]
+        names = [".".join(path.with_suffix("").parts) for path in paths if path.stem != "__init__"]
+        self.__dict__["_modules"] = [main, *(import_module(name) for name in names if name != main.__name__)]
 
     def __getattr__(self, name: str) -> Any:
         found = [vars(module)[name] for module in self._modules if name in vars(module)]
@@ -77,9 +73,9 @@ def altered(module: ModuleType, **names: Any) -> SimpleNamespace:
     return SimpleNamespace(**vars(module) | names)
 
 
-def load(name: str) -> Any:
-    """Return a program on this machine, with a clock of its own; what a seeding has to say it raises."""
-    program = Loaded(name)
+def under_test(module: ModuleType) -> Any:
+    """Return a program with a clock of its own; what a seeding has to say it raises."""
+    program = UnderTest(module)
     with suppress(AttributeError):
         if not isinstance(program.time, Clock):
             program.time = Clock()

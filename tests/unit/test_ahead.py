@@ -21,8 +21,9 @@ from ox_deploy.facts.hosts import HostState, HostStatus
 from ox_deploy.facts.openxchange import CachePeers
 from ox_deploy.facts.service import Service
 from ox_deploy.operations import hosts
+from ox_deploy.remote import answers
 from tests.unit.fakes import FakeHost, in_phase, run
-from tests.unit.programs import Clock, load
+from tests.unit.programs import Clock, under_test
 
 CACHES = Question(CachePeers, ports=[57462])
 AHEAD, LATER = {"192.0.2.2": [57462]}, {"192.0.2.3": [57462]}
@@ -210,7 +211,7 @@ def test_programs_are_answered_together_and_one_that_fails_spoils_no_other(tmp_p
 
 def test_question_that_hangs_is_given_up_and_holds_up_no_other(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
-    program = load("answers")
+    program = under_test(answers)
     program.SECONDS = 0.2
     # Opening it waits for somebody who writes.
     hangs = {"filestore": "", "user": "x", "configuration": str(tmp_path / "fifo"), "shared": [], "trees": []}

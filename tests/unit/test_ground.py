@@ -12,8 +12,10 @@ import pytest
 
 from ox_deploy.facts.ground import Directory, Ground
 from ox_deploy.ground import Wanted, find_obstacles, wanted_of
+from ox_deploy.remote.ground import state as ground_state
+from ox_deploy.remote.service import configure as service_configure
 from tests.unit.guide import Guide
-from tests.unit.programs import load
+from tests.unit.programs import under_test
 
 PATH = "/var/opt/filestore"
 SERVER = Wanted(PATH, True, False, (1001, 1001), 3306, "/etc/x.cnf", None, 0)
@@ -136,7 +138,7 @@ def asked(program: Any, filestore: str, **more: Any) -> Ground:
 
 @pytest.fixture
 def program(tmp_path: Path) -> Any:
-    loaded = load("ground_state")
+    loaded = under_test(ground_state)
     loaded.EXPORTS = {str(tmp_path / "exports"): r"^(/\S+) "}
     loaded.SERVER_NAME, loaded.CONFIGDB = str(tmp_path / "system"), str(tmp_path / "configdb")
     return loaded
@@ -193,7 +195,7 @@ def test_system_directory_that_became_a_filestore_is_found(program: Any, tmp_pat
 
 
 def test_order_looks_again_before_it_takes_a_directory_over(tmp_path: Path) -> None:
-    configure: Any = load("service_configure")
+    configure: Any = under_test(service_configure)
     (tmp_path / "store").mkdir()
     configure.refuse_other_owner(str(tmp_path / "store"), os.getuid() + 1)
     (tmp_path / "store/file").write_text("")

@@ -14,10 +14,13 @@ from ox_deploy.accounts import WantedAccount, account_statements
 from ox_deploy.facts.mysql import Account, BinaryLog, Grant, Gtid, MysqlStatus, Replica, ServerState
 from ox_deploy.facts.secret import Fingerprint
 from ox_deploy.remote.common import fingerprints as common_fingerprints
+from ox_deploy.remote.mysql import replicate as mysql_replicate
+from ox_deploy.remote.mysql import state as mysql_state
 from ox_deploy.remote.mysql.dialects import DIALECTS, TAKEN_OVER, dialect_of, server_of_version, version_numbers
+from ox_deploy.remote.switch import promote as switch_promote
 from ox_deploy.secrets import Secret
 from ox_deploy.slaves import Situation, Source, recognise
-from tests.unit.programs import MARIADB, Session, load
+from tests.unit.programs import MARIADB, Session, under_test
 
 PASSWORD = "Zc4qLw8mPn2rTx6v"
 MASTER_UUID = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
@@ -157,7 +160,7 @@ def answers(folder: Path, said: Said) -> dict[str, Any]:
 def test_state_is_told_alike_by_all_versions(tmp_path: Path, version: str, said: Said) -> None:
     (tmp_path / "mysql-bin.000001").write_bytes(b"\xfebin" + struct.pack("<I", 1000) + b"\x0f")
     session = Session(answers(tmp_path, said) | {"SELECT VERSION": [{"version": version}]}, version)
-    program = load("mysql_state")
+    program = under_test(mysql_state)
     program.open_session = lambda _: (session, None)
     status = MysqlStatus.model_validate(program.mysql_state({"users": ["u"], "option_file": None}))
     assert not status.is_mariadb
@@ -188,7 +191,7 @@ SOURCE = {"host": "192.0.2.21", "port": 3306, "user": "replication", "password":
 
 
 def replicated(version: str, said: Said, source: dict[str, Any] | None, gtid: str = "") -> Session:
-    program = load("mysql_replicate")
+    program = under_test(mysql_replicate)
     row = status_row(said)
     session = Session(
         {
@@ -235,7 +238,7 @@ def test_slave_that_should_acknowledge_is_told_so(version: str, said: Said) -> N
 
 
 def test_time_that_is_over_is_not_taken_for_an_arrival() -> None:
-    program = load("mysql_replicate")
+    program = under_test(mysql_replicate)
     for version, answer in ((MARIADB, -1), ("9.7.4-2", -1)):
         session = Session({"SELECT": [{"waited": answer}]}, version)
         assert program.reached(session, {"gtid": EXECUTED}) is False
@@ -246,7 +249,7 @@ def test_time_that_is_over_is_not_taken_for_an_arrival() -> None:
 )
 def test_at_a_failover_whole_transactions_are_waited_for_also_by_position(received: str, waits: str) -> None:
     # A master that died in the middle of one has sent a part that is never applied.
-    program = load("switch_promote")
+    program = under_test(switch_promote)
     row = status_row(NEW, Auto_Position=0, Retrieved_Gtid_Set=received)
     session = Session({"SHOW REPLICA STATUS": [row], "SELECT": [{"value": 0}]}, "9.7.4-2")
     program.apply_received(session)
@@ -504,7 +507,7 @@ def test_later_master_is_who_took_over_last(of_slave: str, of_master: str, later
 
 
 def test_mark_of_a_new_master_is_the_time_and_never_an_older_one() -> None:
-    program = load("switch_promote")
+    program = under_test(switch_promote)
     program.time = SimpleNamespace(time=lambda: 700.5)
     assert program.next_number(f"{A}:1-345") == 700
     assert program.next_number(f"{A}:1-999,{TAKEN_OVER}:500-501:600,{B}:1-2000") == 700
@@ -512,7 +515,7 @@ def test_mark_of_a_new_master_is_the_time_and_never_an_older_one() -> None:
 
 
 def test_new_master_leaves_its_mark(tmp_path: Path) -> None:
-    program = load("switch_promote")
+    program = under_test(switch_promote)
     program.time = SimpleNamespace(time=lambda: 700.5)
     session = Session({"SELECT @@GLOBAL.gtid_executed": [{"value": f"{A}:1-5,\n{B}:1"}]}, "9.7.4-2")
     fence = tmp_path / "fence"

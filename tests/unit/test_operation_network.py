@@ -10,8 +10,9 @@ from ox_deploy.facts.network import MulticastRoute, RouteStatus
 from ox_deploy.facts.service import ServiceStatus, UnitState
 from ox_deploy.operations import network
 from ox_deploy.operations.service import ManagedFile
+from ox_deploy.remote.multicast import state as multicast_state
 from tests.unit.fakes import FakeHost, Outcome, both_phases, file_state
-from tests.unit.programs import Commands, load
+from tests.unit.programs import Commands, under_test
 
 UNIT = "ox-multicast-route.service"
 FILE = ManagedFile(f"/etc/systemd/system/{UNIT}", "new\n")
@@ -67,7 +68,7 @@ ADDRESS = "2: eth0    inet 192.0.2.11/24 brd 192.0.2.255 scope global eth0\\    
     ],
 )
 def test_route_counts_if_it_leaves_by_the_interface_of_the_address(address: str, route: str, present: bool) -> None:
-    program = load("multicast_state")
+    program = under_test(multicast_state)
     program.run = Commands({"ip -4 -o address show to 192.0.2.11": address, "ip -4 route show exact 224.0": route})
     wanted = {"network": "224.0.0.0/8", "address": "192.0.2.11", "service": {"name": "x", "files": {}, "units": []}}
     status = MulticastRoute().parse(program.multicast_state(wanted))

@@ -23,15 +23,17 @@ from ox_deploy import bundle, sending
 from ox_deploy.remote import programs, start
 from ox_deploy.remote.common import lease
 from ox_deploy.remote.common.fingerprints import fingerprint
+from ox_deploy.remote.service import configure as service_configure
+from ox_deploy.remote.service import state as service_state
 from tests.unit.fakes import program_of, stdin_of
-from tests.unit.programs import Commands, load, shown
+from tests.unit.programs import Commands, shown, under_test
 
 FOLDER = Path(sending.__file__).parent / "remote"
 
 
 @pytest.fixture
 def common(tmp_path: Path) -> Any:
-    program = load("service_state")
+    program = under_test(service_state)
     program.STATE_DIRECTORY = str(tmp_path / "state")
     return program
 
@@ -187,7 +189,7 @@ commands.run(["sh", "-c", "sleep 2; touch {tmp_path / "went-on"}"])"""
     ("command", "ends"), [("systemctl start", True), ("systemctl show", False), ("dpkg --audit", False)]
 )
 def test_what_systemd_limits_itself_has_no_other_limit(command: str, ends: bool) -> None:
-    program, limits = load("service_configure"), list[float | None]()
+    program, limits = under_test(service_configure), list[float | None]()
 
     class Child:
         returncode = 0

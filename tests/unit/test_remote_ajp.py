@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from ox_deploy.remote.daemons import ajp as daemons_ajp
-from tests.unit.programs import load
+from ox_deploy.remote.daemons import start as daemons_start
+from tests.unit.programs import under_test
 
 REFUSED = {"code": "LGI-0006", "category": 1, "error": "Invalid credentials."}
 
@@ -92,7 +93,7 @@ def test_port_that_nobody_listens_on_does_not_answer() -> None:
 
 
 def test_somebody_who_does_not_exist_logs_in_at_an_existing_context() -> None:
-    program = load("daemons_start")
+    program = under_test(daemons_start)
     with daemon(answer(200, json.dumps(REFUSED).encode())) as (port, got):
         program.login_problem(port, "example.com")
     sent = b"".join(got)

@@ -11,8 +11,13 @@ from typing import Any
 import pytest
 
 from ox_deploy.facts.openxchange import Daemon, Daemons
+from ox_deploy.remote.cache import peers as cache_peers
+from ox_deploy.remote.cache import wait as cache_wait
 from ox_deploy.remote.common import sockets as common_sockets
-from tests.unit.programs import Commands, altered, load, shown
+from ox_deploy.remote.daemons import start as daemons_start
+from ox_deploy.remote.daemons import state as daemons_state
+from ox_deploy.remote.daemons import undo as daemons_undo
+from tests.unit.programs import Commands, altered, shown, under_test
 
 HEADER = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 
@@ -50,29 +55,29 @@ def test_address_is_read_in_the_kernels_notation(text: str, address: str) -> Non
 
 
 def test_peers_are_found_on_either_side_of_a_connection() -> None:
-    program = with_sockets(load("cache_peers"), LISTEN_57462 + PEER_TO_US + CLOSING + OTHER_PORT, WE_TO_PEER)
+    program = with_sockets(under_test(cache_peers), LISTEN_57462 + PEER_TO_US + CLOSING + OTHER_PORT, WE_TO_PEER)
     assert program.cache_peers({"ports": [57462, 57461]}) == {"192.0.2.12": [57462], "192.0.2.13": [57462]}
 
 
 def test_port_that_is_only_connected_is_not_listened_on() -> None:
-    program = with_sockets(load("daemons_state"), LISTEN_57462 + OTHER_PORT)
+    program = with_sockets(under_test(daemons_state), LISTEN_57462 + OTHER_PORT)
     assert program.listens(57462)
     assert not program.listens(22)
 
 
 def test_kernel_without_ipv6_has_no_such_table() -> None:
-    program = load("cache_peers")
+    program = under_test(cache_peers)
     program.read = lambda path: (HEADER + PEER_TO_US).encode() if path == "/proc/net/tcp" else None
     assert program.cache_peers({"ports": [57462]}) == {"192.0.2.12": [57462]}
 
 
 def test_joined_caches_end_the_waiting() -> None:
-    program = with_sockets(load("cache_wait"), PEER_TO_US)
+    program = with_sockets(under_test(cache_wait), PEER_TO_US)
     program.cache_wait({"peers": ["192.0.2.12"], "ports": [57462], "seconds": 0})
 
 
 def test_missing_peers_are_named_with_their_ports(capsys: pytest.CaptureFixture[str]) -> None:
-    program = with_sockets(load("cache_wait"), PEER_TO_US)
+    program = with_sockets(under_test(cache_wait), PEER_TO_US)
     with pytest.raises(SystemExit):
         program.cache_wait({"peers": ["192.0.2.13", "192.0.2.12"], "ports": [57462, 57461], "seconds": -1})
     assert capsys.readouterr().err == (
@@ -86,7 +91,7 @@ def test_missing_peers_are_named_with_their_ports(capsys: pytest.CaptureFixture[
 
 
 def test_state_of_daemons_is_what_the_fact_understands(tmp_path: Path) -> None:
-    program = with_sockets(load("daemons_state"), LISTEN_57462)
+    program = with_sockets(under_test(daemons_state), LISTEN_57462)
     program.STATE_DIRECTORY = str(tmp_path)
     (tmp_path / "b.pending").touch()
     program.run = Commands({"systemctl show": shown("a", "b")})
@@ -101,7 +106,7 @@ class Starter:
     """A host with one daemon; `listening` says how it answers, one question after the other."""
 
     def __init__(self, folder: Path, listening: list[bool], **unit: str) -> None:
-        self.program = load("daemons_start")
+        self.program = under_test(daemons_start)
         self.program.STATE_DIRECTORY = str(folder)
         self.program.run = self.commands = Commands(
             {"systemctl show": shown("x", **unit), "journalctl": "OutOfMemoryError\n"}
@@ -277,7 +282,7 @@ def test_daemons_that_run_on_get_their_files_back_without_a_restart(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     host = Configured(tmp_path)
-    undo: Any = load("daemons_undo")
+    undo: Any = under_test(daemons_undo)
     undo.STATE_DIRECTORY = str(tmp_path)
     undo.os = host.program.os
     undo.run = host.commands

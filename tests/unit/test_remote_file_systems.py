@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.programs import Session, load
+from ox_deploy.remote.host import health as host_health
+from tests.unit.programs import Session, under_test
 
 # As the kernel tells them; the space in a name is \040.
 MOUNTS = r"""
@@ -31,7 +32,7 @@ VARIABLES = {
 
 def program(variables: dict[str, str] | Exception | None = None) -> Any:
     """The program on a host with these mounts, no process of ours, and a server that says this, if there is one."""
-    loaded = load("host_health")
+    loaded = under_test(host_health)
     files = {"/proc/self/mountinfo": MOUNTS.encode()}
     real = loaded.read
     loaded.read = lambda path: files.get(path) or real(path)
@@ -91,7 +92,7 @@ def test_directories_of_files_that_a_unit_writes_to_are_found(tmp_path: Path) ->
     for name in ("written", "read", "both"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").touch()
-    loaded = load("host_health")
+    loaded = under_test(host_health)
     loaded.unit_of = lambda process: "mine" if int(process) == os.getpid() else "other"
     with (
         (tmp_path / "written/file").open("a"),
@@ -114,6 +115,6 @@ def test_directories_of_files_that_a_unit_writes_to_are_found(tmp_path: Path) ->
     ],
 )
 def test_unit_of_a_process_is_that_of_its_cgroup(text: str, unit: str | None) -> None:
-    loaded = load("host_health")
+    loaded = under_test(host_health)
     loaded.read = lambda path: text.encode() if path == "/proc/7/cgroup" else None
     assert loaded.unit_of("7") == unit

@@ -13,7 +13,9 @@ import pytest
 
 from ox_deploy.facts.nfs import BareDirectory, FilestoreMount, Mount
 from ox_deploy.operations.service import configure_job
-from tests.unit.programs import Commands, altered, load
+from ox_deploy.remote.filestore import mount as filestore_mount
+from ox_deploy.remote.filestore import state as filestore_state
+from tests.unit.programs import Commands, altered, under_test
 
 PATH, SOURCE = "/var/opt/filestore", "192.0.2.21:/var/opt/filestore"
 OURS = f"# BEGIN ox-deploy filestore\n{SOURCE} {PATH} nfs rw 0 0\n# END ox-deploy filestore\n"
@@ -32,7 +34,7 @@ def reading(files: dict[str, str]) -> Callable[[str], bytes | None]:
 
 @pytest.fixture
 def program() -> Any:
-    return load("filestore_state")
+    return under_test(filestore_state)
 
 
 FOREIGN = f"/dev/sdb1\t{PATH}\text4 defaults 0 2"
@@ -133,7 +135,7 @@ class MountHost:
     """A host with an fstab, on which mount and a look at the mount do what they are told to."""
 
     def __init__(self, folder: Path, fstab: str = OURS, mounted: bool = False) -> None:
-        self.program = load("filestore_mount")
+        self.program = under_test(filestore_mount)
         self.program.STATE_DIRECTORY = str(folder)
         self.program.read = reading({"/etc/fstab": fstab})
         self.program.run = self.commands = Commands({})
@@ -231,7 +233,7 @@ def test_mount_comes_after_its_protected_directory_and_its_files(
 def test_server_that_takes_no_connections_yet_is_waited_for(
     answers: list[str], patience: int, tries: int, problem: str | None
 ) -> None:
-    program = load("filestore_mount")
+    program = under_test(filestore_mount)
     program.PATIENCE_SECONDS = patience
     done = []
 

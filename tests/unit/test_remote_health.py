@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from ox_deploy.facts.health import Disk, Health, Member
+from ox_deploy.remote.host import health as host_health
 from tests.unit.guide import Pair
-from tests.unit.programs import load
+from tests.unit.programs import under_test
 
 # Said by an Apache 2.4 of a node that answers, a dead one, one disabled, one drained (at another port), one stopped.
 XML = (Path(__file__).parent / "data/balancer-manager.xml").read_bytes()
@@ -32,7 +33,7 @@ MANAGER = "https://127.0.0.1/balancer-manager"
 
 @pytest.fixture
 def program() -> Any:
-    return load("host_health")
+    return under_test(host_health)
 
 
 def asked(program: Any, disks: list[str] | None = None, certificate: str | None = None) -> Health:

@@ -16,15 +16,18 @@ from pymysql import OperationalError
 
 from ox_deploy import transactions
 from ox_deploy.facts.mysql import MysqlStatus, ServerState
+from ox_deploy.remote.mysql import replicate as mysql_replicate
+from ox_deploy.remote.mysql import run as mysql_run
 from ox_deploy.remote.mysql import session as mysql_session
-from tests.unit.programs import Session, load
+from ox_deploy.remote.mysql import state as mysql_state
+from tests.unit.programs import Session, under_test
 
 PASSWORD = "Zc4qLw8mPn2rTx6v"
 
 
 @pytest.fixture
 def program() -> Any:
-    return load("mysql_state")
+    return under_test(mysql_state)
 
 
 HASH = "*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19"
@@ -380,7 +383,7 @@ def test_what_the_slave_reads_next_is_told(program: Any, tmp_path: Path) -> None
 
 
 def run_statements(session: Session, replicate: bool = True) -> None:
-    program = load("mysql_run")
+    program = under_test(mysql_run)
     program.connect = lambda _: session
     statements = [
         {"label": "create 'u'@'h'", "sql": "CREATE USER %s", "values": ["u"]},
@@ -425,7 +428,7 @@ def replicate(
     databases: tuple[str, ...] = ("configdb",),
     target: Mapping[str, Any] = {"file": "mysql-bin.000002", "position": 342},
 ) -> None:
-    program = load("mysql_replicate")
+    program = under_test(mysql_replicate)
     program.connect = lambda _: session
     program.mysql_replicate(
         {"source": source, "target": target, "databases": list(databases), "seconds": 0, "option_file": None}
@@ -517,7 +520,7 @@ def test_connection_is_encrypted_or_not_and_the_rest_stays(ca: str, on: int) -> 
 
 
 def test_refused_certificate_is_not_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
-    program = load("mysql_replicate")
+    program = under_test(mysql_replicate)
     program.time = SimpleNamespace(monotonic=lambda: 0, sleep=lambda _: pytest.fail("it should not wait"))
     status: dict[str, Any] = {"Slave_IO_Running": "Connecting", "Last_IO_Error": "SSL", "Last_IO_Errno": 2026}
     cursor = replica(**status, Master_SSL_CA_File="/ca.pem")
@@ -673,7 +676,7 @@ def test_replica_that_lacks_a_database_is_not_called_done(capsys: pytest.Capture
 
 
 def test_server_that_takes_a_connection_and_says_nothing_is_given_up(tmp_path: Path) -> None:
-    program = load("mysql_state")
+    program = under_test(mysql_state)
     program.SOCKET, program.GREETING_SECONDS = str(tmp_path / "socket"), 0.1
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(program.SOCKET)

@@ -15,8 +15,10 @@ from passlib.hash import des_crypt
 
 from ox_deploy.facts.openxchange import Configuration, Registration
 from ox_deploy.remote.configdb import state as configdb_state
+from ox_deploy.remote.openxchange import configure as openxchange_configure
+from ox_deploy.remote.openxchange import register as openxchange_register
 from ox_deploy.remote.openxchange import state as openxchange_state
-from tests.unit.programs import Commands, Session, altered, load
+from tests.unit.programs import Commands, Session, altered, under_test
 
 PASSWORD, DATABASE_PASSWORD, USER_PASSWORD = "Zc4qLw8mPn2rTx6v", "Hk7dSb3yGf9jNe5a", "Lp3oKi9jUh6gTf4r"
 
@@ -35,7 +37,7 @@ writeProperty.2=password=Hk7dSb3yGf9jNe5a
 
 def configuring() -> Any:
     """The program, for a user who may not give files to others."""
-    program = load("openxchange_configure")
+    program = under_test(openxchange_configure)
     program.os = altered(os, chown=lambda *_: None, fchown=lambda *_: None)
     return program
 
@@ -99,7 +101,7 @@ def test_values_are_read_without_comments_and_with_signs_in_them(base: Path) -> 
 
 
 def test_state_is_what_the_fact_understands_and_holds_no_secret(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = load("openxchange_state")
+    program = under_test(openxchange_state)
     program.BASE = str(base)
     program.grp = SimpleNamespace(getgrgid=lambda _: ("open-xchange",))
     (base / "groupware/configdb.properties").write_text(PROPERTIES)
@@ -142,7 +144,7 @@ def test_state_is_what_the_fact_understands_and_holds_no_secret(base: Path, monk
     ],
 )
 def test_secret_file_is_for_root_and_the_daemons(mode: int, uid: int, group: str, exposed: bool) -> None:
-    program = load("openxchange_state")
+    program = under_test(openxchange_state)
     entry = SimpleNamespace(st_mode=mode, st_uid=uid, st_gid=7)
     program.os = SimpleNamespace(path=SimpleNamespace(exists=lambda _: True), stat=lambda _: entry)
     program.grp = SimpleNamespace(getgrgid=lambda _: (group,))
@@ -150,7 +152,7 @@ def test_secret_file_is_for_root_and_the_daemons(mode: int, uid: int, group: str
 
 
 def test_missing_administrator_is_none(base: Path) -> None:
-    program = load("openxchange_state")
+    program = under_test(openxchange_state)
     (base / "mpasswd").write_text("oxadminmaster2:ab12\n")
     assert program.administrator_in(str(base / "mpasswd"), "oxadminmaster") is None
     assert program.administrator_in(str(base / "none"), "oxadminmaster") is None
@@ -329,7 +331,7 @@ def with_properties(program: Any, folder: Path, text: str = PROPERTIES) -> Any:
 )
 def test_write_host_is_read_from_the_nodes_own_settings(tmp_path: Path, url: str, port: int) -> None:
     text = PROPERTIES.replace("jdbc:mysql://192.0.2.21:3307/configdb", url)
-    program = with_properties(load("configdb_state"), tmp_path, text)
+    program = with_properties(under_test(configdb_state), tmp_path, text)
     assert program.settings() == SERVER | {"port": port}
 
 
@@ -349,7 +351,7 @@ CONFIGDB: dict[str, Any] = {
 
 
 def configdb(folder: Path, answers: dict[str, Any], contexts: tuple[int, ...] = (1, 2)) -> tuple[Registration, str]:
-    program = with_properties(load("configdb_state"), folder)
+    program = with_properties(under_test(configdb_state), folder)
     program.connect = lambda *_: Session(answers)
     document = program.configdb_state({"contexts": list(contexts)})
     return Registration.model_validate(document), str(document)
@@ -392,7 +394,7 @@ def test_missing_tables_are_told_apart_by_what_the_others_hold(tmp_path: Path, f
 
 
 def test_server_that_refuses_is_not_an_empty_one(tmp_path: Path) -> None:
-    program = with_properties(load("configdb_state"), tmp_path)
+    program = with_properties(under_test(configdb_state), tmp_path)
 
     def connect(*_: object) -> None:
         raise OSError("no route to host")
@@ -402,7 +404,7 @@ def test_server_that_refuses_is_not_an_empty_one(tmp_path: Path) -> None:
 
 
 def test_node_without_settings_has_no_access(tmp_path: Path) -> None:
-    program = load("configdb_state")
+    program = under_test(configdb_state)
     program.PROPERTIES, program.STATE_DIRECTORY = str(tmp_path / "none"), str(tmp_path)
     assert program.configdb_state({"contexts": []})["state"] == "no access"
 
@@ -437,7 +439,7 @@ class Account:
 
 @pytest.fixture
 def creation(tmp_path: Path) -> Any:
-    program = with_properties(load("openxchange_register"), tmp_path)
+    program = with_properties(under_test(openxchange_register), tmp_path)
     program.TEMPORARY = str(tmp_path / "state/configdb.password")
     vars(program)["account"] = Account(program)
     program.connect = program.account.connect
@@ -550,7 +552,7 @@ LOGIN = {"name": "oxadminmaster", "password": PASSWORD}
 
 
 def tool_program(**answers: Any) -> tuple[Any, Commands]:
-    program = load("openxchange_register")
+    program = under_test(openxchange_register)
     program.run = Commands({program.SBIN + name: answer for name, answer in answers.items()})
     program.time = SimpleNamespace(monotonic=program.time.monotonic, sleep=lambda _: None)
     return program, program.run

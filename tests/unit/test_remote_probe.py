@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -19,8 +20,10 @@ import pytest
 from ox_deploy.deploys.filestore import GANESHA_EXPORTS, KERNEL_EXPORTS, PATTERNS
 from ox_deploy.deploys.web import SITE
 from ox_deploy.operations.service import DatabaseProbe, ExportProbe, Probe, SiteProbe
+from ox_deploy.remote.mysql import configure as mysql_configure
+from ox_deploy.remote.service import configure as service_configure
 from ox_deploy.templates import render
-from tests.unit.programs import Commands, Session, load, shown
+from tests.unit.programs import Commands, Session, shown, under_test
 
 Serve = Callable[[socket.socket], None]
 
@@ -49,8 +52,8 @@ def serving(serve: Serve) -> Iterator[int]:
     listener.close()
 
 
-def program(active: str = "active", name: str = "service_configure") -> Any:
-    loaded = load(name)
+def program(active: str = "active", module: ModuleType = service_configure) -> Any:
+    loaded = under_test(module)
     loaded.run = Commands({"systemctl show": shown("x", active=active), "journalctl": "key too small\n"})
     loaded.time.now = 0.0
     return loaded
@@ -184,7 +187,7 @@ def test_site_is_asked_as_the_file_in_place_says_and_not_at_all_without_one(tmp_
 
 def database(values: dict[str, str], listening: bool = True) -> Any:
     """The program, on a host whose server has these variables."""
-    loaded = program(name="mysql_configure")
+    loaded = program(module=mysql_configure)
     variables = {"port": "3306", **values}
     rows = [{"Variable_name": name, "Value": value} for name, value in variables.items()]
     loaded.connect = lambda option_file, **_: Session({"SHOW GLOBAL VARIABLES": rows})

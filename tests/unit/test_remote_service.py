@@ -16,8 +16,9 @@ import pytest
 
 from ox_deploy.facts.service import FileState
 from ox_deploy.operations.service import ManagedFile, configure_job
+from ox_deploy.remote.service import configure as service_configure
 from ox_deploy.remote.service import state as service_state
-from tests.unit.programs import Commands, altered, load, shown
+from tests.unit.programs import Commands, altered, shown, under_test
 
 OWNER, GROUP = pwd.getpwuid(os.getuid()).pw_name, getgrgid(os.getgid()).gr_name
 RUNNING = {"systemctl show": shown("x")}
@@ -29,7 +30,7 @@ class Host:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.program = load("service_configure")
+        self.program = under_test(service_configure)
         self.program.STATE_DIRECTORY = str(folder / "state")
         # Only root may give files to others.
         self.program.os = altered(os, chown=lambda *_: None, fchown=lambda *_: None)
@@ -403,7 +404,7 @@ def test_unit_that_refuses_the_files_of_an_interrupted_run_gets_its_old_ones_bac
 
 
 def test_state_tells_block_link_directory_and_nothing_apart(tmp_path: Path) -> None:
-    program = load("service_state")
+    program = under_test(service_state)
     shared, link = tmp_path / "shared", tmp_path / "link"
     shared.write_text("mine\n# BEGIN ox-deploy b\n# END ox-deploy b\n")
     shared.chmod(0o640)
@@ -423,7 +424,7 @@ def test_owner_without_a_name_is_told_by_its_number() -> None:
 
 
 def test_state_has_units_and_the_pending_mark(tmp_path: Path) -> None:
-    program = load("service_state")
+    program = under_test(service_state)
     program.STATE_DIRECTORY = str(tmp_path)
     program.run = Commands(RUNNING)
     wanted = {"name": "x", "files": {}, "units": ["x"]}

@@ -9,10 +9,13 @@ import pytest
 from ox_deploy.deploys.database import _probe
 from ox_deploy.facts.service import Service, ServiceStatus
 from ox_deploy.operations import roles
+from ox_deploy.remote.mysql import configure as mysql_configure
+from ox_deploy.remote.mysql import replicate as mysql_replicate
 from ox_deploy.remote.mysql import role as mysql_role
+from ox_deploy.remote.mysql import run as mysql_run
 from tests.unit.fakes import FakeHost, both_phases, stop_sentence
 from tests.unit.guide import Guide
-from tests.unit.programs import Session, load
+from tests.unit.programs import Session, under_test
 
 MASTER = {"read_only": False, "source": None, "written": "0-1-345", "databases": ["configdb"]}
 SLAVE = {"read_only": True, "source": "192.0.2.21:3306", "written": "0-1-345", "databases": ["configdb"]}
@@ -40,7 +43,7 @@ def refusal(capsys: pytest.CaptureFixture[str], call: Any, *arguments: Any) -> s
 
 @pytest.mark.parametrize("role", [MASTER, SLAVE, ALONE])
 def test_server_that_is_what_it_was_is_gone_on_with(role: dict[str, Any]) -> None:
-    program = load("mysql_replicate")
+    program = under_test(mysql_replicate)
     program.check_role(server(role), role)
     program.check_unchanged(server(role), role)
 
@@ -54,7 +57,7 @@ def test_role_that_changed_meanwhile_stops_the_order(capsys: pytest.CaptureFixtu
 
 
 def test_no_statement_is_run_on_a_server_of_another_role(capsys: pytest.CaptureFixture[str]) -> None:
-    program = load("mysql_run")
+    program = under_test(mysql_run)
     session = server(SLAVE)
     program.connect = lambda _: session
     job = {"option_file": None, "seen": MASTER, "replicate": True, "statements": [{"sql": "DROP USER x", "values": []}]}
@@ -63,7 +66,7 @@ def test_no_statement_is_run_on_a_server_of_another_role(capsys: pytest.CaptureF
 
 
 def test_no_replica_is_moved_while_the_master_is_switched(capsys: pytest.CaptureFixture[str]) -> None:
-    program = load("mysql_replicate")
+    program = under_test(mysql_replicate)
     session = server(SLAVE, guard=True)
     program.connect = lambda _: session
     said = refusal(capsys, program.mysql_replicate, {"option_file": None, "seen": SLAVE, "source": {"host": "x"}})
@@ -75,7 +78,7 @@ def test_no_replica_is_moved_while_the_master_is_switched(capsys: pytest.Capture
 def test_server_that_was_written_to_meanwhile_is_not_made_a_slave(
     now: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    program = load("mysql_replicate")
+    program = under_test(mysql_replicate)
     session = server(ALONE | now)
     program.connect = lambda _: session
     said = refusal(capsys, program.mysql_replicate, {"option_file": None, "seen": ALONE, "source": {"host": "x"}})
@@ -86,7 +89,7 @@ class Files:
     """The program that writes a server's files."""
 
     def __init__(self, session: Session | None) -> None:
-        self.program = load("mysql_configure")
+        self.program = under_test(mysql_configure)
         self.session = session
         self.program.connect = self.connect
         self.program.wait_until_settled = lambda unit: self.steps.append(f"{unit} has settled")

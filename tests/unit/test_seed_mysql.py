@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from ox_deploy.remote.mysql.dialects import dialect_of
-from tests.unit.programs import MYSQL, Commands, Session, load
+from ox_deploy.remote.seed import account as seed_account
+from ox_deploy.remote.seed import clone as seed_clone
+from ox_deploy.remote.seed import logical as seed_logical
+from ox_deploy.remote.seed import survey as seed_survey
+from tests.unit.programs import MYSQL, Commands, Session, under_test
 
 PASSWORD = "Zc4qLw8mPn2rTx6v"
 MASTER = {"host": "192.0.2.21", "port": 3306, "user": "ox_seed", "password": PASSWORD, "ca": "/ca.pem"}
@@ -29,25 +34,25 @@ def job(tmp_path: Path) -> dict[str, Any]:
     }
 
 
-def program_at(name: str, place: Path) -> Any:
-    program = load(name)
+def program_at(module: ModuleType, place: Path) -> Any:
+    program = under_test(module)
     program.STATE_DIRECTORY = str(place)
-    if name in ("seed_logical", "seed_clone"):
+    if module in (seed_logical, seed_clone):
         program.STATE_FILE = str(place / "run" / "seed.json")
         program.MARK = str(place / "seeding")
-    if name != "seed_survey":
+    if module is not seed_survey:
         program.run = Commands()
     return program
 
 
 @pytest.fixture
 def logical(tmp_path: Path) -> Any:
-    return program_at("seed_logical", tmp_path)
+    return program_at(seed_logical, tmp_path)
 
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Any:
-    return program_at("seed_clone", tmp_path)
+    return program_at(seed_clone, tmp_path)
 
 
 def session(answers: dict[str, Any] | None = None) -> Session:
@@ -248,7 +253,7 @@ def test_clone_that_a_dead_seeding_left_is_ended(logical: Any) -> None:
 
 @pytest.mark.parametrize("lent", [True, False])
 def test_timer_of_the_account_removes_the_plugin_if_it_is_ours(tmp_path: Path, lent: bool) -> None:
-    program = program_at("seed_account", tmp_path)
+    program = program_at(seed_account, tmp_path)
     server = session({} if lent else INSTALLED)
     program.connect = lambda _: server
     job = {"user": "ox_seed", "host": "192.0.2.22", "timer": "t", "option_file": None, "clone": True}
@@ -543,7 +548,7 @@ def test_counting_is_limited_as_mysql_does_it(logical: Any) -> None:
 
 
 def test_survey_tells_whether_a_server_can_be_cloned(tmp_path: Path) -> None:
-    program = program_at("seed_survey", tmp_path)
+    program = program_at(seed_survey, tmp_path)
     server = session(
         {
             "SELECT @@datadir": [{"path": str(tmp_path)}],

@@ -10,7 +10,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,8 +18,14 @@ import pytest
 from ox_deploy import sending
 from ox_deploy.facts.seed import SeedState, Survey
 from ox_deploy.remote.mysql.dialects import dialect_of
+from ox_deploy.remote.seed import account as seed_account
+from ox_deploy.remote.seed import logical as seed_logical
+from ox_deploy.remote.seed import physical as seed_physical
+from ox_deploy.remote.seed import start as seed_start
+from ox_deploy.remote.seed import state as seed_state
+from ox_deploy.remote.seed import survey as seed_survey
 from tests.unit.fakes import stdin_of
-from tests.unit.programs import MARIADB, Commands, Session, altered, load
+from tests.unit.programs import MARIADB, Commands, Session, altered, under_test
 
 PASSWORD = "Zc4qLw8mPn2rTx6v"
 MASTER = {"host": "192.0.2.21", "port": 3306, "user": "ox_seed", "password": PASSWORD, "ca": ""}
@@ -43,8 +49,8 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def program_at(name: str, place: Path) -> Any:
-    program = load(name)
+def program_at(module: ModuleType, place: Path) -> Any:
+    program = under_test(module)
     program.STATE_DIRECTORY = str(place / "state")
     program.STATE_FILE = str(place / "run" / "seed.json")
     program.MARK = str(place / "state" / "seeding")
@@ -53,12 +59,12 @@ def program_at(name: str, place: Path) -> Any:
 
 @pytest.fixture
 def logical(place: Path) -> Any:
-    return program_at("seed_logical", place)
+    return program_at(seed_logical, place)
 
 
 @pytest.fixture
 def physical(place: Path) -> Any:
-    return program_at("seed_physical", place)
+    return program_at(seed_physical, place)
 
 
 def state_in(place: Path) -> SeedState:
@@ -69,7 +75,7 @@ def state_in(place: Path) -> SeedState:
 
 
 def test_unit_gets_its_program_by_a_file_that_it_removes_itself(place: Path) -> None:
-    program = load("seed_start")
+    program = under_test(seed_start)
     program.RUN_DIRECTORY = str(place / "run")
     program.run = Commands({"systemctl is-active": 3})
     (place / "run" / "seed.json").write_text("of an earlier run")
@@ -84,7 +90,7 @@ def test_unit_gets_its_program_by_a_file_that_it_removes_itself(place: Path) -> 
 
 
 def test_second_unit_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    program = load("seed_start")
+    program = under_test(seed_start)
     program.RUN_DIRECTORY = str(place / "run")
     program.run = Commands({"systemctl is-active": 0})
     with pytest.raises(SystemExit):
@@ -155,7 +161,7 @@ def test_progress_is_written_by_several_at_the_same_time(logical: Any) -> None:
 
 @pytest.mark.parametrize("runs", [True, False])
 def test_state_is_what_the_unit_wrote_last(place: Path, runs: bool) -> None:
-    program = load("seed_state")
+    program = under_test(seed_state)
     program.STATE_DIRECTORY = str(place / "state")
     program.read = lambda path: b'{"stage": "copies", "bytes": 5}' if runs else None
     program.run = Commands({"systemctl is-active": 0 if runs else 3})
@@ -711,7 +717,7 @@ ACCOUNT: dict[str, Any] = {
     ("written", "stop"), [('{"to": "192.0.2.22"}', True), ('{"to": "192.0.2.29"}', False), ("{}", False), (None, False)]
 )
 def test_sender_that_is_left_is_stopped(tmp_path: Path, written: str | None, stop: bool) -> None:
-    program = load("seed_account")
+    program = under_test(seed_account)
     program.STATE_FILE = str(tmp_path / "seed.json")
     if written:
         (tmp_path / "seed.json").write_text(written)
@@ -723,7 +729,7 @@ def test_sender_that_is_left_is_stopped(tmp_path: Path, written: str | None, sto
 
 @pytest.mark.parametrize("guarded", [True, False])
 def test_account_has_a_timer_that_drops_it(guarded: bool) -> None:
-    program = load("seed_account")
+    program = under_test(seed_account)
     program.run = Commands()
     session = Session()
     program.connect = lambda _: session
@@ -735,7 +741,7 @@ def test_account_has_a_timer_that_drops_it(guarded: bool) -> None:
 
 
 def test_survey_tells_what_would_be_copied_or_lost(place: Path) -> None:
-    program = load("seed_survey")
+    program = under_test(seed_survey)
     (place / "lib" / "ibdata1").write_bytes(b"x" * 5000)
     session = Session(
         {
@@ -756,7 +762,7 @@ def test_survey_tells_what_would_be_copied_or_lost(place: Path) -> None:
 
 
 def test_server_that_does_not_answer_has_an_empty_survey() -> None:
-    program = load("seed_survey")
+    program = under_test(seed_survey)
     program.shutil = SimpleNamespace(which=lambda name: None if name == "socat" else name)
 
     def connect(_: object) -> None:

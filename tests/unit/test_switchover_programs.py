@@ -13,8 +13,12 @@ from typing import Any
 
 import pytest
 
+from ox_deploy.remote.configdb import repoint as configdb_repoint
+from ox_deploy.remote.switch import guard as switch_guard
+from ox_deploy.remote.switch import promote as switch_promote
+from ox_deploy.remote.switch import stop_writes as switch_stop_writes
 from ox_deploy.sending import whole
-from tests.unit.programs import Commands, Session, load
+from tests.unit.programs import Commands, Session, under_test
 
 PASSWORD = "Zc4qLw8mPn2rTx6v"
 LAST = "0-1-345"
@@ -69,7 +73,7 @@ class Server(Session):
 
 
 def guarded(old: Server, fence: Path) -> Any:
-    program = load("switch_guard")
+    program = under_test(switch_guard)
     program.connect = lambda _: old
     fence.write_text("read_only = ON\n")
     return program, {"option_file": None, "fence": str(fence), "seconds": 15}
@@ -134,7 +138,7 @@ class Old:
     """The program on the old master's host, with a guard that systemd runs as it should."""
 
     def __init__(self, folder: Path, new: Server | None = None) -> None:
-        self.program = load("switch_stop_writes")
+        self.program = under_test(switch_stop_writes)
         self.old, self.new = Server(), new or Server(read_only=True)
         self.fence = folder / "fence"
         self.commands = Commands()
@@ -308,7 +312,7 @@ class New:
     """The program on the new master's host, with the old master and its guard."""
 
     def __init__(self) -> None:
-        self.program = load("switch_promote")
+        self.program = under_test(switch_promote)
         self.old, self.new = Server(read_only=True), Server(read_only=True)
         self.new.replica = {"Using_Gtid": "Slave_Pos", "Gtid_IO_Pos": LAST, "Last_SQL_Error": ""}
         self.program.connect = lambda _: self.new
@@ -472,7 +476,7 @@ def test_what_cannot_be_applied_is_not_left_out(capsys: pytest.CaptureFixture[st
 
 
 def test_addresses_in_configdb_change_together(capsys: pytest.CaptureFixture[str]) -> None:
-    program = load("configdb_repoint")
+    program = under_test(configdb_repoint)
     session = Session()
     program.settings = lambda: {"database": "configdb"}
     program.connect = lambda server, database: session

@@ -27,7 +27,7 @@ from ox_deploy.remote.tls import certificate as tls_certificate
 from ox_deploy.remote.tls import state as tls_state
 from tests.unit.fakes import FakeHost, Outcome, both_phases, file_state, run
 from tests.unit.guide import Pair
-from tests.unit.programs import load
+from tests.unit.programs import under_test
 
 ADDRESS, OTHER = "192.0.2.21", "192.0.2.22"
 WHERE = "inventory.py, host dbmaster"
@@ -269,7 +269,7 @@ def test_nothing_is_replaced_if_the_pair_cannot_be_made(
 ) -> None:
     pair = tmp_path / "pair.pem"
     pair.write_text("as before")
-    program = load("tls_certificate")
+    program = under_test(tls_certificate)
     with pytest.raises(SystemExit):
         program.tls_certificate({"pair": str(pair), "owner": OWNER, "address": "no address"})
     assert "`openssl ca -selfsign` failed" in capsys.readouterr().err
@@ -280,7 +280,7 @@ def test_key_that_others_can_read_is_told(tmp_path: Path) -> None:
     pair = tmp_path / "pair.pem"
     pair.write_text(OWN + KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode())
     wanted = {"pair": str(pair), "trusted": str(tmp_path / "none"), "owner": OWNER}
-    program = load("tls_state")
+    program = under_test(tls_state)
     for mode, private in ((0o600, True), (0o640, False)):
         pair.chmod(mode)
         status = Tls().parse(program.tls_state(wanted))

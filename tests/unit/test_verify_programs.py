@@ -23,9 +23,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from ox_deploy.facts.verify import Canary, CanaryTrial, FilestoreTrial, FrontEnd, LoginTrial, RouteTrial, SharedFiles
+from ox_deploy.remote.verify import canary as verify_canary
 from ox_deploy.remote.verify import filestore as verify_filestore
+from ox_deploy.remote.verify import logins as verify_logins
+from ox_deploy.remote.verify import mount as verify_mount
 from ox_deploy.remote.verify import route as verify_route
-from tests.unit.programs import Commands, Session, load
+from ox_deploy.remote.verify import web as verify_web
+from tests.unit.programs import Commands, Session, under_test
 
 PASSWORD = "Zc4qLw8mPn2rTx6v"
 
@@ -38,7 +42,7 @@ NOW = datetime.datetime(2026, 11, 22, 12, 0, 0, 123456)
 
 @pytest.fixture
 def canary() -> Any:
-    program = load("verify_canary")
+    program = under_test(verify_canary)
     program.shutil = SimpleNamespace(which=lambda name: f"/usr/bin/{name}")
     program.run = Commands()
     program.PATIENCE_SECONDS = program.SETTLE_SECONDS = 0
@@ -200,7 +204,7 @@ class Store:
         self.path, self.guards = path, Commands()
 
     def step(self, name: str, node: str, nodes: tuple[str, ...] = ("oxgw01", "oxgw02", "oxgw03")) -> FilestoreTrial:
-        program = load("verify_filestore")
+        program = under_test(verify_filestore)
         program.run = self.guards
         program.as_user = lambda argv: ["timeout", "-s", "KILL", "1", *argv]
         program.COMMAND_SECONDS, program.PATIENCE_SECONDS = 1, 0.5
@@ -306,7 +310,7 @@ def test_timer_stays_if_the_filestore_does_not_answer(store: Store) -> None:
 
 
 def test_mount_is_told_without_touching_it() -> None:
-    program = load("verify_mount")
+    program = under_test(verify_mount)
     line = b"192.0.2.21:/var/opt/filestore /var/opt/filestore nfs4 rw 0 0\n"
     program.read = lambda path: line if path == "/proc/self/mounts" else None
     mount = {"source": "192.0.2.21:/var/opt/filestore", "type": "nfs4"}
@@ -346,7 +350,7 @@ ADDRESSES = json.dumps(
     ],
 )
 def test_most_specific_route_is_told(table: str, network: str | None, interface: str | None) -> None:
-    program = load("verify_route")
+    program = under_test(verify_route)
     program.read = lambda path: (HEADER + table).encode() if path == "/proc/net/route" else None
     program.run = Commands({"ip -json": ADDRESSES})
     trial = RouteTrial.model_validate(program.verify_route({"group": "224.0.0.1", "address": "192.0.2.11"}))
@@ -356,7 +360,7 @@ def test_most_specific_route_is_told(table: str, network: str | None, interface:
 
 
 def test_address_that_no_interface_has_is_told() -> None:
-    program = load("verify_route")
+    program = under_test(verify_route)
     program.read = lambda _: (HEADER + MULTICAST).encode()
     program.run = Commands({"ip -json": ADDRESSES})
     assert program.verify_route({"group": "224.0.0.1", "address": "192.0.2.99"})["interface"] is None
@@ -494,7 +498,7 @@ def logins(address: tuple[str, int], tmp_path: Path) -> Callable[..., LoginTrial
     def log_in(
         count: int = 20, requests: int = 5, password: str = PASSWORD, seconds: int = 40, at_once: int = 4
     ) -> LoginTrial:
-        program = load("verify_logins")
+        program = under_test(verify_logins)
         program.HTTPS_PORT, program.ALL_SECONDS, program.AT_ONCE = address[1], seconds, at_once
         job = {
             "address": address[0],
@@ -571,7 +575,7 @@ def test_answer_that_is_no_json_is_told(balancer: Balancer, logins: Callable[...
 
 
 def front_end(address: tuple[str, int], folder: Path, name: str = NAME, certificate: str = NAME) -> FrontEnd:
-    program = load("verify_web")
+    program = under_test(verify_web)
     program.HTTPS_PORT = address[1]
     program.HTTP_PORT = address[1] if address[1] else 1
     job = {
@@ -631,7 +635,7 @@ def test_redirect_is_told(tmp_path: Path) -> None:
 
     server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.handle_request).start()
-    program = load("verify_web")
+    program = under_test(verify_web)
     program.HTTP_PORT = server.server_port
     redirect = program.verify_web({"address": "127.0.0.1", "web_name": NAME, "certificate": "", "site": ""})["redirect"]
     server.server_close()
@@ -644,11 +648,11 @@ def test_routes_are_read_from_the_site_as_it_is_deployed(tmp_path: Path) -> None
     commented = "# BalancerMember ajp://192.0.2.99:8009 route=OX-9\n"
     other = "BalancerMember ajp://192.0.2.13 route=OX-3 retry=5\nBalancerMember ajp://192.0.2.14:8009 myroute=OX-4\n"
     (tmp_path / "site.conf").write_text(commented + expected.read_text() + other)
-    program = load("verify_web")
+    program = under_test(verify_web)
     job = {"address": "127.0.0.1", "web_name": NAME, "certificate": "", "site": str(tmp_path / "site.conf")}
     assert program.routes_of(job)["routes"] == {"192.0.2.11": "OX-1", "192.0.2.12": "OX-2", "192.0.2.13": "OX-3"}
 
 
 def test_site_that_is_missing_is_told(tmp_path: Path) -> None:
-    program = load("verify_web")
+    program = under_test(verify_web)
     assert "No such file" in program.attempt(program.routes_of, {"site": str(tmp_path / "site.conf")})["error"]
