@@ -180,7 +180,7 @@ def lease_command(action: str, run: str, *arguments: str) -> StringCommand:
     return StringCommand("sh -c", QuoteString(source("lease.sh")), "lease", *words)
 
 
-def with_lease(taking: Taking, command: StringCommand) -> Asking:
+def with_lease(taking: Taking, command: Asking) -> Asking:
     """Return the command that takes the lease of a host, and runs another one if it was given."""
     seconds = str(lease.LIFETIME_SECONDS)
     take = lease_command("take", taking.run, seconds, str(taking.wait), taking.info, taking.dead)
