@@ -99,6 +99,7 @@ def test_slave_whose_position_is_purged(method: str) -> None:
     assert deploy().changed() == []
 
 
+@pytest.mark.thorough
 def test_healthy_slave_with_data_is_not_touched_without_a_request() -> None:
     with writing():
         pid = run("dbslave", "systemctl show -P MainPID mariadb")
@@ -208,6 +209,7 @@ def test_network_that_is_cut_for_a_while(method: str) -> None:
     assert deploy().changed() == []
 
 
+@pytest.mark.thorough
 def test_wrong_password_of_replication_is_found_before_anything_is_touched() -> None:
     with writing():
         wrong = {"OX_DEPLOY_MYSQL_REPLICATION": "Wrong-but-strong-7"}
