@@ -20,6 +20,6 @@ def carry_out(target: Host, command: StringCommand) -> str:
     arguments = {key: told[key] for key in CONNECTOR_ARGUMENT_KEYS if key in told}
     ok, output = target.run_shell_command(command, **arguments | command.connector_arguments)
     if not ok:
-        said = output.stderr_lines[-1] if output.stderr_lines else "it failed without a word"
+        said = output.stderr_lines[-1] if output.stderr_lines else "it failed without an error message"
         raise OperationError(f"{target.name}: {said}")
     return "\n".join(output.stdout_lines)

@@ -373,7 +373,7 @@ class _Seeding:
         host.log(f"seeded with {found.bytes / 1e6:.0f} MB, {found.summary}")
 
     def _why_not(self, found: SeedState) -> str:
-        error = found.error or "its unit ox-seed died without a word; seed again"
+        error = found.error or "its unit ox-seed died without an error message; seed again"
         if self.plan.method == "physical" and found.stage in ("listens", "copies"):
             sender = ask_peer(host, self.master_host, Question(Seeding))
             error += f" ({self.master_host}: {sender.error})" if sender.error else ""
@@ -390,7 +390,7 @@ class _Seeding:
 
 def _state() -> SeedState:
     # Otherwise pyinfra would give the host up, without a word of what to do.
-    found, reason = None, f"{host.name} gives no answer"
+    found, reason = None, f"{host.name} does not answer"
     try:
         found = host.get_fact(Seeding, _ignore_errors=True)
     except NoAnswer as error:

@@ -219,7 +219,7 @@ def check_survivor(
         yield from _refuse([alive + "nothing, or switch that host off"], "")
         return
     if server != switch.new:
-        host.noop(f"{switch.old.name} gives no answer")
+        host.noop(f"{switch.old.name} does not answer")
         return
     own = ask(host, status_question(server, []))
     problem = not_ready(own, server.name)

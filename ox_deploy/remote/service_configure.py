@@ -92,7 +92,7 @@ def make_directory(path, mode, uid, gid):
 def refuse_other_owner(path, uid):
     """Stop before a directory with files of somebody else, or one behind a link, changes its owner."""
     if os.path.realpath(path) != path:
-        raise ValueError("{} leads over a link to {}; name a path without links".format(path, os.path.realpath(path)))
+        raise ValueError("{} resolves to {} through a symlink; use one without".format(path, os.path.realpath(path)))
     if os.path.isdir(path) and os.stat(path).st_uid != uid and set(os.listdir(path)) - {"lost+found"}:
         raise ValueError("{} is not empty and belongs to somebody else; choose another directory".format(path))
 

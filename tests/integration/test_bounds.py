@@ -42,9 +42,7 @@ def run_until(operation: str, then: Callable[[], None], inventory: str) -> tuple
 
 def assert_told(said: str, host: str, operation: str) -> None:
     """Nothing but one sentence says what happened."""
-    sentence = (
-        rf"{host} does not answer any more \(.+\), since \d\d:\d\d:\d\d it was to do: {operation}; look at that host"
-    )
+    sentence = rf"{host} no longer answers \(.+\); at \d\d:\d\d:\d\d it was told: {operation}; check that host"
     assert len(re.findall(sentence, said)) == 1, said
     assert not re.search("Traceback|Greenlet|executed 0 commands", said), said
 

@@ -218,7 +218,7 @@ def test_unreachable_master_gives_the_slave_one_clear_sentence() -> None:
     try:
         # By SSH: pyinfra's docker connector would start the stopped container.
         said = deploy_fails("--limit", "db_slave", inventory=SSH_INVENTORY)
-        assert re.search(r"dbslave has to know the state of dbmaster, which cannot be asked .*; make that host", said)
+        assert re.search(r"dbslave needs to know the state of dbmaster, which cannot be asked .*; make that host", said)
     finally:
         nodes.start("dbmaster")
     nodes.wait_for("oxgw01", "stat /var/opt/filestore")

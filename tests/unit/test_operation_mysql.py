@@ -773,12 +773,12 @@ def test_neither_side_is_touched_while_one_cannot_be_asked(state: ServerState) -
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"), [(ConnectionError("no route to host"), "no route to host"), (None, "it gave no answer")]
+    ("answer", "reason"), [(ConnectionError("no route to host"), "no route to host"), (None, "it did not answer")]
 )
 def test_master_that_cannot_be_reached_is_named(answer: object, reason: str) -> None:
     sentence = (
-        f"dbslave has to know the state of dbmaster, which cannot be asked ({reason}); "
-        "make that host reachable and run again."
+        f"dbslave needs to know the state of dbmaster, which cannot be asked ({reason}); make that host reachable and "
+        "run again."
     )
     assert stop_sentence(mysql.replica, pair(slave(), answer), **ARGUMENTS) == sentence
     with pytest.raises(OperationError) as stopped:

@@ -47,8 +47,8 @@ def test_server_that_is_what_it_was_is_gone_on_with(role: dict[str, Any]) -> Non
 def test_role_that_changed_meanwhile_stops_the_order(capsys: pytest.CaptureFixture[str]) -> None:
     said = refusal(capsys, load("mysql_run").check_role, server(SLAVE), MASTER)
     assert said == (
-        "this server is read-only and a slave of 192.0.2.21:3306, but was open for writes and nobody's slave when this "
-        "run looked; nothing was changed here, run again\n"
+        "this server is read-only and a slave of 192.0.2.21:3306, but was open for writes and nobody's slave when "
+        "this run looked; nothing was changed here; run again\n"
     )
 
 
@@ -146,7 +146,7 @@ def test_files_of_a_server_with_another_role_stay(
     files = Files(server(now) if now else None)
     said = refusal(capsys, files.configure, seen, read_only, switched)
     assert said.startswith(sentence)
-    assert said.endswith("nothing was changed here, run again\n")
+    assert said.endswith("nothing was changed here; run again\n")
     assert files.written == []
 
 

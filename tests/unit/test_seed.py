@@ -505,7 +505,7 @@ FAILURES: dict[str, tuple[SeedState, str, str]] = {
     "killed": (
         SeedState(stage="copies", marked=True),
         "logical",
-        "dbslave is half seeded, at `copies`: its unit ox-seed died without a word; seed again.",
+        "dbslave is half seeded, at `copies`: its unit ox-seed died without an error message; seed again.",
     ),
     "master's-words": (
         SeedState(stage="copies", error="the stream broke off"),
@@ -530,7 +530,7 @@ def test_account_stays_while_the_unit_goes_on_without_us(monkeypatch: pytest.Mon
     hosts = pair(monkeypatch, IDLE, at("copies"))
     hosts.slave.facts[Seeding] = [IDLE, None, at("copies")]
     outcome = run(seeding.from_master, hosts.slave, **ARGUMENTS)
-    assert "dbslave gives no answer; a seeding that is under way there goes on alone" in outcome.texts[-1]
+    assert "dbslave does not answer; a seeding that is under way there goes on alone" in outcome.texts[-1]
     assert hosts.programs() == ["seed_account"]
 
 

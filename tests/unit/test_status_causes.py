@@ -137,7 +137,7 @@ def test_master_host_down_is_one_finding(guide: Guide) -> None:
     picture = healthy(cluster)
     lose(picture, "dbmaster")
     change_replica(picture["dbslave"], io_running="Connecting", io_error="error reconnecting", seconds_behind=None)
-    drift(picture, "dbslave", REPLICATE, sentence="dbslave has to know the state of dbmaster, which cannot be asked")
+    drift(picture, "dbslave", REPLICATE, sentence="dbslave needs to know the state of dbmaster, which cannot be asked")
     drift(picture, "oxgw01", REGISTER, sentence=CAN_NOT_ASK)
     for name in ("oxgw01", "oxgw02"):
         change_mount(picture[name], answers=False)

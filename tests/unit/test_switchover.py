@@ -467,7 +467,7 @@ def test_phase_is_looked_at_anew_in_each_run() -> None:
 
 
 def test_host_without_an_answer_ends_the_run() -> None:
-    sentence = "web gives no answer"
+    sentence = "web does not answer"
     assert stop_sentence(lease.look, FakeHost({Look: None}, name="web"), doing="x").startswith(sentence)
 
 
@@ -683,7 +683,7 @@ def test_slave_that_cannot_be_reached_says_nothing_but_the_master_has_to_answer(
     host.peers["dbslave2"].facts[Mysql] = ConnectionError("no route")
     both_phases(roles.check_roles, host, **arguments).assert_noop()
     host.peers["dbmaster"].facts[Mysql] = ConnectionError("no route")
-    assert "oxgw01 has to know the state of dbmaster" in stop_sentence(roles.check_roles, host, **arguments)
+    assert "oxgw01 needs to know the state of dbmaster" in stop_sentence(roles.check_roles, host, **arguments)
 
 
 DOWN = ConnectionError("no route")

@@ -352,7 +352,7 @@ def test_nothing_is_opened_before_the_guard_has_ended_and_the_old_master_is_stil
 def test_old_master_that_takes_writes_again_stops_it(capsys: pytest.CaptureFixture[str]) -> None:
     host = New()
     host.old.read_only = False
-    assert host.fails(capsys) == "dbmaster takes writes again; nothing was changed, run again\n"
+    assert host.fails(capsys) == "dbmaster takes writes again; nothing was changed; run again\n"
     assert host.program.CLAIM not in host.old.locks
 
 
@@ -370,7 +370,7 @@ def test_guard_that_opened_the_old_master_before_it_ended_stops_it(capsys: pytes
 def test_guard_that_hangs_stops_it(capsys: pytest.CaptureFixture[str]) -> None:
     host = New()
     host.old.at.clear()
-    assert host.fails(capsys) == "the guard of dbmaster does not answer; nothing was changed, run again\n"
+    assert host.fails(capsys) == "the guard of dbmaster does not answer; nothing was changed; run again\n"
 
 
 def test_transactions_that_did_not_arrive_stop_it(capsys: pytest.CaptureFixture[str]) -> None:

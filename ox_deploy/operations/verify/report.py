@@ -30,7 +30,7 @@ def take_part(doing: str, others: Sequence[str] = ()) -> Verdict:
     To be called first, on every host, with `go_on` after it.
     """
     if lease.take_and_ask(doing, others) is None:
-        raise CouldNotRun("the host gives no answer")
+        raise CouldNotRun("the host does not answer")
     return Verdict("answers")
 
 

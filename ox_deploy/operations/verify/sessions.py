@@ -124,7 +124,9 @@ def _run(command: StringCommand) -> Any:
     arguments: dict[str, Any] = {key: told[key] for key in CONNECTOR_ARGUMENT_KEYS if key in told}
     ok, output = host.run_shell_command(command, **arguments | command.connector_arguments)
     if not ok:
-        raise CouldNotRun(output.stderr_lines[-1] if output.stderr_lines else "the program failed without a word")
+        raise CouldNotRun(
+            output.stderr_lines[-1] if output.stderr_lines else "the program failed without an error message"
+        )
     return json.loads(output.stdout)
 
 

@@ -116,7 +116,7 @@ def certificate_not_yet_valid(picture: Picture) -> Iterator[Problem]:
 @state(
     "certificate unreadable",
     Level.WARNING,
-    "see that `web_certificate` names a certificate in PEM form, and run the deploy, which puts it there",
+    "see that `web_certificate` names a certificate in PEM format, and run the deploy, which puts it there",
 )
 def certificate_unreadable(picture: Picture) -> Iterator[Problem]:
     """Find web hosts without a certificate."""
