@@ -59,7 +59,7 @@ def look_again(session, database, recreate):
     session.select_db(database)
     state = registrations(session, []).get("state", "complete")
     if not recreate or state != "incomplete":
-        fail("{} is there by now ({}); nothing was changed; run again".format(database, state))
+        fail("{} exists by now ({}); nothing was changed; run again".format(database, state))
 
 
 def configdb_init(session, server, recreate):

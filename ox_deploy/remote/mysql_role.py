@@ -35,7 +35,7 @@ def shown_role(role):
 def check_no_switch(session):
     """Stop if the master is being switched."""
     if holder(session, GUARD):
-        fail("the master is being switched just now; nothing was changed here; run again when that has ended")
+        fail("the master is being switched; nothing was changed here; run again when that has ended")
 
 
 def check_role(session, seen):

@@ -61,7 +61,7 @@ def take_over(here, job):
         check_old(here, old, job)
         since = time.monotonic()
         if not take(old, CLAIM):
-            fail("another run is about to switch; nothing was changed")
+            fail("another run is about to switch; nothing was changed; run again when it has ended")
         if not wait_until(lambda: not holder(old, GUARD), AGREE_SECONDS):
             fail("the guard of {} does not answer; nothing was changed; run again".format(job["old"]["name"]))
         check_old(here, old, job)

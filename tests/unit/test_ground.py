@@ -198,7 +198,7 @@ def test_order_looks_again_before_it_takes_a_directory_over(tmp_path: Path) -> N
     configure.refuse_other_owner(str(tmp_path / "store"), os.getuid() + 1)
     (tmp_path / "store/file").write_text("")
     configure.refuse_other_owner(str(tmp_path / "store"), os.getuid())
-    with pytest.raises(ValueError, match="is not empty and belongs to somebody else; choose another directory"):
+    with pytest.raises(ValueError, match="is not empty and belongs to another user; choose another directory"):
         configure.refuse_other_owner(str(tmp_path / "store"), os.getuid() + 1)
     (tmp_path / "link").symlink_to(tmp_path / "store")
     with pytest.raises(ValueError, match="through a symlink"):

@@ -177,7 +177,7 @@ BROKEN: list[tuple[str, Level, str, str, Break]] = [
         "database server down",
         CRITICAL,
         "dbslave",
-        "no rights (Access denied)",
+        "does not let root log in (Access denied)",
         lambda p: setattr(p["dbslave"], "mysql", MysqlStatus(state=ServerState.NO_RIGHTS, error="Access denied")),
     ),
     ("database server down", CRITICAL, "dbslave", "could not be asked", lambda p: setattr(p["dbslave"], "mysql", None)),

@@ -83,7 +83,7 @@ def _stopped(replica: Replica) -> list[Finding]:
         return []
     shown = ", ".join(f"{name} is {value}" for name, value in threads.items())
     errors = " ".join(filter(None, [replica.io_error, replica.sql_error])) or "without an error"
-    remedy = "put right what the error names, then run `START SLAVE` or deploy"
+    remedy = "fix what the error names, then run `START SLAVE` or deploy"
     return [problem("slave stopped", f"{shown} ({errors})", "both threads run (Yes)", remedy)]
 
 

@@ -8,7 +8,7 @@ from ox_deploy import switching, transactions
 from ox_deploy.cluster import Node
 from ox_deploy.facts.mysql import MysqlStatus, Replica, ServerState
 from ox_deploy.findings import Level
-from ox_deploy.slaves import SEED
+from ox_deploy.slaves import SEED, STATES
 from ox_deploy.status.seen import Seen
 from ox_deploy.status.states.base import Picture, Problem, state
 
@@ -114,7 +114,7 @@ def slave_half_seeded(picture: Picture) -> Iterator[Problem]:
 @state(
     "slave stopped",
     Level.CRITICAL,
-    "put right what the error names, then run `START SLAVE` (MySQL: `START REPLICA`) there; without an error, run the "
+    "fix what the error names, then run `START SLAVE` (MySQL: `START REPLICA`) there; without an error, run the "
     "deploy, which starts replication or sets it up",
 )
 def slave_stopped(picture: Picture) -> Iterator[Problem]:
@@ -237,7 +237,7 @@ def _why_no_server(seen: Seen) -> str:
     if seen.mysql is None:
         return "its database server could not be asked"
     detail = f" ({seen.mysql.error})" if seen.mysql.error else ""
-    return f"its database server is {seen.mysql.state.value}{detail}"
+    return f"its database server {STATES[seen.mysql.state]}{detail}"
 
 
 def _stopped_threads(replica: Replica) -> dict[str, str]:
