@@ -201,7 +201,7 @@ def _check_once(found: list[tuple[str, str]], place: str) -> None:
         if count > 1 and words != first:
             raise InputError(
                 f"group_data/all.py: `contexts` has {first} and {words}{place}, which are the same for Open-Xchange; "
-                "it should be unique."
+                "each should be unique."
             )
     for key, words in found:
         count = sum(other == key for other, _ in found)

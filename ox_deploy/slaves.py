@@ -71,7 +71,7 @@ REMEDIES = {
     Situation.PURGED: f"seed it (`{OVERWRITE}`)",
     Situation.ERRANT: "inspect them with `{reader}` there; undo or repeat them on the master and {settle}, or "
     f"seed it (`{OVERWRITE}`)",
-    Situation.HALF_SEEDED: f"wait for the end of its seeding, or seed it again (`{SEED}`)",
+    Situation.HALF_SEEDED: f"wait until its seeding ends, or seed it again (`{SEED}`)",
     Situation.UNKNOWN: "look at `{show}` there",
     Situation.OTHER_MASTER: f"correct `db_master`, or run `{{forget}}` there and seed it (`{OVERWRITE}`)",
     Situation.SAME_SERVER_ID: "give the host a `server_id` of its own and deploy it",

@@ -87,7 +87,7 @@ def problems_of_slave(slave: MysqlStatus, master: MysqlStatus, name: str, source
     """Return why a slave would not follow its master's successor without a loss."""
     replica = slave.replica
     if slave.seeding:
-        return [f"{name} is half seeded; wait for the end of its seeding, or seed it again"]
+        return [f"{name} is half seeded; wait until its seeding ends, or seed it again"]
     if replica is None:
         return [f"{name} does not replicate; deploy it"]
     if (replica.host, replica.port) != (source.address, source.port):
@@ -237,8 +237,8 @@ def unsure(
     for slave, own in slaves.items():
         if own.state is ServerState.RUNNING and is_writable(own) and own.replica is None and own.databases:
             return (
-                f"the database server of {master.name} does not run, and {slave.name} takes writes and replicates "
-                f"from nobody; nothing was changed. If {slave.name} has taken over, swap the two in the inventory; if "
+                f"the database server of {master.name} does not run, and {slave.name} takes writes and does not "
+                f"replicate; nothing was changed. If {slave.name} has taken over, swap the two in the inventory; if "
                 f"not, run `SET GLOBAL read_only = 1` on {slave.name}, and start {master.name}'s server."
             )
     return None
@@ -255,7 +255,7 @@ def inventory_change(before: Cluster, after: Cluster) -> str:
     if is_slave:
         lines.append(f"move the line of {old.name} from `db_master` to `db_slave`, in its place")
     else:
-        lines.append(f"take the line of {old.name} out of `db_master`; put it into `db_slave` when the host is back")
+        lines.append(f"remove the line of {old.name} from `db_master`; add it to `db_slave` when the host is back")
     if before.filestore == old and "filestore" not in old.groups:
         lines.append(f"add a group `filestore` with the line of {old.name}, or the filestore would move to {new.name}")
     return "; ".join(lines)

@@ -196,7 +196,7 @@ def check_dead(switch: Switch) -> Generator[StringCommand, None, None]:
     + switch: who hands over to whom
     """
     status = ask(host, status_question(switch.old, []))
-    alive = [f"the database server of {switch.old.name} runs; use the switchover, which loses nothing"]
+    alive = [f"the database server of {switch.old.name} is running; use the switchover, which loses nothing"]
     yield from _refuse(alive if status.state is ServerState.RUNNING else [], "its database server does not run")
 
 
@@ -213,10 +213,8 @@ def check_survivor(
     + accept_loss: the name of the old master, said by a person
     """
     if ask(host, reach_question(switch.old)):
-        alive = (
-            f"{server.name} gets an answer from {switch.old.name}, so that is alive; use the switchover, which loses "
-        )
-        yield from _refuse([alive + "nothing, or switch that host off"], "")
+        alive = f"{switch.old.name} answers {server.name}, so it is alive; use the switchover, which loses "
+        yield from _refuse([alive + "nothing, or power that host off"], "")
         return
     if server != switch.new:
         host.noop(f"{switch.old.name} does not answer")

@@ -29,7 +29,7 @@ def role_of(session):
 def shown_role(role):
     """Return a role in words."""
     takes = "read-only" if role["read_only"] else "open for writes"
-    return "{} and {}".format(takes, "a slave of " + role["source"] if role["source"] else "nobody's slave")
+    return "{} and {}".format(takes, "a slave of " + role["source"] if role["source"] else "not a slave")
 
 
 def check_no_switch(session):

@@ -158,7 +158,7 @@ def position_in(header, folder, names):
     if not found:
         said = said_by(names["dump"], folder)
         if LOCK_TIMEOUT in said:
-            said += "; a long statement runs there: wait for its end (`SHOW PROCESSLIST`), and seed again"
+            said += "; a long statement runs there: wait until it ends (`SHOW PROCESSLIST`), and seed again"
         fail("the master cannot be dumped: " + said)
     return {"file": found[1].decode(), "position": int(found[2])}
 

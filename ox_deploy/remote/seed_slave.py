@@ -142,7 +142,7 @@ def wait_for_calm(master):
             return
         if time.monotonic() > deadline:
             text = "a statement has run on the master for {} seconds; others would wait while all tables are locked"
-            fail(text.format(seconds) + "; wait for its end (`SHOW PROCESSLIST`), and seed again")
+            fail(text.format(seconds) + "; wait until it ends (`SHOW PROCESSLIST`), and seed again")
         time.sleep(0.5)
 
 

@@ -17,7 +17,9 @@ def start_guard(session, guard):
     wait_until(lambda: run(start).returncode == 0, AGREE_SECONDS)
     if not wait_until(lambda: holder(session, GUARD), AGREE_SECONDS):
         fail(
-            "the guard that would open writes again did not start; nothing was changed: `journalctl -u {}`".format(UNIT)
+            "the guard that would open writes again did not start; nothing was changed: see `journalctl -u {}`".format(
+                UNIT
+            )
         )
 
 

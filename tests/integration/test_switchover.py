@@ -244,7 +244,7 @@ def fail_over(*options: str) -> Run:
 def test_living_master_is_not_failed_over() -> None:
     done = fail_over("--data", "accept_loss=dbmaster")
     assert done.code
-    assert "dbslave gets an answer from dbmaster, so that is alive" in done.output
+    assert "dbmaster answers dbslave, so it is alive" in done.output
     assert read_only() == ("0", "1")
 
 

@@ -711,9 +711,9 @@ STOPS: dict[str, str] = {
     "errant-and-stopped": "dbslave has transactions that its master does not have (up to 0-2-8); nothing was changed: "
     "inspect them with `mariadb-binlog` there; undo or repeat them on the master and run `RESET MASTER` on dbslave, "
     f"or seed it (`{OVERWRITE}`).",
-    "half-seeded": "dbslave is half seeded; nothing was changed: wait for the end of its seeding, or seed it again "
+    "half-seeded": "dbslave is half seeded; nothing was changed: wait until its seeding ends, or seed it again "
     f"(`{SEED}`).",
-    "half-seeded-and-down": "dbslave is half seeded; nothing was changed: wait for the end of its seeding, or seed it "
+    "half-seeded-and-down": "dbslave is half seeded; nothing was changed: wait until its seeding ends, or seed it "
     f"again (`{SEED}`).",
     "unknown": "dbslave is in an unknown state (Slave_IO_Running is Dreaming, Slave_SQL_Running is Yes); nothing was "
     "changed: look at `SHOW SLAVE STATUS` there.",

@@ -79,7 +79,7 @@ def test_master_with_a_long_statement_is_told_so(logical: Any, tmp_path: Path) -
     with pytest.raises(RuntimeError) as failed:
         logical.position_in(b"-- MySQL dump", str(tmp_path), NAMES)
     assert str(failed.value) == (
-        f"the master cannot be dumped: {words}; a long statement runs there: wait for its end (`SHOW PROCESSLIST`), "
+        f"the master cannot be dumped: {words}; a long statement runs there: wait until it ends (`SHOW PROCESSLIST`), "
         "and seed again"
     )
 

@@ -553,7 +553,7 @@ def test_slaves_of_which_each_has_what_the_other_lacks_are_both_named() -> None:
 def test_slave_that_is_half_seeded_is_no_master() -> None:
     assert "dbslave is half seeded" in refused(dbslave=slave(seeding=True))
     assert refusal(SLAVE, dbslave=slave(seeding=True)) == (
-        "dbslave is half seeded; wait for the end of its seeding, or seed it again. Nothing was changed."
+        "dbslave is half seeded; wait until its seeding ends, or seed it again. Nothing was changed."
     )
     # Nor does it count as one that has more.
     half = slave(number=3, replicates=replica(received="0-1-350"), seeding=True)
@@ -581,8 +581,8 @@ def test_slave_that_cannot_be_asked_is_named() -> None:
 def test_master_that_answers_any_slave_is_alive(server: Server) -> None:
     sentence = stop_sentence(switchover.check_survivor, survivor(True, server), **lose(server, accept_loss="dbmaster"))
     assert sentence == (
-        f"{server.name} gets an answer from dbmaster, so that is alive; use the switchover, which loses nothing, or "
-        "switch that host off. Nothing was changed."
+        f"dbmaster answers {server.name}, so it is alive; use the switchover, which loses nothing, or "
+        "power that host off. Nothing was changed."
     )
 
 
@@ -609,7 +609,9 @@ def test_dead_master_is_not_asked_by_the_new_one() -> None:
 
 def test_server_that_runs_is_not_dead() -> None:
     host = FakeHost({Mysql: master()}, name="dbmaster")
-    assert stop_sentence(switchover.check_dead, host, switch=SWITCH).startswith("the database server of dbmaster runs;")
+    assert stop_sentence(switchover.check_dead, host, switch=SWITCH).startswith(
+        "the database server of dbmaster is running;"
+    )
     host = FakeHost({Mysql: MysqlStatus(state=ServerState.NOT_RUNNING)}, name="dbmaster")
     run(switchover.check_dead, host, switch=SWITCH).assert_noop()
 
@@ -706,7 +708,7 @@ UNSURE: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "down": (
         {"dbmaster": NOT_RUNNING, "dbslave": opened()},
-        "the database server of dbmaster does not run, and dbslave takes writes and replicates from nobody",
+        "the database server of dbmaster does not run, and dbslave takes writes and does not replicate",
     ),
 }
 
@@ -768,7 +770,7 @@ def test_change_of_the_inventory_is_told(guide: Guide) -> None:
         "dbslave"
     )
     lost = switching.inventory_change(before, before.switched(new, lost=True))
-    assert "take the line of dbmaster out of `db_master`; put it into `db_slave` when the host is back" in lost
+    assert "remove the line of dbmaster from `db_master`; add it to `db_slave` when the host is back" in lost
     guide.add("filestore", "nas", address="192.0.2.30")
     before = guide.build()
     assert "filestore" not in switching.inventory_change(before, before.switched(before.slaves[0]))

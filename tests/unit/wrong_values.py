@@ -526,7 +526,7 @@ in_contexts([context(1, "a"), context(1, "b")], "`contexts` has id 1 2 times; it
 in_contexts([context(1, "a"), context(2, "a")], "`contexts` has name a 2 times; it should be unique.")
 in_contexts(
     [context(1, "a"), context(2, "A")],
-    "`contexts` has name a and name A, which are the same for Open-Xchange; it should be unique.",
+    "`contexts` has name a and name A, which are the same for Open-Xchange; each should be unique.",
 )
 in_contexts(
     [context(1, "2"), context(2, "b")],
@@ -537,7 +537,7 @@ in_contexts([context(users=("anna", "anna"))], "`contexts` has user anna 2 times
 in_contexts([context(users=("oxadmin",))], "`contexts` has user oxadmin 2 times in context 1; it should be unique.")
 in_contexts(
     [context(users=("OXAdmin",))],
-    "`contexts` has user oxadmin and user OXAdmin in context 1, which are the same for Open-Xchange; it should be "
+    "`contexts` has user oxadmin and user OXAdmin in context 1, which are the same for Open-Xchange; each should be "
     "unique.",
 )
 _same = context(users=("anna", "bert"))
@@ -545,7 +545,7 @@ _same["users"][1]["email"] = "Anna@example.com"
 in_contexts(
     [_same],
     "`contexts` has e-mail address anna@example.com and e-mail address Anna@example.com in context 1, which are the "
-    "same for Open-Xchange; it should be unique.",
+    "same for Open-Xchange; each should be unique.",
 )
 _admins = context()
 _admins["users"][0]["email"] = "oxadmin@example.com"
