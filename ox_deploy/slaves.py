@@ -14,7 +14,7 @@ from ox_deploy.secrets import Secret
 # What a server that cannot be asked is like, in words that follow its name.
 STATES = {
     ServerState.NOT_INSTALLED: "is not installed",
-    ServerState.NO_DRIVER: "cannot be asked",
+    ServerState.NO_DRIVER: "has no Python driver",
     ServerState.NOT_RUNNING: "is not running",
     ServerState.NO_RIGHTS: "does not let root log in",
 }

@@ -220,7 +220,7 @@ def test_stale_account_is_dropped_on_request() -> None:
 
 NOT_READY = {
     ServerState.NOT_INSTALLED: "is not installed; run the whole deploy, or this part with the database hosts included.",
-    ServerState.NO_DRIVER: "cannot be asked; install python3-pymysql there, or run the whole deploy.",
+    ServerState.NO_DRIVER: "has no Python driver; install python3-pymysql there, or run the whole deploy.",
     ServerState.NOT_RUNNING: "is not running; start it and look at its log (`journalctl -u mariadb` or `-u mysql`).",
     ServerState.NO_RIGHTS: "does not let root log in; let root log in over the socket, or set `mysql_option_file` to "
     "a root-only option file.",

@@ -132,7 +132,7 @@ def test_given_certificate_is_refused_with_a_sentence(certificate: str, ca: str,
 
 def test_given_certificate_that_ended_is_refused() -> None:
     ended = issued(KEY, days=-1)
-    with pytest.raises(InputError, match=r"`mysql_tls_certificate` ended on 20\d\d-\d\d-\d\d; use one that is valid"):
+    with pytest.raises(InputError, match=r"`mysql_tls_certificate` expired on 20\d\d-\d\d-\d\d; use one that is valid"):
         check_issued(ended, ended, ADDRESS, WHERE)
 
 
