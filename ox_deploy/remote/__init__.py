@@ -24,8 +24,8 @@ from ox_deploy.pyinfra_internals import current_host
 QUESTION_SECONDS, ORDER_SECONDS, LOCK_SECONDS = 60, 900, 600
 # Who sees first that it is over is the host, whose sentence says more.
 SLACK_SECONDS = 30
-SLOW = "this has not ended within {seconds} s; look on this host what hangs, and run again"
-BUSY = "an earlier run is still at work on this host, also after {seconds} s; wait for it to end, then run again"
+SLOW = "this has not finished within {seconds} s; find what hangs on this host, and run again"
+BUSY = "an earlier run is still at work on this host, even after {seconds} s; wait for it to end, then run again"
 # For what starts, stops or restarts services, for which systemd has limits of its own; for an installation.
 SERVICE_SECONDS, INSTALL_SECONDS = 4 * 3600, 2 * 3600
 _LONGER = {

@@ -36,10 +36,10 @@ def check_lease(number, run_id):
     lease = read_lease()
     if run_id is None:
         if lease.get("run") and seconds_left(lease) > 0:
-            fail("another run is at work: {}; nothing was changed here, run again when it has ended".format(who(lease)))
+            fail("another run is at work: {}; nothing was changed here; run again when it has ended".format(who(lease)))
     elif (lease.get("run"), lease.get("number")) != (run_id, str(number)):
         taken = "it was taken over by " + who(lease) if lease.get("run") else "it was released"
-        fail("this run has lost the lease of the cluster ({}); nothing was changed here, run again".format(taken))
+        fail("this run has lost the lease of the cluster ({}); nothing was changed here; run again".format(taken))
 
 
 def read_lease():
@@ -102,7 +102,7 @@ def run(argv, seconds=None, input=None, **options):
         output, errors = child.communicate(input, timeout=seconds)
     except subprocess.TimeoutExpired:
         end(child)
-        return subprocess.CompletedProcess(argv, 124, "", "it has not ended within {} s".format(seconds))
+        return subprocess.CompletedProcess(argv, 124, "", "it has not finished within {} s".format(seconds))
     except BaseException:
         # The next order may come at once.
         os.killpg(child.pid, signal.SIGKILL)

@@ -52,14 +52,14 @@ def temporary_password(server):
 def look_again(session, database, recreate):
     """Stop unless configdb is still absent, or still half made without a registration, right before it is (re)made."""
     if value_of(session, "@@GLOBAL.read_only"):
-        fail("the database server is read-only, so it is not the master; nothing was changed, run again")
+        fail("the database server is read-only, so it is not the master; nothing was changed; run again")
     query = "SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s"
     if not rows(session, query, [database]):
         return
     session.select_db(database)
     state = registrations(session, []).get("state", "complete")
     if not recreate or state != "incomplete":
-        fail("{} is there by now ({}); nothing was changed, run again".format(database, state))
+        fail("{} exists by now ({}); nothing was changed; run again".format(database, state))
 
 
 def configdb_init(session, server, recreate):

@@ -98,5 +98,5 @@ def put_back(job, problem):
     still = bring_up({**job, "services": again})
     if still is None:
         settle(job)
-    more = "\nThey do not work with them either: {}".format(still) if still else ""
-    fail("the daemons do not work with their new files, which are as before. {}{}".format(problem, more))
+    more = "\nNor do they work with those: {}".format(still) if still else ""
+    fail("the daemons do not work with their new files; the old ones are back. {}{}".format(problem, more))

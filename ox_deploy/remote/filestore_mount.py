@@ -48,7 +48,7 @@ def use(path, user):
     if not in_use:
         run(["umount", "-l", path])
     said = looked.stderr.strip() if looked else "no answer within {} s".format(seconds)
-    return "{} is mounted, but as user {}: {}".format(path, user, said)
+    return "{} is mounted, but user {} cannot list it: {}".format(path, user, said)
 
 
 def mount(path):

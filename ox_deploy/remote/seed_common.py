@@ -125,7 +125,7 @@ def enlarge(pipe):
 
 def no_data_came():
     """Say why all was given up."""
-    text = "no data came for {} seconds; look at the network and at both servers, and seed again"
+    text = "no data arrived for {} seconds; check the network and both servers, and seed again"
     return text.format(STALL_SECONDS)
 
 

@@ -50,7 +50,7 @@ def check_place(session, datadir):
     """Find out whether the server's directory can be exchanged as a whole."""
     remedy = "; seed with `--data seed_method=logical`"
     if os.path.ismount(datadir):
-        fail("{} is a file system of its own, so it cannot be exchanged{}".format(datadir, remedy))
+        fail("{} is a separate file system, so it cannot be replaced{}".format(datadir, remedy))
     for name in ("innodb_data_home_dir", "innodb_log_group_home_dir", "innodb_undo_directory"):
         value = rows(session, "SELECT @@{} AS value".format(name))[0]["value"]
         if value and os.path.realpath(os.path.join(datadir, value)) != datadir:
@@ -82,14 +82,12 @@ def receive(job, new, progress, folder):
         if unpack.wait():
             fail("the backup cannot be unpacked ({}); seed again".format(said_by("mbstream", folder)))
     if not os.path.exists(os.path.join(new, COMPLETE)):
-        fail("the backup of the master broke off; seed again")
+        fail("the backup of the master failed; seed again")
 
 
 def nobody_came(job, folder):
     """Say that the master did not connect."""
-    text = (
-        "the master could not connect to {}:{} within {} seconds ({}); let the master reach that port, and seed again"
-    )
+    text = "the master could not connect to {}:{} within {} seconds ({}); open that port to the master, and seed again"
     return text.format(job["address"], PORT, LISTEN_SECONDS, said_by("socat", folder))
 
 
@@ -121,7 +119,7 @@ def change_over(datadir, unit):
             raise
         if run(["systemctl", "start", unit]).returncode:
             go_back(datadir, unit)
-            text = "the server does not start on its master's data, and runs on its own again; see `journalctl -u {}`"
+            text = "the server does not start with its master's data, and runs on its own again; see `journalctl -u {}`"
             fail(text.format(unit))
         os.rename(old, gone)
     shutil.rmtree(gone)

@@ -39,14 +39,14 @@ def check_logins(job):
             login_at_master(job["master"], **options).close()
         except Exception as error:
             where = "{}:{}".format(job["master"]["host"], job["master"]["port"])
-            fail("the account {} cannot log in at the master {} ({}); {}".format(who, where, error, todo))
+            fail("the account {} cannot log in to the master {} ({}); {}".format(who, where, error, todo))
 
 
 def check_room(path, needed, freed=0):
     """Find out whether the data has room on the disk."""
     free = shutil.disk_usage(path).free + freed
     if free < needed * ROOM:
-        text = "the disk of {} has {} MB for the data, which needs {} MB; make room, and seed again"
+        text = "the disk of {} has {} MB, but the data needs {} MB; make room, and seed again"
         fail(text.format(path, free // 1000000, int(needed * ROOM) // 1000000))
 
 
@@ -141,10 +141,8 @@ def wait_for_calm(master):
         if seconds < LONG_SECONDS:
             return
         if time.monotonic() > deadline:
-            text = (
-                "a statement runs on the master for {} seconds, which would let others wait while all tables are locked"
-            )
-            fail(text.format(seconds) + "; wait for its end (`SHOW PROCESSLIST`), and seed again")
+            text = "a statement has run on the master for {} seconds; others would wait while all tables are locked"
+            fail(text.format(seconds) + "; wait until it ends (`SHOW PROCESSLIST`), and seed again")
         time.sleep(0.5)
 
 

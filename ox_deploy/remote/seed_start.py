@@ -7,7 +7,7 @@ RUN_DIRECTORY = "/run/ox-deploy"
 def seed_start(job):
     """Do it; the program's text holds passwords, so it goes by a file that the unit removes as it starts."""
     if run(["systemctl", "is-active", "--quiet", UNIT]).returncode == 0:
-        fail("a seeding is under way on this host; wait for its end (`systemctl status {}`)".format(UNIT))
+        fail("a seeding is under way on this host; wait until it ends (`systemctl status {}`)".format(UNIT))
     os.makedirs(RUN_DIRECTORY, mode=0o700, exist_ok=True)
     os.chmod(RUN_DIRECTORY, 0o700)
     path = os.path.join(RUN_DIRECTORY, "seed.py")

@@ -92,9 +92,9 @@ def make_directory(path, mode, uid, gid):
 def refuse_other_owner(path, uid):
     """Stop before a directory with files of somebody else, or one behind a link, changes its owner."""
     if os.path.realpath(path) != path:
-        raise ValueError("{} leads over a link to {}; name a path without links".format(path, os.path.realpath(path)))
+        raise ValueError("{} resolves to {} through a symlink; use one without".format(path, os.path.realpath(path)))
     if os.path.isdir(path) and os.stat(path).st_uid != uid and set(os.listdir(path)) - {"lost+found"}:
-        raise ValueError("{} is not empty and belongs to somebody else; choose another directory".format(path))
+        raise ValueError("{} is not empty and belongs to another user; choose another directory".format(path))
 
 
 def link(path, target):
@@ -169,15 +169,15 @@ def describe(command, done, units):
 def refuse(job, mark, before, problem, use=None):
     """Put the old files back, have them used if the new ones were, and stop."""
     restore(before)
-    now = "the files are as before"
+    now = "the old files are back"
     if use:
         still = apply({**job, "commands": []}, changed=True) or use()
         if still:
-            now += ", but it does not work with them either ({})".format(still)
+            now += ", but do not work either ({})".format(still)
         elif job["units"]:
-            now += ", and it works with them"
+            now += ", and work"
     os.unlink(mark)
-    fail("{}: refused, {}. {}".format(job["name"], now, problem))
+    fail("{}: refused; {}. {}".format(job["name"], now, problem))
 
 
 def service_configure(job, use=lambda: None):

@@ -55,7 +55,7 @@ def ask_database(wanted):
         return "the database server runs, but nothing listens on port {}".format(found["port"])
     for name, value in settings_in(wanted["files"]).items():
         if name in wanted["names"] and name in found and plain(found[name]) != plain(value):
-            text = "the database server says that `{}` is {}, its file says {}; does another file set it, too?"
+            text = "the database server says that `{}` is {}, but its file says {}; see if another file sets it"
             return text.format(name, found[name], value)
     return None
 
@@ -106,11 +106,11 @@ def ask_web(address, port, name, certificate):
                 status = re.match(rb"HTTP/\S+ (\d+)", session.recv(64))
                 shown = session.getpeercert(binary_form=True) if certificate else None
     except OSError as error:
-        return "{} was asked, and did not answer: {}".format(where, error)
+        return "{} did not answer: {}".format(where, error)
     if not status or int(status[1]) >= 500:
-        return "{} was asked, and answered with {}".format(where, status[1].decode() if status else "no HTTP")
+        return "{} answered, but with {}".format(where, status[1].decode() if status else "no HTTP")
     if certificate and shown != first_certificate(certificate):
-        return "{} shows another certificate than the one in {}".format(where, certificate)
+        return "{} does not show the certificate in {}".format(where, certificate)
     return None
 
 
@@ -137,7 +137,7 @@ def ask_export(wanted):
     try:
         ask_nfs(wanted["address"], wanted["port"])
     except (OSError, struct.error) as error:
-        text = "the NFS server was asked at {} port {}, and did not answer: {}"
+        text = "the NFS server did not answer at {} port {}: {}"
         return text.format(wanted["address"], wanted["port"], error)
     listed = run(wanted["list"]).stdout
     missing = [path for path in paths if not re.search(r'(^|[\s"]){}([\s"]|$)'.format(re.escape(path)), listed)]
@@ -152,4 +152,4 @@ def ask_nfs(address, port):
         _, number, kind, refused = struct.unpack(">4I", answers.read(16))
     # A server without version 4 says so, and answers.
     if (number, kind, refused) != (0x6F78, 1, 0):
-        raise OSError("it refuses the call")
+        raise OSError("it refused the call")

@@ -17,7 +17,9 @@ def start_guard(session, guard):
     wait_until(lambda: run(start).returncode == 0, AGREE_SECONDS)
     if not wait_until(lambda: holder(session, GUARD), AGREE_SECONDS):
         fail(
-            "the guard that would open writes again did not start; nothing was changed: `journalctl -u {}`".format(UNIT)
+            "the guard that would open writes again did not start; nothing was changed: see `journalctl -u {}`".format(
+                UNIT
+            )
         )
 
 
@@ -48,7 +50,7 @@ def open_again(session):
         writable = not is_read_only(session)
     except Exception:
         writable = False
-    return "it takes writes as before" if writable else "look whether it takes writes, then run again"
+    return "it takes writes as before" if writable else "check if it takes writes, then run again"
 
 
 def longest_statement(session):
@@ -59,7 +61,7 @@ def longest_statement(session):
         "ORDER BY TIME DESC LIMIT 1"
     )
     found = rows(session, query)
-    return " (session {id} of {user} is at work for {seconds} s)".format(**found[0]) if found else ""
+    return " (session {id} of {user} has run for {seconds} s)".format(**found[0]) if found else ""
 
 
 def why(session, error, job):
@@ -76,7 +78,7 @@ def switch_stop_writes(job):
     try:
         new = reach(job["new"])
     except Exception as error:
-        fail("{} cannot log in at {}: {}; nothing was changed".format(job["name"], job["new"]["name"], error))
+        fail("{} cannot log in to {}: {}; nothing was changed".format(job["name"], job["new"]["name"], error))
     with new, connect(job["option_file"]) as session:
         source = role_of(session)["source"]
         if source:
@@ -91,5 +93,5 @@ def switch_stop_writes(job):
         except Exception as error:
             fail("{}; {}".format(why(session, error, job), open_again(session)))
         if not arrived:
-            sentence = "{} did not have all of {} within {} s; {}"
+            sentence = "{} did not catch up with {} within {} s; {}"
             fail(sentence.format(job["new"]["name"], job["name"], ARRIVE_SECONDS, open_again(session)))

@@ -18,7 +18,7 @@ def guard(unit, argv):
     done = run(["systemd-run", "--quiet", "--collect", "--unit=" + unit, *timer, *argv])
     if done.returncode:
         said = done.stderr.strip()
-        raise RuntimeError("nothing was tried, since systemd would not clean up after us: {}".format(said))
+        raise RuntimeError("nothing was tried, because systemd would not clean up after us: {}".format(said))
 
 
 def release(unit):

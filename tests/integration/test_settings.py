@@ -20,7 +20,7 @@ def deployed(cluster: State) -> None:
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        pytest.param("filestore_path=/var/../etc", "without `.` and `..`", marks=pytest.mark.thorough),
+        pytest.param("filestore_path=/var/../etc", "without `.` or `..`", marks=pytest.mark.thorough),
         pytest.param(
             "filestore_path=/usr/bin", "/usr belongs to the system or to a package", marks=pytest.mark.thorough
         ),
@@ -31,9 +31,7 @@ def deployed(cluster: State) -> None:
             "`server_name` is other, but this node was set up with oxserver",
             marks=pytest.mark.thorough,
         ),
-        pytest.param(
-            "server_memory=1000000", "Open-Xchange would not start, so choose less.", marks=pytest.mark.thorough
-        ),
+        pytest.param("server_memory=1000000", "Open-Xchange would not start; choose less.", marks=pytest.mark.thorough),
     ],
 )
 def test_setting_that_ruins_is_refused_before_any_change(deployed: None, data: str, said: str) -> None:
