@@ -123,7 +123,7 @@ class Guard:
                 raise _too_slow(self._host.name, seconds, waiting)
             if now - shown >= self._pace.show_every:
                 shown = now
-                self._host.log(f"still at work since {waiting.clock}: {waiting.doing}")
+                self._host.log(f"still running since {waiting.clock}: {waiting.doing}")
 
     def _probe(self, beside: gevent.Greenlet[..., Any] | None = None) -> str | None:
         """Return why the host does not answer; None if it does, or if the command `beside` has ended meanwhile."""
@@ -144,7 +144,7 @@ class Guard:
         if isinstance(found, Exception):
             return _words(found)
         works, output = found
-        return None if works else (output.output_lines or ["it runs no command"])[-1]
+        return None if works else (output.output_lines or ["it does not run commands"])[-1]
 
     def _result(self, value: Result | Exception, waiting: Waiting) -> Result:
         """Return what came of a command; raises NoAnswer if it failed with its host, or with the way to it."""
@@ -159,8 +159,8 @@ class Guard:
 
     def _lose(self, why: str, waiting: Waiting) -> NoAnswer:
         """Return what to raise, and note that this host is not to be tried again in this run."""
-        begun = f"since {waiting.clock} it was to do: {waiting.doing}"
-        self._lost = f"{self._host.name} does not answer any more ({why.strip().rstrip('.')}), {begun}"
+        begun = f"at {waiting.clock} it was told: {waiting.doing}"
+        self._lost = f"{self._host.name} no longer answers ({why.strip().rstrip('.')}); {begun}"
         return _lost(self._lost)
 
 
@@ -178,13 +178,13 @@ class Waiting:
 
 
 def _lost(reason: str) -> NoAnswer:
-    return NoAnswer(reason, "look at that host, and run again when it answers")
+    return NoAnswer(reason, "check that host, and run again when it answers")
 
 
 def _too_slow(name: str, seconds: float, waiting: Waiting) -> NoAnswer:
     told = f"what it was told at {waiting.clock}: {waiting.doing}"
-    reason = f"{name} answers, but has not ended within {seconds:.0f} s {told}"
-    return NoAnswer(reason, "look there what hangs (`ps -ef --forest`), end it, and run again")
+    reason = f"{name} answers, but has not finished within {seconds:.0f} s {told}"
+    return NoAnswer(reason, "find out what hangs there (`ps -ef --forest`), kill it, and run again")
 
 
 def _plain(value: Result | Exception) -> Result:

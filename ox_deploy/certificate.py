@@ -52,7 +52,9 @@ def check_pair(
     public = read_chain(certificate, f"{where}: `{names[0]}`")[0].public_key()
     private = _private_key(key, f"{where}: `{names[1]}`")
     if public.public_bytes(*_FORM) != private.public_key().public_bytes(*_FORM):
-        raise InputError(f"{where}: `{names[1]}` is not the key of `{names[0]}`; name the right one of each.")
+        raise InputError(
+            f"{where}: `{names[1]}` is not the key of `{names[0]}`; set both to files that belong together."
+        )
 
 
 def _private_key(text: str, what: str) -> PrivateKeyTypes:
@@ -65,7 +67,7 @@ def _private_key(text: str, what: str) -> PrivateKeyTypes:
         return load_pem_private_key(blocks[0].encode(), password=None)
     except (TypeError, ValueError, UnsupportedAlgorithm):
         problem = "is encrypted; it should be" if encrypted else "is not"
-        raise InputError(f"{what} {problem} a PEM key without passphrase; name such a file.") from None
+        raise InputError(f"{what} {problem} a PEM key without a passphrase; use one that is.") from None
 
 
 def check_web(certificate: str, key: str, name: str) -> None:
@@ -99,8 +101,8 @@ def check_issued(certificate: str, ca: str, address: str, where: str) -> None:
     if address not in _addresses(chain[0]):
         named = ", ".join(_addresses(chain[0])) or "no address"
         raise InputError(
-            f"{where}: `mysql_tls_certificate` is for {named}; it should name {address}, which the slaves connect to, "
-            "as an IP address among its alternative names."
+            f"{where}: `mysql_tls_certificate` is for {named}; it should have {address}, which the slaves connect to, "
+            "as an IP address among its subject alternative names."
         )
     check_times(chain, what)
     check_times(authorities, "group_data/all.py: `mysql_tls_ca`")
@@ -108,8 +110,8 @@ def check_issued(certificate: str, ca: str, address: str, where: str) -> None:
     check_strength(authorities, "group_data/all.py: `mysql_tls_ca`")
     if not all(_is_issued(each, [*chain[number:], *authorities]) for number, each in enumerate(chain, start=1)):
         raise InputError(
-            f"{where}: `mysql_tls_certificate` is not issued by `mysql_tls_ca`; name the right one of each, and put "
-            "what is between the two behind the certificate."
+            f"{where}: `mysql_tls_certificate` was not issued by `mysql_tls_ca`; set both to files that belong "
+            "together, and append any intermediate certificates to the certificate."
         )
 
 

@@ -33,13 +33,15 @@ def read_chain(text: str, what: str) -> list[x509.Certificate]:
     blocks = list(_BLOCK.finditer(text))
     if any("PRIVATE KEY" in block[1] for block in blocks):
         raise InputError(
-            f"{what} holds a private key, too, which others could read on the hosts; keep the key in a file of its own."
+            f"{what} also holds a private key, which others could read on the hosts; keep the key in its own file."
         )
     if not blocks:
-        raise InputError(f"{what} is not a certificate in PEM form; name such a file.")
+        raise InputError(f"{what} is not a certificate in PEM format; use one that is.")
     chain = [_certificate(block, number, what) for number, block in enumerate(blocks, start=1)]
     if "-----" in _BLOCK.sub("", text):
-        raise InputError(f"{what} has a certificate that begins or ends, but not both; put it there whole.")
+        raise InputError(
+            f"{what} has a certificate without its BEGIN or END line; replace it with the whole certificate."
+        )
     return chain
 
 
@@ -50,10 +52,10 @@ def _certificate(block: re.Match[str], number: int, what: str) -> x509.Certifica
         _ = certificate.extensions
     except (ValueError, UnsupportedAlgorithm):
         if number == 1:
-            raise InputError(f"{what} is not a certificate in PEM form; name such a file.") from None
+            raise InputError(f"{what} is not a certificate in PEM format; use one that is.") from None
         raise InputError(
-            f"{what}: part {number} of the file is no certificate, and the server would not start; take it out, or put "
-            "the certificate there whole."
+            f"{what}: part {number} of the file is not a certificate, and the server would not start; remove it, or "
+            "replace it with the whole certificate."
         ) from None
     return certificate
 
@@ -65,10 +67,10 @@ def check_times(chain: Sequence[x509.Certificate], what: str, now: datetime.date
         which = "" if number == 0 else f": certificate {number + 1} of the file"
         begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         if ends < now:
-            raise InputError(f"{what}{which} ended on {ends:%Y-%m-%d}; name one that is valid.")
+            raise InputError(f"{what}{which} expired on {ends:%Y-%m-%d}; use one that is valid.")
         if begins > now:
             raise InputError(
-                f"{what}{which} is not valid before {begins:%Y-%m-%d %H:%M} UTC; wait until then, or name one that is "
+                f"{what}{which} is not valid before {begins:%Y-%m-%d %H:%M} UTC; wait until then, or use one that is "
                 "valid now."
             )
 
@@ -92,9 +94,9 @@ def _weakness_of_key(certificate: x509.Certificate) -> str | None:
             bits = f"{key.key_size} bits on a curve"
             return f"has a key of {bits}, which is too weak; it should have {_SMALLEST_CURVE} or more"
     elif isinstance(key, dsa.DSAPublicKey):
-        return "has a DSA key, which nobody takes any more; it should have an RSA or an elliptic-curve key"
+        return "has a DSA key, which nothing accepts any more; it should have an RSA or an elliptic-curve key"
     elif not isinstance(key, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey):
-        return "has a key that is not for signatures; it should have an RSA or an elliptic-curve key"
+        return "has a key that cannot sign; it should have an RSA or an elliptic-curve key"
     return None
 
 
@@ -104,7 +106,7 @@ def _weakness_of_signature(certificate: x509.Certificate) -> str | None:
     try:
         algorithm = certificate.signature_hash_algorithm
     except UnsupportedAlgorithm:
-        return "is signed in a way that is not known; it should be signed with SHA-256 or better"
+        return "is signed with an unknown algorithm; it should be signed with SHA-256 or better"
     if algorithm and algorithm.name in _WEAK_HASHES:
         return f"is signed with {algorithm.name.upper()}, which is too weak; it should be signed with SHA-256 or better"
     return None
@@ -114,9 +116,9 @@ def check_name(certificate: x509.Certificate, name: str, what: str) -> None:
     """Raise InputError unless a certificate is for the name, or the IPv4 address, of the web host."""
     names = _names(certificate)
     if not any(_fits(pattern, name) for pattern in names):
-        found = ", ".join(names[:5]) or "no name among its alternative names, which alone count"
+        found = ", ".join(names[:5]) or "no name among its subject alternative names, the only ones that count"
         raise InputError(
-            f"{what} is for {found}; it should be for {name}, which is `web_name`: correct the one that is wrong."
+            f"{what} is for {found}; it should be for {name}, which is `web_name`; correct whichever is wrong."
         )
 
 
@@ -127,7 +129,7 @@ def check_use(certificate: x509.Certificate, what: str) -> None:
     except x509.ExtensionNotFound:
         return
     if not {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & set(uses):
-        raise InputError(f"{what} is not for servers, as it says itself; name one that is.")
+        raise InputError(f"{what} is not for servers, by its extended key usage; use one that is.")
 
 
 def _names(certificate: x509.Certificate) -> list[str]:
@@ -155,13 +157,13 @@ def check_order(chain: Sequence[x509.Certificate], what: str) -> None:
         if not is_issued(certificate, issuer):
             raise InputError(
                 f"{what}: certificate {number + 1} of the file did not issue certificate {number}; the server's own "
-                "comes first, then the one that issued it, and so on."
+                "should come first, then the one that issued it, and so on."
             )
     last = chain[-1]
     if last.issuer != last.subject and not any(is_issued(last, root) for root in known_roots()):
         raise InputError(
             f"{what} lacks the certificate that issued its last one ({last.issuer.rfc4514_string()}), which no client "
-            "here knows; put it behind the others. For a CA of your own, that is the CA's certificate."
+            "here knows; append it to the file. For a CA of your own, that is the CA's certificate."
         )
 
 

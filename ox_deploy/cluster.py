@@ -237,7 +237,7 @@ def _common_settings(data: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
             if here != there:
                 raise InputError(
                     f"{rules.plain(name)}: `{key}` is {rules.shown(here)} here and {rules.shown(there)} on another "
-                    "host; it holds for the whole cluster, so set it in group_data/all.py only."
+                    "host; it applies to the whole cluster, so set it in group_data/all.py only."
                 )
     return settings
 

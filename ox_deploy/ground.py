@@ -13,7 +13,7 @@ USER = "open-xchange"
 # What the product's packages have before they are configured.
 UNCONFIGURED = frozenset({"local"})
 _ALL = "group_data/all.py"
-_WAY = 'the way is in docs/settings.md, "What cannot be changed in one run"'
+_WAY = 'see "What cannot be changed in one run" in docs/settings.md'
 
 
 @dataclass(frozen=True)
@@ -70,17 +70,17 @@ def find_obstacles(ground: Ground, wanted: Wanted) -> list[str]:
         if port not in (None, wanted.port):
             found.append(
                 f"{_ALL}: `mysql_port` is {wanted.port}, but {what} was set up with {port}; slaves and nodes would "
-                f"lose the databases, so this is no change for a run: {_WAY}."
+                f"lose the databases, so a run cannot change it; {_WAY}."
             )
     if wanted.server_name and ground.server_name not in (None, wanted.server_name, *UNCONFIGURED):
         found.append(
             f"{_ALL}: `server_name` is {wanted.server_name}, but this node was set up with {ground.server_name}; the "
-            f"contexts belong to that name and nobody could log in, so this is no change for a run: {_WAY}."
+            f"contexts belong to that name, and nobody could log in, so a run cannot change it; {_WAY}."
         )
     if ground.memory and wanted.memory > ground.memory:
         found.append(
             f"{_ALL}: `server_memory` is {wanted.memory} MB, but this host has {ground.memory} MB; Open-Xchange would "
-            "not start, so choose less."
+            "not start; choose less."
         )
     return found
 
@@ -93,36 +93,36 @@ def _exported(path: str, filestore: str) -> str:
     if paths.find_reason_against_filestore(path) is None:
         return _moved(path, filestore)
     return (
-        f"an earlier run exported {path}, a directory of the system, to the groupware nodes, which can write there; "
-        "remove /etc/exports.d/ox-deploy.exports and run `exportfs -ra`, or remove /etc/ganesha/ox-deploy.conf and its "
-        "lines in ganesha.conf and restart nfs-ganesha; look what the nodes wrote there, then run again."
+        f"an earlier run exported {path}, a system directory, to the groupware nodes, which can write there; remove "
+        "/etc/exports.d/ox-deploy.exports and run `exportfs -ra`, or remove /etc/ganesha/ox-deploy.conf and its "
+        "lines in ganesha.conf and restart nfs-ganesha; find out what the nodes wrote there, then run again."
     )
 
 
 def _moved(path: str, filestore: str) -> str:
     return (
         f"{_ALL}: `filestore_path` is {filestore}, but this host has the filestore at {path}; its files would be out "
-        f"of reach, so this is no change for a run: {_WAY}."
+        f"of reach, so a run cannot change it; {_WAY}."
     )
 
 
 def _mend(path: str) -> str:
     mode = {"/root": "0700", "/tmp": "1777", "/var/tmp": "1777", "/var/mail": "2775", "/var/local": "2775"}  # noqa: S108
     return (
-        f"{path} is a directory of the system, but belongs to {USER} as a filestore does, so an earlier run took it; "
-        f"run `chown root:root {path}; chmod {mode.get(path, '0755')} {path}`, see that nothing else in it was "
-        "changed, then run again."
+        f"{path} is a system directory, but belongs to {USER} like a filestore, so an earlier run took it over; run "
+        f"`chown root:root {path}; chmod {mode.get(path, '0755')} {path}`, check that nothing else in it was changed, "
+        "then run again."
     )
 
 
 def _directory(directory: Directory, wanted: Wanted) -> list[str]:
     path = wanted.filestore
     if directory.other:
-        return [f"`filestore_path`: {path} is there and is no directory; move it away, or choose another path."]
+        return [f"`filestore_path`: {path} exists, but is not a directory; move it away, or choose another path."]
     if directory.real != path:
         return [
-            f"`filestore_path`: {path} leads over a link to {directory.real}; name a path without links, which is the "
-            "same on all hosts."
+            f"`filestore_path`: {path} resolves to {directory.real} through a symlink; choose a path without "
+            "symlinks, which is the same on all hosts."
         ]
     if directory.ids not in (None, wanted.ids) and directory.entries:
         uid, gid = directory.ids or (0, 0)

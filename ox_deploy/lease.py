@@ -154,10 +154,10 @@ def refusal(name: str, answer: Answer) -> str:
     """Return the sentence for who comes second."""
     return (
         f"another run is at work: {answer.holder}; it holds the lease on {name}. Nothing was changed; run again when "
-        f"it has ended. If it is dead, its lease ends by itself in {max(answer.left, 0)} s; `{RELEASE}` ends it now."
+        f"it has ended. If it is dead, its lease expires in {max(answer.left, 0)} s; `{RELEASE}` ends it now."
     )
 
 
 def taken_over(over: Holder) -> str:
     """Return the sentence for who takes over from a run that is dead."""
-    return f"took over the lease of a run that is dead: {over}"
+    return f"took over the lease of a dead run: {over}"

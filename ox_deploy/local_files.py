@@ -28,11 +28,14 @@ def read_text(path: str, where: str, key: str) -> str:
     try:
         data = Path(path).expanduser().read_bytes()
     except OSError as error:
-        raise InputError(f"{where}: the file of `{key}` cannot be read ({error.strerror}); correct that.") from None
+        raise InputError(f"{where}: the file of `{key}` cannot be read ({error.strerror}); make it readable.") from None
     if not data.strip():
-        raise InputError(f"{where}: the file of `{key}` is empty; put what belongs there into it.")
+        raise InputError(f"{where}: the file of `{key}` is empty; put the {_what(key)} into it.")
     if len(data) > _LONGEST:
-        raise InputError(f"{where}: the file of `{key}` has {len(data)} bytes, which is no {_what(key)}; name another.")
+        raise InputError(
+            f"{where}: the file of `{key}` has {len(data)} bytes, which is too long for a {_what(key)}; use the "
+            "right file."
+        )
     try:
         text = data.decode()
     except UnicodeDecodeError:
@@ -40,7 +43,7 @@ def read_text(path: str, where: str, key: str) -> str:
     if "\0" in text:
         raise InputError(f"{where}: the file of `{key}` is binary; {_as_text(key)}.")
     if re.match(r"\s*<(!doctype|html|\?xml|head|body)", text, re.IGNORECASE):
-        raise InputError(f"{where}: the file of `{key}` is a web page; it should be {_a(key)}, so get that once more.")
+        raise InputError(f"{where}: the file of `{key}` is a web page; it should be {_a(key)}; download it again.")
     return text
 
 
@@ -55,28 +58,26 @@ def _a(key: str) -> str:
 def _as_text(key: str) -> str:
     if key == "ox_repository_key":
         return "it should be ASCII-armoured, as `gpg --export --armor` writes it"
-    return "it should be in PEM form, which `openssl` writes with `-outform PEM`"
+    return "it should be in PEM format, which `openssl` writes with `-outform PEM`"
 
 
 def check_repository_key(text: str) -> None:
     """Raise InputError unless a text is an ASCII-armoured OpenPGP public key."""
     where = f"{GROUP_DATA}: the file of `ox_repository_key`"
     if "PRIVATE KEY" in text:
-        raise InputError(
-            f"{where} holds a private key, which would be sent to all hosts; name the file with the public one."
-        )
+        raise InputError(f"{where} holds a private key, which would be sent to all hosts; use the public key.")
     blocks = list(_ARMOUR.finditer(text))
     if not blocks:
         raise InputError(
-            f"{where} has no whole PGP public key block; it should be ASCII-armoured, as "
-            "`gpg --export --armor` writes it."
+            f"{where} has no complete PGP public key block; it should be ASCII-armoured, as `gpg --export --armor` "
+            "writes it."
         )
     if _ARMOUR.sub("", text).strip():
-        raise InputError(f"{where} has something beside its PGP public key block; leave only the key in it.")
+        raise InputError(f"{where} has something besides its PGP public key block; remove the rest.")
     for block in blocks:
         if not _is_whole(re.sub(r"\s", "", block["data"]), block["sum"]):
             raise InputError(
-                f"{where} is damaged: its checksum does not fit, or it is no public key; get it once more."
+                f"{where} is damaged: its checksum is wrong, or it is not a public key; download it again."
             )
 
 

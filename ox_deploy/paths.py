@@ -42,7 +42,7 @@ def find_reason_against_filestore(path: str) -> str | None:
     if library:
         tree = library[0]
     if tree is not None:
-        return f"{tree} belongs to the system or to a package; choose a directory of its own, such as {EXAMPLE}"
+        return f"{tree} belongs to the system or to a package; choose a separate directory, such as {EXAMPLE}"
     if path in SHARED:
-        return f"that is a directory for many; choose one of its own in it, such as {EXAMPLE}"
+        return f"many programs share that directory; choose a separate one, such as {EXAMPLE}"
     return None

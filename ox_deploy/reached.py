@@ -42,7 +42,7 @@ def find_fault(inventory: Inventory, limit: Sequence[str], exclude: Sequence[str
     if lost:
         options = " ".join(f"--limit {pattern}" for pattern in lost)
         done = NO_HOST if not left else "The others were done"
-        return f"`{options}` is no host and no group of the inventory; correct the name and run again. {done}."
+        return f"`{options}` is neither a host nor a group of the inventory; correct the name and run again. {done}."
     if not left:
         return f"{NO_HOST}: `--limit` and `--exclude` leave none; name at least one host."
     return None

@@ -89,7 +89,7 @@ def host_name(value: str) -> str | None:
     if len(value) > 253 or not re.fullmatch(rf"{_LABEL}(\.{_LABEL})*", value) or _is_numbers(value):
         return ""
     if value.lower() in _OWN_NAMES or value.lower().startswith("localhost."):
-        return "that name belongs to every host itself; give the host a name of its own"
+        return "every host uses that name for itself; give the host its own name"
     return None
 
 
@@ -118,7 +118,7 @@ def _address(value: str) -> str | None:
     unusable = address.is_loopback or address.is_multicast or address.is_unspecified or address.is_reserved
     if unusable or address.is_link_local or value.startswith("0."):
         return (
-            "the other hosts do not reach this one at it; it should be the host's IPv4 address in the cluster's network"
+            "the other hosts cannot reach this one there; it should be the host's IPv4 address in the cluster's network"
         )
     return None
 
@@ -144,7 +144,7 @@ def _email(value: str) -> str | None:
 def _url(value: str) -> str | None:
     if "@" in value:
         return (
-            "user and password do not stand in it; put them into the secrets file as `ox_repository_user` and "
+            "it should not contain the user and password; put them into the secrets file as `ox_repository_user` and "
             "`ox_repository_password`"
         )
     match = re.fullmatch(r"https?://([^/:]+)(?::([0-9]{1,5}))?(/[A-Za-z0-9._~%+,=-]+)*/", value)
@@ -162,11 +162,11 @@ def _nfs_options(value: str) -> str | None:
         "ro": "Open-Xchange writes there",
         "noauto": "it is mounted at boot",
         "bind": "it is an NFS mount",
-        "remount": "it stands in fstab",
+        "remount": "the options are for fstab",
     }
     for option in value.split(","):
         if option in unfit:
-            return f"`{option}` does not fit, since {unfit[option]}; leave it out"
+            return f"`{option}` cannot be used, because {unfit[option]}; leave it out"
     return None
 
 
@@ -187,7 +187,7 @@ def _file(value: str) -> str | None:
         if not path.is_file():
             return "there is no such file on this machine; correct the path, or put the file there"
     except OSError as error:
-        return f"it cannot be looked at ({error.strerror}); it should be a file on this machine"
+        return f"it cannot be accessed ({error.strerror}); it should be a file on this machine"
     return None
 
 
@@ -198,12 +198,12 @@ def _local_path(value: str) -> str | None:
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _NAME_WORDS = "a name of letters, digits and . _ -, which begins with a letter or digit and has at most {} characters"
 HOST_NAME_WORDS = (
-    "a name of letters, digits, - and _, in parts of at most 63 characters with dots between them, and no address"
+    "a name of letters, digits, - and _, in parts of at most 63 characters with dots between them, not an IP address"
 )
 _FILE_WORDS = "the path of a file on this machine"
 _PATH_WORDS = (
-    "an absolute path of letters, digits and . _ - between single slashes, without `.` and `..`, without a slash at "
-    "its end, with at most 240 characters"
+    "an absolute path of letters, digits and . _ - between single slashes, without `.` or `..`, without a trailing "
+    "slash, of at most 240 characters"
 )
 
 Flag = Annotated[bool, Rule("True or False")]
@@ -237,15 +237,19 @@ MulticastNetwork = Annotated[
 MulticastAddress = Annotated[str, Rule("a multicast address such as 224.0.0.1", _multicast_address)]
 Email = Annotated[
     str,
-    Rule("an e-mail address such as anna@example.com, of ASCII characters, at most 255 of them", _email),
+    Rule("an e-mail address such as anna@example.com, of at most 255 ASCII characters", _email),
 ]
-Text = Annotated[str, Rule("a text of at most 128 printable characters, without blanks around it", _text(128))]
-DisplayName = Annotated[str, Rule("a text of at most 320 printable characters, without blanks around it", _text(320))]
+Text = Annotated[
+    str, Rule("a text of at most 128 printable characters, without leading or trailing blanks", _text(128))
+]
+DisplayName = Annotated[
+    str, Rule("a text of at most 320 printable characters, without leading or trailing blanks", _text(320))
+]
 RepositoryUrl = Annotated[
     str, Rule("an address such as https://repository.example.com/OX6/6.10/, which ends with a slash", _url)
 ]
 NfsOptions = Annotated[
-    str, Rule("mount options with commas and without blanks between them, such as rw,hard,_netdev", _nfs_options)
+    str, Rule("mount options separated by commas, without blanks, such as rw,hard,_netdev", _nfs_options)
 ]
 ExternalFilestore = Annotated[
     str | None, Rule("None, or host and path of an NFS server such as nas.example.com:/export/ox", _external)

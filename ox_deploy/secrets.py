@@ -100,14 +100,14 @@ class Secrets:
         found = {name: self._find(name) for name in (REPOSITORY_USER, REPOSITORY_PASSWORD)}
         if len({value is None for value in found.values()}) > 1:
             raise InputError(
-                f"{self._path}: one of `{REPOSITORY_USER}` and `{REPOSITORY_PASSWORD}` is missing; give both, or none "
-                "for a repository that asks for no password."
+                f"{self._path}: only one of `{REPOSITORY_USER}` and `{REPOSITORY_PASSWORD}` is set; set both, or "
+                "neither for a repository without a password."
             )
         for name, value in found.items():
             if value is not None and not (value and value.isascii() and value.isprintable() and " " not in value):
                 raise InputError(
-                    f"{self._path}: `{name}` is empty or has blanks, control or other than ASCII characters, which apt "
-                    "cannot read; correct it."
+                    f"{self._path}: `{name}` is empty or has blanks, control characters or non-ASCII characters, "
+                    "which apt cannot read; change it."
                 )
 
     def _find(self, name: str) -> str | None:
@@ -117,7 +117,7 @@ class Secrets:
         return value
 
     def _check(self, name: str, value: str) -> None:
-        remedy = "choose another or let `python -m ox_deploy.secrets` make one"
+        remedy = "choose another, or let `python -m ox_deploy.secrets` make one"
         if value.lower() in GUIDE_EXAMPLES:
             raise InputError(f"{self._path}: `{name}` is an example that everybody knows; {remedy}.")
         if len(value) < SHORTEST or len(set(value)) < SHORTEST // 2:
@@ -160,10 +160,10 @@ def _is_there(path: Path) -> bool:
     except FileNotFoundError:
         return False
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: it cannot be looked at ({_reason(error)}); correct `secrets_file`.") from None
+        raise InputError(f"{path}: it cannot be accessed ({_reason(error)}); correct `secrets_file`.") from None
     if not stat.S_ISREG(found.st_mode):
-        kind = "a directory" if stat.S_ISDIR(found.st_mode) else "no regular file"
-        raise InputError(f"{path}: it is {kind}; it should be the file with the passwords: correct `secrets_file`.")
+        kind = "a directory" if stat.S_ISDIR(found.st_mode) else "not a regular file"
+        raise InputError(f"{path}: it is {kind}; it should be the file with the passwords; correct `secrets_file`.")
     mode = stat.S_IMODE(found.st_mode)
     if mode & 0o077:
         raise InputError(
@@ -177,11 +177,11 @@ def _parse(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_bytes().decode())
     except OSError as error:
-        raise InputError(f"{path}: it cannot be read ({_reason(error)}); correct that.") from None
+        raise InputError(f"{path}: it cannot be read ({_reason(error)}); make it readable.") from None
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: it is not UTF-8 (byte {error.start + 1}); save it as such.") from None
+        raise InputError(f"{path}: it is not UTF-8 (byte {error.start + 1}); save it as UTF-8.") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InputError(f"{path}: it is not valid TOML ({error}); correct it.") from None
+        raise InputError(f"{path}: it is not valid TOML ({error}); fix it.") from None
 
 
 def _reason(error: Exception) -> str:
@@ -223,7 +223,7 @@ def _asked_for(group_data: str) -> tuple[str, list[dict[str, Any]]]:
         found = runpy.run_path(group_data)
     except Exception as error:
         said = f"{type(error).__name__}: {error}"
-        raise InputError(f"{group_data}: it cannot be read ({rules.plain(said)}); correct it.") from None
+        raise InputError(f"{group_data}: it cannot be read ({rules.plain(said)}); fix it.") from None
     known = {key: found[key] for key in PasswordSettings.model_fields if key in found}
     settings = parse(PasswordSettings, known, group_data)
     check_contexts(settings.contexts)

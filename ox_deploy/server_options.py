@@ -91,18 +91,21 @@ def find_fault(settings: Mapping[str, object]) -> str | None:
             return fault
         other = seen.setdefault(canonical(name), name)
         if other != name:
-            return f"`{other}` and `{name}` are one option; keep one of them"
+            return f"`{other}` and `{name}` are the same option; keep one of them"
     return None
 
 
 def _fault(name: str, value: object) -> str | None:
     if not re.fullmatch(_NAME, name) or len(name) > 100:
-        return f"{name!a} is no option; it should be a name of letters, digits and . _ -"
+        return f"{name!a} is not an option; it should be a name of letters, digits and . _ -"
     option = owned(name)
     if option in _OWN_SETTING:
-        return f"`{name}` is not for it; that is set by {_OWN_SETTING[option]}"
+        return f"`{name}` cannot be set here; use {_OWN_SETTING[option]} instead"
     if option is not None:
-        return f"`{name}` is not for it; the cluster depends on the value that ox-deploy gives it, so leave it out"
+        return (
+            f"`{name}` cannot be set here, because the cluster depends on the value that ox-deploy gives it; leave "
+            "it out"
+        )
     if isinstance(value, bool) or not isinstance(value, str | int):
         return f"`{name}` is {value!r}; it should be a text or a whole number"
     if isinstance(value, str) and (len(value) > 1000 or not value.isprintable()):

@@ -115,7 +115,7 @@ class Settings(PasswordSettings):
     @model_validator(mode="after")
     def _fit_together(self) -> Settings:
         if ipaddress.IPv4Address(self.cache_multicast_address) not in ipaddress.IPv4Network(self.multicast_network):
-            raise wrong("`cache_multicast_address` should lie in `multicast_network`")
+            raise wrong("`cache_multicast_address` should be within `multicast_network`")
         if self.cache_multicast_port == self.session_cache_multicast_port:
             raise wrong(
                 f"`cache_multicast_port` and `session_cache_multicast_port` are both {self.cache_multicast_port}; "
@@ -123,7 +123,7 @@ class Settings(PasswordSettings):
             )
         taken = PORTS_IN_USE | PRODUCTS[self.product].taken_ports
         if self.mysql_port in taken:
-            raise wrong(f"`mysql_port` is {self.mysql_port}, which another service of the cluster has; choose another")
+            raise wrong(f"`mysql_port` is {self.mysql_port}, which another service of the cluster uses; choose another")
         return self
 
 
@@ -178,8 +178,8 @@ def check_contexts(contexts: Iterable[Context]) -> None:
     for context in contexts:
         if ids.get(context.name, context) is not context:
             raise InputError(
-                f"group_data/all.py: `contexts` has a context named {context.name} beside the context with the id "
-                f"{context.name}; logins would not tell the two apart, so give it another name."
+                f"group_data/all.py: `contexts` has a context named {context.name} besides the context with the id "
+                f"{context.name}; logins could not tell them apart, so give the first another name."
             )
         _check_users(context)
 
@@ -201,7 +201,7 @@ def _check_once(found: list[tuple[str, str]], place: str) -> None:
         if count > 1 and words != first:
             raise InputError(
                 f"group_data/all.py: `contexts` has {first} and {words}{place}, which are the same for Open-Xchange; "
-                "it should be unique."
+                "each should be unique."
             )
     for key, words in found:
         count = sum(other == key for other, _ in found)

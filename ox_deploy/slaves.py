@@ -11,19 +11,27 @@ from ox_deploy import transactions
 from ox_deploy.facts.mysql import BinaryLog, MysqlStatus, Replica, ServerState
 from ox_deploy.secrets import Secret
 
+# What a server that cannot be asked is like, in words that follow its name.
+STATES = {
+    ServerState.NOT_INSTALLED: "is not installed",
+    ServerState.NO_DRIVER: "has no Python driver",
+    ServerState.NOT_RUNNING: "is not running",
+    ServerState.NO_RIGHTS: "does not let root log in",
+}
+
 
 def not_ready(status: MysqlStatus, name: str) -> str | None:
     """Return a sentence if a server cannot be asked, so that nothing is decided on what is not known."""
     remedies = {
         ServerState.NOT_INSTALLED: "run the whole deploy, or this part with the database hosts included",
-        ServerState.NO_DRIVER: "install python3-pymysql there or run the whole deploy",
+        ServerState.NO_DRIVER: "install python3-pymysql there, or run the whole deploy",
         ServerState.NOT_RUNNING: "start it and look at its log (`journalctl -u mariadb` or `-u mysql`)",
         ServerState.NO_RIGHTS: "let root log in over the socket, or set `mysql_option_file` to a root-only option file",
     }
     if status.state is ServerState.RUNNING:
         return None
     detail = f" ({status.error})" if status.error else ""
-    return f"the database server of {name} is {status.state.value}{detail}; {remedies[status.state]}."
+    return f"the database server of {name} {STATES[status.state]}{detail}; {remedies[status.state]}."
 
 
 class Situation(Enum):
@@ -33,9 +41,9 @@ class Situation(Enum):
     FRESH = "is empty and the master's binary log holds everything"
     FRESH_PAIR = "is empty and so is the master"
     FORMER_MASTER = "was the master, and has nothing that the master lacks"
-    MOVED = "replicates from another of our database hosts"
+    MOVED = "replicates from another database host of the cluster"
     CAN_CATCH_UP = "is stopped, and its master still has all that it lacks"
-    OTHER_PASSWORD = "logs in at the master with another password"  # noqa: S105 - not a password
+    OTHER_PASSWORD = "logs in to the master with a different password"  # noqa: S105 - not a password
     NEEDS_SEED = "is empty while the master has data that its binary log no longer holds"
     DIVERGED = "was the master, and has transactions that the master lacks"
     HAS_DATA = "has databases of its own but does not replicate"
@@ -43,7 +51,7 @@ class Situation(Enum):
     PURGED = "lacks what its master's binary log no longer holds"
     ERRANT = "has transactions that its master does not have"
     HALF_SEEDED = "is half seeded"
-    UNKNOWN = "is in a state that is not known here"
+    UNKNOWN = "is in an unknown state"
     OTHER_MASTER = "replicates from another master"
     SAME_SERVER_ID = "has the server id of its master"
     SAME_SERVER_UUID = "has the server_uuid of its master"
@@ -56,15 +64,14 @@ OVERWRITE = SEED + " --data overwrite_slave={name}"
 
 REMEDIES = {
     Situation.NEEDS_SEED: f"seed it (`{SEED}`)",
-    Situation.DIVERGED: "look at them there with `{reader}`, repeat on the master what is needed, then seed it "
+    Situation.DIVERGED: "inspect them there with `{reader}`, repeat on the master what is needed, then seed it "
     f"(`{OVERWRITE}`)",
-    Situation.HAS_DATA: f"take it out of `db_slave`, or have all that is on it replaced by the master's data "
-    f"(`{OVERWRITE}`)",
-    Situation.BROKEN: f"put right what the error names, then run `{{start}}`, or seed it (`{OVERWRITE}`)",
+    Situation.HAS_DATA: f"take it out of `db_slave`, or replace all its data with the master's (`{OVERWRITE}`)",
+    Situation.BROKEN: f"fix what the error names, then run `{{start}}`, or seed it (`{OVERWRITE}`)",
     Situation.PURGED: f"seed it (`{OVERWRITE}`)",
-    Situation.ERRANT: "look at them with `{reader}` there; undo or repeat them on the master and {settle}, or "
+    Situation.ERRANT: "inspect them with `{reader}` there; undo or repeat them on the master and {settle}, or "
     f"seed it (`{OVERWRITE}`)",
-    Situation.HALF_SEEDED: f"wait for the end of its seeding, or seed it again (`{SEED}`)",
+    Situation.HALF_SEEDED: f"wait until its seeding ends, or seed it again (`{SEED}`)",
     Situation.UNKNOWN: "look at `{show}` there",
     Situation.OTHER_MASTER: f"correct `db_master`, or run `{{forget}}` there and seed it (`{OVERWRITE}`)",
     Situation.SAME_SERVER_ID: "give the host a `server_id` of its own and deploy it",

@@ -62,13 +62,13 @@ def problems_of_pair(new: MysqlStatus, old: MysqlStatus, names: tuple[str, str])
     """Return what makes it impossible to say which of two servers is the master; `names` are those of both."""
     if is_writable(new) and is_writable(old) and new.replica is None and old.replica is None:
         return [
-            f"{names[0]} and {names[1]} both take writes and neither replicates; look which one has what, "
-            "and seed the other one from it"
+            f"{names[0]} and {names[1]} both take writes and neither replicates; find out which one has the data, and "
+            "seed the other from it"
         ]
     if is_writable(old) and not is_writable(new) and is_decided(new, old):
         return [
             f"{names[0]} has taken over from {names[1]}, which takes writes again; run `SET GLOBAL read_only = 1` on "
-            f"{names[1]}, look what was written there meanwhile, and run again"
+            f"{names[1]}, find out what was written there meanwhile, and run again"
         ]
     return []
 
@@ -87,19 +87,19 @@ def problems_of_slave(slave: MysqlStatus, master: MysqlStatus, name: str, source
     """Return why a slave would not follow its master's successor without a loss."""
     replica = slave.replica
     if slave.seeding:
-        return [f"{name} is half seeded; wait for the end of its seeding, or seed it again"]
+        return [f"{name} is half seeded; wait until its seeding ends, or seed it again"]
     if replica is None:
         return [f"{name} does not replicate; deploy it"]
     if (replica.host, replica.port) != (source.address, source.port):
         return [f"{name} replicates from {replica.host}:{replica.port}, not from {source.name}; deploy it"]
     error = replica.sql_error or replica.io_error or "without an error"
     if (replica.io_running, replica.sql_running) != ("Yes", "Yes"):
-        return [f"{name} has stopped ({error}); put that right, then run `START {slave.dialect['replica']}` there"]
+        return [f"{name} has stopped ({error}); fix that, then run `START {slave.dialect['replica']}` there"]
     problems = []
     if replica.seconds_behind is None or replica.seconds_behind > max_lag:
         problems.append(
-            f"{name} is {replica.seconds_behind} s behind, it should be {max_lag:g} s at most; wait, "
-            "or allow more with `--data max_lag=SECONDS`"
+            f"{name} is {replica.seconds_behind} s behind; it should be {max_lag:g} s at most; wait, or allow more "
+            "with `--data max_lag=SECONDS`"
         )
     if not transactions.has_position_in(slave, master):
         problems.append(f"{name} has not replicated a transaction yet, so it has no GTID position; deploy it")
@@ -108,7 +108,7 @@ def problems_of_slave(slave: MysqlStatus, master: MysqlStatus, name: str, source
     errant = transactions.errant(slave, master)
     if errant:
         problems.append(
-            f"{name} has transactions that {source.name} lacks ({', '.join(errant)}); look at them with "
+            f"{name} has transactions that {source.name} lacks ({', '.join(errant)}); inspect them with "
             "`mariadb-binlog` (MySQL: `mysqlbinlog`), repeat what is needed, then seed it from the master"
         )
     return problems
@@ -129,15 +129,15 @@ def problems_of_new(new: MysqlStatus, old: MysqlStatus, name: str, of: str) -> l
         problems.append(f"{name} does not write what it replicates to a binary log; deploy it")
     if not _is_in_its_log(new, old):
         problems.append(
-            f"{name} has nothing of {of} in its binary log yet, so nobody could follow it; write something on {of}"
+            f"{name} has nothing from {of} in its binary log yet, so no slave could follow it; write something on {of}"
         )
     missing = sorted(set(old.databases) - set(new.databases))
     if missing:
         problems.append(f"{name} lacks the databases {', '.join(missing)} of {of}; seed it from the master")
     if version(new) < version(old):
-        problems.append(f"{name} runs {new.version}, older than the master's {old.version}; upgrade it first")
+        problems.append(f"{name} runs {new.version}, which is older than the master's {old.version}; upgrade it first")
     if new.free is not None and new.free < ROOM:
-        problems.append(f"{name} has {new.free >> 20} MB free, it should have {ROOM >> 20} MB; make room")
+        problems.append(f"{name} has {new.free >> 20} MB free; it should have {ROOM >> 20} MB; make room")
     return problems
 
 
@@ -229,17 +229,17 @@ def unsure(
         handed = f" and was handing over to {status.handed_to}" if status.handed_to else ""
         return (
             f"{master.name} is read-only{handed}, and {names} cannot be asked whether it has taken over; nothing was "
-            f"changed. Make {names} reachable. If it is lost for good, run again with "
-            f"`--data accept_loss={silent[0]}`: what it acknowledged since is lost then."
+            f"changed. Make {names} reachable. If it is lost for good, run again with `--data "
+            f"accept_loss={silent[0]}`: what it has acknowledged since then is lost."
         )
     if status.state is not ServerState.NOT_RUNNING:
         return None
     for slave, own in slaves.items():
         if own.state is ServerState.RUNNING and is_writable(own) and own.replica is None and own.databases:
             return (
-                f"the database server of {master.name} does not run, and {slave.name} takes writes and replicates from "
-                f"nobody; nothing was changed. If {slave.name} has taken over, change places of the two in the "
-                f"inventory; if not, run `SET GLOBAL read_only = 1` on {slave.name}, and start {master.name}'s server."
+                f"the database server of {master.name} does not run, and {slave.name} takes writes and does not "
+                f"replicate; nothing was changed. If {slave.name} has taken over, swap the two in the inventory; if "
+                f"not, run `SET GLOBAL read_only = 1` on {slave.name}, and start {master.name}'s server."
             )
     return None
 
@@ -255,7 +255,7 @@ def inventory_change(before: Cluster, after: Cluster) -> str:
     if is_slave:
         lines.append(f"move the line of {old.name} from `db_master` to `db_slave`, in its place")
     else:
-        lines.append(f"take the line of {old.name} out of `db_master`; put it into `db_slave` when the host is back")
+        lines.append(f"remove the line of {old.name} from `db_master`; add it to `db_slave` when the host is back")
     if before.filestore == old and "filestore" not in old.groups:
         lines.append(f"add a group `filestore` with the line of {old.name}, or the filestore would move to {new.name}")
     return "; ".join(lines)

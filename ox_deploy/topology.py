@@ -36,14 +36,14 @@ def check_host_name(name: str, where: str) -> None:
     """Raise InputError where pyinfra's name for a host is none that a host can have, and it was given no other."""
     problem = rules.host_name(name)
     if problem is not None:
-        raise InputError(f"{where}: its name cannot be that of a host; add a `hostname`, {rules.HOST_NAME_WORDS}.")
+        raise InputError(f"{where}: its name is not a valid host name; add a `hostname`: {rules.HOST_NAME_WORDS}.")
 
 
 def check_mysql_settings(settings: Any, where: str) -> None:
     """Raise InputError where `mysql_settings` are none, or are ours to set."""
     if not isinstance(settings, dict) or not all(isinstance(key, str) for key in settings):
         raise InputError(
-            f"{where}: `mysql_settings` is {rules.shown(settings)}; it should be a dict of names of options and their "
+            f"{where}: `mysql_settings` is {rules.shown(settings)}; it should be a dict of option names and "
             'values, such as {"max_connections": 200}.'
         )
     fault = server_options.find_fault(settings)
@@ -63,11 +63,11 @@ def check_topology(nodes: Sequence[NodeLike], settings: Settings) -> None:
     filestores = [node.name for node in nodes if "filestore" in node.groups]
     if len(filestores) > 1:
         raise InputError(
-            f"{INVENTORY}: group `filestore` has {', '.join(filestores)}; it should have one host at most."
+            f"{INVENTORY}: group `filestore` has {', '.join(filestores)}; it should have at most one host."
         )
     if filestores and settings.external_filestore:
         raise InputError(
-            f"{GROUP_DATA}: `external_filestore` is set while the inventory has a group `filestore`; keep one."
+            f"{GROUP_DATA}: `external_filestore` is set, but the inventory also has a group `filestore`; keep one."
         )
     for node in nodes:
         _check_roles(node)
@@ -78,7 +78,9 @@ def check_topology(nodes: Sequence[NodeLike], settings: Settings) -> None:
 
 def _check_roles(node: NodeLike) -> None:
     if {"db_master", "db_slave"} <= node.groups:
-        raise InputError(f"{INVENTORY}, host {node.name}: it is in `db_master` and `db_slave`; keep one.")
+        raise InputError(
+            f"{INVENTORY}, host {node.name}: it is in both `db_master` and `db_slave`; remove it from one."
+        )
     if "groupware" in node.groups and node.route is None:
         raise InputError(f"{INVENTORY}, host {node.name}: `route` is missing; add one such as OX-1.")
     if node.groups & {"db_master", "db_slave"} and node.server_id is None:

@@ -83,7 +83,7 @@ def _check_roles(cluster: Cluster) -> None:
 def _remedy(cluster: Cluster, slave: Node) -> str:
     complete = f"{SWITCHOVER} --data new_master={slave.name}"
     change = inventory_change(cluster, cluster.switched(slave))
-    return f"if the switch has not ended, `{complete}` completes it; then {change}"
+    return f"if the switch has not finished, `{complete}` completes it; then {change}"
 
 
 def server_files(cluster: Cluster, node: Node) -> list[service.ManagedFile]:

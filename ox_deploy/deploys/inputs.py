@@ -60,7 +60,7 @@ def _check_secrets(cluster: Cluster) -> None:
     length = len(passwords.get(secrets.REPLICATION).reveal())
     if cluster.slaves and length > longest:
         raise InputError(
-            f"{settings.secrets_file}: `{secrets.REPLICATION}` has {length} characters, and {server} lets a slave log "
-            f"in with {longest} at most; choose a shorter one."
+            f"{settings.secrets_file}: `{secrets.REPLICATION}` has {length} characters, but {server} lets a slave log "
+            f"in with at most {longest}; choose a shorter one."
         )
     passwords.check_repository()

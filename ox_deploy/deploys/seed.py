@@ -63,11 +63,11 @@ def requested(cluster: Cluster, given: Mapping[str, Any]) -> Request:
     """
     slaves = ", ".join(node.name for node in cluster.slaves) or "none"
     if "seed_slave" not in given:
-        raise InputError(f"no slave is named; add `--data seed_slave=` and one of `db_slave` ({slaves}).")
+        raise InputError(f"no slave is named; add `--data seed_slave=` with one of `db_slave` ({slaves}).")
     node = next((node for node in cluster.slaves if given["seed_slave"] in (node.name, node.inventory_name)), None)
     if node is None:
         raise InputError(
-            f"`seed_slave` is {given['seed_slave']!r}, which is no slave; name one of `db_slave` ({slaves})."
+            f"`seed_slave` is {given['seed_slave']!r}, which is not a slave; name one of `db_slave` ({slaves})."
         )
     method = given.get("seed_method", "logical")
     if method not in seeding.METHODS:
@@ -75,7 +75,8 @@ def requested(cluster: Cluster, given: Mapping[str, Any]) -> Request:
     overwritten = given.get("overwrite_slave")
     if overwritten not in (None, node.name, node.inventory_name):
         raise InputError(
-            f"`overwrite_slave` is {overwritten!r}, but the slave to be seeded is {node.name}; name the same in both."
+            f"`overwrite_slave` is {overwritten!r}, but the slave to be seeded is {node.name}; name the same slave in "
+            "both."
         )
     return Request(node, method, overwritten is not None)
 

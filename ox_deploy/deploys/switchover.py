@@ -93,9 +93,9 @@ def _new_master(cluster: Cluster) -> Node:
         raise InputError(f"Say which slave becomes the master: `--data new_master=NAME`. The slaves are {names}.")
     found = [node for node in cluster.databases if name in (node.name, node.inventory_name)]
     if found == [cluster.master]:
-        raise InputError(f"inventory: {name} is in `db_master` already; a deploy does what is left to do.")
+        raise InputError(f"inventory: {name} is in `db_master` already; deploy, which does the rest.")
     if not found:
-        raise InputError(f"`new_master` is {name}, which is no slave; the slaves are {names}.")
+        raise InputError(f"`new_master` is {name}, which is not a slave; the slaves are {names}.")
     return found[0]
 
 
@@ -150,7 +150,7 @@ def _check(cluster: Cluster, node: Node, switch: steps.Switch) -> None:
 def _max_lag() -> float:
     value: Any = host.data.get("max_lag", MAX_LAG)
     if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-        raise InputError(f"`max_lag` is {value!r}, which is wrong: should be a number of seconds.")
+        raise InputError(f"`max_lag` is {value!r}; it should be a number of seconds.")
     return float(value)
 
 

@@ -94,7 +94,7 @@ def ask_peer(asking: Host, inventory_name: str, question: Question[T]) -> T:
         reason = error.reason if isinstance(error, NoAnswer) else str(error)
         raise PeerUnreachable(_unreachable(asking, inventory_name, reason)) from error
     if answer is None:
-        raise PeerUnreachable(_unreachable(asking, inventory_name, "it gave no answer"))
+        raise PeerUnreachable(_unreachable(asking, inventory_name, "it did not answer"))
     return answer
 
 
@@ -131,6 +131,6 @@ def _attempt(peer: Host) -> Exception | None:
 
 def _unreachable(asking: Host, inventory_name: str, reason: str) -> str:
     return (
-        f"{asking.name} has to know the state of {inventory_name}, which cannot be asked ({reason}); "
-        "make that host reachable and run again."
+        f"{asking.name} needs to know the state of {inventory_name}, which cannot be asked ({reason}); make that host "
+        "reachable and run again."
     )

@@ -14,6 +14,6 @@ def carry_out(target: Host, command: StringCommand) -> str:
     """
     ok, output = run_like_facts(target, command)
     if not ok:
-        said = output.stderr_lines[-1] if output.stderr_lines else "it failed without a word"
+        said = output.stderr_lines[-1] if output.stderr_lines else "it failed without an error message"
         raise OperationError(f"{target.name}: {said}")
     return "\n".join(output.stdout_lines)

@@ -48,7 +48,7 @@ def find_conflicts(status: HostStatus, address: str, user: str, uid: int, gid: i
             "or the way the host is reached."
         )
     if status.init != "systemd":
-        problems.append(f"process 1 is {status.init}, it should be systemd; use a host that boots with systemd.")
+        problems.append(f"process 1 is {status.init}; it should be systemd; use a host that boots with systemd.")
     return problems + (find_id_conflicts(status, user, uid, gid) if user else [])
 
 
@@ -58,27 +58,27 @@ def find_id_conflicts(status: HostStatus, user: str, uid: int, gid: int) -> list
     if status.user_by_name and (status.user_by_name.uid, status.user_by_name.gid) != (uid, gid):
         found = status.user_by_name
         problems.append(
-            f"user {user} has uid {found.uid} and gid {found.gid}, it should have {uid} and {gid} as on all hosts; "
-            f"set `filestore_uid` and `filestore_gid` to what all hosts can have, or stop its processes, run "
-            f"`groupmod -g {gid} {user}; usermod -u {uid} -g {gid} {user}` and give it its files again with "
-            f"`find / -xdev -uid {found.uid} -exec chown -h {uid}:{gid} {{}} +`."
+            f"user {user} has uid {found.uid} and gid {found.gid}; it should have {uid} and {gid}, as on all hosts; "
+            "set `filestore_uid` and `filestore_gid` to ids that all hosts can use, or stop its processes, run "
+            f"`groupmod -g {gid} {user}; usermod -u {uid} -g {gid} {user}` and give its files back to it with `find / "
+            f"-xdev -uid {found.uid} -exec chown -h {uid}:{gid} {{}} +`."
         )
     if status.user_by_id and status.user_by_id.name != user:
         problems.append(
-            f"uid {uid} belongs to user {status.user_by_id.name}, it should be free for {user}; "
-            "set `filestore_uid` to a number that is free on all hosts."
+            f"uid {uid} belongs to user {status.user_by_id.name}; it should be free for {user}; set `filestore_uid` "
+            "to a number that is free on all hosts."
         )
     if status.user_by_name and not status.group_by_name and not problems:
         problems.append(f"user {user} exists without a group {user}; run `groupadd -g {gid} {user}`.")
     if status.group_by_name and status.group_by_name.gid != gid and not problems:
         problems.append(
-            f"group {user} has gid {status.group_by_name.gid}, it should have {gid} as on all hosts; "
-            f"set `filestore_gid` to it if that is free everywhere, or run `groupmod -g {gid} {user}`."
+            f"group {user} has gid {status.group_by_name.gid}; it should have {gid}, as on all hosts; set "
+            f"`filestore_gid` to this group's gid if that is free everywhere, or run `groupmod -g {gid} {user}`."
         )
     if status.group_by_id and status.group_by_id.name != user:
         problems.append(
-            f"gid {gid} belongs to group {status.group_by_id.name}, it should be free for {user}; "
-            "set `filestore_gid` to a number that is free on all hosts."
+            f"gid {gid} belongs to group {status.group_by_id.name}; it should be free for {user}; set `filestore_gid` "
+            "to a number that is free on all hosts."
         )
     return problems
 
@@ -119,7 +119,7 @@ def check(
     else:
         status = get(host, HostState, **asked)
     if status is None:
-        yield stop(f"{host.name} gives no answer; make it reachable and run again.")
+        yield stop(f"{host.name} does not answer; make it reachable and run again.")
         return
     remember(status)
     ahead.keep(dict(zip(questions, status.answers, strict=False)))
@@ -185,7 +185,7 @@ def install_command(
 def _tell_of_repetition() -> None:
     """Say that the installation was done twice, and why: a mirror that fails often is worth a look."""
     if why := carry_out(host, StringCommand("cat", _REPEATED, "2>/dev/null || true")):
-        host.log(f"the packages were installed at the second attempt; at the first apt said: {why}")
+        host.log(f"the packages were installed at the second attempt; at the first, apt said: {why}")
 
 
 def _user_commands(user: str, uid: int, gid: int, status: HostStatus) -> list[list[str]]:

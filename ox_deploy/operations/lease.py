@@ -70,7 +70,11 @@ def take(
             return None
         answer = answer_of(found)
         if answer is None:
-            _refuse(run, f"{target.name}: the lease of the cluster could not be taken; is its disk full or read-only?")
+            _refuse(
+                run,
+                f"{target.name}: the lease of the cluster could not be taken; check whether its disk is full or "
+                "read-only.",
+            )
         elif answer.number is not None:
             run.numbers[target.name] = answer.number
             if answer.over and not run.took_over:
@@ -124,7 +128,7 @@ def _ask_other(other: Host, how: Taking) -> None:
         with turn_of(other):
             _ask_ahead(other, how)
     except Exception as error:
-        warn(other, f"cannot be told of this run ({error})")
+        warn(other, f"cannot be told about this run ({error})")
 
 
 def _ask_ahead(target: Host, how: Taking) -> Looked | None:
@@ -183,7 +187,7 @@ def look(doing: str, others: Sequence[str] = ()) -> Generator[StringCommand, Non
     looked = take_and_ask(doing, others)
     yield from refusal()
     if looked is None:
-        yield stop(f"{host.name} gives no answer; make it reachable and run again.")
+        yield stop(f"{host.name} does not answer; make it reachable and run again.")
     elif looked.busy:
         yield stop("an earlier run is still at work on this host; wait for it to end, then run again.")
     else:

@@ -60,8 +60,8 @@ def accounts(
     elif stale:
         names = ", ".join(f"'{account.user}'@'{account.host}'" for account in stale)
         host.log(
-            f"{names}: of addresses no longer in the inventory; "
-            "run with `--data remove_stale_accounts=true` to drop them"
+            f"{names}: for addresses that are no longer in the inventory; run with `--data "
+            "remove_stale_accounts=true` to drop them"
         )
     if statements:
         yield _run(statements, replicate, option_file, status)
@@ -102,7 +102,7 @@ def encrypt_logins(
         [account for account in wanted if account.host not in in_clear], status.accounts, status.dialect
     )
     if in_clear:
-        host.log(f"{', '.join(in_clear.values())}: may log in unencrypted until it was deployed, too")
+        host.log(f"{', '.join(in_clear.values())}: may log in unencrypted until it is deployed, too")
     if statements:
         yield _run(statements, True, option_file, status)
     else:

@@ -20,20 +20,20 @@ def find_obstacle(status: MountStatus, source: str, path: str) -> str | None:
     """Return a sentence for what has to be put right by a person, or None."""
     if status.foreign_line:
         return (
-            f"/etc/fstab: {path} has the line `{status.foreign_line}`, which is not ours; "
-            "remove the line and unmount it, or choose another `filestore_path`."
+            f"/etc/fstab: {path} has the line `{status.foreign_line}`, which ox-deploy did not write; remove the line "
+            "and unmount it, or choose another `filestore_path`."
         )
     if status.mount and status.mount.source != source and status.answers:
         return (
-            f"{path}: {status.mount.source} is mounted there, it should be {source}; "
-            "if the master was switched, add a group `filestore` with the host that serves it; otherwise stop "
-            "Open-Xchange on this host, unmount it and run again."
+            f"{path}: {status.mount.source} is mounted there; it should be {source}; if the master was switched, add "
+            "a group `filestore` with the host that serves it; otherwise stop Open-Xchange on this host, unmount it "
+            "and run again."
         )
     if status.bare and status.bare.entries:
         names = ", ".join(status.bare.entries)
         return (
-            f"{path}: the directory under the mount is not empty ({names}), the mount would hide that; "
-            "move it into the filestore or away, and run again."
+            f"{path}: the directory under the mount is not empty ({names}), and the mount would hide its files; move "
+            "them into the filestore or away, and run again."
         )
     return None
 

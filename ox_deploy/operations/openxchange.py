@@ -261,7 +261,7 @@ class WantedRegistration:
             pool = pools.get(database.name)
             if pool and not database.is_at(pool.url) and pool.name not in moved:
                 return (
-                    f"configdb: database {database.name} is registered at {pool.url}, it should be at "
+                    f"configdb: database {database.name} is registered at {pool.url}; it should be at "
                     f"{database.host}; correct the inventory (the first host of `db_slave` is the one that "
                     "Open-Xchange reads from), or change the registration with `changedatabase`."
                 )
@@ -468,7 +468,7 @@ def restart(
     job = _job(ports, services, services, proof) | {"undo": True, "settle_seconds": settle_seconds}
     failed = failed_host() if is_executing() else None
     if failed:
-        sentence = f"{host.name}: not restarted, it runs as before, because {failed} did not come back."
+        sentence = f"{host.name}: not restarted, because {failed} did not come back; it runs as before."
         yield order("daemons_undo", job | {"sentence": sentence})
     else:
         yield order("daemons_start", job)

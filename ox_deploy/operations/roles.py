@@ -117,6 +117,6 @@ def configure(
     change = order("mysql_configure", {"files": job, **role})
     failed = failed_host() if is_executing() else None
     if failed:
-        yield stop(f"{host.name}: not touched, its server runs as before, because the one on {failed} failed.")
+        yield stop(f"{host.name}: not touched, because the server on {failed} failed; its own runs as before.")
     else:
         yield change

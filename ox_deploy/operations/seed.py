@@ -104,7 +104,7 @@ def _other_kind(slave: Side, master: Side) -> str | None:
         if version_numbers(side.status.version) < OLDEST_MYSQL:
             return f"{side.name} runs {side.status.version}; seeding needs MySQL 8.0.26 or later."
         if side.status.variables.get("gtid_mode") != "ON":
-            return f"{side.name} has not `gtid_mode = ON`; run the deploy, which sets it."
+            return f"{side.name} does not have `gtid_mode = ON`; run the deploy, which sets it."
     return None
 
 
@@ -140,7 +140,7 @@ def _cannot_be_copied(plan: Plan, slave: Side, master: Side) -> str | None:
         # A clone has them, but without their rows.
         other = ", or seed with `--data seed_method=physical`" if is_mariadb else ""
         return (
-            f"{master.name} has tables that no snapshot covers, since they are not InnoDB ({', '.join(tables)}); "
+            f"{master.name} has tables that no snapshot covers, because they are not InnoDB ({', '.join(tables)}); "
             f"convert them{other}."
         )
     return _cannot_share_data(slave, master) if plan.method == "physical" else None
@@ -152,7 +152,7 @@ LOGICAL = "seed with `--data seed_method=logical`"
 def _cannot_share_data(slave: Side, master: Side) -> str | None:
     versions = {_sharing(side.status.version) for side in (slave, master) if side.status.version}
     if len(versions) > 1:
-        return f"{_versions(slave, master)}, which do not share data directories; {LOGICAL}."
+        return f"{_versions(slave, master)}, which cannot share data directories; {LOGICAL}."
     if master.status.is_mariadb:
         return None
     for side in (slave, master):
@@ -163,7 +163,7 @@ def _cannot_share_data(slave: Side, master: Side) -> str | None:
     for name in sorted(here.keys() & there.keys()):
         if here[name] != there[name]:
             return (
-                f"`{name}` is {here[name]} on {slave.name} and {there[name]} on {master.name}, so they do not share "
+                f"`{name}` is {here[name]} on {slave.name} and {there[name]} on {master.name}, so they cannot share "
                 f"data directories; make them equal, or {LOGICAL}."
             )
     return None
@@ -181,8 +181,8 @@ def _would_be_lost(slave: Side) -> str | None:
         return None
     lost = ", ".join(_shown(contents) for contents in slave.survey.databases)
     return (
-        f"{slave.name} has data that would be lost: {lost}; nothing was changed. "
-        f"Have it replaced by the master's data with `{OVERWRITE.format(name=slave.name)}`."
+        f"{slave.name} has data that would be lost: {lost}; nothing was changed. To replace it with the master's "
+        f"data, run `{OVERWRITE.format(name=slave.name)}`."
     )
 
 
@@ -197,7 +197,7 @@ def _other_slave(plan: Plan, master: Side) -> str | None:
     other = next((address for address in addresses if address != plan.address), None)
     if other is None:
         return None
-    return f"{master.name} is sending its data to {other}, which has to end first; seed again then."
+    return f"{master.name} is sending its data to {other}; wait until that has ended, and seed again."
 
 
 @operation(is_idempotent=False)
@@ -237,7 +237,7 @@ def from_master(
                 seeding.check(slave)
             yield StringCommand("true")
         elif slave.part.active:
-            host.log("a seeding that was begun earlier is under way, and is waited for")
+            host.log("waiting for a seeding that is already under way")
             seeding.wait()
         else:
             yield from seeding.begin(slave)
@@ -372,7 +372,7 @@ class _Seeding:
         host.log(f"seeded with {found.bytes / 1e6:.0f} MB, {found.summary}")
 
     def _why_not(self, found: SeedState) -> str:
-        error = found.error or "its unit ox-seed died without a word; seed again"
+        error = found.error or "its unit ox-seed died without an error message; seed again"
         if self.plan.method == "physical" and found.stage in ("listens", "copies"):
             sender = ask_peer(host, self.master_host, Question(Seeding))
             error += f" ({self.master_host}: {sender.error})" if sender.error else ""
@@ -389,13 +389,15 @@ class _Seeding:
 
 def _state() -> SeedState:
     # Otherwise pyinfra would give the host up, without a word of what to do.
-    found, reason = None, f"{host.name} gives no answer"
+    found, reason = None, f"{host.name} does not answer"
     try:
         found = get(host, Seeding, _ignore_errors=True)
     except NoAnswer as error:
         reason = error.reason
     if found is None:
-        raise OperationError(f"{reason}; a seeding that is under way there goes on alone: run again to wait for it.")
+        raise OperationError(
+            f"{reason}; a seeding that is under way there goes on by itself; run again to wait for it."
+        )
     return found
 
 

@@ -139,15 +139,15 @@ def _missing_accounts(new: MysqlStatus, accounts: Sequence[WantedAccount], name:
         wanted for wanted in accounts if account_statements(wanted, found.get((wanted.user, wanted.host)), new.dialect)
     ]
     names = ", ".join(f"'{wanted.user}'@'{wanted.host}'" for wanted in missing)
-    return [f"{name} has not the accounts {names} as they should be; deploy"] if missing else []
+    return [f"on {name}, the accounts {names} are not as they should be; deploy"] if missing else []
 
 
 def _configuration_differs(switch: Switch, name: str, files: Sequence[service.ManagedFile]) -> list[str]:
     status = ask(host, service.question(switch.kind.unit, files))
     changed = [file.path for file in service.changes(files, status)]
     if status.pending:
-        return [f"{name}: a deploy of its server did not end; deploy"]
-    return [f"{name}: {', '.join(changed)} is not as the inventory wants it; deploy"] if changed else []
+        return [f"{name}: a deploy of its server did not finish; deploy"]
+    return [f"{name}: its configuration differs from the inventory ({', '.join(changed)}); deploy"] if changed else []
 
 
 def _refuse(problems: Sequence[str], otherwise: str) -> Generator[StringCommand, None, None]:
@@ -183,7 +183,7 @@ def check_node(
         host.noop("it will be configured for the new master")
         return
     differences = wanted.differences(ask(host, openxchange.configuration_question(wanted)))
-    problems = [f"{node} is not configured as the inventory wants it ({', '.join(differences)}); deploy"]
+    problems = [f"{node}: its configuration differs from the inventory ({', '.join(differences)}); deploy"]
     obstacle = registration and registration.obstacle(openxchange.registration_of(registration))
     yield from _refuse((problems if differences else []) + ([obstacle.rstrip(".")] if obstacle else []), "ready")
 
@@ -196,7 +196,7 @@ def check_dead(switch: Switch) -> Generator[StringCommand, None, None]:
     + switch: who hands over to whom
     """
     status = ask(host, status_question(switch.old, []))
-    alive = [f"the database server of {switch.old.name} runs; use the switchover, which loses nothing"]
+    alive = [f"the database server of {switch.old.name} is running; use the switchover, which loses nothing"]
     yield from _refuse(alive if status.state is ServerState.RUNNING else [], "its database server does not run")
 
 
@@ -213,13 +213,11 @@ def check_survivor(
     + accept_loss: the name of the old master, said by a person
     """
     if ask(host, reach_question(switch.old)):
-        alive = (
-            f"{server.name} gets an answer from {switch.old.name}, so that is alive; use the switchover, which loses "
-        )
-        yield from _refuse([alive + "nothing, or switch that host off"], "")
+        alive = f"{switch.old.name} answers {server.name}, so it is alive; use the switchover, which loses "
+        yield from _refuse([alive + "nothing, or power that host off"], "")
         return
     if server != switch.new:
-        host.noop(f"{switch.old.name} gives no answer")
+        host.noop(f"{switch.old.name} does not answer")
         return
     own = ask(host, status_question(server, []))
     problem = not_ready(own, server.name)
@@ -231,16 +229,18 @@ def check_survivor(
     if is_decided and own.replica is None:
         host.noop(f"{server.name} has taken over")
         return
-    yield from _refuse(_losses(switch, own, slaves, accept_loss), f"it has most: {switching.shown(own)}")
+    yield from _refuse(
+        _losses(switch, own, slaves, accept_loss), f"it has the most transactions: {switching.shown(own)}"
+    )
 
 
 def _losses(switch: Switch, own: MysqlStatus, slaves: Sequence[Server], accept_loss: str | None) -> list[str]:
     """Return why nothing should be lost by choosing this slave, unless it was said that it may."""
     new, old = switch.new, switch.old
     if own.seeding:
-        return [f"{new.name} is half seeded, so it has not all that {old.name} had; choose another slave"]
+        return [f"{new.name} is half seeded, so it does not have all that {old.name} had; choose another slave"]
     if own.replica is None:
-        return [f"{new.name} does not replicate, so it has nothing of {old.name}"]
+        return [f"{new.name} does not replicate, so it has nothing from {old.name}; choose another slave"]
     answers = {slave.name: answer_of(slave) for slave in slaves}
     known = {name: status for name, status in answers.items() if status and status.replica and not status.seeding}
     ahead_of_it = {name: status for name, status in known.items() if switching.lacks(own, status)}
@@ -248,20 +248,21 @@ def _losses(switch: Switch, own: MysqlStatus, slaves: Sequence[Server], accept_l
         best = switching.with_most(ahead_of_it)
         if switching.lacks(known[best], own):
             return [
-                f"{new.name} and {best} each have transactions that the other one lacks ({switching.shown(own)}; "
-                f"{switching.shown(known[best])}); look at them, repeat on one what only the other has, and choose it"
+                f"{new.name} and {best} each have transactions that the other lacks ({switching.shown(own)}; "
+                f"{switching.shown(known[best])}); inspect them, repeat on one what only the other has, and choose "
+                "that one"
             ]
         return [
-            f"{best} has more of {old.name} ({switching.shown(known[best])}) than {new.name} ({switching.shown(own)}); "
-            f"run again with `--data new_master={best}`"
+            f"{best} has more from {old.name} ({switching.shown(known[best])}) than {new.name} "
+            f"({switching.shown(own)}); run again with `--data new_master={best}`"
         ]
     if accept_loss == old.name:
         return []
     unknown = [name for name in answers if name not in known]
-    also = f" What {', '.join(unknown)} may have on top cannot be known." if unknown else ""
+    also = f" What {', '.join(unknown)} may have beyond that is unknown." if unknown else ""
     return [
-        f"{new.name} has most of {old.name}: {switching.shown(own)}. What {old.name} acknowledged and did not send is "
-        f"lost.{also} If that has to be, run again with `--data accept_loss={old.name}`"
+        f"{new.name} has the most from {old.name}: {switching.shown(own)}. What {old.name} acknowledged but did not "
+        f"send is lost.{also} To accept that, run again with `--data accept_loss={old.name}`"
     ]
 
 

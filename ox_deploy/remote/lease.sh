@@ -67,7 +67,7 @@ break)
 check)
     # $3 is the number with which the run took it.
     if [ "$holder" != "$run" ] || [ "$number" != "$3" ]; then
-        echo "this run has lost the lease of the cluster; nothing was changed here, run again" >&2
+        echo "this run has lost the lease of the cluster; nothing was changed here; run again" >&2
         exit 1
     fi
     ;;

@@ -10,8 +10,8 @@ from ox_deploy.remote.common.ending import end_within
 from ox_deploy.remote.common.lease import only_one
 from ox_deploy.remote.programs import program
 
-SLOW = "this has not ended within {seconds} s; look on this host what hangs, and run again"
-BUSY = "an earlier run is still at work on this host, also after {seconds} s; wait for it to end, then run again"
+SLOW = "this has not finished within {seconds} s; find what hangs on this host, and run again"
+BUSY = "an earlier run is still at work on this host, even after {seconds} s; wait for it to end, then run again"
 
 
 def start(task: Mapping[str, Any]) -> None:

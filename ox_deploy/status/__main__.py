@@ -34,7 +34,7 @@ CANNOT_TELL = 3
 
 def refuse_to_ask(prompt: str = "", stream: TextIO | None = None) -> str:
     """Stand in for the question for a password: nobody may be there, and all hosts would wait."""
-    raise RuntimeError("sudo asks for a password on this host; give the user sudo without one")
+    raise RuntimeError("sudo asks for a password on this host; let the user run sudo without one")
 
 
 def take(inventory_file: str, ssh_user: str | None, sudo: bool) -> Snapshot:
@@ -55,8 +55,8 @@ def show(snapshot: Snapshot, changes: Changes, as_json: bool) -> None:
 @click.command()
 @click.argument("inventory", type=click.Path(exists=True, dir_okay=False))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
-@click.option("--html", type=click.Path(dir_okay=False, writable=True), help="Write a page with a picture, too.")
-@click.option("--ssh-user", help="User to log in with by SSH.")
+@click.option("--html", type=click.Path(dir_okay=False, writable=True), help="Also write a page with a picture.")
+@click.option("--ssh-user", help="User to log in as over SSH.")
 @click.option("--sudo", is_flag=True, help="Become root with sudo on the hosts.")
 def main(inventory: str, as_json: bool, html: str | None, ssh_user: str | None, sudo: bool) -> None:
     """Show what is wrong in the cluster of INVENTORY right now. Reads only."""
@@ -72,7 +72,7 @@ def main(inventory: str, as_json: bool, html: str | None, ssh_user: str | None, 
     try:
         memory.remember(file, snapshot)
     except OSError as error:
-        click.echo(f"The next status will not know this one, which could not be kept: {error}", err=True)
+        click.echo(f"This status could not be saved, so the next one cannot be compared with it: {error}", err=True)
     # A host that does not answer may hold a thread or a child process that is still waiting for it.
     os._exit(snapshot.level)
 

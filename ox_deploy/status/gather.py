@@ -123,7 +123,7 @@ def _ask(cluster: Cluster, seen: Seen, host: Host) -> None:
         arguments = {key: prepare[key] for key in ("user", "uid", "gid", "packages")}
         status = get(host, HostState, **arguments, questions=questions, wait=0, **LIMITS)
         if status is None or not status.init:
-            raise RuntimeError("the host gave no answer")
+            raise RuntimeError("the host did not answer")
         answers = dict(zip(questions, status.answers, strict=False))
         ahead.keep(answers)
     _note(seen, status, answers)

@@ -458,4 +458,4 @@ def _description(snapshot: Snapshot, links: Sequence[Link]) -> str:
     if snapshot.external_filestore:
         hosts.append(f"The filestore {snapshot.external_filestore} is not managed here.")
     bad = [f"{link_text(link)}." for link in links if link.level != Level.FINE]
-    return " ".join([*hosts, f"Of {len(links)} links {len(bad) or 'none'} are not fine.", *bad])
+    return " ".join([*hosts, f"Of {len(links)} links, {len(bad) or 'none'} are not fine.", *bad])

@@ -30,6 +30,12 @@ def used_up(request: pytest.FixtureRequest) -> Iterator[None]:
     deployment.used_up.append(request.node.nodeid)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def nothing_used_up() -> None:
+    """A module makes its own lab, so what an earlier one left does not matter to it."""
+    deployment.used_up.clear()
+
+
 @pytest.fixture(autouse=True)
 def cluster_as_new(request: pytest.FixtureRequest) -> None:
     """Replace a cluster that an earlier test of the module has used up."""

@@ -41,9 +41,7 @@ def run_until(operation: str, then: Callable[[], None], inventory: str) -> tuple
 
 def assert_told(said: str, host: str, operation: str) -> None:
     """Nothing but one sentence says what happened."""
-    sentence = (
-        rf"{host} does not answer any more \(.+\), since \d\d:\d\d:\d\d it was to do: {operation}; look at that host"
-    )
+    sentence = rf"{host} no longer answers \(.+\); at \d\d:\d\d:\d\d it was told: {operation}; check that host"
     assert len(re.findall(sentence, said)) == 1, said
     assert not re.search("Traceback|Greenlet|executed 0 commands", said), said
 
@@ -130,7 +128,7 @@ def test_certificate_that_apache_takes_in_its_check_and_dies_of_gives_way_to_the
     job = configure_job("apache2", files, ["apache2"], "reload", ["apachectl", "configtest"], probe=probe)
     done = nodes.exec_in("web", ["python3", "-"], input=sending.whole("service_configure", job))
     assert done.code == 1
-    assert done.stderr.startswith("apache2: refused, the files are as before, and it works with them. "), done.stderr
+    assert done.stderr.startswith("apache2: refused; the old files are back, and work. "), done.stderr
     assert Browser().login()["user_id"] == 3
     assert deploy().changed() == []
 
@@ -140,7 +138,7 @@ def test_database_server_that_does_not_come_back_gets_its_old_files_and_the_next
     shown = f"systemctl show -P MainPID {kind().unit}; cat {kind().configuration}"
     before = {name: nodes.run(name, shown).split("\n", 1) for name in servers}
     said = deploy_fails("--data", 'mysql_settings={"innodb_buffer_pool_size": "900G"}')
-    assert "refused, the files are as before, and it works with them" in said
+    assert "refused; the old files are back, and work" in said
     after = {name: nodes.run(name, shown).split("\n", 1) for name in servers}
     assert after["dbmaster"] == before["dbmaster"]
     assert [after[name][1] for name in servers] == [before[name][1] for name in servers]

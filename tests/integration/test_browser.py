@@ -18,7 +18,7 @@ from tests.lab.nodes import run
 from tests.lab.state import State
 from tests.unit.snapshots import cluster as cluster_of_any_size
 
-pytestmark = [pytest.mark.lab, pytest.mark.only_on(kind="mysql-9.7"), pytest.mark.usefixtures("cluster")]
+pytestmark = [pytest.mark.lab, pytest.mark.only_on(kind="mariadb-11.8"), pytest.mark.usefixtures("cluster")]
 
 DESKTOP: ViewportSize = {"width": 1200, "height": 900}
 PHONE: ViewportSize = {"width": 360, "height": 740}

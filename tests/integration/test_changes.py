@@ -162,7 +162,7 @@ def test_configuration_that_the_database_server_refuses_never_becomes_active() -
     before = run("dbslave", "cat /etc/mysql/mariadb.conf.d/90-ox-deploy.cnf")
     pid = run("dbslave", "systemctl show -P MainPID mariadb")
     said = deploy_fails("--limit", "db_slave", "--data", 'mysql_settings={"no_such_setting": 1}')
-    assert "refused, the files are as before" in said
+    assert "refused; the old files are back" in said
     assert "no_such_setting" in said
     assert run("dbslave", "cat /etc/mysql/mariadb.conf.d/90-ox-deploy.cnf") == before
     assert run("dbslave", "systemctl show -P MainPID mariadb") == pid
@@ -174,7 +174,7 @@ def test_configuration_that_apache_refuses_never_becomes_active() -> None:
     run("web", "echo 'NoSuchDirective on' > /etc/apache2/conf-enabled/broken.conf")
     try:
         said = deploy_fails("--limit", "web", "--data", f"web_name={state.OTHER_WEB_NAME}")
-        assert "refused, the files are as before" in said
+        assert "refused; the old files are back" in said
         assert "NoSuchDirective" in said
         assert state.OTHER_WEB_NAME not in run("web", "cat /etc/apache2/sites-enabled/*")
         assert Browser().login()["user_id"] == 3
@@ -187,7 +187,7 @@ def test_configuration_that_apache_refuses_never_becomes_active() -> None:
 def test_stale_accounts_are_named_and_removed_on_request_only() -> None:
     sql("dbmaster", "CREATE USER openexchange@'192.0.2.99' IDENTIFIED BY 'gone'")
     named = pyinfra(command("--limit", "db_master"))
-    assert "'openexchange'@'192.0.2.99': of addresses no longer in the inventory" in named.output
+    assert "'openexchange'@'192.0.2.99': for addresses that are no longer in the inventory" in named.output
     assert sql("dbmaster", "SELECT COUNT(*) FROM mysql.user WHERE host = '192.0.2.99'") == "1"
     deploy("--data", "remove_stale_accounts=true")
     assert sql("dbmaster", "SELECT COUNT(*) FROM mysql.user WHERE host = '192.0.2.99'") == "0"
@@ -218,7 +218,7 @@ def test_unreachable_master_gives_the_slave_one_clear_sentence() -> None:
     try:
         # By SSH: pyinfra's docker connector would start the stopped container.
         said = deploy_fails("--limit", "db_slave", inventory=SSH_INVENTORY)
-        assert re.search(r"dbslave has to know the state of dbmaster, which cannot be asked .*; make that host", said)
+        assert re.search(r"dbslave needs to know the state of dbmaster, which cannot be asked .*; make that host", said)
     finally:
         nodes.start("dbmaster")
     nodes.wait_for("oxgw01", "stat /var/opt/filestore")

@@ -16,7 +16,7 @@ from tests.lab.browser import Browser
 from tests.lab.nodes import exec_in, run
 from tests.lab.state import Node
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.thorough]
 
 EXPORT = "/var/opt/files"
 MOUNTED = "/mnt/files"
@@ -156,7 +156,6 @@ def test_both_inventories_name_the_same_hosts() -> None:
         assert "root" in result.stdout + result.stderr
 
 
-@pytest.mark.thorough
 def test_mount_shows_source_and_options(share: Share) -> None:
     source, kind, options = run(share.client, f"findmnt -n -o SOURCE,FSTYPE,OPTIONS {MOUNTED}").split()
     assert (source, kind) == (share.source, "fuse.nfs")
@@ -180,13 +179,11 @@ def test_files_keep_their_owner(share: Share) -> None:
     run(share.client, f"setpriv --reuid 1003 --regid 1003 --groups 1002 cat {MOUNTED}/mine")
 
 
-@pytest.mark.thorough
 def test_root_is_squashed(share: Share) -> None:
     run(share.client, f"touch {MOUNTED}/roots")
     assert run(share.server, f"stat -c '%u %g' {EXPORT}/roots").split() == ["1234", "1235"]
 
 
-@pytest.mark.thorough
 def test_changes_arrive_at_once(share: Share) -> None:
     """Through a mount of its own, as on another client."""
     run(share.client, f"mount -t nfs {share.source} /srv")
@@ -196,7 +193,6 @@ def test_changes_arrive_at_once(share: Share) -> None:
     assert run(share.client, "stat -c '%s %a' /srv/d/b; umount /srv").split() == ["6", "600"]
 
 
-@pytest.mark.thorough
 def test_other_hosts_are_refused(share: Share) -> None:
     outside = exec_in("web", f"mount -t nfs {share.source} /mnt")
     assert outside.code == 32
@@ -204,7 +200,6 @@ def test_other_hosts_are_refused(share: Share) -> None:
     assert exec_in("web", "mountpoint -q /mnt").code != 0
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -223,7 +218,6 @@ def test_wrong_mounts_fail_like_the_real_ones(share: Share, arguments: str, mess
     assert exec_in(share.client, "mountpoint -q /media").code != 0
 
 
-@pytest.mark.thorough
 def test_a_restart_of_the_server_is_survived(share: Share) -> None:
     """As with a hard mount: the writer waits, and nothing is lost."""
     writer = f"exec 3>{MOUNTED}/log; for n in $(seq 40); do echo $n >&3 || exit 1; sleep 0.05; done"
@@ -233,7 +227,6 @@ def test_a_restart_of_the_server_is_survived(share: Share) -> None:
     assert run(share.server, f"cat {EXPORT}/log").split() == [str(n) for n in range(1, 41)]
 
 
-@pytest.mark.thorough
 def test_unmount_and_mount_again(share: Share) -> None:
     run(share.client, ["umount", MOUNTED])
     assert exec_in(share.client, f"mountpoint -q {MOUNTED}").code != 0
@@ -242,7 +235,6 @@ def test_unmount_and_mount_again(share: Share) -> None:
     assert run(share.client, f"findmnt -n -t fuse.nfs {MOUNTED} | wc -l").strip() == "1"
 
 
-@pytest.mark.thorough
 def test_mount_is_back_after_a_restart(share: Share) -> None:
     nodes.kill(share.client)
     nodes.start(share.client)
@@ -251,7 +243,6 @@ def test_mount_is_back_after_a_restart(share: Share) -> None:
     assert run(share.client, "systemctl is-system-running").strip() == "running"
 
 
-@pytest.mark.thorough
 def test_nfs_common_leaves_the_client_in_place(share: Share) -> None:
     run(share.client, "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq nfs-common")
     assert (

@@ -18,7 +18,7 @@ def test_dry_run_on_bare_hosts_shows_the_plan_and_a_conflict_changes_nothing() -
 
     run("oxgw02", "groupadd -g 1001 staff1 && useradd -u 1001 -g 1001 bob")
     refusal = deploy_fails()
-    assert "uid 1001 belongs to user bob, it should be free for open-xchange" in refusal
+    assert "uid 1001 belongs to user bob; it should be free for open-xchange" in refusal
     for node in state.load().nodes:
         # The lease of the run is there, and nothing else.
         ours = "find /var/lib/ox-deploy -type f ! -name 'lease*' 2>/dev/null | grep . || grep -q ox-deploy /etc/hosts"

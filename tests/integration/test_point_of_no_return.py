@@ -22,6 +22,7 @@ from tests.lab.nodes import exec_in, wait_for
 pytestmark = [
     pytest.mark.lab,
     pytest.mark.every_server_in_all,
+    pytest.mark.thorough,
     pytest.mark.usefixtures("cluster", "used_up"),
 ]
 
@@ -49,7 +50,6 @@ class Death:
         return f"{self.dies} at {self.step.split(' ')[0]}, {self.then}{' before it is back' if self.early else ''}"
 
 
-SAMPLE = Death(WRITE, "new")
 MATRIX = [
     Death(step, dies, then, early)
     for step in STEPS
@@ -155,8 +155,6 @@ def complete(writer: Writer) -> None:
     assert rows(NEW) == rows(OLD)
 
 
-@pytest.mark.parametrize(
-    "death", [pytest.param(each, marks=[] if each == SAMPLE else [pytest.mark.thorough]) for each in MATRIX], ids=str
-)
+@pytest.mark.parametrize("death", MATRIX, ids=str)
 def test_switch_is_completed_or_refused_wherever_anything_dies(death: Death) -> None:
     check(death)

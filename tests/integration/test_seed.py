@@ -99,6 +99,7 @@ def test_slave_whose_position_is_purged(method: str) -> None:
     assert deploy().changed() == []
 
 
+@pytest.mark.thorough
 def test_healthy_slave_with_data_is_not_touched_without_a_request() -> None:
     with writing():
         pid = run("dbslave", "systemctl show -P MainPID mariadb")
@@ -169,7 +170,7 @@ def test_control_machine_goes_away_and_the_next_run_waits(method: str) -> None:
         assert "is half seeded" in deploy_fails("--limit", "db_slave")
         run("dbslave", "systemd-run --quiet --collect --on-active=8 systemctl kill -s CONT ox-seed")
         said = seed(*by(method), *OVERWRITE).output
-        assert "was begun earlier is under way, and is waited for" in said
+        assert "waiting for a seeding that is already under way" in said
     assert deploy().changed() == []
 
 
@@ -208,11 +209,12 @@ def test_network_that_is_cut_for_a_while(method: str) -> None:
     assert deploy().changed() == []
 
 
+@pytest.mark.thorough
 def test_wrong_password_of_replication_is_found_before_anything_is_touched() -> None:
     with writing():
         wrong = {"OX_DEPLOY_MYSQL_REPLICATION": "Wrong-but-strong-7"}
         said = seed_fails(*OVERWRITE, env=wrong)
-        assert "the account replication cannot log in at the master" in said
+        assert "the account replication cannot log in to the master" in said
         assert "Wrong-but-strong-7" not in said
         assert exec_in("dbslave", f"test -e {MARK}").code
         assert "Slave_SQL_Running: Yes" in run("dbslave", "mariadb -e 'SHOW SLAVE STATUS\\G'")
@@ -229,7 +231,7 @@ def test_port_that_the_master_cannot_reach_is_named() -> None:
         finally:
             run("dbslave", "systemctl stop taken")
         assert ":4444" in said
-        assert "let the master reach that port" in said
+        assert "open that port to the master" in said
         assert "Slave_SQL_Running: Yes" in run("dbslave", "mariadb -e 'SHOW SLAVE STATUS\\G'")
 
 
@@ -243,9 +245,9 @@ def test_disk_without_room_is_found_before_anything_is_touched() -> None:
         run("dbslave", f"systemctl stop mariadb && cp -a /var/lib/mysql /var/tmp/own && {small}")
         run("dbslave", "cp -a /var/tmp/own/. /var/lib/mysql/ && systemctl start mariadb")
         try:
-            assert re.search(r"the disk of /var/lib/mysql has \d+ MB for the data", seed_fails())
+            assert re.search(r"the disk of /var/lib/mysql has \d+ MB, but the data", seed_fails())
             said = seed_fails(*by("physical"))
-            assert "/var/lib/mysql is a file system of its own, so it cannot be exchanged" in said
+            assert "/var/lib/mysql is a separate file system, so it cannot be replaced" in said
         finally:
             run("dbslave", "systemctl stop mariadb && umount /var/lib/mysql && systemctl start mariadb")
             run("dbslave", "rm -r /var/tmp/own")

@@ -132,7 +132,7 @@ def test_wrong_password_of_replication_is_found_before_anything_is_touched() -> 
     with writing():
         for method in METHODS:
             said = seed_fails(*by(method), *OVERWRITE, env={"OX_DEPLOY_MYSQL_REPLICATION": "Wrong-but-strong-7"})
-            assert "the account replication cannot log in at the master" in said
+            assert "the account replication cannot log in to the master" in said
             assert "Wrong-but-strong-7" not in said
         assert exec_in("dbslave", f"test -e {MARK}").code
         assert replica()["Slave_SQL_Running"] == "Yes"

@@ -112,7 +112,7 @@ def test_lease_of_a_dead_run_is_taken_over_and_its_orders_are_refused() -> None:
             exec_in(node, f"sed -i 's/^until .*/until 1/' {LEASE}")
         third = pyinfra(command(inventory=SSH_INVENTORY), env=ENVIRONMENT)
         assert third.code == 0, third.output
-        assert "took over the lease of a run that is dead: deploy, by" in third.output
+        assert "took over the lease of a dead run: deploy, by" in third.output
     finally:
         os.kill(dead.pid, signal.SIGCONT)
     done = end(dead)

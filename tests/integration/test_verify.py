@@ -171,17 +171,8 @@ FAULTS = {
 }
 
 
-# One of each chapter, and those that leave something behind if they go wrong.
-SAMPLE = (
-    "slave stopped",
-    "account of no host",
-    "NFS server hangs",
-    "removed files come back",
-    "slave stops half way",
-    "certificate",
-    "sessions not sticky",
-    "groupware daemon",
-)
+# One each of database, filestore and web; the first two leave something behind if they go wrong.
+SAMPLE = ("slave stops half way", "removed files come back", "sessions not sticky")
 
 
 @pytest.mark.parametrize("name", sampled(FAULTS, SAMPLE))
@@ -202,6 +193,7 @@ def test_what_is_broken_is_found_and_nothing_else(name: str) -> None:
     assert_nothing_is_left()
 
 
+@pytest.mark.thorough
 def test_wrong_password_of_the_user_is_found_without_trying_it_often() -> None:
     done = verify(env={"OX_DEPLOY_CONTEXT_1_TESTUSER": "Wrong-but-strong-7"})
     assert (done.code, states(done)) == (1, {"login fails"}), done.output

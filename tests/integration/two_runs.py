@@ -22,7 +22,7 @@ from tests.lab import state
 
 LOSER = re.compile(
     r"another run is at work: (.+), by \S+ on \S+ \(process \d+\), since [-\d]+ [:\d]+ UTC; it holds the lease on \S+ "
-    r"Nothing was changed; run again when it has ended. If it is dead, its lease ends by itself in \d+ s; "
+    r"Nothing was changed; run again when it has ended. If it is dead, its lease expires in \d+ s; "
     r"`pyinfra -y inventory.py ox_deploy.deploys.lease.release` ends it now."
 )
 LOOK_SECONDS = 0.01

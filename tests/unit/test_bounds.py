@@ -79,9 +79,9 @@ def test_command_that_ends_is_not_held_up_and_keeps_its_options() -> None:
 def test_frozen_host_is_named_with_what_it_was_to_do_and_since_when() -> None:
     guard, _ = guarded(silent, silent)
     sentence = refused(guard, **ORDER)
-    begin, _, rest = sentence.partition(", since ")
-    assert begin == "oxgw01 does not answer any more (no answer for 0 s)"
-    assert rest[8:] == " it was to do: answer a question; look at that host, and run again when it answers."
+    begin, _, rest = sentence.partition("; at ")
+    assert begin == "oxgw01 no longer answers (no answer for 0 s)"
+    assert rest[8:] == " it was told: answer a question; check that host, and run again when it answers."
     assert time.strptime(rest[:8], "%H:%M:%S")
 
 
@@ -90,20 +90,20 @@ def test_operation_is_named() -> None:
     host.executing_op_hash, host.current_op_hash = "x", None
     with in_phase(host, executing=True):
         ctx_state.get().get_op_meta = lambda number: SimpleNamespace(names={"Hosts | Names, packages"})  # type: ignore[no-untyped-call]
-        assert "it was to do: Names, packages; look" in refused(guard, **ORDER)
+        assert "it was told: Names, packages; check" in refused(guard, **ORDER)
 
 
 @pytest.mark.parametrize(
     ("alive", "why"),
     [
         (lambda: says("container x is not running.", works=False), "container x is not running"),
-        (lambda: says(works=False), "it runs no command"),
+        (lambda: says(works=False), "it does not run commands"),
         (broken, "Socket is closed"),
     ],
 )
 def test_why_a_host_does_not_answer_is_said(alive: Answer, why: str) -> None:
     guard, _ = guarded(silent, alive)
-    assert f"does not answer any more ({why})" in refused(guard, **ORDER)
+    assert f"no longer answers ({why})" in refused(guard, **ORDER)
 
 
 def test_host_that_stands_still_for_a_moment_is_not_lost() -> None:
@@ -120,12 +120,12 @@ def test_host_that_stands_still_for_a_moment_is_not_lost() -> None:
 @pytest.mark.parametrize("command", [lambda: says(works=False), broken])
 def test_host_that_dies_in_a_command_is_no_failed_command(command: Answer) -> None:
     guard, _ = guarded(command, lambda: says("container x is not running", works=False))
-    assert "does not answer any more (container x is not running)" in refused(guard, **ORDER)
+    assert "no longer answers (container x is not running)" in refused(guard, **ORDER)
 
 
 def test_connection_that_breaks_is_told_though_the_host_lives() -> None:
     guard, _ = guarded(broken)
-    assert "does not answer any more (Socket is closed)" in refused(guard, **ORDER)
+    assert "no longer answers (Socket is closed)" in refused(guard, **ORDER)
 
 
 def test_command_that_fails_on_a_host_that_lives_has_failed() -> None:
@@ -137,12 +137,12 @@ def test_command_that_fails_on_a_host_that_lives_has_failed() -> None:
 def test_order_that_hangs_on_a_host_that_lives_has_an_end() -> None:
     guard, _ = guarded(silent)
     sentence = refused(guard, _timeout=0.12)
-    assert sentence.startswith("oxgw01 answers, but has not ended within 0 s what it was told at ")
+    assert sentence.startswith("oxgw01 answers, but has not finished within 0 s what it was told at ")
 
 
 def test_limit_of_a_question_is_its_own() -> None:
     guard, _ = guarded(silent)
-    with pytest.raises(NoAnswer, match="has not ended within 0 s"):
+    with pytest.raises(NoAnswer, match="has not finished within 0 s"):
         guard(sending.Asking("ask", seconds=0.12))  # type: ignore[arg-type]
 
 
@@ -154,7 +154,7 @@ def test_long_command_shows_that_it_lives() -> None:
     guard, host = guarded(long)
     assert guard(StringCommand("work"), **ORDER)[0]
     assert 1 <= len(host.logged) <= 3
-    assert all(line.startswith("still at work since ") for line in host.logged)
+    assert all(line.startswith("still running since ") for line in host.logged)
 
 
 def test_host_that_is_lost_is_not_tried_again() -> None:
@@ -170,7 +170,7 @@ def test_what_is_not_ours_may_cut_its_own_connection_but_does_not_hang() -> None
     with pytest.raises(OSError, match="Socket is closed"):
         guard(StringCommand("reboot"))
     assert "true" not in host.connector.done
-    assert "does not answer any more" in refused(guarded(silent, silent)[0])
+    assert "no longer answers" in refused(guarded(silent, silent)[0])
 
 
 def test_connection_by_ssh_is_kept_alive() -> None:

@@ -15,10 +15,11 @@ from ox_deploy.certificate import check_pair
 from ox_deploy.errors import InputError
 from tests.unit.guide import Pair
 
-NOT_A_CERTIFICATE = "group_data/all.py: `web_certificate` is not a certificate in PEM form; name such a file."
-NOT_A_KEY = "group_data/all.py: `web_certificate_key` is not a PEM key without passphrase; name such a file."
+NOT_A_CERTIFICATE = "group_data/all.py: `web_certificate` is not a certificate in PEM format; use one that is."
+NOT_A_KEY = "group_data/all.py: `web_certificate_key` is not a PEM key without a passphrase; use one that is."
 NOT_ITS_KEY = (
-    "group_data/all.py: `web_certificate_key` is not the key of `web_certificate`; name the right one of each."
+    "group_data/all.py: `web_certificate_key` is not the key of `web_certificate`; set both to files that belong "
+    "together."
 )
 
 
@@ -51,8 +52,8 @@ def test_what_is_no_certificate_is_refused(pairs: tuple[Pair, Pair], text: str) 
 
 def test_swapped_files_are_refused(pairs: tuple[Pair, Pair]) -> None:
     assert refusal(pairs[0].key, pairs[0].certificate) == (
-        "group_data/all.py: `web_certificate` holds a private key, too, which others could read on the hosts; keep the "
-        "key in a file of its own."
+        "group_data/all.py: `web_certificate` also holds a private key, which others could read on the hosts; keep "
+        "the key in its own file."
     )
 
 
@@ -65,6 +66,6 @@ def test_key_with_a_passphrase_is_refused(pairs: tuple[Pair, Pair]) -> None:
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     closed = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")).decode()
     assert refusal(pairs[0].certificate, closed) == (
-        "group_data/all.py: `web_certificate_key` is encrypted; it should be a PEM key without passphrase; name such a "
-        "file."
+        "group_data/all.py: `web_certificate_key` is encrypted; it should be a PEM key without a passphrase; use one "
+        "that is."
     )

@@ -128,7 +128,7 @@ def test_repository_without_a_password_has_no_such_file(guide: Guide, monkeypatc
 @pytest.mark.parametrize("name", ["OX_DEPLOY_OX_REPOSITORY_USER", "OX_DEPLOY_OX_REPOSITORY_PASSWORD"])
 def test_half_a_repository_login_is_refused(guide: Guide, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "x")
-    with pytest.raises(InputError, match="one of `ox_repository_user` and `ox_repository_password` is missing"):
+    with pytest.raises(InputError, match="only one of `ox_repository_user` and `ox_repository_password` is set"):
         made(guide, monkeypatch)
 
 
@@ -249,7 +249,7 @@ def test_given_certificate_of_another_server_ends_the_run_before_a_change(
 ) -> None:
     private = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     given(guide, tmp_path, issued(KEY, "192.0.2.21"), private)
-    with pytest.raises(InputError, match=r"host dbslave: `mysql_tls_certificate` is for 192\.0\.2\.21; it should name"):
+    with pytest.raises(InputError, match=r"host dbslave: `mysql_tls_certificate` is for 192\.0\.2\.21; it should have"):
         made(guide, monkeypatch)
     given(guide, tmp_path, issued(KEY, "192.0.2.21"), "no key")
     with pytest.raises(InputError, match="`mysql_tls_key` is not a PEM key"):

@@ -140,7 +140,9 @@ def test_second_master_is_refused(guide: Guide) -> None:
 
 def test_host_cannot_be_master_and_slave(guide: Guide) -> None:
     guide.groups["db_slave"].append("dbmaster")
-    assert refusal(guide.build) == "inventory.py, host dbmaster: it is in `db_master` and `db_slave`; keep one."
+    assert refusal(guide.build) == (
+        "inventory.py, host dbmaster: it is in both `db_master` and `db_slave`; remove it from one."
+    )
 
 
 @pytest.mark.parametrize("group", ["web", "groupware"])
@@ -153,13 +155,13 @@ def test_second_filestore_is_refused(guide: Guide) -> None:
     guide.add("filestore", "nas", address="192.0.2.30")
     guide.add("filestore", "web")
     sentence = refusal(guide.build)
-    assert sentence == "inventory.py: group `filestore` has web, nas; it should have one host at most."
+    assert sentence == "inventory.py: group `filestore` has web, nas; it should have at most one host."
 
 
 def test_external_filestore_and_group_filestore_contradict(guide: Guide) -> None:
     guide.add("filestore", "web")
     assert refusal(guide.set(external_filestore="nas:/ox").build) == (
-        "group_data/all.py: `external_filestore` is set while the inventory has a group `filestore`; keep one."
+        "group_data/all.py: `external_filestore` is set, but the inventory also has a group `filestore`; keep one."
     )
 
 
@@ -284,7 +286,9 @@ def test_certificates_are_given_for_all_database_servers_or_none(
     assert refusal(guide.build).startswith("group_data/all.py: `mysql_tls_ca` is missing; add it, or leave out ")
 
 
-DIFFERS = re.compile(r"(\w+): `(\w+)` is .+ here and .+ on another host; it holds for the whole cluster, so set it in ")
+DIFFERS = re.compile(
+    r"(\w+): `(\w+)` is .+ here and .+ on another host; it applies to the whole cluster, so set it in "
+)
 
 
 @pytest.mark.parametrize("common", [{"server_memory": 512}, {}])

@@ -20,7 +20,7 @@ from tests.unit.programs import under_test
 PATH = "/var/opt/filestore"
 SERVER = Wanted(PATH, True, False, (1001, 1001), 3306, "/etc/x.cnf", None, 0)
 NODE = Wanted(PATH, False, True, (1001, 1001), 3306, None, "oxserver", 512)
-WAY = 'the way is in docs/settings.md, "What cannot be changed in one run".'
+WAY = 'see "What cannot be changed in one run" in docs/settings.md.'
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_host_that_fits_is_left_alone(ground: Ground, wanted: Wanted) -> None:
 
 MOVED = (
     f"group_data/all.py: `filestore_path` is {PATH}, but this host has the filestore at /srv/old; its files would be "
-    f"out of reach, so this is no change for a run: {WAY}"
+    f"out of reach, so a run cannot change it; {WAY}"
 )
 OBSTACLES: list[tuple[Ground, Wanted, str]] = [
     (Ground(exported=["/srv/old"]), SERVER, MOVED),
@@ -54,24 +54,24 @@ OBSTACLES: list[tuple[Ground, Wanted, str]] = [
         Ground(port=3307),
         SERVER,
         "group_data/all.py: `mysql_port` is 3306, but the server of this host was set up with 3307; slaves and nodes "
-        f"would lose the databases, so this is no change for a run: {WAY}",
+        f"would lose the databases, so a run cannot change it; {WAY}",
     ),
     (
         Ground(node_port=3307),
         NODE,
-        "group_data/all.py: `mysql_port` is 3306, but this node was set up with 3307; slaves and nodes would lose the "
-        f"databases, so this is no change for a run: {WAY}",
+        "group_data/all.py: `mysql_port` is 3306, but this node was set up with 3307; slaves and nodes would lose "
+        f"the databases, so a run cannot change it; {WAY}",
     ),
     (
         Ground(server_name="other"),
         NODE,
         "group_data/all.py: `server_name` is oxserver, but this node was set up with other; the contexts belong to "
-        f"that name and nobody could log in, so this is no change for a run: {WAY}",
+        f"that name, and nobody could log in, so a run cannot change it; {WAY}",
     ),
     (
         Ground(memory=256),
         NODE,
-        "group_data/all.py: `server_memory` is 512 MB, but this host has 256 MB; Open-Xchange would not start, so "
+        "group_data/all.py: `server_memory` is 512 MB, but this host has 256 MB; Open-Xchange would not start; "
         "choose less.",
     ),
     (
@@ -83,27 +83,27 @@ OBSTACLES: list[tuple[Ground, Wanted, str]] = [
     (
         Ground(directory=Directory(real="/etc")),
         SERVER,
-        f"`filestore_path`: {PATH} leads over a link to /etc; name a path without links, which is the same on all "
-        "hosts.",
+        f"`filestore_path`: {PATH} resolves to /etc through a symlink; choose a path without symlinks, which is the "
+        "same on all hosts.",
     ),
     (
         Ground(directory=Directory(real=PATH, other=True)),
         SERVER,
-        f"`filestore_path`: {PATH} is there and is no directory; move it away, or choose another path.",
+        f"`filestore_path`: {PATH} exists, but is not a directory; move it away, or choose another path.",
     ),
     (
         Ground(taken=["/usr/bin"]),
         NODE,
-        "/usr/bin is a directory of the system, but belongs to open-xchange as a filestore does, so an earlier run "
-        "took it; run `chown root:root /usr/bin; chmod 0755 /usr/bin`, see that nothing else in it was changed, then "
+        "/usr/bin is a system directory, but belongs to open-xchange like a filestore, so an earlier run took it "
+        "over; run `chown root:root /usr/bin; chmod 0755 /usr/bin`, check that nothing else in it was changed, then "
         "run again.",
     ),
     (
         Ground(exported=["/etc"]),
         SERVER,
-        "an earlier run exported /etc, a directory of the system, to the groupware nodes, which can write there; "
-        "remove /etc/exports.d/ox-deploy.exports and run `exportfs -ra`, or remove /etc/ganesha/ox-deploy.conf and its "
-        "lines in ganesha.conf and restart nfs-ganesha; look what the nodes wrote there, then run again.",
+        "an earlier run exported /etc, a system directory, to the groupware nodes, which can write there; remove "
+        "/etc/exports.d/ox-deploy.exports and run `exportfs -ra`, or remove /etc/ganesha/ox-deploy.conf and its "
+        "lines in ganesha.conf and restart nfs-ganesha; find out what the nodes wrote there, then run again.",
     ),
 ]
 
@@ -200,8 +200,8 @@ def test_order_looks_again_before_it_takes_a_directory_over(tmp_path: Path) -> N
     configure.refuse_other_owner(str(tmp_path / "store"), os.getuid() + 1)
     (tmp_path / "store/file").write_text("")
     configure.refuse_other_owner(str(tmp_path / "store"), os.getuid())
-    with pytest.raises(ValueError, match="is not empty and belongs to somebody else; choose another directory"):
+    with pytest.raises(ValueError, match="is not empty and belongs to another user; choose another directory"):
         configure.refuse_other_owner(str(tmp_path / "store"), os.getuid() + 1)
     (tmp_path / "link").symlink_to(tmp_path / "store")
-    with pytest.raises(ValueError, match="leads over a link to"):
+    with pytest.raises(ValueError, match="through a symlink"):
         configure.refuse_other_owner(str(tmp_path / "link"), os.getuid())

@@ -66,8 +66,8 @@ def test_guides_inputs_are_taken(ready: Guide) -> None:
 AS_TEXT = "it should be ASCII-armoured, as `gpg --export --armor` writes it."
 OTHER_FORM = {
     "ox_repository_key": AS_TEXT,
-    "web_certificate": "it should be in PEM form, which `openssl` writes with `-outform PEM`.",
-    "web_certificate_key": "it should be in PEM form, which `openssl` writes with `-outform PEM`.",
+    "web_certificate": "it should be in PEM format, which `openssl` writes with `-outform PEM`.",
+    "web_certificate_key": "it should be in PEM format, which `openssl` writes with `-outform PEM`.",
 }
 KIND = {"ox_repository_key": "signing key", "web_certificate": "certificate", "web_certificate_key": "key"}
 
@@ -76,12 +76,12 @@ KIND = {"ox_repository_key": "signing key", "web_certificate": "certificate", "w
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "is empty; put what belongs there into it."),
-        (b" \n\t\n", "is empty; put what belongs there into it."),
+        (b"", "is empty; put the {kind} into it."),
+        (b" \n\t\n", "is empty; put the {kind} into it."),
         (b"\x30\x82\x01\xf5\xff\xfe", "is binary; {form}"),
         (b"a\0b", "is binary; {form}"),
-        (HTML, "is a web page; it should be a {kind}, so get that once more."),
-        (b"x" * 1_000_001, "has 1000001 bytes, which is no {kind}; name another."),
+        (HTML, "is a web page; it should be a {kind}; download it again."),
+        (b"x" * 1_000_001, "has 1000001 bytes, which is too long for a {kind}; use the right file."),
     ],
     ids=["empty", "blank", "binary", "nul", "html", "large"],
 )
@@ -94,9 +94,9 @@ def test_file_that_is_something_else_is_refused(
 
 
 WHOLE = armoured(PUBLIC_KEY_PACKET)
-NO_BLOCK = f"has no whole PGP public key block; {AS_TEXT}"
-DAMAGED = "is damaged: its checksum does not fit, or it is no public key; get it once more."
-PRIVATE = "holds a private key, which would be sent to all hosts; name the file with the public one."
+NO_BLOCK = f"has no complete PGP public key block; {AS_TEXT}"
+DAMAGED = "is damaged: its checksum is wrong, or it is not a public key; download it again."
+PRIVATE = "holds a private key, which would be sent to all hosts; use the public key."
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ PRIVATE = "holds a private key, which would be sent to all hosts; name the file 
         (armoured(PRIVATE_KEY_PACKET), DAMAGED),
         (armoured(PUBLIC_KEY_PACKET, checksum=1), DAMAGED),
         (armoured(b"hello"), DAMAGED),
-        (WHOLE + "and more\n", "has something beside its PGP public key block; leave only the key in it."),
+        (WHOLE + "and more\n", "has something besides its PGP public key block; remove the rest."),
     ],
 )
 def test_repository_key_that_is_none_is_refused(ready: Guide, tmp_path: Path, text: str, words: str) -> None:
@@ -155,14 +155,14 @@ def test_certificate_that_will_do_is_taken(ready: Guide, tmp_path: Path, name: s
 UNFIT: dict[str, tuple[Callable[[], tuple[str, Issuer]], str]] = {
     "ended": (
         lambda: (_bundle(own := Issuer(begins=-9 * DAY, ends=-2 * DAY)), own),
-        f" ended on {_day(-2 * DAY)}; name one that is valid.",
+        f" expired on {_day(-2 * DAY)}; use one that is valid.",
     ),
     "middle-ended": (
         lambda: (
             _bundle(own := Issuer(by=(m := Issuer("M", (), by=ROOT_CA, begins=-9 * DAY, ends=-2 * DAY))), m, ROOT_CA),
             own,
         ),
-        f": certificate 2 of the file ended on {_day(-2 * DAY)}; name one that is valid.",
+        f": certificate 2 of the file expired on {_day(-2 * DAY)}; use one that is valid.",
     ),
     "weak": (
         lambda: (_bundle(own := Issuer(key=RSA_1024)), own),
@@ -174,7 +174,7 @@ UNFIT: dict[str, tuple[Callable[[], tuple[str, Issuer]], str]] = {
     ),
     "dsa": (
         lambda: (_bundle(own := Issuer(key=dsa.generate_private_key(2048))), own),
-        " has a DSA key, which nobody takes any more; it should have an RSA or an elliptic-curve key.",
+        " has a DSA key, which nothing accepts any more; it should have an RSA or an elliptic-curve key.",
     ),
     "weak-middle": (
         lambda: (_bundle(own := Issuer(by=(m := Issuer("M", (), by=ROOT_CA, key=RSA_1024))), m, ROOT_CA), own),
@@ -182,51 +182,51 @@ UNFIT: dict[str, tuple[Callable[[], tuple[str, Issuer]], str]] = {
     ),
     "other-name": (
         lambda: (_bundle(own := Issuer(names=("other.example.com", "192.0.2.9"))), own),
-        f" is for other.example.com, 192.0.2.9; it should be for {WEB_NAME}, which is `web_name`: correct the one that "
+        f" is for other.example.com, 192.0.2.9; it should be for {WEB_NAME}, which is `web_name`; correct whichever "
         "is wrong.",
     ),
     "deeper-wildcard": (
         lambda: (_bundle(own := Issuer(names=("*.com",))), own),
-        f" is for *.com; it should be for {WEB_NAME}, which is `web_name`: correct the one that is wrong.",
+        f" is for *.com; it should be for {WEB_NAME}, which is `web_name`; correct whichever is wrong.",
     ),
     "common-name-only": (
         lambda: (_bundle(own := Issuer(names=())), own),
-        f" is for no name among its alternative names, which alone count; it should be for {WEB_NAME}, which is "
-        "`web_name`: correct the one that is wrong.",
+        f" is for no name among its subject alternative names, the only ones that count; it should be for {WEB_NAME}, "
+        "which is `web_name`; correct whichever is wrong.",
     ),
     "client-only": (
         lambda: (_bundle(own := Issuer(client_only=True)), own),
-        " is not for servers, as it says itself; name one that is.",
+        " is not for servers, by its extended key usage; use one that is.",
     ),
     "without-intermediate": (
         lambda: (_bundle(LEAF), LEAF),
-        " lacks the certificate that issued its last one (CN=Middle), which no client here knows; put it behind the "
-        "others. For a CA of your own, that is the CA's certificate.",
+        " lacks the certificate that issued its last one (CN=Middle), which no client here knows; append it to the "
+        "file. For a CA of your own, that is the CA's certificate.",
     ),
     "wrong-order": (
         lambda: (_bundle(LEAF, ROOT_CA, MIDDLE), LEAF),
-        ": certificate 2 of the file did not issue certificate 1; the server's own comes first, then the one that "
-        "issued it, and so on.",
+        ": certificate 2 of the file did not issue certificate 1; the server's own should come first, then the one "
+        "that issued it, and so on.",
     ),
     "stranger-in-chain": (
         lambda: (_bundle(SELF, ROOT_CA), SELF),
-        ": certificate 2 of the file did not issue certificate 1; the server's own comes first, then the one that "
-        "issued it, and so on.",
+        ": certificate 2 of the file did not issue certificate 1; the server's own should come first, then the one "
+        "that issued it, and so on.",
     ),
     "junk-behind": (
         lambda: (_bundle(SELF) + JUNK, SELF),
-        ": part 2 of the file is no certificate, and the server would not start; take it out, or put the certificate "
-        "there whole.",
+        ": part 2 of the file is not a certificate, and the server would not start; remove it, or replace it with "
+        "the whole certificate.",
     ),
     "cut-off": (
         lambda: (_bundle(SELF) + JUNK.partition("-----END")[0], SELF),
-        " has a certificate that begins or ends, but not both; put it there whole.",
+        " has a certificate without its BEGIN or END line; replace it with the whole certificate.",
     ),
     "with-key": (
         lambda: (_bundle(SELF) + SELF.private(), SELF),
-        " holds a private key, too, which others could read on the hosts; keep the key in a file of its own.",
+        " also holds a private key, which others could read on the hosts; keep the key in its own file.",
     ),
-    "text": (lambda: ("hello\n", SELF), " is not a certificate in PEM form; name such a file."),
+    "text": (lambda: ("hello\n", SELF), " is not a certificate in PEM format; use one that is."),
 }
 
 
@@ -243,7 +243,7 @@ def test_certificate_that_is_not_valid_yet_is_refused(ready: Guide, tmp_path: Pa
     said = refusal(give_pair(ready, tmp_path, own.certificate(), own.private()))
     assert re.fullmatch(
         rf"group_data/all.py: `web_certificate` is not valid before {begins:%Y-%m-%d %H:%M} UTC; wait until then, or "
-        r"name one that is valid now\.",
+        r"use one that is valid now\.",
         said,
     )
 
@@ -276,11 +276,11 @@ def _encrypted(own: Issuer) -> str:
 @pytest.mark.parametrize(
     ("key", "words"),
     [
-        (lambda: Issuer().private(), "is not the key of `web_certificate`; name the right one of each."),
-        (lambda: _encrypted(SELF), "is encrypted; it should be a PEM key without passphrase; name such a file."),
-        (lambda: SELF.certificate(), "is not a PEM key without passphrase; name such a file."),
-        (lambda: SELF.private() * 2, "is not a PEM key without passphrase; name such a file."),
-        (lambda: SELF.private()[:80], "is not a PEM key without passphrase; name such a file."),
+        (lambda: Issuer().private(), "is not the key of `web_certificate`; set both to files that belong together."),
+        (lambda: _encrypted(SELF), "is encrypted; it should be a PEM key without a passphrase; use one that is."),
+        (lambda: SELF.certificate(), "is not a PEM key without a passphrase; use one that is."),
+        (lambda: SELF.private() * 2, "is not a PEM key without a passphrase; use one that is."),
+        (lambda: SELF.private()[:80], "is not a PEM key without a passphrase; use one that is."),
     ],
     ids=["other", "encrypted", "certificate", "two", "cut-off"],
 )
@@ -300,7 +300,7 @@ def test_certificates_of_database_servers_are_judged_alike() -> None:
         certificate.check_issued(weak.certificate(), ca.certificate(), "192.0.2.21", where)
     old = Issuer("Root", (), key=ca.key, begins=-9 * DAY, ends=-DAY)
     good = Issuer("db", ("192.0.2.21",), by=ca)
-    with pytest.raises(InputError, match="`mysql_tls_ca` ended on"):
+    with pytest.raises(InputError, match="`mysql_tls_ca` expired on"):
         certificate.check_issued(good.certificate(), old.certificate(), "192.0.2.21", where)
 
 
@@ -318,20 +318,20 @@ def write(guide: Guide, text: bytes, add: bool = True) -> Guide:
 def test_secrets_file_that_is_a_directory_is_refused(guide: Guide, tmp_path: Path) -> None:
     guide.set(secrets_file=str(tmp_path))
     assert refusal(guide) == (
-        f"{tmp_path}: it is a directory; it should be the file with the passwords: correct `secrets_file`."
+        f"{tmp_path}: it is a directory; it should be the file with the passwords; correct `secrets_file`."
     )
 
 
 def test_secrets_file_below_a_file_is_refused(ready: Guide) -> None:
     path = f"{ready.settings['secrets_file']}/x"
     assert refusal(ready.set(secrets_file=path)) == (
-        f"{path}: it cannot be looked at (Not a directory); correct `secrets_file`."
+        f"{path}: it cannot be accessed (Not a directory); correct `secrets_file`."
     )
 
 
 def test_secrets_file_that_is_not_utf8_is_refused(ready: Guide) -> None:
     write(ready, b"\xff\xfe", add=False)
-    assert refusal(ready) == f"{ready.settings['secrets_file']}: it is not UTF-8 (byte 1); save it as such."
+    assert refusal(ready) == f"{ready.settings['secrets_file']}: it is not UTF-8 (byte 1); save it as UTF-8."
 
 
 @pytest.mark.parametrize("text", [b"x", b"x = ", b'x = "a\0b"', b"[", b'x = "' + b"\\ud800" + b'"', b"x = 1\nx = 2"])
@@ -358,13 +358,13 @@ LONG = "Ab3dEf9hJkLm"
         (
             "mysql_openexchange",
             f'"{LONG * 11}"',
-            "has 132 characters; it should have at most 128; choose another or let "
-            "`python -m ox_deploy.secrets` make one.",
+            "has 132 characters; it should have at most 128; choose another, or let `python -m ox_deploy.secrets` "
+            "make one.",
         ),
         (
             "mysql_replication",
             f'"{LONG * 9}"',
-            "has 108 characters, and MariaDB lets a slave log in with 96 at most; choose a shorter one.",
+            "has 108 characters, but MariaDB lets a slave log in with at most 96; choose a shorter one.",
         ),
     ],
 )
@@ -373,13 +373,13 @@ def test_secret_that_will_not_do_is_refused(ready: Guide, name: str, value: str,
     if words:
         assert said == f"{ready.settings['secrets_file']}: `{name}` {words}"
     else:
-        assert "one of `ox_repository_user` and `ox_repository_password` is missing" in said
+        assert "only one of `ox_repository_user` and `ox_repository_password` is set" in said
 
 
 def test_mysql_takes_shorter_passwords_of_slaves(ready: Guide) -> None:
     ready.set(database_server="mysql")
     assert refusal(_with(ready, "mysql_replication", f'"{LONG * 3}"')).endswith(
-        "`mysql_replication` has 36 characters, and MySQL lets a slave log in with 32 at most; choose a shorter one."
+        "`mysql_replication` has 36 characters, but MySQL lets a slave log in with at most 32; choose a shorter one."
     )
 
 
@@ -387,6 +387,6 @@ def test_mysql_takes_shorter_passwords_of_slaves(ready: Guide) -> None:
 def test_repositorys_password_that_apt_cannot_read_is_refused(ready: Guide, value: str) -> None:
     _with(ready, "ox_repository_user", '"me"')
     assert refusal(_with(ready, "ox_repository_password", value)).endswith(
-        "`ox_repository_password` is empty or has blanks, control or other than ASCII characters, which apt cannot "
-        "read; correct it."
+        "`ox_repository_password` is empty or has blanks, control characters or non-ASCII characters, which apt "
+        "cannot read; change it."
     )

@@ -196,9 +196,9 @@ def test_second_run_ends_with_one_sentence() -> None:
     hosts = [looking([held], name) for name in ("web", "oxgw01")]
     sentence = stop_sentence(leasing.look, hosts[0], doing="deploy")
     assert sentence == (
-        "another run is at work: deploy, by anna on control1 (process 10), since 1970-01-01 00:00:00 UTC; it holds the "
-        "lease on web. Nothing was changed; run again when it has ended. If it is dead, its lease ends by itself in "
-        "41 s; `pyinfra -y inventory.py ox_deploy.deploys.lease.release` ends it now."
+        "another run is at work: deploy, by anna on control1 (process 10), since 1970-01-01 00:00:00 UTC; it holds "
+        "the lease on web. Nothing was changed; run again when it has ended. If it is dead, its lease expires in 41 "
+        "s; `pyinfra -y inventory.py ox_deploy.deploys.lease.release` ends it now."
     )
     assert run(leasing.look, hosts[1], doing="deploy").commands == []
 
@@ -211,7 +211,7 @@ def test_lease_of_a_dead_run_of_this_machine_is_taken_at_once() -> None:
     host = looking([Looked(Answer(holder=dead, left=50, age=30)), Looked(Answer(number=8, over=dead))])
     run(leasing.look, host, doing="deploy")
     assert [asked["taking"].dead for _, asked in host.asked] == ["", "a1"]
-    assert host.logged[0].startswith("took over the lease of a run that is dead: deploy, by anna on control1")
+    assert host.logged[0].startswith("took over the lease of a dead run: deploy, by anna on control1")
     with in_phase(host, executing=True):
         assert sending.ticket() == [8, lease.begin("").id]
 

@@ -65,36 +65,36 @@ CONFLICTS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "init": (
         {"init": "tail"},
-        "process 1 is tail, it should be systemd; use a host that boots with systemd.",
+        "process 1 is tail; it should be systemd; use a host that boots with systemd.",
     ),
     "users-uid": (
         {"user_by_name": Account("open-xchange", 998, 1001)},
-        "user open-xchange has uid 998 and gid 1001, it should have 1001 and 1001 as on all hosts; set "
-        "`filestore_uid` and `filestore_gid` to what all hosts can have, or stop its processes, run "
-        "`groupmod -g 1001 open-xchange; usermod -u 1001 -g 1001 open-xchange` and give it its files again with "
-        "`find / -xdev -uid 998 -exec chown -h 1001:1001 {} +`.",
+        "user open-xchange has uid 998 and gid 1001; it should have 1001 and 1001, as on all hosts; set "
+        "`filestore_uid` and `filestore_gid` to ids that all hosts can use, or stop its processes, run `groupmod -g "
+        "1001 open-xchange; usermod -u 1001 -g 1001 open-xchange` and give its files back to it with `find / -xdev "
+        "-uid 998 -exec chown -h 1001:1001 {} +`.",
     ),
     "users-gid": (
         {"user_by_name": Account("open-xchange", 1001, 998)},
-        "user open-xchange has uid 1001 and gid 998, it should have 1001 and 1001 as on all hosts; set "
-        "`filestore_uid` and `filestore_gid` to what all hosts can have, or stop its processes, run "
-        "`groupmod -g 1001 open-xchange; usermod -u 1001 -g 1001 open-xchange` and give it its files again with "
-        "`find / -xdev -uid 1001 -exec chown -h 1001:1001 {} +`.",
+        "user open-xchange has uid 1001 and gid 998; it should have 1001 and 1001, as on all hosts; set "
+        "`filestore_uid` and `filestore_gid` to ids that all hosts can use, or stop its processes, run `groupmod -g "
+        "1001 open-xchange; usermod -u 1001 -g 1001 open-xchange` and give its files back to it with `find / -xdev "
+        "-uid 1001 -exec chown -h 1001:1001 {} +`.",
     ),
     "uid-of-another": (
         {"user_by_id": Account("anna", 1001, 100)},
-        "uid 1001 belongs to user anna, it should be free for open-xchange; "
-        "set `filestore_uid` to a number that is free on all hosts.",
+        "uid 1001 belongs to user anna; it should be free for open-xchange; set `filestore_uid` to a number that is "
+        "free on all hosts.",
     ),
     "groups-gid": (
         {"group_by_name": GroupEntry("open-xchange", 998)},
-        "group open-xchange has gid 998, it should have 1001 as on all hosts; "
-        "set `filestore_gid` to it if that is free everywhere, or run `groupmod -g 1001 open-xchange`.",
+        "group open-xchange has gid 998; it should have 1001, as on all hosts; set `filestore_gid` to this group's "
+        "gid if that is free everywhere, or run `groupmod -g 1001 open-xchange`.",
     ),
     "gid-of-another": (
         {"group_by_id": GroupEntry("staff", 1001)},
-        "gid 1001 belongs to group staff, it should be free for open-xchange; "
-        "set `filestore_gid` to a number that is free on all hosts.",
+        "gid 1001 belongs to group staff; it should be free for open-xchange; set `filestore_gid` to a number that "
+        "is free on all hosts.",
     ),
 }
 
@@ -256,7 +256,7 @@ def test_second_attempt_is_told(kept: list[str]) -> None:
     assert not prepared(BARE, ServiceStatus()).logged
     kept.append(LOCKED)
     (told,) = prepared(BARE, ServiceStatus()).logged
-    assert told == f"the packages were installed at the second attempt; at the first apt said: {LOCKED}"
+    assert told == f"the packages were installed at the second attempt; at the first, apt said: {LOCKED}"
 
 
 def test_interrupted_writing_of_files_is_completed() -> None:

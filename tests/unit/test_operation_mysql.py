@@ -203,8 +203,8 @@ def test_stale_account_is_named_and_kept() -> None:
     outcome = made(server(account(RIGHT), STALE))
     outcome.assert_noop()
     assert outcome.logged == [
-        "'openexchange'@'192.0.2.99': of addresses no longer in the inventory; "
-        "run with `--data remove_stale_accounts=true` to drop them"
+        "'openexchange'@'192.0.2.99': for addresses that are no longer in the inventory; run with `--data "
+        "remove_stale_accounts=true` to drop them"
     ]
 
 
@@ -219,11 +219,11 @@ def test_stale_account_is_dropped_on_request() -> None:
 
 
 NOT_READY = {
-    ServerState.NOT_INSTALLED: "not installed; run the whole deploy, or this part with the database hosts included.",
-    ServerState.NO_DRIVER: "no driver; install python3-pymysql there or run the whole deploy.",
-    ServerState.NOT_RUNNING: "not running; start it and look at its log (`journalctl -u mariadb` or `-u mysql`).",
-    ServerState.NO_RIGHTS: "no rights; let root log in over the socket, or set `mysql_option_file` to a root-only "
-    "option file.",
+    ServerState.NOT_INSTALLED: "is not installed; run the whole deploy, or this part with the database hosts included.",
+    ServerState.NO_DRIVER: "has no Python driver; install python3-pymysql there, or run the whole deploy.",
+    ServerState.NOT_RUNNING: "is not running; start it and look at its log (`journalctl -u mariadb` or `-u mysql`).",
+    ServerState.NO_RIGHTS: "does not let root log in; let root log in over the socket, or set `mysql_option_file` to "
+    "a root-only option file.",
 }
 
 
@@ -231,7 +231,7 @@ NOT_READY = {
 def test_server_that_cannot_be_asked_stops_the_operation_but_not_the_plan(state: ServerState, why: str) -> None:
     host = FakeHost({Mysql: MysqlStatus(state=state)}, name="dbmaster")
     arguments: dict[str, Any] = {"wanted": [WANTED], "users": ["openexchange"]}
-    assert stop_sentence(mysql.accounts, host, **arguments) == f"the database server of dbmaster is {why}"
+    assert stop_sentence(mysql.accounts, host, **arguments) == f"the database server of dbmaster {why}"
     # It will be installed and started by what comes before.
     assert run(mysql.accounts, host, executing=False, **arguments).texts == ["true"]
 
@@ -240,7 +240,9 @@ def test_servers_own_error_is_told() -> None:
     status = MysqlStatus(state=ServerState.NO_RIGHTS, error="(1698, 'Access denied')")
     sentence = not_ready(status, "dbmaster")
     assert sentence is not None
-    assert sentence.startswith("the database server of dbmaster is no rights ((1698, 'Access denied')); let root")
+    assert sentence.startswith(
+        "the database server of dbmaster does not let root log in ((1698, 'Access denied')); let root"
+    )
 
 
 # --- replica ---------------------------------------------------------------------------------------------
@@ -656,7 +658,7 @@ def test_account_of_a_slave_that_may_read_in_clear_goes_on_to_allow_it(reader: o
     outcome = encrypted_logins(reader, "", "")[1]
     (statement,) = outcome.job("mysql_run")["statements"]
     assert statement["values"] == ["replication", "192.0.2.21"]
-    assert outcome.logged == ["dbslave: may log in unencrypted until it was deployed, too"]
+    assert outcome.logged == ["dbslave: may log in unencrypted until it is deployed, too"]
     encrypted_logins(reader, "", "ANY")[1].assert_noop()
 
 
@@ -696,25 +698,25 @@ STOPS: dict[str, str] = {
     "needs-seed": "dbslave is empty while the master has data that its binary log no longer holds; nothing was "
     f"changed: seed it (`{SEED}`).",
     "has-data": "dbslave has databases of its own but does not replicate (wiki); nothing was changed: take it out of "
-    f"`db_slave`, or have all that is on it replaced by the master's data (`{OVERWRITE}`).",
-    "sql-error": "dbslave stopped with an error (Duplicate entry); nothing was changed: put right what the error "
+    f"`db_slave`, or replace all its data with the master's (`{OVERWRITE}`).",
+    "sql-error": "dbslave stopped with an error (Duplicate entry); nothing was changed: fix what the error names, "
+    f"then run `START SLAVE`, or seed it (`{OVERWRITE}`).",
+    "io-error": "dbslave stopped with an error (1236 impossible position); nothing was changed: fix what the error "
     f"names, then run `START SLAVE`, or seed it (`{OVERWRITE}`).",
-    "io-error": "dbslave stopped with an error (1236 impossible position); nothing was changed: put right what the "
-    f"error names, then run `START SLAVE`, or seed it (`{OVERWRITE}`).",
     "former-master-with-more": "dbslave was the master, and has transactions that the master lacks (after 0-2-300 up "
-    "to 0-2-301); nothing was changed: look at them there with `mariadb-binlog`, repeat on the master what is needed, "
+    "to 0-2-301); nothing was changed: inspect them there with `mariadb-binlog`, repeat on the master what is needed, "
     f"then seed it (`{OVERWRITE}`).",
     "purged": f"dbslave lacks what its master's binary log no longer holds; nothing was changed: seed it "
     f"(`{OVERWRITE}`).",
     "errant-and-stopped": "dbslave has transactions that its master does not have (up to 0-2-8); nothing was changed: "
-    "look at them with `mariadb-binlog` there; undo or repeat them on the master and run `RESET MASTER` on dbslave, or "
-    f"seed it (`{OVERWRITE}`).",
-    "half-seeded": "dbslave is half seeded; nothing was changed: wait for the end of its seeding, or seed it again "
+    "inspect them with `mariadb-binlog` there; undo or repeat them on the master and run `RESET MASTER` on dbslave, "
+    f"or seed it (`{OVERWRITE}`).",
+    "half-seeded": "dbslave is half seeded; nothing was changed: wait until its seeding ends, or seed it again "
     f"(`{SEED}`).",
-    "half-seeded-and-down": "dbslave is half seeded; nothing was changed: wait for the end of its seeding, or seed it "
+    "half-seeded-and-down": "dbslave is half seeded; nothing was changed: wait until its seeding ends, or seed it "
     f"again (`{SEED}`).",
-    "unknown": "dbslave is in a state that is not known here (Slave_IO_Running is Dreaming, Slave_SQL_Running is Yes); "
-    "nothing was changed: look at `SHOW SLAVE STATUS` there.",
+    "unknown": "dbslave is in an unknown state (Slave_IO_Running is Dreaming, Slave_SQL_Running is Yes); nothing was "
+    "changed: look at `SHOW SLAVE STATUS` there.",
     "same-server-id-as-slave": "dbslave has the server id of another slave (2, under which 192.0.2.29 reads); nothing "
     "was changed: give each a `server_id` of its own in the inventory, restart their servers and deploy them.",
     "other-master": "dbslave replicates from another master; nothing was changed: correct `db_master`, or run "
@@ -768,17 +770,17 @@ def test_neither_side_is_touched_while_one_cannot_be_asked(state: ServerState) -
     down = MysqlStatus(state=state)
     for host, name in ((pair(down, master()), "dbslave"), (pair(slave(), down), "dbmaster")):
         sentence = stop_sentence(mysql.replica, host, **ARGUMENTS)
-        assert sentence == f"the database server of {name} is {NOT_READY[state]}"
+        assert sentence == f"the database server of {name} {NOT_READY[state]}"
         assert run(mysql.replica, host, executing=False, **ARGUMENTS).texts == ["true"]
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"), [(ConnectionError("no route to host"), "no route to host"), (None, "it gave no answer")]
+    ("answer", "reason"), [(ConnectionError("no route to host"), "no route to host"), (None, "it did not answer")]
 )
 def test_master_that_cannot_be_reached_is_named(answer: object, reason: str) -> None:
     sentence = (
-        f"dbslave has to know the state of dbmaster, which cannot be asked ({reason}); "
-        "make that host reachable and run again."
+        f"dbslave needs to know the state of dbmaster, which cannot be asked ({reason}); make that host reachable and "
+        "run again."
     )
     assert stop_sentence(mysql.replica, pair(slave(), answer), **ARGUMENTS) == sentence
     with pytest.raises(OperationError) as stopped:

@@ -86,19 +86,19 @@ def test_other_options_change_the_line_of_a_live_mount_only() -> None:
 OBSTACLES: dict[str, tuple[dict[str, Any], str]] = {
     "foreign-line": (
         {"foreign_line": f"/dev/sdb1 {PATH} ext4 defaults 0 2"},
-        f"/etc/fstab: {PATH} has the line `/dev/sdb1 {PATH} ext4 defaults 0 2`, which is not ours; "
-        "remove the line and unmount it, or choose another `filestore_path`.",
+        f"/etc/fstab: {PATH} has the line `/dev/sdb1 {PATH} ext4 defaults 0 2`, which ox-deploy did not write; remove "
+        "the line and unmount it, or choose another `filestore_path`.",
     ),
     "other-source": (
         {"mount": Mount("192.0.2.9:/x", "nfs4")},
-        f"{PATH}: 192.0.2.9:/x is mounted there, it should be {SOURCE}; "
-        "if the master was switched, add a group `filestore` with the host that serves it; otherwise stop Open-Xchange "
-        "on this host, unmount it and run again.",
+        f"{PATH}: 192.0.2.9:/x is mounted there; it should be {SOURCE}; if the master was switched, add a group "
+        "`filestore` with the host that serves it; otherwise stop Open-Xchange on this host, unmount it and run "
+        "again.",
     ),
     "files-under-the-mount": (
         {"bare": BareDirectory(protected=False, entries=["hashed", "1_ctx_store"])},
-        f"{PATH}: the directory under the mount is not empty (hashed, 1_ctx_store), the mount would hide that; "
-        "move it into the filestore or away, and run again.",
+        f"{PATH}: the directory under the mount is not empty (hashed, 1_ctx_store), and the mount would hide its "
+        "files; move them into the filestore or away, and run again.",
     ),
 }
 

@@ -380,15 +380,15 @@ OBSTACLES: dict[str, tuple[Registration, str]] = {
     ),
     "other-url": (
         found(pools=[MASTER_POOL, pool(4, "oxdatabase_slave", "jdbc:mysql://192.0.2.99/")]),
-        "configdb: database oxdatabase_slave is registered at jdbc:mysql://192.0.2.99/, it should be at 192.0.2.22; "
-        "correct the inventory (the first host of `db_slave` is the one that Open-Xchange reads from), or change "
-        "the registration with `changedatabase`.",
+        "configdb: database oxdatabase_slave is registered at jdbc:mysql://192.0.2.99/; it should be at 192.0.2.22; "
+        "correct the inventory (the first host of `db_slave` is the one that Open-Xchange reads from), or change the "
+        "registration with `changedatabase`.",
     ),
     "other-port": (
         found(pools=[pool(3, "oxdatabase", "jdbc:mysql://192.0.2.21:3307/"), SLAVE_POOL]),
-        "configdb: database oxdatabase is registered at jdbc:mysql://192.0.2.21:3307/, it should be at 192.0.2.21; "
-        "correct the inventory (the first host of `db_slave` is the one that Open-Xchange reads from), or change "
-        "the registration with `changedatabase`.",
+        "configdb: database oxdatabase is registered at jdbc:mysql://192.0.2.21:3307/; it should be at 192.0.2.21; "
+        "correct the inventory (the first host of `db_slave` is the one that Open-Xchange reads from), or change the "
+        "registration with `changedatabase`.",
     ),
     "reads-elsewhere": (
         found(clusters={3: 9}),
@@ -501,7 +501,7 @@ def test_no_further_node_is_restarted_after_one_that_did_not_come_back() -> None
     second = FakeHost(name="oxgw02", oxgw01=first)
     openxchange._restart_needed["oxgw02"] = ["open-xchange-groupware"]
     job = run(openxchange.restart, second, ports=PORTS, settle_seconds=6).job("daemons_undo")
-    assert job["sentence"] == "oxgw02: not restarted, it runs as before, because oxgw01 did not come back."
+    assert job["sentence"] == "oxgw02: not restarted, because oxgw01 did not come back; it runs as before."
     assert [service["name"] for service in job["services"]] == ["open-xchange-groupware"]
 
 

@@ -28,13 +28,13 @@ def test_run_with_a_host_is_fine(guide: Guide, limit: list[str], exclude: list[s
         (
             ["typo"],
             [],
-            f"`--limit typo` is no host and no group of the inventory; correct the name and run again. {NOTHING}",
+            f"`--limit typo` is neither a host nor a group of the inventory; correct the name and run again. {NOTHING}",
         ),
         (
             ["web", "typo"],
             [],
-            "`--limit typo` is no host and no group of the inventory; correct the name and run again. The others were "
-            "done.",
+            "`--limit typo` is neither a host nor a group of the inventory; correct the name and run again. The "
+            "others were done.",
         ),
         (
             ["web"],
@@ -61,5 +61,5 @@ def test_command_with_a_mistyped_name_fails(command: str) -> None:
     )
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
-        f"`--limit typo` is no host and no group of the inventory; correct the name and run again. {NOTHING}"
+        f"`--limit typo` is neither a host nor a group of the inventory; correct the name and run again. {NOTHING}"
     )

@@ -153,9 +153,9 @@ def test_order_waits_for_the_lock_and_has_its_own_time_then(monkeypatch: pytest.
     start.start({**TASK, "as": "order"})
     (busy, *locked), (slow, *done) = started.steps[:2], started.steps[2:]
     assert busy[0] == 600
-    assert busy[1].startswith("an earlier run is still at work on this host, also after 600 s; ")
+    assert busy[1].startswith("an earlier run is still at work on this host, even after 600 s; ")
     assert locked == [["locked", 7, "run"]]
-    assert slow == (900, "this has not ended within 900 s; look on this host what hangs, and run again")
+    assert slow == (900, "this has not finished within 900 s; find what hangs on this host, and run again")
     assert done == [{"a": 1}, "unlocked"]
 
 

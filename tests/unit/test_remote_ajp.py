@@ -67,9 +67,9 @@ def test_answer_of_the_product_works(said: dict[str, Any]) -> None:
     [
         (answer(503, b"busy"), "a login is answered with 503"),
         (answer(404, b"nothing here"), "a login is answered with 404"),
-        (answer(200, b"<html>hello"), "a login is answered with something else than Open-Xchange says"),
-        (answer(200, b"[]"), "a login is answered with something else than Open-Xchange says"),
-        (answer(200, b"{}"), "a login is answered with something else than Open-Xchange says"),
+        (answer(200, b"<html>hello"), "a login is answered by something other than Open-Xchange"),
+        (answer(200, b"[]"), "a login is answered by something other than Open-Xchange"),
+        (answer(200, b"{}"), "a login is answered by something other than Open-Xchange"),
         (
             answer(200, b'{"code": "DBP-0001", "category": 5, "error": "No database."}'),
             "a login is answered with DBP-0001: No database.",
@@ -78,8 +78,8 @@ def test_answer_of_the_product_works(said: dict[str, Any]) -> None:
             answer(200, b'{"code": "LGI-0010", "category": 5, "error": "Database down."}'),
             "a login is answered with LGI-0010: Database down.",
         ),
-        (answer(200, json.dumps(REFUSED).encode())[:-9], "it does not answer by AJP: it cut the connection"),
-        (b"", "it does not answer by AJP: it cut the connection"),
+        (answer(200, json.dumps(REFUSED).encode())[:-9], "it does not answer over AJP: it closed the connection"),
+        (b"", "it does not answer over AJP: it closed the connection"),
     ],
 )
 def test_what_is_wrong_is_said(said: bytes, words: str) -> None:
@@ -89,7 +89,7 @@ def test_what_is_wrong_is_said(said: bytes, words: str) -> None:
 def test_port_that_nobody_listens_on_does_not_answer() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    assert str(daemons_ajp.login_problem(port, None)).startswith("it does not answer by AJP: ")
+    assert str(daemons_ajp.login_problem(port, None)).startswith("it does not answer over AJP: ")
 
 
 def test_somebody_who_does_not_exist_logs_in_at_an_existing_context() -> None:

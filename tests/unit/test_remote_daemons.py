@@ -81,9 +81,9 @@ def test_missing_peers_are_named_with_their_ports(capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit):
         program.cache_wait({"peers": ["192.0.2.13", "192.0.2.12"], "ports": [57462, 57461], "seconds": -1})
     assert capsys.readouterr().err == (
-        "the caches of this node are not connected with 192.0.2.12 (ports 57461); 192.0.2.13 (ports 57461, 57462) "
-        "after -1 seconds; all nodes should share a link that carries multicast, and no firewall should stand "
-        "between these ports\n"
+        "the caches of this node are not connected to 192.0.2.12 (ports 57461); 192.0.2.13 (ports 57461, 57462) "
+        "after -1 seconds; all nodes should share a link that carries multicast, and no firewall should block these "
+        "ports\n"
     )
 
 
@@ -182,7 +182,7 @@ def test_daemon_that_listens_and_takes_no_login_does_not_work(
 
 
 def test_login_is_tried_until_it_is_answered(tmp_path: Path) -> None:
-    starter, answers = Starter(tmp_path, [True]), iter(["it does not answer by AJP", None])
+    starter, answers = Starter(tmp_path, [True]), iter(["it does not answer over AJP", None])
     starter.program.login_problem = lambda port, context: next(answers)
     starter.start(login=True)
     assert not starter.mark.exists()
@@ -212,7 +212,7 @@ def test_daemons_that_do_not_work_get_the_files_back_that_they_ran_with(
     host = Configured(tmp_path)
     said = restarted(host, ["a login is answered with 503"] * 6 + [None], capsys)
     assert said.startswith(
-        "the daemons do not work with their new files, which are as before. x listens, but a login is "
+        "the daemons do not work with their new files; the old ones are back. x listens, but a login is "
     )
     assert "either" not in said
     assert host.file.read_text() == "old"
@@ -226,7 +226,7 @@ def test_daemons_that_do_not_work_with_the_old_files_either_stay_marked(
 ) -> None:
     host = Configured(tmp_path)
     said = restarted(host, ["a login is answered with 503"], capsys)
-    assert "\nThey do not work with them either: x listens, but a login is answered with 503" in said
+    assert "\nNor do they work with those: x listens, but a login is answered with 503" in said
     assert host.file.read_text() == "old"
     assert host.mark.exists()
 

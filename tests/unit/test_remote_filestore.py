@@ -185,7 +185,7 @@ def test_mount_that_its_user_cannot_look_at_is_taken_away(
 ) -> None:
     host = MountHost(tmp_path)
     host.look = look
-    assert host.use() == f"{PATH} is mounted, but as user open-xchange: {why}"
+    assert host.use() == f"{PATH} is mounted, but user open-xchange cannot list it: {why}"
     assert host.lines[-1] == f"umount -l {PATH}"
 
 
@@ -194,7 +194,7 @@ def test_mount_that_others_work_in_stays_though_the_server_is_slow(
 ) -> None:
     host = MountHost(tmp_path, mounted=True)
     host.look = None
-    assert host.use() == f"{PATH} is mounted, but as user open-xchange: no answer within 60 s"
+    assert host.use() == f"{PATH} is mounted, but user open-xchange cannot list it: no answer within 60 s"
     assert host.lines == [LOOK]
 
 

@@ -615,7 +615,7 @@ def test_other_server_that_offers_no_encryption_is_not_talked_to(
 
 def test_missing_certificates_are_named(monkeypatch: pytest.MonkeyPatch, program: Any) -> None:
     monkeypatch.setitem(sys.modules, "pymysql", Driver(encrypts=True))
-    with pytest.raises(RuntimeError, match=r"^/no/such\.pem is missing, deploy this host$"):
+    with pytest.raises(RuntimeError, match=r"^/no/such\.pem is missing; deploy this host$"):
         program.connect_to(THERE | {"ca": "/no/such.pem"})
 
 
@@ -640,13 +640,13 @@ FAILURES: dict[str, tuple[Session, str]] = {
     ),
     "not-in-time": (
         replica(waited=-1),
-        "the replica did not reach mysql-bin.000002:342 within 0 seconds, it is at mysql-bin.000002:342; "
-        "run again when it has caught up\n",
+        "the replica did not reach mysql-bin.000002:342 within 0 seconds; it is at mysql-bin.000002:342; run again "
+        "when it has caught up\n",
     ),
     "stopped-while-waiting": (
         replica(waited=None),
-        "the replica did not reach mysql-bin.000002:342 within 0 seconds, it is at mysql-bin.000002:342; "
-        "run again when it has caught up\n",
+        "the replica did not reach mysql-bin.000002:342 within 0 seconds; it is at mysql-bin.000002:342; run again "
+        "when it has caught up\n",
     ),
 }
 
@@ -667,9 +667,7 @@ def test_replica_that_lacks_a_database_is_not_called_done(capsys: pytest.Capture
     with pytest.raises(SystemExit):
         replicate(session, SOURCE, ("configdb", "oxdb", "wiki"))
     assert session.statements[-1] == "STOP SLAVE", "the next run should not take it for a healthy one"
-    assert capsys.readouterr().err == (
-        "the replica caught up but lacks the databases oxdb, wiki; it has to be seeded\n"
-    )
+    assert capsys.readouterr().err == ("the replica caught up but lacks the databases oxdb, wiki; seed it\n")
 
 
 # --- the way to a server -------------------------------------------------------------------------------------

@@ -455,14 +455,14 @@ FILLED = EMPTY | {"SHOW TABLES": [{"Tables": "server"}], "SELECT 1 FROM `server`
 @pytest.mark.parametrize(
     ("by_now", "recreate", "sentence"),
     [
-        (THERE, False, "configdb is there by now (complete); nothing was changed, run again"),
-        (EMPTY, False, "configdb is there by now (incomplete); nothing was changed, run again"),
-        (THERE, True, "configdb is there by now (complete); nothing was changed, run again"),
-        (FILLED, True, "configdb is there by now (damaged); nothing was changed, run again"),
+        (THERE, False, "configdb exists by now (complete); nothing was changed; run again"),
+        (EMPTY, False, "configdb exists by now (incomplete); nothing was changed; run again"),
+        (THERE, True, "configdb exists by now (complete); nothing was changed; run again"),
+        (FILLED, True, "configdb exists by now (damaged); nothing was changed; run again"),
         (
             {"SELECT @@GLOBAL.read_only": [{"value": 1}]},
             False,
-            "the database server is read-only, so it is not the master; nothing was changed, run again",
+            "the database server is read-only, so it is not the master; nothing was changed; run again",
         ),
     ],
 )

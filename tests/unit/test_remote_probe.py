@@ -134,7 +134,7 @@ def test_web_server_with_the_certificate_of_the_file_works(tmp_path: Path) -> No
 def test_other_certificate_than_the_one_in_the_file_is_named(tmp_path: Path) -> None:
     other, _ = pair(tmp_path, "other")
     with serving(https(tmp_path)) as port:
-        assert ask_web(port, other) == f"https://127.0.0.1:{port}/ shows another certificate than the one in {other}"
+        assert ask_web(port, other) == f"https://127.0.0.1:{port}/ does not show the certificate in {other}"
 
 
 @pytest.mark.parametrize(
@@ -142,20 +142,20 @@ def test_other_certificate_than_the_one_in_the_file_is_named(tmp_path: Path) -> 
     [
         (b"HTTP/1.1 301 Moved\r\n\r\n", None),
         (b"HTTP/1.1 403 Forbidden\r\n\r\n", None),
-        (b"HTTP/1.1 500 Error\r\n\r\n", "answered with 500"),
-        (b"SSH-2.0\r\n", "answered with no HTTP"),
+        (b"HTTP/1.1 500 Error\r\n\r\n", "answered, but with 500"),
+        (b"SSH-2.0\r\n", "answered, but with no HTTP"),
     ],
 )
 def test_answer_in_clear_is_looked_at(answer: bytes, problem: str | None) -> None:
     with serving(http(answer)) as port:
         found = ask_web(port)
-    assert found == (problem and f"http://127.0.0.1:{port}/ was asked, and {problem}")
+    assert found == (problem and f"http://127.0.0.1:{port}/ {problem}")
 
 
 def test_port_that_does_not_speak_tls_or_is_closed_does_not_answer(tmp_path: Path) -> None:
     with serving(http(b"HTTP/1.1 200 OK\r\n\r\n")) as port:
         certificate, _ = pair(tmp_path, "web")
-        assert f"https://127.0.0.1:{port}/ was asked, and did not answer: " in str(ask_web(port, certificate))
+        assert f"https://127.0.0.1:{port}/ did not answer: " in str(ask_web(port, certificate))
     assert str(ask_web(port)).endswith("did not answer: [Errno 111] Connection refused")
 
 
@@ -201,8 +201,12 @@ def database(values: dict[str, str], listening: bool = True) -> Any:
         ("port = 3306\nserver-id = 1\nread_only = OFF", {"server_id": "1", "read_only": "OFF"}, None),
         ("read_only = OFF", {"read_only": "0"}, None),
         ("expire_logs_days = 7", {"expire_logs_days": "7.000000"}, None),
-        ("port = 3307", {}, "`port` is 3306, its file says 3307"),
-        ("bind-address = 192.0.2.1", {"bind_address": "0.0.0.0"}, "`bind_address` is 0.0.0.0, its file says 192.0.2.1"),
+        ("port = 3307", {}, "`port` is 3306, but its file says 3307"),
+        (
+            "bind-address = 192.0.2.1",
+            {"bind_address": "0.0.0.0"},
+            "`bind_address` is 0.0.0.0, but its file says 192.0.2.1",
+        ),
         # The last one counts, as for the server.
         ("read_only = OFF\nread_only = ON", {"read_only": "ON"}, None),
         ("# read_only = OFF\n[mysqld]", {"read_only": "ON"}, None),
@@ -219,7 +223,7 @@ def test_server_has_to_say_what_its_file_says(
     names = ("port", "server_id", "read_only", "expire_logs_days", "bind_address", "semi")
     wanted = job(Probe(database=DatabaseProbe((str(file), str(tmp_path / "fence")), names)), "x")
     found = database(values).problem_now(**wanted)
-    assert found == (problem and f"the database server says that {problem}; does another file set it, too?")
+    assert found == (problem and f"the database server says that {problem}; see if another file sets it")
 
 
 def test_fence_is_read_after_the_configuration(tmp_path: Path) -> None:
@@ -228,7 +232,7 @@ def test_fence_is_read_after_the_configuration(tmp_path: Path) -> None:
     files = (str(tmp_path / "ours.cnf"), str(tmp_path / "fence.cnf"))
     wanted = job(Probe(database=DatabaseProbe(files, ("read_only",))), "x")
     assert database({"read_only": "ON"}).problem_now(**wanted) is None
-    assert "is OFF, its file says ON" in database({"read_only": "OFF"}).problem_now(**wanted)
+    assert "is OFF, but its file says ON" in database({"read_only": "OFF"}).problem_now(**wanted)
 
 
 def test_server_that_nobody_can_log_in_at_or_that_does_not_listen_does_not_work() -> None:
@@ -295,7 +299,7 @@ def hang_up(session: socket.socket) -> None:
 def test_server_that_does_not_answer_calls_does_not_work(tmp_path: Path, serve: Serve) -> None:
     with serving(serve) as port:
         found = str(ask_export(tmp_path, port))
-    assert found.startswith(f"the NFS server was asked at 127.0.0.1 port {port}, and did not answer: ")
+    assert found.startswith(f"the NFS server did not answer at 127.0.0.1 port {port}: ")
 
 
 def test_server_without_an_export_is_not_asked(tmp_path: Path) -> None:

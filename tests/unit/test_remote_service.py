@@ -242,7 +242,7 @@ def test_unit_that_hangs_while_it_stops_is_named_before_anything_is_written(
     host.commands = Commands({"systemctl is-active": "deactivating", **RUNNING})
     said = refusal(host, capsys, host.file("x", "new"))
     assert said == (
-        "x was told to stop and still runs after 120 s; wait until it has ended, or, if it hangs, end it with "
+        "x was told to stop, but still runs after 120 s; wait until it has ended, or, if it hangs, end it with "
         "`systemctl kill -s KILL x`; then run again\n"
     )
     assert host.files() == {}
@@ -259,7 +259,7 @@ def test_systemd_reads_changed_units_first(host: Host) -> None:
 def test_units_are_not_touched_when_the_check_refuses(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
     host.answering(apachectl=1)
     said = refusal(host, capsys, host.file("x", "new"), check=["apachectl", "configtest"])
-    assert said == "x: refused, the files are as before. `apachectl configtest` failed: apachectl says no\n"
+    assert said == "x: refused; the old files are back. `apachectl configtest` failed: apachectl says no\n"
     assert host.done == ["apachectl configtest"]
 
 
@@ -268,8 +268,7 @@ def test_unit_that_refuses_gets_its_old_files_back(host: Host, capsys: pytest.Ca
     host.answering(systemctl_restart=[1, 0], journalctl="bad line 3\n")
     said = refusal(host, capsys, host.file("x", "new"))
     assert said == (
-        "x: refused, the files are as before, and it works with them. "
-        "`systemctl restart x` failed: systemctl says no\nbad line 3\n"
+        "x: refused; the old files are back, and work. `systemctl restart x` failed: systemctl says no\nbad line 3\n"
     )
     assert host.files() == {"x": "old"}
     assert [line for line in host.done if line.startswith("systemctl")] == ["systemctl restart x"] * 2
@@ -289,7 +288,7 @@ def test_unit_that_dies_of_the_new_files_without_a_word_gets_its_old_ones_back(
 
     host.program.problem_of = problem_of
     said = refusal(host, capsys, host.file("x", "new"), on_change="reload")
-    assert said.startswith("x: refused, the files are as before, and it works with them. the unit x does not run; its")
+    assert said.startswith("x: refused; the old files are back, and work. the unit x does not run; its")
     assert asked == ["new", "old"]
     assert host.files() == {"x": "old"}
     assert not host.mark.exists()
@@ -301,9 +300,7 @@ def test_unit_that_does_not_work_with_its_old_files_either_is_said_to(
     host.path("x").write_text("old")
     host.program.problem_of = lambda job, reloaded: f"it says {host.path('x').read_text()}"
     said = refusal(host, capsys, host.file("x", "new"))
-    assert (
-        "the files are as before, but it does not work with them either (it says old; its log: ). it says new" in said
-    )
+    assert "the old files are back, but do not work either (it says old; its log: ). it says new" in said
     assert host.files() == {"x": "old"}
 
 
@@ -315,7 +312,7 @@ def test_what_uses_the_files_is_done_again_with_the_old_ones(host: Host, capsys:
             configure_job("x", [host.file("x", "new")]),
             lambda: "no" if host.path("x").read_text() == "new" else host.commands.done.append(["again"]),
         )
-    assert capsys.readouterr().err == "x: refused, the files are as before. no\n"
+    assert capsys.readouterr().err == "x: refused; the old files are back. no\n"
     assert host.done == ["again"]
 
 

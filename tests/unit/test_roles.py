@@ -51,8 +51,8 @@ def test_server_that_is_what_it_was_is_gone_on_with(role: dict[str, Any]) -> Non
 def test_role_that_changed_meanwhile_stops_the_order(capsys: pytest.CaptureFixture[str]) -> None:
     said = refusal(capsys, mysql_role.check_role, server(SLAVE), MASTER)
     assert said == (
-        "this server is read-only and a slave of 192.0.2.21:3306, but was open for writes and nobody's slave when this "
-        "run looked; nothing was changed here, run again\n"
+        "this server is read-only and a slave of 192.0.2.21:3306, but was open for writes and not a slave when this "
+        "run looked; nothing was changed here; run again\n"
     )
 
 
@@ -70,7 +70,7 @@ def test_no_replica_is_moved_while_the_master_is_switched(capsys: pytest.Capture
     session = server(SLAVE, guard=True)
     program.connect = lambda _: session
     said = refusal(capsys, program.mysql_replicate, {"option_file": None, "seen": SLAVE, "source": {"host": "x"}})
-    assert said.startswith("the master is being switched just now; nothing was changed here")
+    assert said.startswith("the master is being switched; nothing was changed here")
     assert "STOP SLAVE" not in session.statements
 
 
@@ -135,13 +135,13 @@ def test_files_are_written_for_a_server_that_is_what_it_was(
 @pytest.mark.parametrize(
     ("now", "seen", "read_only", "switched", "sentence"),
     [
-        (ALONE, MASTER, False, False, "this server is read-only and nobody's slave, but was open for writes"),
+        (ALONE, MASTER, False, False, "this server is read-only and not a slave, but was open for writes"),
         (SLAVE, MASTER, False, False, "this server is read-only and a slave of 192.0.2.21:3306, but was open"),
-        (MASTER, SLAVE, True, False, "this server is open for writes and nobody's slave, but was read-only"),
-        (SLAVE, None, False, False, "this server is read-only and a slave of 192.0.2.21:3306, so it is no master"),
-        (ALONE, None, False, True, "this server is read-only and nobody's slave after the switch"),
-        (MASTER, None, True, True, "this server is open for writes and nobody's slave after the switch"),
-        (None, MASTER, False, False, "this server does not run any more, but did when this run looked"),
+        (MASTER, SLAVE, True, False, "this server is open for writes and not a slave, but was read-only"),
+        (SLAVE, None, False, False, "this server is read-only and a slave of 192.0.2.21:3306, so it is not the master"),
+        (ALONE, None, False, True, "this server is read-only and not a slave after the switch"),
+        (MASTER, None, True, True, "this server is open for writes and not a slave after the switch"),
+        (None, MASTER, False, False, "this server no longer runs, but did when this run looked"),
     ],
 )
 def test_files_of_a_server_with_another_role_stay(
@@ -150,7 +150,7 @@ def test_files_of_a_server_with_another_role_stay(
     files = Files(server(now) if now else None)
     said = refusal(capsys, files.configure, seen, read_only, switched)
     assert said.startswith(sentence)
-    assert said.endswith("nothing was changed here, run again\n")
+    assert said.endswith("nothing was changed here; run again\n")
     assert files.written == []
 
 
@@ -173,7 +173,7 @@ def test_no_further_server_is_touched_after_one_that_did_not_come_back() -> None
     master = FakeHost(name="dbmaster")
     master.error_ops = 1
     said = stop_sentence(roles.configure, slave_beside(master), **CHANGE)
-    assert said == "dbslave: not touched, its server runs as before, because the one on dbmaster failed."
+    assert said == "dbslave: not touched, because the server on dbmaster failed; its own runs as before."
 
 
 def test_server_has_its_turn_after_and_beside_one_that_comes_back() -> None:

@@ -57,7 +57,7 @@ def test_missing_password_is_named_with_both_ways_to_set_it(path: Path) -> None:
     )
 
 
-REMEDY = "choose another or let `python -m ox_deploy.secrets` make one."
+REMEDY = "choose another, or let `python -m ox_deploy.secrets` make one."
 EXAMPLE = f"is an example that everybody knows; {REMEDY}"
 WEAK = f"is weak; it should have at least 12 characters, 6 of them different; {REMEDY}"
 DAMAGED = (
@@ -205,7 +205,7 @@ def test_shipped_group_data_tells_the_command_what_is_needed(tmp_path: Path, mon
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("x = (", "all.py: it cannot be read (SyntaxError: '(' was never closed (all.py, line 1)); correct it."),
+        ("x = (", "all.py: it cannot be read (SyntaxError: '(' was never closed (all.py, line 1)); fix it."),
         ("contexts = 5", "all.py: `contexts` is 5; it should be a list of contexts, each with its keys in braces."),
         ("contexts = [{'id': 1}]", "all.py: `contexts.0.name` is missing; add it."),
         ("secrets_file = 5", "all.py: `secrets_file` is 5; it should be a path on this machine."),
@@ -215,12 +215,12 @@ def test_shipped_group_data_tells_the_command_what_is_needed(tmp_path: Path, mon
         ),
         (
             "secrets_file = '.'",
-            ".: it is a directory; it should be the file with the passwords: correct `secrets_file`.",
+            ".: it is a directory; it should be the file with the passwords; correct `secrets_file`.",
         ),
         (
             None,
             "all.py: it cannot be read (FileNotFoundError: [Errno 2] No such file or directory: "
-            "'{here}/all.py'); correct it.",
+            "'{here}/all.py'); fix it.",
         ),
     ],
 )

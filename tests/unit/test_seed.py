@@ -76,7 +76,7 @@ def test_empty_slave_is_seeded() -> None:
 def test_data_on_the_slave_is_named_and_kept_unless_it_is_asked_for() -> None:
     assert refused(slave(OXDB, WIKI)) == (
         "dbslave has data that would be lost: oxdb (80 tables, about 12000 rows), wiki (3 tables, about 70 rows); "
-        "nothing was changed. Have it replaced by the master's data with `pyinfra -y inventory.py "
+        "nothing was changed. To replace it with the master's data, run `pyinfra -y inventory.py "
         "ox_deploy.deploys.seed.seed --data seed_slave=dbslave --data overwrite_slave=dbslave`."
     )
     assert refused(slave(OXDB, WIKI), overwrite=True) is None
@@ -134,15 +134,15 @@ REFUSALS: dict[str, tuple[Side, Side, str, str]] = {
         slave(),
         master(OXDB, survey=MYISAM),
         "logical",
-        "dbmaster has tables that no snapshot covers, since they are not InnoDB (oxdb.old, oxdb.older); convert them, "
-        "or seed with `--data seed_method=physical`.",
+        "dbmaster has tables that no snapshot covers, because they are not InnoDB (oxdb.old, oxdb.older); convert "
+        "them, or seed with `--data seed_method=physical`.",
     ),
     "other-version": (
         slave(version="11.8.1-MariaDB"),
         master(OXDB),
         "physical",
-        f"dbslave runs 11.8.1-MariaDB and dbmaster {VERSION}, which do not share data directories; seed with "
-        "`--data seed_method=logical`.",
+        f"dbslave runs 11.8.1-MariaDB and dbmaster {VERSION}, which cannot share data directories; seed with `--data "
+        "seed_method=logical`.",
     ),
 }
 
@@ -188,13 +188,14 @@ REFUSALS_OF_MYSQL: dict[str, tuple[Side, Side, str, str]] = {
         mysql_slave(**OFF),
         mysql_master(),
         "logical",
-        "dbslave has not `gtid_mode = ON`; run the deploy, which",
+        "dbslave does not have `gtid_mode = ON`; run the deploy, which",
     ),
     "no-snapshot": (
         mysql_slave(),
         mysql_master(MYISAM),
         "physical",
-        "dbmaster has tables that no snapshot covers, since they are not InnoDB (oxdb.old, oxdb.older); convert them.",
+        "dbmaster has tables that no snapshot covers, because they are not InnoDB (oxdb.old, oxdb.older); convert "
+        "them.",
     ),
     "no-plugin": (
         mysql_slave({"can_clone": False}),
@@ -206,8 +207,8 @@ REFUSALS_OF_MYSQL: dict[str, tuple[Side, Side, str, str]] = {
         mysql_slave({"can_clone": True, "alike": {"innodb_page_size": "4096", "collation_server": "x"}}),
         mysql_master(),
         "physical",
-        "`innodb_page_size` is 4096 on dbslave and 16384 on dbmaster, so they do not share data directories; make them "
-        "equal, or seed with",
+        "`innodb_page_size` is 4096 on dbslave and 16384 on dbmaster, so they cannot share data directories; make "
+        "them equal, or seed with",
     ),
 }
 
@@ -431,7 +432,7 @@ def test_dump_of_mysql_is_made_with_less_rights(monkeypatch: pytest.MonkeyPatch)
 def test_master_is_cloned_by_one_slave_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     hosts, arguments = clone(monkeypatch, {"cloned_by": ["192.0.2.29"]})
     hosts.master.facts[Seeding] = IDLE
-    assert "dbmaster is sending its data to 192.0.2.29, which has to end first" in stop_sentence(
+    assert "dbmaster is sending its data to 192.0.2.29; wait until that has ended" in stop_sentence(
         seeding.from_master, hosts.slave, **arguments
     )
     assert hosts.at_master == []
@@ -462,7 +463,7 @@ def test_seeding_that_is_under_way_is_waited_for(monkeypatch: pytest.MonkeyPatch
     hosts.master.facts[Mysql] = [server("1")]
     outcome = run(seeding.from_master, hosts.slave, **ARGUMENTS)
     assert outcome.texts == []
-    assert "is waited for" in outcome.logged[0]
+    assert "waiting for a seeding" in outcome.logged[0]
     # What the earlier run made is removed.
     assert hosts.programs() == ["seed_account"]
     assert not hosts.at_master[0][1]["guarded"]
@@ -474,7 +475,7 @@ def test_seeding_that_is_under_way_is_waited_for(monkeypatch: pytest.MonkeyPatch
         (
             "192.0.2.29",
             "physical",
-            "dbmaster is sending its data to 192.0.2.29, which has to end first; seed again then.",
+            "dbmaster is sending its data to 192.0.2.29; wait until that has ended, and seed again.",
         ),
         ("192.0.2.29", "logical", None),
         ("192.0.2.22", "physical", None),
@@ -495,9 +496,9 @@ def test_master_sends_to_one_slave_at_a_time(
 
 FAILURES: dict[str, tuple[SeedState, str, str]] = {
     "logical": (
-        SeedState(stage="copies", error="the dump broke off; seed again", marked=True),
+        SeedState(stage="copies", error="the dump failed; seed again", marked=True),
         "logical",
-        "dbslave is half seeded, at `copies`: the dump broke off; seed again.",
+        "dbslave is half seeded, at `copies`: the dump failed; seed again.",
     ),
     "untouched": (
         SeedState(stage="checks", error="no room; make some"),
@@ -507,7 +508,7 @@ FAILURES: dict[str, tuple[SeedState, str, str]] = {
     "killed": (
         SeedState(stage="copies", marked=True),
         "logical",
-        "dbslave is half seeded, at `copies`: its unit ox-seed died without a word; seed again.",
+        "dbslave is half seeded, at `copies`: its unit ox-seed died without an error message; seed again.",
     ),
     "master's-words": (
         SeedState(stage="copies", error="the stream broke off"),
@@ -532,7 +533,7 @@ def test_account_stays_while_the_unit_goes_on_without_us(monkeypatch: pytest.Mon
     hosts = pair(monkeypatch, IDLE, at("copies"))
     hosts.slave.facts[Seeding] = [IDLE, None, at("copies")]
     outcome = run(seeding.from_master, hosts.slave, **ARGUMENTS)
-    assert "dbslave gives no answer; a seeding that is under way there goes on alone" in outcome.texts[-1]
+    assert "dbslave does not answer; a seeding that is under way there goes on by itself" in outcome.texts[-1]
     assert hosts.programs() == ["seed_account"]
 
 
@@ -628,10 +629,10 @@ def test_slave_can_be_named_as_in_the_inventory(guide: Guide) -> None:
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({}, "no slave is named; add `--data seed_slave=` and one of `db_slave` (dbslave)."),
+        ({}, "no slave is named; add `--data seed_slave=` with one of `db_slave` (dbslave)."),
         (
             {"seed_slave": "dbmaster"},
-            "`seed_slave` is 'dbmaster', which is no slave; name one of `db_slave` (dbslave).",
+            "`seed_slave` is 'dbmaster', which is not a slave; name one of `db_slave` (dbslave).",
         ),
         (
             {"seed_slave": "dbslave", "seed_method": "magic"},
@@ -639,7 +640,7 @@ def test_slave_can_be_named_as_in_the_inventory(guide: Guide) -> None:
         ),
         (
             {"seed_slave": "dbslave", "overwrite_slave": "dbslave2"},
-            "`overwrite_slave` is 'dbslave2', but the slave to be seeded is dbslave; name the same in both.",
+            "`overwrite_slave` is 'dbslave2', but the slave to be seeded is dbslave; name the same slave in both.",
         ),
     ],
 )

@@ -86,8 +86,8 @@ def test_master_with_a_long_statement_is_told_so(logical: Any, tmp_path: Path) -
     with pytest.raises(RuntimeError) as failed:
         logical.position_in(b"-- MySQL dump", str(tmp_path), NAMES)
     assert str(failed.value) == (
-        f"the master cannot be dumped: {words}; a statement runs there for so long: wait for its end "
-        "(`SHOW PROCESSLIST`), and seed again"
+        f"the master cannot be dumped: {words}; a long statement runs there: wait until it ends (`SHOW PROCESSLIST`), "
+        "and seed again"
     )
 
 
@@ -424,7 +424,7 @@ def test_file_for_the_restart_stays_while_the_server_hangs(logical: Any, job: di
     Path(job["fence"]).touch()
     (tmp_path / "seeding").write_text(str(tmp_path / "mysql"))
     logical.run = Commands({"systemctl is-active": "deactivating"})
-    with pytest.raises(RuntimeError, match="mysql was told to stop and still runs"):
+    with pytest.raises(RuntimeError, match="mysql was told to stop, but still runs"):
         logical.recover(job)
     assert Path(job["fence"]).exists()
 
@@ -468,7 +468,7 @@ def test_clone_that_stands_still_is_ended(clone: Any, job: dict[str, Any]) -> No
     clone.Statement(job, 7).kill()
     assert server.statements == ["KILL QUERY 7"]
     stalled = type("Progress", (), {"stalled": True})
-    assert clone.why_not_cloned(Exception(1317, "interrupted"), stalled, PASSWORD).startswith("no data came for 300")
+    assert clone.why_not_cloned(Exception(1317, "interrupted"), stalled, PASSWORD).startswith("no data arrived for 300")
 
 
 # --- the comparison --------------------------------------------------------------------------------------
@@ -484,9 +484,7 @@ def test_no_table_is_locked_while_a_statement_runs_long(logical: Any) -> None:
     assert seen == []
     logical.CALM_SECONDS = 0
     busy = session({"\nSELECT MAX(TIME)": [{"longest": 40}]})
-    with pytest.raises(
-        RuntimeError, match="a statement runs on the master for 40 seconds, which would let others wait"
-    ):
+    with pytest.raises(RuntimeError, match="a statement has run on the master for 40 seconds; others would wait"):
         logical.take_snapshot(busy)
     assert not any("LOCK" in statement for statement in busy.statements)
     logical.wait_for_calm(Session())
@@ -517,7 +515,7 @@ def test_snapshot_is_taken_while_nobody_can_commit(logical: Any) -> None:
 
 
 def test_master_that_never_rests_is_not_compared(logical: Any) -> None:
-    with pytest.raises(RuntimeError, match="statements of the master run for so long that it cannot be compared"):
+    with pytest.raises(RuntimeError, match="statements run for so long on the master that it cannot be compared"):
         logical.take_snapshot(session(CALM | {"FLUSH TABLES": Exception(1205, "Lock wait timeout")}))
 
 

@@ -302,13 +302,13 @@ def test_server_that_is_just_starting_has_started_before_it_is_stopped(physical:
 
 
 def test_server_that_hangs_while_it_stops_is_not_exchanged(physical: Any, place: Path) -> None:
-    with pytest.raises(RuntimeError, match="mariadb was told to stop and still runs after 120 s; wait until"):
+    with pytest.raises(RuntimeError, match="mariadb was told to stop, but still runs after 120 s; wait until"):
         change_over(physical, place, 0, state="deactivating")
     assert found_in(place) == {"mysql": "mysql", "mysql.ox-seed": "mysql.ox-seed"}
 
 
 def test_server_that_does_not_start_on_it_runs_on_the_old_one_again(physical: Any, place: Path) -> None:
-    with pytest.raises(RuntimeError, match="does not start on its master's data, and runs on its own again"):
+    with pytest.raises(RuntimeError, match="does not start with its master's data, and runs on its own again"):
         change_over(physical, place, [1, 0])
     assert found_in(place) == {"mysql": "mysql"}
 
@@ -333,7 +333,7 @@ def test_directory_that_cannot_be_exchanged_is_refused(physical: Any) -> None:
     with pytest.raises(RuntimeError, match="`innodb_data_home_dir` of the server is /fast, outside of"):
         physical.check_place(Session({"SELECT @@": [{"value": "/fast"}]}), "/no/such/directory")
     physical.os = altered(os, path=altered(os.path, ismount=lambda path: path == "/var/lib/mysql"))
-    with pytest.raises(RuntimeError, match="is a file system of its own, so it cannot be exchanged; seed with"):
+    with pytest.raises(RuntimeError, match="is a separate file system, so it cannot be replaced; seed with"):
         physical.check_place(inside, "/var/lib/mysql")
 
 
@@ -492,7 +492,7 @@ def test_wrong_password_is_seen_before_anything_is_touched(logical: Any) -> None
         return Session()
 
     logical.login_at_master = login
-    with pytest.raises(RuntimeError, match=r"the account replication cannot log in at the master 192.0.2.21:3306 \("):
+    with pytest.raises(RuntimeError, match=r"the account replication cannot log in to the master 192.0.2.21:3306 \("):
         logical.check_logins(JOB)
 
 
@@ -580,17 +580,17 @@ BROKEN_OFF = {
     "dump": (
         "cat {0}/dump; echo 'Error 2013: Lost connection' >&2; exit 3",
         "cat > {0}/loaded",
-        "the dump of the master broke off (Error 2013: Lost connection); seed again",
+        "the dump of the master failed (Error 2013: Lost connection); seed again",
     ),
     "load": (
         "cat {0}/dump {0}/dump; sleep 60",
         "head -c 9 > /dev/null; printf 'INSERT INTO secrets\\nERROR 1114 (HY000): The table is full\\n' >&2; exit 1",
-        "this server did not take the dump (ERROR 1114 (HY000): The table is full); seed again",
+        "this server refused the dump (ERROR 1114 (HY000): The table is full); seed again",
     ),
     "load-at-the-end": (
         "cat {0}/dump",
         "cat > /dev/null; echo 'ERROR 1062' >&2; exit 1",
-        "this server did not take the dump (ERROR 1062); seed again",
+        "this server refused the dump (ERROR 1062); seed again",
     ),
 }
 
@@ -689,7 +689,7 @@ def test_slave_that_differs_is_stopped_and_told(
     logical: Any, rows: int, objects: tuple[str, ...], sentence: str
 ) -> None:
     slave = Slave(rows, objects)
-    with pytest.raises(RuntimeError, match="the slave is not equal to its master: " + sentence):
+    with pytest.raises(RuntimeError, match="the slave differs from its master: " + sentence):
         compared(logical, slave)
     assert slave.statements[-1] == "STOP SLAVE"
     # A table may just have been altered: it was tried more than once.

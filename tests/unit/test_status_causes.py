@@ -137,7 +137,7 @@ def test_master_host_down_is_one_finding(guide: Guide) -> None:
     picture = healthy(cluster)
     lose(picture, "dbmaster")
     change_replica(picture["dbslave"], io_running="Connecting", io_error="error reconnecting", seconds_behind=None)
-    drift(picture, "dbslave", REPLICATE, sentence="dbslave has to know the state of dbmaster, which cannot be asked")
+    drift(picture, "dbslave", REPLICATE, sentence="dbslave needs to know the state of dbmaster, which cannot be asked")
     drift(picture, "oxgw01", REGISTER, sentence=CAN_NOT_ASK)
     for name in ("oxgw01", "oxgw02"):
         change_mount(picture[name], answers=False)
@@ -394,7 +394,7 @@ def test_daemon_down_explains_its_own_caches_only(guide: Guide) -> None:
     cut(picture, "oxgw01", "oxgw03", SESSION_PORT)
     findings = find(cluster, list(picture.values()))
     assert summary(findings) == [("admin daemon down", "oxgw01"), ("cache link missing", "oxgw01")]
-    assert findings[1].found == "oxgw03 and this node lack the connection of the caches session (port 58849)"
+    assert findings[1].found == "oxgw03 and this node have no connection between the caches session (port 58849)"
 
 
 def test_down_daemon_explains_the_balancers_error_of_its_node_only(guide: Guide) -> None:

@@ -177,7 +177,7 @@ def test_host_that_hangs_is_given_up(look: Look, monkeypatch: pytest.MonkeyPatch
 
 def test_host_whose_command_fails_is_not_taken_for_an_empty_one(look: Look) -> None:
     look.answer = lambda host, asked: HostStatus()
-    assert {found.unreachable for found in look.take().values()} == {"the host gave no answer"}
+    assert {found.unreachable for found in look.take().values()} == {"the host did not answer"}
 
 
 # --- memory ----------------------------------------------------------------------------------------------

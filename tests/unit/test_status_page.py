@@ -137,7 +137,7 @@ def test_states_of_a_broken_cluster_are_there_as_text() -> None:
     }
     assert "critical 1 critical finding, 1 warning; 5 hosts, 1 unreachable" in parsed.text
     assert "oxgw02 (groupware) is unreachable." in parsed.text
-    assert "Of 10 links 6 are not fine." in parsed.text
+    assert "Of 10 links, 6 are not fine." in parsed.text
     assert "replication, dbmaster to dbslave: lag 0 s (warning)." in parsed.text
 
 

@@ -177,7 +177,7 @@ BROKEN: list[tuple[str, Level, str, str, Break]] = [
         "database server down",
         CRITICAL,
         "dbslave",
-        "no rights (Access denied)",
+        "does not let root log in (Access denied)",
         lambda p: setattr(p["dbslave"], "mysql", MysqlStatus(state=ServerState.NO_RIGHTS, error="Access denied")),
     ),
     ("database server down", CRITICAL, "dbslave", "could not be asked", lambda p: setattr(p["dbslave"], "mysql", None)),
@@ -221,14 +221,14 @@ BROKEN: list[tuple[str, Level, str, str, Break]] = [
         "slave half seeded",
         CRITICAL,
         "dbslave",
-        "a seeding of it has not come to its end",
+        "its seeding has not finished",
         lambda p: change_server(p["dbslave"], seeding=True),
     ),
     (
         "slave half seeded",
         CRITICAL,
         "dbslave",
-        "a seeding of it has not come to its end",
+        "its seeding has not finished",
         lambda p: setattr(p["dbslave"], "mysql", MysqlStatus(state=ServerState.NOT_RUNNING, seeding=True)),
     ),
     ("slave lagging", WARNING, "dbslave", "61 s behind", lambda p: change_replica(p["dbslave"], seconds_behind=61)),
@@ -315,7 +315,7 @@ BROKEN: list[tuple[str, Level, str, str, Break]] = [
         "cache link missing",
         WARNING,
         "oxgw01",
-        "oxgw02 and this node lack the connection of the caches session (port 58849)",
+        "oxgw02 and this node have no connection between the caches session (port 58849)",
         lambda p: cut(p, "oxgw02", "oxgw01", SESSION_PORT),
     ),
     (
@@ -367,11 +367,11 @@ BROKEN: list[tuple[str, Level, str, str, Break]] = [
         "open-xchange-groupware is active, but does not listen on port 8009",
         lambda p: change_daemon(p["oxgw02"], GROUPWARE, listening=False),
     ),
-    ("certificate expiring", WARNING, "web", "its last day is 2026-06-21, in 20 days", lambda p: _certificate(p, 20.2)),
+    ("certificate expiring", WARNING, "web", "it expires on 2026-06-21, in 20 days", lambda p: _certificate(p, 20.2)),
     ("certificate expiring", WARNING, "web", "in 3 days", lambda p: _certificate(p, 3)),
     ("certificate expiring", CRITICAL, "web", "in 2 days", lambda p: _certificate(p, 2.9)),
     ("certificate not yet valid", CRITICAL, "web", "it is not valid before 2026-06-", _early),
-    ("certificate expiring", CRITICAL, "web", "it ended on 2026-05-22", lambda p: _certificate(p, -10)),
+    ("certificate expiring", CRITICAL, "web", "it expired on 2026-05-22", lambda p: _certificate(p, -10)),
     (
         "certificate unreadable",
         WARNING,
@@ -383,17 +383,17 @@ BROKEN: list[tuple[str, Level, str, str, Break]] = [
         "certificate unreadable",
         WARNING,
         "web",
-        "none in PEM form",
+        "not a certificate in PEM format",
         lambda p: change_health(p["web"], certificate="-----BEGIN"),
     ),
-    ("disk nearly full", WARNING, "web", "85 % of 100 GB are used", lambda p: _disks(p, "web", ("/", 100, 15))),
-    ("disk nearly full", WARNING, "web", "94 % of 100 GB are used", lambda p: _disks(p, "web", ("/", 100, 6))),
-    ("disk nearly full", CRITICAL, "web", "95 % of 100 GB are used", lambda p: _disks(p, "web", ("/", 100, 5))),
+    ("disk nearly full", WARNING, "web", "85 % of 100 GB is used", lambda p: _disks(p, "web", ("/", 100, 15))),
+    ("disk nearly full", WARNING, "web", "94 % of 100 GB is used", lambda p: _disks(p, "web", ("/", 100, 6))),
+    ("disk nearly full", CRITICAL, "web", "95 % of 100 GB is used", lambda p: _disks(p, "web", ("/", 100, 5))),
     (
         "disk nearly full",
         CRITICAL,
         "dbmaster",
-        "100 % of 40 GB are used on the file system of /, /var/lib/mysql",
+        "100 % of 40 GB is used on the file system of /, /var/lib/mysql",
         lambda p: _disks(p, "dbmaster", ("/", 40, 0), ("/var/lib/mysql", 40, 0), ("/var/opt/filestore", 100, 50)),
     ),
     ("clock differs", WARNING, "oxgw01", "its clock is 6 s ahead of", lambda p: _clock(p, "oxgw01", 6)),
@@ -482,8 +482,8 @@ def test_two_full_file_systems_are_two_findings(guide: Guide) -> None:
     _disks(picture, "dbmaster", ("/", 40, 1), ("/var/lib/mysql", 80, 9))
     findings = find(cluster, list(picture.values()))
     assert [(finding.level, finding.about, finding.found) for finding in findings] == [
-        (CRITICAL, "/", "97 % of 40 GB are used on the file system of /"),
-        (WARNING, "/var/lib/mysql", "88 % of 80 GB are used on the file system of /var/lib/mysql"),
+        (CRITICAL, "/", "97 % of 40 GB is used on the file system of /"),
+        (WARNING, "/var/lib/mysql", "88 % of 80 GB is used on the file system of /var/lib/mysql"),
     ]
 
 

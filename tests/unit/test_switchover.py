@@ -227,17 +227,17 @@ REFUSALS: dict[str, tuple[Server, dict[str, Any], str]] = {
     "stopped": (
         SLAVE,
         {"dbslave": slave(replicates=replica(sql_running="No", sql_error="Duplicate entry"))},
-        "dbslave has stopped (Duplicate entry); put that right, then run `START SLAVE` there",
+        "dbslave has stopped (Duplicate entry); fix that, then run `START SLAVE` there",
     ),
     "connecting": (
         SLAVE,
         {"dbslave": slave(replicates=replica(io_running="Connecting"))},
-        "dbslave has stopped (without an error); put that right, then run `START SLAVE` there",
+        "dbslave has stopped (without an error); fix that, then run `START SLAVE` there",
     ),
     "lagging": (
         THIRD,
         {"dbslave2": slave(number=3, replicates=replica(seconds_behind=11))},
-        "dbslave2 is 11 s behind, it should be 10 s at most; wait, or allow more with `--data max_lag=SECONDS`",
+        "dbslave2 is 11 s behind; it should be 10 s at most; wait, or allow more with `--data max_lag=SECONDS`",
     ),
     "no-position": (
         THIRD,
@@ -252,7 +252,7 @@ REFUSALS: dict[str, tuple[Server, dict[str, Any], str]] = {
     "errant": (
         SLAVE,
         {"dbslave": slave(gtid_state="0-1-345,0-2-346")},
-        "dbslave has transactions that dbmaster lacks (up to 0-2-346); look at them with `mariadb-binlog` (MySQL: "
+        "dbslave has transactions that dbmaster lacks (up to 0-2-346); inspect them with `mariadb-binlog` (MySQL: "
         "`mysqlbinlog`), repeat what is needed, then seed it from the master",
     ),
     "same-server-id": (
@@ -268,7 +268,8 @@ REFUSALS: dict[str, tuple[Server, dict[str, Any], str]] = {
     "log-without-the-masters-transactions": (
         SLAVE,
         {"dbslave": slave(gtid=Gtid(slave="0-1-345"))},
-        "dbslave has nothing of dbmaster in its binary log yet, so nobody could follow it; write something on dbmaster",
+        "dbslave has nothing from dbmaster in its binary log yet, so no slave could follow it; write something on "
+        "dbmaster",
     ),
     "database-that-did-not-come": (
         SLAVE,
@@ -278,19 +279,19 @@ REFUSALS: dict[str, tuple[Server, dict[str, Any], str]] = {
     "older": (
         SLAVE,
         {"dbslave": slave(version="10.11.5-MariaDB")},
-        "dbslave runs 10.11.5-MariaDB, older than the master's 10.11.6-MariaDB-log; upgrade it first",
+        "dbslave runs 10.11.5-MariaDB, which is older than the master's 10.11.6-MariaDB-log; upgrade it first",
     ),
-    "no-room": (SLAVE, {"dbslave": slave(free=5 << 20)}, "dbslave has 5 MB free, it should have 1024 MB; make room"),
+    "no-room": (SLAVE, {"dbslave": slave(free=5 << 20)}, "dbslave has 5 MB free; it should have 1024 MB; make room"),
     "two-masters": (
         THIRD,
         {"dbslave": opened(), "dbmaster": master()},
-        "dbslave and dbmaster both take writes and neither replicates; look which one has what, and seed the other "
-        "one from it",
+        "dbslave and dbmaster both take writes and neither replicates; find out which one has the data, and seed the "
+        "other from it",
     ),
     "file": (
         MASTER,
         {"files": ServiceStatus(files={}, units={}, pending=True)},
-        "dbmaster: a deploy of its server did not end; deploy",
+        "dbmaster: a deploy of its server did not finish; deploy",
     ),
 }
 
@@ -323,14 +324,16 @@ def test_file_that_is_not_as_it_should_be_is_named() -> None:
     wanted = ManagedFile("/etc/mysql/90.cnf", "x")
     host = host_of(MASTER)
     sentence = stop_sentence(switchover.check_server, host, **check_arguments(MASTER, files=[wanted]))
-    assert sentence == "dbmaster: /etc/mysql/90.cnf is not as the inventory wants it; deploy. Nothing was changed."
+    assert sentence == (
+        "dbmaster: its configuration differs from the inventory (/etc/mysql/90.cnf); deploy. Nothing was changed."
+    )
 
 
 def test_new_master_has_to_have_the_accounts() -> None:
     account = WantedAccount("replication", "192.0.2.21", Secret(PASSWORD), frozenset({"REPLICATION SLAVE"}))
     wanted = {"accounts": [account]}
     sentence = stop_sentence(switchover.check_server, host_of(SLAVE), **check_arguments(SLAVE, **wanted))
-    assert sentence.startswith("dbslave has not the accounts 'replication'@'192.0.2.21' as they should be; deploy")
+    assert sentence.startswith("on dbslave, the accounts 'replication'@'192.0.2.21' are not as they should be; deploy")
     run(switchover.check_server, host_of(THIRD), **check_arguments(THIRD, **wanted)).assert_noop()
 
 
@@ -386,7 +389,7 @@ def check_node(host: FakeHost, **other: Any) -> str:
 
 def test_node_that_is_not_configured_as_the_inventory_says_is_refused() -> None:
     assert check_node(node()) == (
-        "oxgw01 is not configured as the inventory wants it (groupware/configdb.properties: writeUrl, "
+        "oxgw01: its configuration differs from the inventory (groupware/configdb.properties: writeUrl, "
         "admindaemon/mpasswd); deploy. Nothing was changed."
     )
 
@@ -394,7 +397,7 @@ def test_node_that_is_not_configured_as_the_inventory_says_is_refused() -> None:
 def test_database_that_is_registered_elsewhere_is_refused() -> None:
     registration = WantedRegistration("oxserver", "file:///x", DATABASES, ())
     found = check_node(node(), registration=registration).splitlines()
-    assert found[1].startswith("configdb: database oxdatabase is registered at jdbc:mysql://192.0.2.21/?x=1, it should")
+    assert found[1].startswith("configdb: database oxdatabase is registered at jdbc:mysql://192.0.2.21/?x=1; it should")
 
 
 def test_node_may_be_anyhow_after_the_point_of_no_return() -> None:
@@ -467,7 +470,7 @@ def test_phase_is_looked_at_anew_in_each_run() -> None:
 
 
 def test_host_without_an_answer_ends_the_run() -> None:
-    sentence = "web gives no answer"
+    sentence = "web does not answer"
     assert stop_sentence(lease.look, FakeHost({Look: None}, name="web"), doing="x").startswith(sentence)
 
 
@@ -489,8 +492,8 @@ def lose(server: Server = SLAVE, accept_loss: str | None = None, switch: Switch 
 
 def test_loss_has_to_be_accepted_by_the_name_of_the_dead_master() -> None:
     sentence = (
-        "dbslave has most of dbmaster: 345 in domain 0. What dbmaster acknowledged and did not send is lost. If that "
-        "has to be, run again with `--data accept_loss=dbmaster`. Nothing was changed."
+        "dbslave has the most from dbmaster: 345 in domain 0. What dbmaster acknowledged but did not send is lost. "
+        "To accept that, run again with `--data accept_loss=dbmaster`. Nothing was changed."
     )
     for said in (None, "dbslave", True):
         assert stop_sentence(switchover.check_survivor, survivor(), **lose(accept_loss=said)) == sentence  # type: ignore[arg-type]
@@ -502,8 +505,8 @@ def test_slave_with_less_is_refused_even_if_the_loss_is_accepted() -> None:
     more = slave(number=3, replicates=replica(received="0-1-350"))
     sentence = stop_sentence(switchover.check_survivor, survivor(dbslave2=more), **lose(accept_loss="dbmaster"))
     assert sentence == (
-        "dbslave2 has more of dbmaster (350 in domain 0) than dbslave (345 in domain 0); run again with "
-        "`--data new_master=dbslave2`. Nothing was changed."
+        "dbslave2 has more from dbmaster (350 in domain 0) than dbslave (345 in domain 0); run again with `--data "
+        "new_master=dbslave2`. Nothing was changed."
     )
 
 
@@ -539,18 +542,18 @@ def test_what_a_slave_wrote_itself_does_not_count_as_more_of_the_master() -> Non
         **lose(accept_loss="dbmaster"),
     ).assert_noop()
     sentence = refused(dbslave=mysql_slave(2, "{1}:1-80,{2}:1-50"), dbslave2=mysql_slave(3, "{1}:1-100"))
-    assert sentence.startswith(f"dbslave2 has more of dbmaster ({UUID}01:1-100) than dbslave (")
+    assert sentence.startswith(f"dbslave2 has more from dbmaster ({UUID}01:1-100) than dbslave (")
 
 
 def test_slaves_of_which_each_has_what_the_other_lacks_are_both_named() -> None:
     sentence = refused(dbslave=mysql_slave(2, "{1}:1-80:90-95"), dbslave2=mysql_slave(3, "{1}:1-85"))
-    assert sentence.startswith("dbslave and dbslave2 each have transactions that the other one lacks (")
+    assert sentence.startswith("dbslave and dbslave2 each have transactions that the other lacks (")
 
 
 def test_slave_that_is_half_seeded_is_no_master() -> None:
     assert "dbslave is half seeded" in refused(dbslave=slave(seeding=True))
     assert refusal(SLAVE, dbslave=slave(seeding=True)) == (
-        "dbslave is half seeded; wait for the end of its seeding, or seed it again. Nothing was changed."
+        "dbslave is half seeded; wait until its seeding ends, or seed it again. Nothing was changed."
     )
     # Nor does it count as one that has more.
     half = slave(number=3, replicates=replica(received="0-1-350"), seeding=True)
@@ -570,7 +573,7 @@ def test_mysql_pair_without_gtids_is_refused_before_its_servers_are_configured()
 def test_slave_that_cannot_be_asked_is_named() -> None:
     dead = MysqlStatus(state=ServerState.NOT_RUNNING)
     sentence = stop_sentence(switchover.check_survivor, survivor(dbslave2=dead), **lose())
-    assert "What dbslave2 may have on top cannot be known. If that has to be" in sentence
+    assert "What dbslave2 may have beyond that is unknown. To accept that" in sentence
     run(switchover.check_survivor, survivor(dbslave2=dead), **lose(accept_loss="dbmaster")).assert_noop()
 
 
@@ -578,8 +581,8 @@ def test_slave_that_cannot_be_asked_is_named() -> None:
 def test_master_that_answers_any_slave_is_alive(server: Server) -> None:
     sentence = stop_sentence(switchover.check_survivor, survivor(True, server), **lose(server, accept_loss="dbmaster"))
     assert sentence == (
-        f"{server.name} gets an answer from dbmaster, so that is alive; use the switchover, which loses nothing, or "
-        "switch that host off. Nothing was changed."
+        f"dbmaster answers {server.name}, so it is alive; use the switchover, which loses nothing, or "
+        "power that host off. Nothing was changed."
     )
 
 
@@ -587,7 +590,10 @@ def test_server_that_is_no_slave_has_nothing() -> None:
     sentence = stop_sentence(
         switchover.check_survivor, survivor(dbslave=slave(replicates=None)), **lose(accept_loss="dbmaster")
     )
-    assert sentence == "dbslave does not replicate, so it has nothing of dbmaster. Nothing was changed."
+    assert (
+        sentence
+        == "dbslave does not replicate, so it has nothing from dbmaster; choose another slave. Nothing was changed."
+    )
 
 
 def test_failover_that_died_after_the_point_of_no_return_is_completed() -> None:
@@ -603,7 +609,9 @@ def test_dead_master_is_not_asked_by_the_new_one() -> None:
 
 def test_server_that_runs_is_not_dead() -> None:
     host = FakeHost({Mysql: master()}, name="dbmaster")
-    assert stop_sentence(switchover.check_dead, host, switch=SWITCH).startswith("the database server of dbmaster runs;")
+    assert stop_sentence(switchover.check_dead, host, switch=SWITCH).startswith(
+        "the database server of dbmaster is running;"
+    )
     host = FakeHost({Mysql: MysqlStatus(state=ServerState.NOT_RUNNING)}, name="dbmaster")
     run(switchover.check_dead, host, switch=SWITCH).assert_noop()
 
@@ -683,7 +691,7 @@ def test_slave_that_cannot_be_reached_says_nothing_but_the_master_has_to_answer(
     host.peers["dbslave2"].facts[Mysql] = ConnectionError("no route")
     both_phases(roles.check_roles, host, **arguments).assert_noop()
     host.peers["dbmaster"].facts[Mysql] = ConnectionError("no route")
-    assert "oxgw01 has to know the state of dbmaster" in stop_sentence(roles.check_roles, host, **arguments)
+    assert "oxgw01 needs to know the state of dbmaster" in stop_sentence(roles.check_roles, host, **arguments)
 
 
 DOWN = ConnectionError("no route")
@@ -700,7 +708,7 @@ UNSURE: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "down": (
         {"dbmaster": NOT_RUNNING, "dbslave": opened()},
-        "the database server of dbmaster does not run, and dbslave takes writes and replicates from nobody",
+        "the database server of dbmaster does not run, and dbslave takes writes and does not replicate",
     ),
 }
 
@@ -762,7 +770,7 @@ def test_change_of_the_inventory_is_told(guide: Guide) -> None:
         "dbslave"
     )
     lost = switching.inventory_change(before, before.switched(new, lost=True))
-    assert "take the line of dbmaster out of `db_master`; put it into `db_slave` when the host is back" in lost
+    assert "remove the line of dbmaster from `db_master`; add it to `db_slave` when the host is back" in lost
     guide.add("filestore", "nas", address="192.0.2.30")
     before = guide.build()
     assert "filestore" not in switching.inventory_change(before, before.switched(before.slaves[0]))

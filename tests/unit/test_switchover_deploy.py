@@ -164,7 +164,7 @@ def test_databases_keep_their_names_and_change_their_addresses(guide: Guide, pas
 REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
     "nobody": ({"new_master": None}, "Say which slave becomes the master: .* The slaves are dbslave."),
     "the-master": ({"new_master": "dbmaster"}, "dbmaster is in `db_master` already"),
-    "a-stranger": ({"new_master": "oxgw01"}, "`new_master` is oxgw01, which is no slave; the slaves are dbslave."),
+    "a-stranger": ({"new_master": "oxgw01"}, "`new_master` is oxgw01, which is not a slave; the slaves are dbslave."),
 }
 
 
@@ -178,7 +178,7 @@ def test_new_master_has_to_be_a_slave(
 
 
 def test_lag_has_to_be_a_number(run: Callable[..., Any]) -> None:
-    with pytest.raises(InputError, match="`max_lag` is 'long', which is wrong"), run(max_lag="long"):
+    with pytest.raises(InputError, match="`max_lag` is 'long'; it should be a number of seconds"), run(max_lag="long"):
         pass
     with run(max_lag=30):
         pass

@@ -230,7 +230,7 @@ def test_without_the_new_master_nothing_is_begun(tmp_path: Path, capsys: pytest.
         raise OSError("Connection refused")
 
     host.program.reach = refuse
-    assert host.fails(capsys) == ("dbmaster cannot log in at dbslave: Connection refused; nothing was changed\n")
+    assert host.fails(capsys) == ("dbmaster cannot log in to dbslave: Connection refused; nothing was changed\n")
     assert host.started == []
     assert host.old.done == []
 
@@ -270,8 +270,8 @@ def test_statement_that_does_not_end_is_named_and_writes_go_on(
     usual = host.old.answer
     host.old.answer = lambda statement, values: busy if "PROCESSLIST" in statement else usual(statement, values)  # type: ignore[method-assign]
     assert host.fails(capsys) == (
-        "dbmaster did not get the lock on all tables within 2 s (session 8 of openexchange is at work for 70 s); "
-        "it takes writes as before\n"
+        "dbmaster did not get the lock on all tables within 2 s (session 8 of openexchange has run for 70 s); it "
+        "takes writes as before\n"
     )
     assert not host.old.read_only
     assert not host.fence.exists()
@@ -281,7 +281,7 @@ def test_new_master_that_does_not_get_everything_leaves_all_as_it_was(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     host = Old(tmp_path, Server(read_only=True, arrives=False))
-    assert host.fails(capsys) == "dbslave did not have all of dbmaster within 5 s; it takes writes as before\n"
+    assert host.fails(capsys) == "dbslave did not catch up with dbmaster within 5 s; it takes writes as before\n"
     assert not host.old.read_only
     # It is the guard who opens: only it knows whether somebody has claimed the place.
     assert "SET GLOBAL read_only = 0" not in host.old.said
@@ -290,7 +290,7 @@ def test_new_master_that_does_not_get_everything_leaves_all_as_it_was(
 def test_guard_that_does_not_open_is_not_told_as_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     host = Old(tmp_path, Server(read_only=True, arrives=False))
     host.guard_works = False
-    assert "look whether it takes writes, then run again" in host.fails(capsys)
+    assert "check if it takes writes, then run again" in host.fails(capsys)
     assert host.old.read_only
 
 
@@ -362,7 +362,7 @@ def test_nothing_is_opened_before_the_guard_has_ended_and_the_old_master_is_stil
 def test_old_master_that_takes_writes_again_stops_it(capsys: pytest.CaptureFixture[str]) -> None:
     host = New()
     host.old.read_only = False
-    assert host.fails(capsys) == "dbmaster takes writes again; nothing was changed, run again\n"
+    assert host.fails(capsys) == "dbmaster takes writes again; nothing was changed; run again\n"
     assert host.program.CLAIM not in host.old.locks
 
 
@@ -380,7 +380,7 @@ def test_guard_that_opened_the_old_master_before_it_ended_stops_it(capsys: pytes
 def test_guard_that_hangs_stops_it(capsys: pytest.CaptureFixture[str]) -> None:
     host = New()
     host.old.at.clear()
-    assert host.fails(capsys) == "the guard of dbmaster does not answer; nothing was changed, run again\n"
+    assert host.fails(capsys) == "the guard of dbmaster does not answer; nothing was changed; run again\n"
 
 
 def test_transactions_that_did_not_arrive_stop_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -108,12 +108,12 @@ def test_given_certificate_is_taken(certificate: str, ca: str) -> None:
 
 
 FOREIGN = (
-    f"{WHERE}: `mysql_tls_certificate` is not issued by `mysql_tls_ca`; name the right one of each, and put what is "
-    "between the two behind the certificate."
+    f"{WHERE}: `mysql_tls_certificate` was not issued by `mysql_tls_ca`; set both to files that belong together, and "
+    "append any intermediate certificates to the certificate."
 )
 NOT_FOR = (
-    f"{WHERE}: `mysql_tls_certificate` is for {{}}; it should name 192.0.2.21, which the slaves connect to, as an IP "
-    "address among its alternative names."
+    f"{WHERE}: `mysql_tls_certificate` is for {{}}; it should have 192.0.2.21, which the slaves connect to, as an IP "
+    "address among its subject alternative names."
 )
 REFUSED = {
     "other-ca": (BY_CA, OF_OTHER, FOREIGN),
@@ -121,7 +121,7 @@ REFUSED = {
     "what-is-between-is-missing": (BY_BETWEEN, CA, FOREIGN),
     "other-address": (OF_OTHER, OF_OTHER, NOT_FOR.format(OTHER)),
     "no-address": (issued(KEY, "ca", addresses=False), CA, NOT_FOR.format("no address")),
-    "no-ca": (BY_CA, "x", "group_data/all.py: `mysql_tls_ca` is not a certificate in PEM form; name such a file."),
+    "no-ca": (BY_CA, "x", "group_data/all.py: `mysql_tls_ca` is not a certificate in PEM format; use one that is."),
 }
 
 
@@ -134,7 +134,7 @@ def test_given_certificate_is_refused_with_a_sentence(certificate: str, ca: str,
 
 def test_given_certificate_that_ended_is_refused() -> None:
     ended = issued(KEY, days=-1)
-    with pytest.raises(InputError, match=r"`mysql_tls_certificate` ended on 20\d\d-\d\d-\d\d; name one that is valid"):
+    with pytest.raises(InputError, match=r"`mysql_tls_certificate` expired on 20\d\d-\d\d-\d\d; use one that is valid"):
         check_issued(ended, ended, ADDRESS, WHERE)
 
 

@@ -281,7 +281,7 @@ def test_slave_that_does_not_replicate_is_not_waited_for() -> None:
     host = FakeHost(name="dbslave")
     note(databases.REPLICATES, host, Verdict(findings=[_any_problem(host)]))
     assert skipped(databases.arrives, host, **CANARY, master=False, slaves=1) == "it does not replicate"
-    assert skipped(databases.vanishes, host, **CANARY, master=False, slaves=1) == "it did not come"
+    assert skipped(databases.vanishes, host, **CANARY, master=False, slaves=1) == "it did not arrive"
 
 
 def _any_problem(host: Any, level: Level = Level.CRITICAL) -> Any:
@@ -456,11 +456,11 @@ PEERS = {"oxgw02": "192.0.2.12", "oxgw03": "192.0.2.13"}
         ({"192.0.2.12": [57461, 57462], "192.0.2.13": [57461, 57462]}, []),
         (
             {"192.0.2.12": [57461, 57462], "192.0.2.13": [57462]},
-            ["no connection with oxgw03 for: admin (57461)"],
+            ["no connection to oxgw03 for: admin (57461)"],
         ),
         (
             {"192.0.2.13": [57461, 57462]},
-            ["no connection with oxgw02 for: groupware (57462), admin (57461)"],
+            ["no connection to oxgw02 for: groupware (57462), admin (57461)"],
         ),
     ],
 )
@@ -823,7 +823,7 @@ def test_warning_is_shown_and_fails_nobody(capsys: pytest.CaptureFixture[str]) -
     ("away", "found"),
     [
         ({"failed": ("dbslave",)}, "cannot be reached"),
-        ({"lost": ("dbslave",)}, "lost in the middle"),
+        ({"lost": ("dbslave",)}, "lost during the run"),
         ({"left_out": ("dbslave",)}, "left out"),
     ],
 )

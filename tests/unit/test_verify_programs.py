@@ -104,7 +104,7 @@ def test_nothing_is_made_if_systemd_does_not_take_the_order(canary: Any) -> None
     canary.run = Commands({"systemd-run": 1})
     session = Session()
     trial = step(canary, "create", session)
-    assert trial.error == "nothing was tried, since systemd would not clean up after us: systemd-run says no"
+    assert trial.error == "nothing was tried, because systemd would not clean up after us: systemd-run says no"
     assert session.statements == [LOOK]
 
 

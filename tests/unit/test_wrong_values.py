@@ -94,7 +94,7 @@ def test_names_of_people_are_taken(guide: Guide, name: str) -> None:
 
 def test_value_of_group_data_for_a_host_is_blamed_on_that_file(guide: Guide) -> None:
     inventory = guide.set(mysql_settings={"port": 3307}).inventory()
-    with pytest.raises(InputError, match=r"^group_data/all.py: `mysql_settings`: `port` is not for it; "):
+    with pytest.raises(InputError, match=r"^group_data/all.py: `mysql_settings`: `port` cannot be set here; "):
         cluster_of(inventory)
 
 
@@ -108,7 +108,7 @@ def test_host_that_cannot_be_named_so_needs_a_hostname(guide: Guide) -> None:
     guide.groups["web"] = ["@local"]
     guide.hosts["@local"] = guide.hosts.pop("web")
     with pytest.raises(
-        InputError, match=r"^inventory.py, host @local: its name cannot be that of a host; add a `hostn"
+        InputError, match=r"^inventory.py, host @local: its name is not a valid host name; add a `hostn"
     ):
         guide.build()
 

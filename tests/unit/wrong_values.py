@@ -84,8 +84,8 @@ NAME = "a name of letters, digits and . _ -, which begins with a letter or digit
 FLAG = "True or False"
 FILE = "the path of a file on this machine"
 PATH = (
-    "an absolute path of letters, digits and . _ - between single slashes, without `.` and `..`, without a slash at "
-    "its end, with at most 240 characters"
+    "an absolute path of letters, digits and . _ - between single slashes, without `.` or `..`, without a trailing "
+    "slash, of at most 240 characters"
 )
 NETWORK_NAME = "in parts of at most 63 characters with dots between them"
 WEB_NAME = f"a host name of letters, digits and -, {NETWORK_NAME}, or an IPv4 address"
@@ -117,8 +117,8 @@ settings(
 setting(
     "ox_repository_url",
     "https://me:pw@example.com/",
-    "`ox_repository_url` is 'https://****@example.com/'; user and password do not stand in it; put them into the "
-    "secrets file as `ox_repository_user` and `ox_repository_password`.",
+    "`ox_repository_url` is 'https://****@example.com/'; it should not contain the user and password; put them into "
+    "the secrets file as `ox_repository_user` and `ox_repository_password`.",
 )
 for name in ("ox_repository_key", "web_certificate", "web_certificate_key", "mysql_tls_ca"):
     none = "None, or " if name == "mysql_tls_ca" else ""
@@ -132,7 +132,7 @@ for name in ("ox_repository_key", "web_certificate", "web_certificate_key", "mys
 settings("database_server", '"mariadb" or "mysql"', "postgresql", "MariaDB", None, 1)
 settings("mysql_port", "a whole number from 1024 to 65535", "3306", 0, -1, 80, 1023, 65536, 10**20, 3306.0, True, None)
 for port in (2049, 33060, 8009, 1099, 57461, 57462, 58849):
-    setting("mysql_port", port, f"`mysql_port` is {port}, which another service of the cluster has; choose another.")
+    setting("mysql_port", port, f"`mysql_port` is {port}, which another service of the cluster uses; choose another.")
 settings("replication_by", '"gtid" or "position"', "GTID", "row", None, True)
 for name in ("remove_stale_accounts", "replication_tls", "semi_synchronous"):
     settings(name, FLAG, "yes", "true", 1, 0, None)
@@ -167,8 +167,8 @@ for tree in ("bin", "boot", "dev", "etc", "lib", "lib64", "libx32", "proc", "roo
         setting(
             "filestore_path",
             path,
-            f"`filestore_path` is '{path}'; /{tree} belongs to the system or to a package; choose a directory of its "
-            "own, such as /var/opt/filestore.",
+            f"`filestore_path` is '{path}'; /{tree} belongs to the system or to a package; choose a separate "
+            "directory, such as /var/opt/filestore.",
         )
 for tree in (
     "/opt/open-xchange",
@@ -187,14 +187,14 @@ for tree in (
         setting(
             "filestore_path",
             path,
-            f"`filestore_path` is '{path}'; {tree} belongs to the system or to a package; choose a directory of its "
-            "own, such as /var/opt/filestore.",
+            f"`filestore_path` is '{path}'; {tree} belongs to the system or to a package; choose a separate "
+            "directory, such as /var/opt/filestore.",
         )
 for path in ("/", "/var", "/var/lib", "/var/opt", "/home", "/opt", "/srv", "/mnt", "/media"):
     setting(
         "filestore_path",
         path,
-        f"`filestore_path` is '{path}'; that is a directory for many; choose one of its own in it, such as "
+        f"`filestore_path` is '{path}'; many programs share that directory; choose a separate one, such as "
         "/var/opt/filestore.",
     )
 for name in ("filestore_uid", "filestore_gid"):
@@ -202,7 +202,7 @@ for name in ("filestore_uid", "filestore_gid"):
 settings("nfs_server", '"kernel" or "ganesha"', "unfs3", "Kernel", "", None, False)
 settings(
     "nfs_options",
-    "mount options with commas and without blanks between them, such as rw,hard,_netdev",
+    "mount options separated by commas, without blanks, such as rw,hard,_netdev",
     "rw, hard",
     "",
     ",rw",
@@ -218,12 +218,12 @@ for option, why in {
     "ro": "Open-Xchange writes there",
     "noauto": "it is mounted at boot",
     "bind": "it is an NFS mount",
-    "remount": "it stands in fstab",
+    "remount": "the options are for fstab",
 }.items():
     setting(
         "nfs_options",
         f"hard,{option}",
-        f"`nfs_options` is 'hard,{option}'; `{option}` does not fit, since {why}; leave it out.",
+        f"`nfs_options` is 'hard,{option}'; `{option}` cannot be used, because {why}; leave it out.",
     )
 settings(
     "external_filestore",
@@ -267,7 +267,7 @@ for name in ("localhost", "LOCALHOST", "localhost.localdomain", "ip6-localhost")
     setting(
         "web_name",
         name,
-        f"`web_name` is '{name}'; that name belongs to every host itself; give the host a name of its own.",
+        f"`web_name` is '{name}'; every host uses that name for itself; give the host its own name.",
     )
 settings(
     "server_memory", "a whole number of MB from 64 to 1048576", 32, 0, -512, 512.5, "512", "1G", True, None, 999999999
@@ -300,7 +300,7 @@ settings(
     1,
     *ODD,
 )
-setting("multicast_network", "239.1.0.0/16", "`cache_multicast_address` should lie in `multicast_network`.")
+setting("multicast_network", "239.1.0.0/16", "`cache_multicast_address` should be within `multicast_network`.")
 for name in ("cache_multicast_port", "session_cache_multicast_port"):
     settings(name, "a whole number from 1 to 65535", 0, -1, 65536, "6780", 6780.0, True, None)
 setting(
@@ -310,7 +310,7 @@ setting(
 )
 
 # The database server's own options.
-OURS = "the cluster depends on the value that ox-deploy gives it, so leave it out"
+OURS = "because the cluster depends on the value that ox-deploy gives it; leave it out"
 for name, place in {
     "port": "`mysql_port`",
     "PORT": "`mysql_port`",
@@ -326,7 +326,7 @@ for name, place in {
     "rpl_semi_sync_master_enabled": "`semi_synchronous`",
     "rpl-semi-sync-source-enabled": "`semi_synchronous`",
 }.items():
-    setting("mysql_settings", {name: "1"}, f"`mysql_settings`: `{name}` is not for it; that is set by {place}.")
+    setting("mysql_settings", {name: "1"}, f"`mysql_settings`: `{name}` cannot be set here; use {place} instead.")
 for name in (
     "socket",
     "sock",
@@ -368,12 +368,12 @@ for name in (
     "require_secure_transport",
     "maximum-read-only",
 ):
-    setting("mysql_settings", {name: "1"}, f"`mysql_settings`: `{name}` is not for it; {OURS}.")
-A_DICT = 'it should be a dict of names of options and their values, such as {"max_connections": 200}.'
+    setting("mysql_settings", {name: "1"}, f"`mysql_settings`: `{name}` cannot be set here, {OURS}.")
+A_DICT = 'it should be a dict of option names and values, such as {"max_connections": 200}.'
 for value in ([], None, "max_connections=1", 5, {5: "x"}):
     setting("mysql_settings", value, f"`mysql_settings` is {value!r}; {A_DICT}")
 for key in ("a b", "", "[client]", "a=b", "#a", "a\nb", "a\0b", "ä"):
-    words = "is no option; it should be a name of letters, digits and . _ -."
+    words = "is not an option; it should be a name of letters, digits and . _ -."
     setting("mysql_settings", {key: "1"}, f"`mysql_settings`: {key!a} {words}")
 for value in (1.5, True, None, ["a"]):
     setting(
@@ -390,25 +390,25 @@ for value in ODD:
 setting(
     "mysql_settings",
     {"max_connections": 1, "max-connections": 2},
-    "`mysql_settings`: `max_connections` and `max-connections` are one option; keep one of them.",
+    "`mysql_settings`: `max_connections` and `max-connections` are the same option; keep one of them.",
 )
 host(
     "dbslave",
     "mysql_settings",
     {"port": 3307},
-    "`mysql_settings`: `port` is not for it; that is set by `mysql_port`.",
+    "`mysql_settings`: `port` cannot be set here; use `mysql_port` instead.",
 )
 hosts("dbslave", "mysql_option_file", f"None, or {PATH}", "my.cnf", "/root/../etc/my.cnf", "/root/", "", 5, "/a\0")
 
 # The inventory.
-HOST_NAME = f"a name of letters, digits, - and _, {NETWORK_NAME}, and no address"
+HOST_NAME = f"a name of letters, digits, - and _, {NETWORK_NAME}, not an IP address"
 hosts("oxgw01", "hostname", HOST_NAME, "-x", "", "a b", "x" * 64, "a..b", "192.0.2.1", "1.2", "ox/gw", None, 5, *ODD)
 for name in ("localhost", "Localhost", "ip6-loopback"):
     host(
         "web",
         "hostname",
         name,
-        f"`hostname` is '{name}'; that name belongs to every host itself; give the host a name of its own.",
+        f"`hostname` is '{name}'; every host uses that name for itself; give the host its own name.",
     )
 hosts(
     "oxgw01",
@@ -430,8 +430,8 @@ for value in ("127.0.1.1", "224.0.0.1", "0.0.0.0", "255.255.255.255", "240.0.0.1
         "oxgw01",
         "address",
         value,
-        f"`address` is '{value}'; the other hosts do not reach this one at it; it should be the host's IPv4 address in "
-        "the cluster's network.",
+        f"`address` is '{value}'; the other hosts cannot reach this one there; it should be the host's IPv4 address "
+        "in the cluster's network.",
     )
 ROUTE = "a text of letters, digits, _ and - with at most 63 characters, such as OX-1"
 hosts("oxgw01", "route", ROUTE, "OX.1", "", "OX 1", "x" * 64, 1, ["OX"], *ODD)
@@ -477,9 +477,9 @@ for value in ({}, None, "all", 5, [5], ["x"], [None]):
 in_context("id", "a whole number from 1 to 2147483647", 0, -1, 2**31, 2**40, "1", 1.0, True, None)
 in_context("name", NAME.format(128), "", "a b", "x" * 300, "-a", "ä", None, 1, *ODD)
 in_context("admin", NAME.format(128), "", "a b", "x" * 129, "a@b", None, 1, *ODD)
-TEXT = "a text of at most {} printable characters, without blanks around it"
+TEXT = "a text of at most {} printable characters, without leading or trailing blanks"
 in_context("admin_display_name", TEXT.format(320), "", " ", " a", "a ", "x" * 321, None, 1, *ODD)
-EMAIL = "an e-mail address such as anna@example.com, of ASCII characters, at most 255 of them"
+EMAIL = "an e-mail address such as anna@example.com, of at most 255 ASCII characters"
 WRONG_EMAILS = (
     "anna",
     "anna@",
@@ -526,18 +526,18 @@ in_contexts([context(1, "a"), context(1, "b")], "`contexts` has id 1 2 times; it
 in_contexts([context(1, "a"), context(2, "a")], "`contexts` has name a 2 times; it should be unique.")
 in_contexts(
     [context(1, "a"), context(2, "A")],
-    "`contexts` has name a and name A, which are the same for Open-Xchange; it should be unique.",
+    "`contexts` has name a and name A, which are the same for Open-Xchange; each should be unique.",
 )
 in_contexts(
     [context(1, "2"), context(2, "b")],
-    "`contexts` has a context named 2 beside the context with the id 2; logins would not tell the two apart, so give "
-    "it another name.",
+    "`contexts` has a context named 2 besides the context with the id 2; logins could not tell them apart, so give "
+    "the first another name.",
 )
 in_contexts([context(users=("anna", "anna"))], "`contexts` has user anna 2 times in context 1; it should be unique.")
 in_contexts([context(users=("oxadmin",))], "`contexts` has user oxadmin 2 times in context 1; it should be unique.")
 in_contexts(
     [context(users=("OXAdmin",))],
-    "`contexts` has user oxadmin and user OXAdmin in context 1, which are the same for Open-Xchange; it should be "
+    "`contexts` has user oxadmin and user OXAdmin in context 1, which are the same for Open-Xchange; each should be "
     "unique.",
 )
 _same = context(users=("anna", "bert"))
@@ -545,7 +545,7 @@ _same["users"][1]["email"] = "Anna@example.com"
 in_contexts(
     [_same],
     "`contexts` has e-mail address anna@example.com and e-mail address Anna@example.com in context 1, which are the "
-    "same for Open-Xchange; it should be unique.",
+    "same for Open-Xchange; each should be unique.",
 )
 _admins = context()
 _admins["users"][0]["email"] = "oxadmin@example.com"

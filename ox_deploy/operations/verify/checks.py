@@ -98,8 +98,8 @@ def _could_not_run(error: Exception) -> Finding:
     return problem(
         "check could not run",
         found=str(error) or type(error).__name__,
-        wanted="the host makes the test and says what came of it",
-        remedy="put right what the message names, and run again",
+        wanted="the host runs the test and reports the result",
+        remedy="fix what the message names, and run again",
     )
 
 

@@ -49,8 +49,8 @@ def replicates(users: Sequence[str], option_file: str | None, master: str | None
     if master is None:
         return _master(status, slaves)
     if status.seeding:
-        remedy = f"wait for the end of its seeding, or seed it again (`{SEED.format(name=host.name)}`)"
-        found = "a seeding of it has not come to its end"
+        remedy = f"wait until its seeding ends, or seed it again (`{SEED.format(name=host.name)}`)"
+        found = "its seeding has not finished"
         return Verdict(findings=[problem("slave half seeded", found, "it has all of its master's data", remedy)])
     replica = status.replica
     if replica is None:
@@ -64,7 +64,7 @@ def _master(status: MysqlStatus, slaves: int) -> Verdict:
     if not slaves:
         return Verdict(NO_SLAVE)
     if status.binary_log is None:
-        found = "the master writes none, so its slaves learn nothing"
+        found = "the master writes no binary log, so its slaves receive nothing"
         return Verdict(findings=[problem("no binary log", found, "it writes a binary log", DEPLOY)])
     return Verdict(f"writes {status.binary_log.file}")
 
@@ -83,7 +83,7 @@ def _stopped(replica: Replica) -> list[Finding]:
         return []
     shown = ", ".join(f"{name} is {value}" for name, value in threads.items())
     errors = " ".join(filter(None, [replica.io_error, replica.sql_error])) or "without an error"
-    remedy = "put right what the error names, then run `START SLAVE` or deploy"
+    remedy = "fix what the error names, then run `START SLAVE` or deploy"
     return [problem("slave stopped", f"{shown} ({errors})", "both threads run (Yes)", remedy)]
 
 
@@ -101,7 +101,7 @@ def read_only(users: Sequence[str], option_file: str | None, writable: bool) -> 
         return Verdict(measured)
     if writable:
         return Verdict(findings=[problem("master is read-only", measured, "read_only is OFF", DEPLOY)])
-    remedy = f"run `SET GLOBAL read_only = 1` there; look for what was written to it meanwhile; {DEPLOY}"
+    remedy = f"run `SET GLOBAL read_only = 1` there; find out what was written to it meanwhile; {DEPLOY}"
     return Verdict(findings=[problem("slave writable", measured, "read_only is ON", remedy)])
 
 
@@ -129,7 +129,7 @@ def _compare(wanted: WantedAccount, found: Account | None, status: MysqlStatus) 
     labels = [statement.label for statement in account_statements(wanted, found, status.dialect)]
     if not labels:
         return None
-    shown = f"{who} differs, a deploy would: {'; '.join(labels)}"
+    shown = f"{who} differs; a deploy would: {'; '.join(labels)}"
     return problem("account differs", shown, "the same password and rights on every database server", DEPLOY)
 
 
@@ -161,9 +161,9 @@ def arrives(run: str, option_file: str | None, master: bool, slaves: int) -> Ver
         return Verdict(skipped="it does not replicate")
     age = made(learn(Question(Canary, step="see", run=run, option_file=option_file))).age
     if age is None:
-        remedy = "look for what keeps the slave busy (`SHOW PROCESSLIST`) or the master from sending, and run again"
-        found = "a row written on the master did not come within 10 seconds"
-        return Verdict(findings=[problem("slave lagging", found, "it comes at once", remedy)])
+        remedy = "find out what keeps the slave busy (`SHOW PROCESSLIST`) or the master from sending, and run again"
+        found = "a row written on the master did not arrive within 10 seconds"
+        return Verdict(findings=[problem("slave lagging", found, "it arrives at once", remedy)])
     return Verdict(f"after {age:.2f} s" if age >= 0 else f"at once (its clock is {-age:.2f} s behind the master's)")
 
 
@@ -180,7 +180,7 @@ def vanishes(run: str, option_file: str | None, master: bool, slaves: int) -> Ve
         made(learn(Question(Canary, step="drop", run=run, option_file=option_file, ticket=ticket())))
         return Verdict("dropped")
     if not holds(ARRIVES):
-        return Verdict(skipped="it did not come")
+        return Verdict(skipped="it did not arrive")
     if made(learn(Question(Canary, step="gone", run=run, option_file=option_file))).gone:
         return Verdict("gone")
     remedy = f"drop `ox_verify_{run}` on the master if it is still there, and wait until it is gone here"

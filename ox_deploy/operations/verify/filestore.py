@@ -15,7 +15,7 @@ WRITES = "Every node writes into the filestore"
 SEES = "Every node sees the files of all nodes"
 # The kernel's types, and that of a client in user space.
 NFS = ("nfs", "nfs4", "fuse.nfs")
-LOOK = "look whether its server answers (`systemctl status nfs-server` or `nfs-ganesha` there)"
+LOOK = "check whether its server answers (`systemctl status nfs-server` or `nfs-ganesha` there)"
 
 
 def _question(path: str, **_: Any) -> Question[MountTrial]:
@@ -59,7 +59,7 @@ def writes(path: str, run: str, node: str) -> Verdict:
         return Verdict(skipped="the filestore is not mounted")
     trial = learn(_step("write", path, run, node, [node]))
     if trial.error:
-        remedy = f"{LOOK}, and whether it lets this node write; owner of {path} should be open-xchange"
+        remedy = f"{LOOK}, and whether it lets this node write; the owner of {path} should be open-xchange"
         return Verdict(findings=[problem("filestore not writable", trial.error, "open-xchange can write", remedy)])
     return Verdict("written")
 
@@ -88,7 +88,7 @@ def _compare(node: str, file: SharedFile | None, owner: str) -> list[Finding]:
         return [problem("file of another node not seen", found, "a file is the same on all nodes", remedy)]
     if file.owner != owner:
         found = f"the file of {node} belongs to {file.owner}"
-        remedy = "give open-xchange the same ids on all hosts (`id open-xchange`), and look at the export's options"
+        remedy = "give open-xchange the same ids on all hosts (`id open-xchange`), and check the export's options"
         return [problem("file has another owner", found, f"it belongs to {owner}", remedy)]
     return []
 

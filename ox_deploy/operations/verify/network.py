@@ -62,6 +62,6 @@ def _alone(name: str, connected: list[int], ports: Mapping[str, int]) -> list[Fi
     missing = [f"{service} ({port})" for service, port in ports.items() if port not in connected]
     if not missing:
         return []
-    found = f"no connection with {name} for: {', '.join(missing)}"
-    remedy = "look whether multicast passes between the nodes and the daemons of both run; then restart the daemons"
+    found = f"no connection to {name} for: {', '.join(missing)}"
+    remedy = "check that multicast passes between the nodes and that the daemons of both run; then restart the daemons"
     return [problem("caches not connected", found, "each cache is connected with each other node", remedy)]

@@ -91,7 +91,7 @@ def registered(wanted: WantedRegistration) -> Verdict:
 def _compare(kind: str, wanted: Sequence[str], found: Sequence[str]) -> list[Finding]:
     listed = f"{', '.join(wanted)}"
     missing = [
-        problem(f"{kind} not registered", f"{name} is missing in configdb", f"registered: {listed}", DEPLOY)
+        problem(f"{kind} not registered", f"{name} is missing from configdb", f"registered: {listed}", DEPLOY)
         for name in wanted
         if name not in found
     ]

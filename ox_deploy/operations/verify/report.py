@@ -30,7 +30,7 @@ def take_part(doing: str, others: Sequence[str] = ()) -> Verdict:
     To be called first, on every host, with `go_on` after it.
     """
     if lease.take_and_ask(doing, others) is None:
-        raise CouldNotRun("the host gives no answer")
+        raise CouldNotRun("the host does not answer")
     return Verdict("answers")
 
 
@@ -65,9 +65,9 @@ def report(hosts: Mapping[str, str]) -> Generator[StringCommand, None, None]:
 def _absent(name: str) -> Finding:
     its_host = host.inventory.get_host(name)
     if its_host not in failed_hosts():
-        found, remedy = "left out, so nothing is known of it", "verify without `--limit` and `--exclude`"
+        found, remedy = "left out, so nothing is known about it", "verify without `--limit` and `--exclude`"
     elif took_part(its_host):
-        found, remedy = "lost in the middle of the run, so its checks are not complete", "run again"
+        found, remedy = "lost during the run, so its checks are incomplete", "run again"
     else:
         found, remedy = "cannot be reached", "make it reachable, and run again"
     wanted = "all hosts of the inventory are checked"
@@ -91,7 +91,7 @@ def _named(noted: Iterable[Record], hosts: Mapping[str, str]) -> list[Record]:
 
 def table(noted: Sequence[Record]) -> Table:
     """Return a row for each check, with what it measured or found on each host."""
-    shown = Table("Check", "", "What came of it", title="The guide's tests", show_lines=True)
+    shown = Table("Check", "", "Result", title="The guide's tests", show_lines=True)
     for title in dict.fromkeys(record.check for record in noted):
         of_check = [record for record in noted if record.check == title]
         lines = [line for record in of_check for line in _lines(record)]

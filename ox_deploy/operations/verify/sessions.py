@@ -61,7 +61,7 @@ def redirects(address: str, web_name: str, certificate: str, site: str) -> Verdi
     wanted = f"https://{web_name}/"
     if trial.status in (301, 302) and trial.location.startswith(wanted):
         return Verdict(found)
-    remedy = "look which site of Apache answers (`apachectl -S`), and deploy"
+    remedy = "find out which Apache site answers (`apachectl -S`), and deploy"
     return Verdict(findings=[problem("HTTP not redirected", found, f"301 {wanted}", remedy)])
 
 
@@ -122,7 +122,9 @@ def _run(command: StringCommand) -> Any:
     """Run a command in the way the operation is told to (sudo and the like) and return the JSON that it printed."""
     ok, output = run_in_operation(host, command)
     if not ok:
-        raise CouldNotRun(output.stderr_lines[-1] if output.stderr_lines else "the program failed without a word")
+        raise CouldNotRun(
+            output.stderr_lines[-1] if output.stderr_lines else "the program failed without an error message"
+        )
     return json.loads(output.stdout)
 
 
@@ -130,7 +132,7 @@ def _nobody() -> Finding:
     return problem(
         "nobody to log in as",
         found="`contexts` of group data has no user, so logins and sessions were not tried",
-        wanted="a user who may be logged in for a test",
+        wanted="a user to log in with for a test",
         remedy="add one to `contexts` and deploy",
         level=Level.WARNING,
     )
@@ -138,8 +140,8 @@ def _nobody() -> Finding:
 
 def _failed(found: str) -> Finding:
     remedy = (
-        "if it is the password, correct it in the secrets or with `changeuser`; otherwise look at the daemons, "
-        "at `/balancer-manager` on the web host, and at the nodes' open-xchange.log.0"
+        "if it is the password, correct it in the secrets or with `changeuser`; otherwise check the daemons, "
+        "`/balancer-manager` on the web host, and the nodes' open-xchange.log.0"
     )
     return problem("login fails", found, "every login opens a session", remedy)
 
@@ -179,7 +181,7 @@ def uneven(members: Sequence[Member], trial: LoginTrial) -> list[Finding]:
 
 def _uneven(member: Member, count: int, total: int, expected: float) -> Finding:
     found = f"{member.name} ({member.route}) gets {count} of {total} logins"
-    remedy = "look at `/balancer-manager` on the web host (disabled, in error?) and at the daemons of the node"
+    remedy = "check `/balancer-manager` on the web host (is the node disabled or in error?) and the daemons of the node"
     return problem("sessions spread unevenly", found, f"about {expected:.0f}", remedy)
 
 

@@ -32,6 +32,6 @@ def cache_wait(job: Document) -> None:
         time.sleep(0.2)
     listed = "; ".join("{} (ports {})".format(peer, ", ".join(map(str, missing[peer]))) for peer in sorted(missing))
     fail(
-        "the caches of this node are not connected with {} after {} seconds; all nodes should share a link that "
-        "carries multicast, and no firewall should stand between these ports".format(listed, job["seconds"])
+        "the caches of this node are not connected to {} after {} seconds; all nodes should share a link that "
+        "carries multicast, and no firewall should block these ports".format(listed, job["seconds"])
     )

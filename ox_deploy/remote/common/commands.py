@@ -33,7 +33,7 @@ def run(argv: list[str], seconds: float | None = None, input: str | None = None,
         output, errors = child.communicate(input, timeout=seconds)
     except subprocess.TimeoutExpired:
         end(child)
-        return subprocess.CompletedProcess(argv, 124, "", f"it has not ended within {seconds} s")
+        return subprocess.CompletedProcess(argv, 124, "", f"it has not finished within {seconds} s")
     except BaseException:
         # The next order may come at once.
         os.killpg(child.pid, signal.SIGKILL)

@@ -32,10 +32,10 @@ def check_lease(number: int | None, run_id: str | None) -> None:
     lease = read_lease()
     if run_id is None:
         if lease.get("run") and seconds_left(lease) > 0:
-            fail(f"another run is at work: {who(lease)}; nothing was changed here, run again when it has ended")
+            fail(f"another run is at work: {who(lease)}; nothing was changed here; run again when it has ended")
     elif (lease.get("run"), lease.get("number")) != (run_id, str(number)):
         taken = "it was taken over by " + who(lease) if lease.get("run") else "it was released"
-        fail(f"this run has lost the lease of the cluster ({taken}); nothing was changed here, run again")
+        fail(f"this run has lost the lease of the cluster ({taken}); nothing was changed here; run again")
 
 
 def read_lease() -> dict[str, str]:

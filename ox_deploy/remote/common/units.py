@@ -26,7 +26,7 @@ def wait_until_settled(unit: str) -> None:
     while state == "deactivating":
         if time.monotonic() > deadline:
             text = (
-                "{0} was told to stop and still runs after {1} s; wait until it has ended, or, if it hangs, end it "
+                "{0} was told to stop, but still runs after {1} s; wait until it has ended, or, if it hangs, end it "
                 "with `systemctl kill -s KILL {0}`; then run again"
             )
             fail(text.format(unit, STOP_SECONDS))

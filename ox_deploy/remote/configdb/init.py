@@ -64,14 +64,14 @@ def temporary_password(server: Document) -> Iterator[str]:
 def look_again(session: Session, database: Document, recreate: bool) -> None:
     """Stop unless configdb is still absent, or still half made without a registration, right before it is (re)made."""
     if value_of(session, "@@GLOBAL.read_only"):
-        fail("the database server is read-only, so it is not the master; nothing was changed, run again")
+        fail("the database server is read-only, so it is not the master; nothing was changed; run again")
     query = "SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s"
     if not rows(session, query, [database]):
         return
     session.select_db(database)
     state = registrations(session, []).get("state", "complete")
     if not recreate or state != "incomplete":
-        fail(f"{database} is there by now ({state}); nothing was changed, run again")
+        fail(f"{database} exists by now ({state}); nothing was changed; run again")
 
 
 def configdb_init(session: Session, server: Document, recreate: bool) -> None:

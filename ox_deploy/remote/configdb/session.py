@@ -66,4 +66,4 @@ def value_of(session: Session, expression: str, values: Sequence[Any] | None = N
 def alone(session: Session) -> None:
     """Let no other node change configdb for as long as this session lasts; stop if one does just now."""
     if value_of(session, "GET_LOCK('ox-deploy.configdb', 5)") != 1:
-        fail("another node is changing configdb; nothing was changed, run again when it has ended")
+        fail("another node is changing configdb; nothing was changed; run again when it has ended")

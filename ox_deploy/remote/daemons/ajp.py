@@ -30,14 +30,14 @@ def login_problem(port: int, context: str | None) -> str | None:
     try:
         status, body = ajp_post(port, "/ajax/login", "action=login", form)
     except (OSError, EOFError, struct.error) as error:
-        return "it does not answer by AJP: {}".format(error or "it cut the connection")
+        return "it does not answer over AJP: {}".format(error or "it closed the connection")
     if status != http.client.OK:
         return f"a login is answered with {status}"
     try:
         answer = json.loads(body)
         works = answer["code"] == INVALID_CREDENTIALS or answer.get("category") == USER_INPUT
     except (ValueError, KeyError, TypeError, AttributeError):
-        return "a login is answered with something else than Open-Xchange says"
+        return "a login is answered by something other than Open-Xchange"
     return None if works else "a login is answered with {}: {}".format(answer["code"], answer.get("error", ""))
 
 
@@ -97,5 +97,5 @@ def exactly(answers: IO[bytes], length: int) -> bytes:
     """Return so many bytes of an answer."""
     content = answers.read(length)
     if len(content) < length:
-        raise EOFError("it cut the connection")
+        raise EOFError("it closed the connection")
     return content

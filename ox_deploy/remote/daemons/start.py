@@ -112,5 +112,5 @@ def put_back(job: Document, problem: str) -> None:
     still = bring_up({**job, "services": again})
     if still is None:
         settle(job)
-    more = f"\nThey do not work with them either: {still}" if still else ""
-    fail(f"the daemons do not work with their new files, which are as before. {problem}{more}")
+    more = f"\nNor do they work with those: {still}" if still else ""
+    fail(f"the daemons do not work with their new files; the old ones are back. {problem}{more}")

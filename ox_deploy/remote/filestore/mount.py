@@ -56,7 +56,7 @@ def use(path: str, user: str) -> str | None:
     if not in_use:
         run(["umount", "-l", path])
     said = looked.stderr.strip() if looked else f"no answer within {seconds} s"
-    return f"{path} is mounted, but as user {user}: {said}"
+    return f"{path} is mounted, but user {user} cannot list it: {said}"
 
 
 def mount(path: str) -> str | None:

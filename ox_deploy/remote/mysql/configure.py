@@ -21,7 +21,7 @@ def mysql_configure(job: Document) -> None:
     if session is None:
         # One that does not run says nothing, and one that ran when it was looked at may have been switched meanwhile.
         if job["seen"]:
-            fail("this server does not run any more, but did when this run looked; nothing was changed here, run again")
+            fail("this server no longer runs, but did when this run looked; nothing was changed here; run again")
     else:
         with session:
             check_no_switch(session)
@@ -33,6 +33,6 @@ def mysql_configure(job: Document) -> None:
 def check_fits(now: Document, job: Document) -> None:
     """Stop if files for this role would open a slave, or take writes away from a master that was just made."""
     if not job["read_only"] and now["source"]:
-        fail(f"this server is {shown_role(now)}, so it is no master; nothing was changed here, run again")
+        fail(f"this server is {shown_role(now)}, so it is not the master; nothing was changed here; run again")
     if job["switched"] and now["read_only"] is not job["read_only"]:
-        fail(f"this server is {shown_role(now)} after the switch; nothing was changed here, run again")
+        fail(f"this server is {shown_role(now)} after the switch; nothing was changed here; run again")

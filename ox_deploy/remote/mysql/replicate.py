@@ -120,10 +120,8 @@ def why_not(status: Document, target: Document, seconds: float) -> str:
             )
         return text.format(**status)
     return (
-        "the replica did not reach {}:{} within {} seconds, it is at {Relay_Master_Log_File}:"
-        "{Exec_Master_Log_Pos}; run again when it has caught up".format(
-            target["file"], target["position"], seconds, **status
-        )
+        "the replica did not reach {}:{} within {} seconds; it is at {Relay_Master_Log_File}:{Exec_Master_Log_Pos}; "
+        "run again when it has caught up".format(target["file"], target["position"], seconds, **status)
     )
 
 
@@ -133,7 +131,7 @@ def check_databases(session: Session, expected: list[str]) -> None:
     if missing:
         # Nobody should take it for a slave.
         run_replica(session, "STOP {replica}")
-        fail("the replica caught up but lacks the databases {}; it has to be seeded".format(", ".join(missing)))
+        fail("the replica caught up but lacks the databases {}; seed it".format(", ".join(missing)))
 
 
 def run_replica(session: Session, *statements: str) -> None:

@@ -39,13 +39,13 @@ def role_of(session: Session) -> Document:
 def shown_role(role: Document) -> str:
     """Return a role in words."""
     takes = "read-only" if role["read_only"] else "open for writes"
-    return "{} and {}".format(takes, "a slave of " + role["source"] if role["source"] else "nobody's slave")
+    return "{} and {}".format(takes, "a slave of " + role["source"] if role["source"] else "not a slave")
 
 
 def check_no_switch(session: Session) -> None:
     """Stop if the master is being switched."""
     if holder(session, GUARD):
-        fail("the master is being switched just now; nothing was changed here, run again when that has ended")
+        fail("the master is being switched; nothing was changed here; run again when that has ended")
 
 
 def check_role(session: Session, seen: Document | None) -> None:
@@ -55,7 +55,7 @@ def check_role(session: Session, seen: Document | None) -> None:
     check_no_switch(session)
     now = role_of(session)
     if now != {name: seen[name] for name in now}:
-        text = "this server is {}, but was {} when this run looked; nothing was changed here, run again"
+        text = "this server is {}, but was {} when this run looked; nothing was changed here; run again"
         fail(text.format(shown_role(now), shown_role(seen)))
 
 
@@ -65,4 +65,4 @@ def check_unchanged(session: Session, seen: Document | None) -> None:
     if seen and not seen["source"]:
         written = value(session, "@@GLOBAL.{gtid_binlog}".format(**dialect(session)["variables"]))
         if (written or "").replace("\n", "") != seen["written"] or user_databases(session) != seen["databases"]:
-            fail("this server was written to after this run had looked; nothing was changed here, run again")
+            fail("this server was written to after this run had looked; nothing was changed here; run again")

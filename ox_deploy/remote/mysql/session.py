@@ -37,7 +37,7 @@ def connect_to(server: Document, **options: Any) -> Session:
     """Open a session at another server; with `ca`, an encrypted one, where it shows a certificate from there."""
     if server["ca"]:
         if not os.path.exists(server["ca"]):
-            raise RuntimeError("{} is missing, deploy this host".format(server["ca"]))
+            raise RuntimeError("{} is missing; deploy this host".format(server["ca"]))
         options["ssl"] = {"ca": server["ca"]}
     login = {name: server[name] for name in ("host", "port", "user", "password")}
     session = opened(**login, **options)

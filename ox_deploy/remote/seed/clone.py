@@ -177,7 +177,7 @@ def restarted(job: Document) -> Iterator[Session]:
     deadline = time.monotonic() + RESTART_SECONDS
     while not is_cloned(job):
         if time.monotonic() > deadline:
-            fail("the server does not answer on its master's data; see `journalctl -u {}`".format(job["unit"]))
+            fail("the server does not answer with its master's data; see `journalctl -u {}`".format(job["unit"]))
         time.sleep(0.5)
     with connect(job["option_file"]) as session:
         yield session

@@ -152,7 +152,7 @@ def enlarge(pipe: int) -> None:
 
 def no_data_came() -> str:
     """Say why all was given up."""
-    text = "no data came for {} seconds; look at the network and at both servers, and seed again"
+    text = "no data arrived for {} seconds; check the network and both servers, and seed again"
     return text.format(STALL_SECONDS)
 
 

@@ -83,7 +83,7 @@ def compare_once(session: Session, job: Document) -> str:
     compared = sorted(wanted_rows.keys() & found_rows.keys())
     differences = [*differing_objects(wanted, found), *differing_rows(compared, wanted_rows, found_rows)]
     if differences:
-        fail("the slave is not equal to its master: " + "; ".join(differences[:5]))
+        fail("the slave differs from its master: " + "; ".join(differences[:5]))
     run_replica(session, "START {replica} SQL_THREAD")
     counted = sum(wanted_rows[table][0] for table in compared)
     tables = sum(name.startswith("table ") for name in wanted)
@@ -125,7 +125,7 @@ def lock_tables(master: Session, cursor: Cursor) -> None:
             if error.args[0] != LOCK_TIMEOUT_ERROR:
                 raise
         time.sleep(LOCK_SECONDS)
-    fail("statements of the master run for so long that it cannot be compared; wait for their end, and seed again")
+    fail("statements run for so long on the master that it cannot be compared; wait for them to end, and seed again")
 
 
 def go_to(session: Session, position: Document) -> None:

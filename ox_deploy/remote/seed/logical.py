@@ -110,7 +110,7 @@ def copy(session: Session, job: Document, progress: Progress, folder: str) -> tu
             position = position_in(header, folder, names)
             gtid = gtid_at(master, position, header)
             if outline(master, job) != before:
-                fail("a database or an account was made, changed or dropped on the master just then; seed again")
+                fail("a database or an account was made, changed or dropped on the master meanwhile; seed again")
             progress.count(len(header))
             let_flow(header, dump, load, progress, folder, names)
     return {**position, "gtid": gtid, "before": state}, before[1]
@@ -188,7 +188,7 @@ def position_in(header: bytes, folder: str, names: Document) -> Document:
     if not found:
         said = said_by(names["dump"], folder)
         if LOCK_TIMEOUT in said:
-            said += "; a statement runs there for so long: wait for its end (`SHOW PROCESSLIST`), and seed again"
+            said += "; a long statement runs there: wait until it ends (`SHOW PROCESSLIST`), and seed again"
         fail("the master cannot be dumped: " + said)
     return {"file": found[1].decode(), "position": int(found[2])}
 
@@ -216,6 +216,6 @@ def let_flow(
     if progress.stalled:
         fail(no_data_came())
     if dump.poll():
-        fail("the dump of the master broke off ({}); seed again".format(said_by(names["dump"], folder)))
+        fail("the dump of the master failed ({}); seed again".format(said_by(names["dump"], folder)))
     if load.wait() or dump.wait():
-        fail("this server did not take the dump ({}); seed again".format(said_by(names["client"], folder)))
+        fail("this server refused the dump ({}); seed again".format(said_by(names["client"], folder)))

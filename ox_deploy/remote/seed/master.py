@@ -37,10 +37,8 @@ def wait_for_calm(master: Session) -> None:
         if seconds < LONG_SECONDS:
             return
         if time.monotonic() > deadline:
-            text = (
-                "a statement runs on the master for {} seconds, which would let others wait while all tables are locked"
-            )
-            fail(text.format(seconds) + "; wait for its end (`SHOW PROCESSLIST`), and seed again")
+            text = "a statement has run on the master for {} seconds; others would wait while all tables are locked"
+            fail(text.format(seconds) + "; wait until it ends (`SHOW PROCESSLIST`), and seed again")
         time.sleep(0.5)
 
 

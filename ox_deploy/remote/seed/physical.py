@@ -81,7 +81,7 @@ def check_place(session: Session, datadir: str) -> None:
     """Find out whether the server's directory can be exchanged as a whole."""
     remedy = "; seed with `--data seed_method=logical`"
     if os.path.ismount(datadir):
-        fail(f"{datadir} is a file system of its own, so it cannot be exchanged{remedy}")
+        fail(f"{datadir} is a separate file system, so it cannot be replaced{remedy}")
     for name in ("innodb_data_home_dir", "innodb_log_group_home_dir", "innodb_undo_directory"):
         value = rows(session, f"SELECT @@{name} AS value")[0]["value"]
         if value and os.path.realpath(os.path.join(datadir, value)) != datadir:
@@ -114,14 +114,12 @@ def receive(job: Document, new: str, progress: Progress, folder: str) -> None:
         if unpack.wait():
             fail("the backup cannot be unpacked ({}); seed again".format(said_by("mbstream", folder)))
     if not os.path.exists(os.path.join(new, COMPLETE)):
-        fail("the backup of the master broke off; seed again")
+        fail("the backup of the master failed; seed again")
 
 
 def nobody_came(job: Document, folder: str) -> str:
     """Say that the master did not connect."""
-    text = (
-        "the master could not connect to {}:{} within {} seconds ({}); let the master reach that port, and seed again"
-    )
+    text = "the master could not connect to {}:{} within {} seconds ({}); open that port to the master, and seed again"
     return text.format(job["address"], PORT, LISTEN_SECONDS, said_by("socat", folder))
 
 
@@ -153,7 +151,7 @@ def change_over(datadir: str, unit: str) -> None:
             raise
         if run(["systemctl", "start", unit]).returncode:
             go_back(datadir, unit)
-            text = "the server does not start on its master's data, and runs on its own again; see `journalctl -u {}`"
+            text = "the server does not start with its master's data, and runs on its own again; see `journalctl -u {}`"
             fail(text.format(unit))
         os.rename(old, gone)
     shutil.rmtree(gone)

@@ -60,7 +60,7 @@ def end_clone(session: Session) -> None:
         if not left:
             return
         if time.monotonic() > deadline:
-            fail("a clone that was begun earlier does not end; restart this server, and seed again")
+            fail("an earlier clone does not end; restart this server, and seed again")
         for row in left:
             kill(session, "CONNECTION", row["id"])
         time.sleep(0.5)

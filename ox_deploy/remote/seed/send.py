@@ -65,10 +65,10 @@ def wait_for_backup(
     if connection.poll() is not None:
         fail(cut_off(job, folder))
     if backup.returncode:
-        fail("the backup of the master broke off ({})".format(said_by("mariadb-backup", folder)))
+        fail("the backup of the master failed ({})".format(said_by("mariadb-backup", folder)))
 
 
 def cut_off(job: Document, folder: str) -> str:
     """Say that the slave cannot be reached any more, or never could."""
-    text = "the connection to {}:{} failed ({}); let the master reach that port of the slave, and seed again"
+    text = "the connection to {}:{} failed ({}); open that port of the slave to the master, and seed again"
     return text.format(job["address"], PORT, said_by("socat", folder))

@@ -46,14 +46,14 @@ def check_logins(job: Document) -> None:
             login_at_master(job["master"], **options).close()
         except Exception as error:
             where = "{}:{}".format(job["master"]["host"], job["master"]["port"])
-            fail(f"the account {who} cannot log in at the master {where} ({error}); {todo}")
+            fail(f"the account {who} cannot log in to the master {where} ({error}); {todo}")
 
 
 def check_room(path: str, needed: float, freed: float = 0) -> None:
     """Find out whether the data has room on the disk."""
     free = shutil.disk_usage(path).free + freed
     if free < needed * ROOM:
-        text = "the disk of {} has {} MB for the data, which needs {} MB; make room, and seed again"
+        text = "the disk of {} has {} MB, but the data needs {} MB; make room, and seed again"
         fail(text.format(path, free // 1000000, int(needed * ROOM) // 1000000))
 
 

@@ -15,7 +15,7 @@ UNIT = "ox-seed"
 def seed_start(job: Document) -> None:
     """Do it; the program's text holds passwords, so it goes by a file that the unit removes as it starts."""
     if run(["systemctl", "is-active", "--quiet", UNIT]).returncode == 0:
-        fail(f"a seeding is under way on this host; wait for its end (`systemctl status {UNIT}`)")
+        fail(f"a seeding is under way on this host; wait until it ends (`systemctl status {UNIT}`)")
     path = program_file("seed.py", job["program"])
     told = os.path.join(os.path.dirname(path), "seed.json")
     if os.path.exists(told):

@@ -105,9 +105,9 @@ def make_directory(path: str, mode: int, uid: int, gid: int) -> None:
 def refuse_other_owner(path: str, uid: int) -> None:
     """Stop before a directory with files of somebody else, or one behind a link, changes its owner."""
     if os.path.realpath(path) != path:
-        raise ValueError(f"{path} leads over a link to {os.path.realpath(path)}; name a path without links")
+        raise ValueError(f"{path} resolves to {os.path.realpath(path)} through a symlink; use one without")
     if os.path.isdir(path) and os.stat(path).st_uid != uid and set(os.listdir(path)) - {"lost+found"}:
-        raise ValueError(f"{path} is not empty and belongs to somebody else; choose another directory")
+        raise ValueError(f"{path} is not empty and belongs to another user; choose another directory")
 
 
 def link(path: str, target: str) -> None:
@@ -184,15 +184,15 @@ def refuse(
 ) -> None:
     """Put the old files back, have them used if the new ones were, and stop."""
     restore(before)
-    now = "the files are as before"
+    now = "the old files are back"
     if use:
         still = apply({**job, "commands": []}, changed=True) or use()
         if still:
-            now += f", but it does not work with them either ({still})"
+            now += f", but do not work either ({still})"
         elif job["units"]:
-            now += ", and it works with them"
+            now += ", and work"
     os.unlink(mark)
-    fail("{}: refused, {}. {}".format(job["name"], now, problem))
+    fail("{}: refused; {}. {}".format(job["name"], now, problem))
 
 
 def service_configure(job: Document, use: Callable[[], str | None] = lambda: None) -> None:

@@ -64,7 +64,7 @@ def ask_database(wanted: Document) -> str | None:
         return "the database server runs, but nothing listens on port {}".format(found["port"])
     for name, value in settings_in(wanted["files"]).items():
         if name in wanted["names"] and name in found and plain(found[name]) != plain(value):
-            text = "the database server says that `{}` is {}, its file says {}; does another file set it, too?"
+            text = "the database server says that `{}` is {}, but its file says {}; see if another file sets it"
             return text.format(name, found[name], value)
     return None
 
@@ -116,11 +116,11 @@ def ask_web(address: str, port: int, name: str, certificate: str | None) -> str 
             status = re.match(rb"HTTP/\S+ (\d+)", session.recv(64))
             shown = session.getpeercert(binary_form=True) if isinstance(session, ssl.SSLSocket) else None
     except OSError as error:
-        return f"{where} was asked, and did not answer: {error}"
+        return f"{where} did not answer: {error}"
     if not status or int(status[1]) >= 500:
-        return "{} was asked, and answered with {}".format(where, status[1].decode() if status else "no HTTP")
+        return "{} answered, but with {}".format(where, status[1].decode() if status else "no HTTP")
     if certificate and shown != first_certificate(certificate):
-        return f"{where} shows another certificate than the one in {certificate}"
+        return f"{where} does not show the certificate in {certificate}"
     return None
 
 
@@ -147,7 +147,7 @@ def ask_export(wanted: Document) -> str | None:
     try:
         ask_nfs(wanted["address"], wanted["port"])
     except (OSError, struct.error) as error:
-        text = "the NFS server was asked at {} port {}, and did not answer: {}"
+        text = "the NFS server did not answer at {} port {}: {}"
         return text.format(wanted["address"], wanted["port"], error)
     listed = run(wanted["list"]).stdout
     missing = [path for path in paths if not re.search(rf'(^|[\s"]){re.escape(path)}([\s"]|$)', listed)]
@@ -162,4 +162,4 @@ def ask_nfs(address: str, port: int) -> None:
         _, number, kind, refused = struct.unpack(">4I", answers.read(16))
     # A server without version 4 says so, and answers.
     if (number, kind, refused) != (0x6F78, 1, 0):
-        raise OSError("it refuses the call")
+        raise OSError("it refused the call")

@@ -16,7 +16,7 @@ def switch_guard(job: Document) -> None:
     """Do it."""
     with connect(job["option_file"]) as session:
         if not take(session, GUARD):
-            fail("another guard is at work")
+            fail("another switch is under way; run again when it has ended")
         wait_until(lambda: holder(session, CLAIM) or holder(session, ABORT), job["seconds"])
         if holder(session, CLAIM):
             print("the new master is being opened")

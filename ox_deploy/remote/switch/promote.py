@@ -72,9 +72,9 @@ def next_number(gtids: str) -> int:
 def check_old(here: Session, old: Session, job: Document) -> None:
     """Stop unless the old master takes no writes and this server has all of its transactions."""
     if not is_read_only(old):
-        fail("{} takes writes again; nothing was changed, run again".format(job["old"]["name"]))
+        fail("{} takes writes again; nothing was changed; run again".format(job["old"]["name"]))
     if not arrives(here, last_transaction(old), AGREE_SECONDS):
-        fail("{} has transactions that did not arrive; nothing was changed, run again".format(job["old"]["name"]))
+        fail("{} has transactions that did not arrive; nothing was changed; run again".format(job["old"]["name"]))
 
 
 def take_over(here: Session, job: Document) -> None:
@@ -82,14 +82,14 @@ def take_over(here: Session, job: Document) -> None:
     try:
         old = reach(job["old"])
     except Exception as error:
-        fail("{} cannot be asked: {}; nothing was changed, run again".format(job["old"]["name"], error))
+        fail("{} cannot be asked: {}; nothing was changed; run again".format(job["old"]["name"], error))
     with old:
         check_old(here, old, job)
         since = time.monotonic()
         if not take(old, CLAIM):
-            fail("another run is about to switch; nothing was changed")
+            fail("another run is about to switch; nothing was changed; run again when it has ended")
         if not wait_until(lambda: not holder(old, GUARD), AGREE_SECONDS):
-            fail("the guard of {} does not answer; nothing was changed, run again".format(job["old"]["name"]))
+            fail("the guard of {} does not answer; nothing was changed; run again".format(job["old"]["name"]))
         check_old(here, old, job)
         if time.monotonic() - since > CLAIM_SECONDS:
             fail("{} answers too slowly; run again".format(job["old"]["name"]))

@@ -36,7 +36,7 @@ def start_guard(session: Session, guard: str) -> None:
     # systemd may not have forgotten the last guard yet.
     wait_until(lambda: run(start).returncode == 0, AGREE_SECONDS)
     if not wait_until(lambda: holder(session, GUARD), AGREE_SECONDS):
-        fail(f"the guard that would open writes again did not start; nothing was changed: `journalctl -u {UNIT}`")
+        fail(f"the guard that would open writes again did not start; nothing was changed: see `journalctl -u {UNIT}`")
 
 
 def is_taken_over(session: Session, new: Session) -> bool:
@@ -66,7 +66,7 @@ def open_again(session: Session) -> str:
         writable = not is_read_only(session)
     except Exception:
         writable = False
-    return "it takes writes as before" if writable else "look whether it takes writes, then run again"
+    return "it takes writes as before" if writable else "check if it takes writes, then run again"
 
 
 def longest_statement(session: Session) -> str:
@@ -77,7 +77,7 @@ def longest_statement(session: Session) -> str:
         "ORDER BY TIME DESC LIMIT 1"
     )
     found = rows(session, query)
-    return " (session {id} of {user} is at work for {seconds} s)".format(**found[0]) if found else ""
+    return " (session {id} of {user} has run for {seconds} s)".format(**found[0]) if found else ""
 
 
 def why(session: Session, error: Exception, job: Document) -> str:
@@ -94,7 +94,7 @@ def switch_stop_writes(job: Document) -> None:
     try:
         new = reach(job["new"])
     except Exception as error:
-        fail("{} cannot log in at {}: {}; nothing was changed".format(job["name"], job["new"]["name"], error))
+        fail("{} cannot log in to {}: {}; nothing was changed".format(job["name"], job["new"]["name"], error))
     with new, connect(job["option_file"]) as session:
         source = role_of(session)["source"]
         if source:
@@ -109,5 +109,5 @@ def switch_stop_writes(job: Document) -> None:
         except Exception as error:
             fail(f"{why(session, error, job)}; {open_again(session)}")
         if not arrived:
-            sentence = "{} did not have all of {} within {} s; {}"
+            sentence = "{} did not catch up with {} within {} s; {}"
             fail(sentence.format(job["new"]["name"], job["name"], ARRIVE_SECONDS, open_again(session)))

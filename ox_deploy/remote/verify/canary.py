@@ -58,7 +58,7 @@ def look_again(session: Session, job: Document) -> None:
     """Stop unless this run still has the lease and this is a master: on a slave our rows would be its own."""
     lease = read_lease()
     if job["ticket"] and [lease.get("number"), lease.get("run")] != list(map(str, job["ticket"])):
-        raise RuntimeError("this run has lost the lease of the cluster; nothing was written, run again")
+        raise RuntimeError("this run has lost the lease of the cluster; nothing was written; run again")
     if rows(session, "SELECT @@GLOBAL.read_only AS value")[0]["value"]:
         raise RuntimeError("this server is read-only, so it is not the master; nothing was written")
 

@@ -25,7 +25,7 @@ def guard(unit: str, argv: list[str]) -> None:
     done = run(["systemd-run", "--quiet", "--collect", "--unit=" + unit, *timer, *argv])
     if done.returncode:
         said = done.stderr.strip()
-        raise RuntimeError(f"nothing was tried, since systemd would not clean up after us: {said}")
+        raise RuntimeError(f"nothing was tried, because systemd would not clean up after us: {said}")
 
 
 def release(unit: str) -> None:

@@ -20,7 +20,7 @@ CERTIFICATE_WARNING, CERTIFICATE_CRITICAL = timedelta(days=21), timedelta(days=3
 @state(
     "balancer down",
     Level.CRITICAL,
-    "run the deploy, which starts Apache; `apachectl configtest` and `journalctl -u apache2` there have its words",
+    "run the deploy, which starts Apache; `apachectl configtest` and `journalctl -u apache2` there show its errors",
 )
 def balancer_down(picture: Picture) -> Iterator[Problem]:
     """Find web hosts whose Apache does not run, or does not balance."""
@@ -36,7 +36,8 @@ def balancer_down(picture: Picture) -> Iterator[Problem]:
 @state(
     "balancer member disabled",
     Level.WARNING,
-    "enable it at https://127.0.0.1/balancer-manager of the web host, or reload Apache there, if nobody works on it",
+    "enable it at https://127.0.0.1/balancer-manager on the web host, or reload Apache there, unless somebody is "
+    "working on it",
 )
 def balancer_member_disabled(picture: Picture) -> Iterator[Problem]:
     """Find nodes that a balancer was told to leave out."""
@@ -50,7 +51,8 @@ def balancer_member_disabled(picture: Picture) -> Iterator[Problem]:
 @state(
     "balancer member in error",
     Level.CRITICAL,
-    "see whether a firewall or the network keeps the web host from the node; the balancer tries again at a request",
+    "check whether a firewall or the network keeps the web host from the node; the balancer tries again with the "
+    "next request",
 )
 def balancer_member_in_error(picture: Picture) -> Iterator[Problem]:
     """Find nodes that a balancer could not reach."""
@@ -92,8 +94,8 @@ def certificate_expiring(picture: Picture) -> Iterator[Problem]:
             day = certificate.not_valid_after_utc.date()
             yield Problem(
                 seen.node,
-                f"its last day is {day}, in {left.days} days" if left > timedelta(0) else f"it ended on {day}",
-                f"it is good for {CERTIFICATE_WARNING.days} days or more",
+                f"it expires on {day}, in {left.days} days" if left > timedelta(0) else f"it expired on {day}",
+                f"it is valid for {CERTIFICATE_WARNING.days} days or more",
                 level=Level.CRITICAL if left < CERTIFICATE_CRITICAL else Level.WARNING,
             )
 
@@ -101,7 +103,8 @@ def certificate_expiring(picture: Picture) -> Iterator[Problem]:
 @state(
     "certificate not yet valid",
     Level.CRITICAL,
-    "put one that is valid now where `web_certificate` says and run the deploy; if its day is right, correct the clock",
+    "put one that is valid now where `web_certificate` says and run the deploy; if its start date is right, correct "
+    "the clock",
 )
 def certificate_not_yet_valid(picture: Picture) -> Iterator[Problem]:
     """Find web hosts whose certificate begins later: no browser takes it before."""
@@ -116,14 +119,14 @@ def certificate_not_yet_valid(picture: Picture) -> Iterator[Problem]:
 @state(
     "certificate unreadable",
     Level.WARNING,
-    "see that `web_certificate` names a certificate in PEM form, and run the deploy, which puts it there",
+    "make sure that `web_certificate` names a certificate in PEM format, and run the deploy, which puts it there",
 )
 def certificate_unreadable(picture: Picture) -> Iterator[Problem]:
     """Find web hosts without a certificate."""
     for seen in picture.answering(picture.cluster.web):
         if seen.health and certificate_of(seen) is None:
             there = seen.health.certificate is not None
-            found = "what is in place of the certificate is none in PEM form" if there else "there is no certificate"
+            found = "the file in its place is not a certificate in PEM format" if there else "there is no certificate"
             yield Problem(seen.node, found, "the certificate of the web host is in place")
 
 

@@ -86,5 +86,5 @@ def idle_units(service: ServiceStatus | None) -> str:
     """Say which units of a service are not active, or nothing."""
     status = service or ServiceStatus()
     if not status.units:
-        return "nothing is known of its units"
+        return "nothing is known about its units"
     return ", ".join(f"{name} is not active" for name, unit in status.units.items() if not unit.active)

@@ -8,7 +8,7 @@ from ox_deploy import switching, transactions
 from ox_deploy.cluster import Node
 from ox_deploy.facts.mysql import MysqlStatus, Replica, ServerState
 from ox_deploy.findings import Level
-from ox_deploy.slaves import SEED
+from ox_deploy.slaves import SEED, STATES
 from ox_deploy.status.seen import Seen
 from ox_deploy.status.states.base import Picture, Problem, state
 
@@ -18,7 +18,8 @@ LAG_SECONDS = 60
 @state(
     "master unreachable",
     Level.CRITICAL,
-    "start the host and its database server; `journalctl -u mariadb` (MySQL: `-u mysql`) there has the server's words",
+    "start the host and its database server; `journalctl -u mariadb` (MySQL: `-u mysql`) there shows the server's "
+    "errors",
 )
 def master_unreachable(picture: Picture) -> Iterator[Problem]:
     """Find out whether the master's host or server cannot be asked."""
@@ -55,8 +56,8 @@ def master_switched(picture: Picture) -> Iterator[Problem]:
 @state(
     "master read-only",
     Level.CRITICAL,
-    "run `SET GLOBAL read_only = 0` there if nobody is switching the master just now, then look who set it; a deploy "
-    "does not, it compares files only",
+    "run `SET GLOBAL read_only = 0` there if nobody is switching the master right now, then find out who set it; a "
+    "deploy does not fix it, because it compares only files",
 )
 def master_read_only(picture: Picture) -> Iterator[Problem]:
     """Find out whether the master takes no writes of Open-Xchange."""
@@ -70,7 +71,7 @@ def master_read_only(picture: Picture) -> Iterator[Problem]:
 @state(
     "database server down",
     Level.CRITICAL,
-    "start it with `systemctl start mariadb` (MySQL: `mysql`); `journalctl -u` with that name there has its words",
+    "start it with `systemctl start mariadb` (MySQL: `mysql`); `journalctl -u` with that name there shows its errors",
 )
 def database_server_down(picture: Picture) -> Iterator[Problem]:
     """Find slaves whose server cannot be asked."""
@@ -100,21 +101,21 @@ def slave_of_another_master(picture: Picture) -> Iterator[Problem]:
 @state(
     "slave half seeded",
     Level.CRITICAL,
-    "wait for the end of its seeding (`systemctl status ox-seed` there), or seed it again "
+    "wait until its seeding ends (`systemctl status ox-seed` there), or seed it again "
     f"(`{SEED.format(name='<slave>')}`)",
 )
 def slave_half_seeded(picture: Picture) -> Iterator[Problem]:
     """Find slaves that do not have all of their master's data yet, whether that still comes or not."""
     for seen in picture.answering(picture.cluster.slaves):
         if seen.mysql and seen.mysql.seeding:
-            found = "a seeding of it has not come to its end"
+            found = "its seeding has not finished"
             yield Problem(seen.node, found, "it has all of its master's data")
 
 
 @state(
     "slave stopped",
     Level.CRITICAL,
-    "put right what the error names, then run `START SLAVE` (MySQL: `START REPLICA`) there; without an error, run the "
+    "fix what the error names, then run `START SLAVE` (MySQL: `START REPLICA`) there; without an error, run the "
     "deploy, which starts replication or sets it up",
 )
 def slave_stopped(picture: Picture) -> Iterator[Problem]:
@@ -135,7 +136,7 @@ def slave_stopped(picture: Picture) -> Iterator[Problem]:
 @state(
     "slave lagging",
     Level.WARNING,
-    "see what holds it up (`SHOW PROCESSLIST` there, the load of its disk); until then its readers see old data",
+    "find out what holds it up (`SHOW PROCESSLIST` there, the load of its disk); until then its readers see stale data",
 )
 def slave_lagging(picture: Picture) -> Iterator[Problem]:
     """Find slaves that are far behind the master."""
@@ -148,7 +149,7 @@ def slave_lagging(picture: Picture) -> Iterator[Problem]:
 @state(
     "slave writable",
     Level.CRITICAL,
-    "run the deploy, which makes it read-only again; look for what was written there meanwhile",
+    "run the deploy, which makes it read-only again; find out what was written there meanwhile",
 )
 def slave_writable(picture: Picture) -> Iterator[Problem]:
     """Find slaves that others than their master may write to."""
@@ -161,8 +162,8 @@ def slave_writable(picture: Picture) -> Iterator[Problem]:
 @state(
     "errant transactions",
     Level.WARNING,
-    "look at them with `mariadb-binlog` (MySQL: `mysqlbinlog`) in the slave's binary log; undo them there (with "
-    "`SET sql_log_bin = 0`) or repeat them on the master, then run `RESET MASTER` on the slave (MySQL: commit empty "
+    "inspect them with `mariadb-binlog` (MySQL: `mysqlbinlog`) in the slave's binary log; undo them there (with `SET "
+    "sql_log_bin = 0`) or repeat them on the master, then run `RESET MASTER` on the slave (MySQL: commit empty "
     "transactions with their GTIDs on the master), or seed it anew from the master",
 )
 def errant_transactions(picture: Picture) -> Iterator[Problem]:
@@ -183,9 +184,9 @@ def errant_transactions(picture: Picture) -> Iterator[Problem]:
 @state(
     "configdb not reachable",
     Level.CRITICAL,
-    "run the deploy, which puts right this node's account on the master and host and account in the node's "
-    "/opt/open-xchange/etc/admindaemon/configdb.properties; if it still cannot ask, see whether a firewall stands "
-    "between the two",
+    "run the deploy, which fixes this node's account on the master, and host and account in the node's "
+    "/opt/open-xchange/etc/admindaemon/configdb.properties; if it still cannot ask, check whether a firewall blocks "
+    "the connection",
 )
 def configdb_not_reachable(picture: Picture) -> Iterator[Problem]:
     """Find out whether the registrar cannot ask configdb with the account and the write host of its configuration."""
@@ -237,7 +238,7 @@ def _why_no_server(seen: Seen) -> str:
     if seen.mysql is None:
         return "its database server could not be asked"
     detail = f" ({seen.mysql.error})" if seen.mysql.error else ""
-    return f"its database server is {seen.mysql.state.value}{detail}"
+    return f"its database server {STATES[seen.mysql.state]}{detail}"
 
 
 def _stopped_threads(replica: Replica) -> dict[str, str]:

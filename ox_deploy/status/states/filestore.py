@@ -44,7 +44,7 @@ def mount_missing(picture: Picture) -> Iterator[Problem]:
 @state(
     "mount stale",
     Level.CRITICAL,
-    "see whether the NFS server answers, and whether the network to it works; the deploy mounts it anew",
+    "check whether the NFS server answers, and whether the network to it works; the deploy mounts it again",
 )
 def mount_stale(picture: Picture) -> Iterator[Problem]:
     """Find nodes whose filestore is mounted, but hangs."""

@@ -33,7 +33,7 @@ def multicast_route_missing(picture: Picture) -> Iterator[Problem]:
 @state(
     "admin daemon down",
     Level.CRITICAL,
-    "run the deploy, which starts it; `journalctl -u` of the service and /var/log/open-xchange there have its words",
+    "run the deploy, which starts it; `journalctl -u` of the service and /var/log/open-xchange there show its errors",
 )
 def admin_daemon_down(picture: Picture) -> Iterator[Problem]:
     """Find nodes without the admin daemon."""
@@ -43,7 +43,7 @@ def admin_daemon_down(picture: Picture) -> Iterator[Problem]:
 @state(
     "groupware daemon down",
     Level.CRITICAL,
-    "run the deploy, which starts it; `journalctl -u` of the service and /var/log/open-xchange there have its words",
+    "run the deploy, which starts it; `journalctl -u` of the service and /var/log/open-xchange there show its errors",
 )
 def groupware_daemon_down(picture: Picture) -> Iterator[Problem]:
     """Find nodes without the groupware daemon."""
@@ -53,7 +53,7 @@ def groupware_daemon_down(picture: Picture) -> Iterator[Problem]:
 @state(
     "node alone",
     Level.CRITICAL,
-    "see that the route for multicast is there (`ip route`), that the link carries multicast, and that no firewall "
+    "check that the route for multicast is there (`ip route`), that the link carries multicast, and that no firewall "
     "stands between the nodes; then restart the daemons of this node",
 )
 def node_alone(picture: Picture) -> Iterator[Problem]:
@@ -83,7 +83,7 @@ def node_alone(picture: Picture) -> Iterator[Problem]:
 @state(
     "cache link missing",
     Level.WARNING,
-    "see that no firewall stands between these ports of the two nodes, then restart the daemons of one of them",
+    "check that no firewall blocks these ports between the two nodes, then restart the daemons of one of them",
 )
 def cache_link_missing(picture: Picture) -> Iterator[Problem]:
     """Find pairs of nodes that lack a connection of their caches."""
@@ -94,7 +94,7 @@ def cache_link_missing(picture: Picture) -> Iterator[Problem]:
             listed = ", ".join(f"{name} (port {port})" for name, port in missing.items())
             yield Problem(
                 seen.node,
-                f"{peer.node.name} and this node lack the connection of the caches {listed}",
+                f"{peer.node.name} and this node have no connection between the caches {listed}",
                 "all caches of both are connected",
                 about=peer.node.name,
             )

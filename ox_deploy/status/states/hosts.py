@@ -13,7 +13,7 @@ CLOCK_SECONDS = 5
 DISK_WARNING, DISK_CRITICAL = 85, 95
 
 
-@state("host unreachable", Level.CRITICAL, "start the host, or put right its network or the login there")
+@state("host unreachable", Level.CRITICAL, "start the host, or fix its network or the login there")
 def host_unreachable(picture: Picture) -> Iterator[Problem]:
     """Find hosts that could not be asked."""
     for seen in picture.seen.values():
@@ -37,8 +37,8 @@ def disk_nearly_full(picture: Picture) -> Iterator[Problem]:
             if used >= DISK_WARNING:
                 yield Problem(
                     seen.node,
-                    f"{disk_use(disks[0])} are used on the file system of {', '.join(disk.path for disk in disks)}",
-                    f"less than {DISK_WARNING} % are used",
+                    f"{disk_use(disks[0])} is used on the file system of {', '.join(disk.path for disk in disks)}",
+                    f"less than {DISK_WARNING} % is used",
                     about=disks[0].path,
                     level=Level.CRITICAL if used >= DISK_CRITICAL else Level.WARNING,
                 )
