@@ -20,7 +20,7 @@ _ROOT = Path(ox_deploy.__file__).parent.parent
 @cache
 def bundle(*modules: str) -> str:
     """Return these modules with all that they import of ours, as remote/loader.py takes them: by path, packed."""
-    sources = {path: (_ROOT / path).read_text() for path in paths_of(*modules)}
+    sources = {path: (_ROOT / path).read_text("utf-8") for path in paths_of(*modules)}
     return base64.b64encode(zlib.compress(json.dumps(sources).encode(), 9)).decode()
 
 
@@ -48,7 +48,7 @@ def _packages_of(module: str) -> Iterator[str]:
 def _imports_of(path: str, root: Path) -> tuple[str, ...]:
     """Return the modules of ours that a file imports, anywhere in it."""
     found = []
-    for node in ast.walk(ast.parse((root / path).read_text())):
+    for node in ast.walk(ast.parse((root / path).read_text("utf-8"))):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
