@@ -39,9 +39,11 @@ class Seen:
 
 
 class Watcher:
-    """Asks both servers every 10 ms whether they take writes, and which databases they have."""
+    """Asks both servers every 10 ms whether they take writes, and the master which databases it has."""
 
-    def __init__(self) -> None:
+    def __init__(self, master: str) -> None:
+        # A slave that is seeded loses its databases, and gets them again.
+        self._master = master
         self.seen = Seen()
         self._done = threading.Event()
         self._sessions: dict[str, Any] = {}
@@ -70,7 +72,7 @@ class Watcher:
         return row is not None and row[0][0] == 0
 
     def _look_at_databases(self) -> None:
-        found = self._ask(SERVERS[0], "SHOW DATABASES")
+        found = self._ask(self._master, "SHOW DATABASES")
         if found is not None:
             now = {name for (name,) in found if not name.startswith("ox_verify_")}
             self.seen.missing |= self.seen.databases - now
@@ -96,7 +98,7 @@ class Watcher:
 @contextmanager
 def watching(master: str = SERVERS[0]) -> Iterator[Watcher]:
     prepare(master)
-    watcher = Watcher()
+    watcher = Watcher(master)
     watcher.start()
     try:
         yield watcher
