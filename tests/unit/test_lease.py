@@ -63,6 +63,30 @@ def host(tmp_path: Path) -> Host:
     return Host(tmp_path)
 
 
+@pytest.mark.parametrize("is_held", [True, False], ids=["another run has the lease", "there is no Python"])
+def test_host_that_answers_no_question_reads_it_to_its_end(host: Host, is_held: bool) -> None:
+    """Or pyinfra would write into a closed pipe."""
+    host.take(ANNA)
+    programs = host.folder / "bin"
+    programs.mkdir()
+    (programs / "cat").symlink_to("/bin/cat")
+    question = sending.Program("service_state", {})
+    taking = Taking(BERT.run, json.dumps(BERT.__dict__), wait=0)
+    command = (sending.with_lease(taking, question) if is_held else question).get_raw_value()
+    with subprocess.Popen(
+        ["/bin/sh", "-c", command.replace("/var/lib/ox-deploy", str(host.folder))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={"PATH": os.environ["PATH"] if is_held else str(programs)},
+    ) as process:
+        assert process.stdin and process.stdout
+        # More than a pipe holds.
+        process.stdin.write(b"x" * 1_000_000)
+        process.stdin.close()
+        said = process.stdout.read().decode()
+    assert (ANNA.run if is_held else "{}") in said
+
+
 def test_first_one_gets_it_and_the_second_one_is_told_who_that_is(host: Host) -> None:
     assert host.take(ANNA) == Answer(number=1)
     answer = host.take(BERT)
