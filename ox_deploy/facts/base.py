@@ -68,11 +68,20 @@ def ask(host: Host, question: Question[T]) -> T:
     return answer
 
 
+class StandardInput(list[str]):
+    """What a question reads. pyinfra shows all arguments of a fact with `-v`, and this one is long."""
+
+    def __repr__(self) -> str:
+        return "its program"
+
+
 def get(host: Host, fact: type[FactBase[T]], **arguments: Any) -> T:
     """Ask a host now, which gets the program that answers by standard input; pyinfra's own arguments begin with `_`."""
     own = {name: value for name, value in arguments.items() if not name.startswith("_")}
     command = cast(Asking, fact().command(**own))
-    answer: T = host.get_fact(fact, **arguments, **({"_stdin": command.stdin} if command.stdin else {}))
+    answer: T = host.get_fact(
+        fact, **arguments, **({"_stdin": StandardInput([command.stdin])} if command.stdin else {})
+    )
     return answer
 
 

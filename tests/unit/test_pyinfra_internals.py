@@ -538,7 +538,9 @@ def test_command_is_run_in_the_way_of_facts_while_no_operation_is_under_way(begi
     assert internals.run_like_facts(host, GREET)[1].stdout == "good day you"
 
 
-def test_fact_gets_its_program_by_standard_input(begin: Begin) -> None:
+def test_fact_gets_its_program_by_standard_input_and_does_not_show_it(
+    begin: Begin, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run, seen = begin("@local", check=False), list[ServiceStatus]()
     host = run.host("@local")
     question = Question(Service, service="no-such-service", files={"/no/such/file": None}, units=[])
@@ -549,8 +551,12 @@ def test_fact_gets_its_program_by_standard_input(begin: Begin) -> None:
         return
         yield
 
-    run(look)
+    monkeypatch.setattr(pyinfra.logger, "propagate", True)
+    with caplog.at_level(logging.DEBUG, pyinfra.logger.name):
+        run(look)
     assert [status.files for status in seen] == [{"/no/such/file": None}]
+    shown = [record.getMessage() for record in caplog.records if "_stdin=" in record.getMessage()]
+    assert shown and all("_stdin=its program" in line for line in shown), caplog.text
 
 
 def test_command_that_fails_tells_what_it_said(begin: Begin) -> None:
