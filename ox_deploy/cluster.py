@@ -9,10 +9,10 @@ from typing import Annotated, Any
 from pyinfra.api import Host, Inventory
 
 from ox_deploy import rules
-from ox_deploy.database_servers import DATABASE_SERVERS, DatabaseServer
 from ox_deploy.errors import InputError
+from ox_deploy.mysql.servers import DATABASE_SERVERS, DatabaseServer
 from ox_deploy.products import PRODUCTS, Product
-from ox_deploy.pyinfra_internals import data_of
+from ox_deploy.questions.pyinfra_internals import data_of
 from ox_deploy.rules import Rule, between
 from ox_deploy.settings import Context, Model, Settings, User, parse
 from ox_deploy.topology import GROUP_DATA, INVENTORY, check_host_name, check_mysql_settings, check_topology

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from ox_deploy import rules, server_options
+from ox_deploy import rules
 from ox_deploy.errors import InputError
+from ox_deploy.mysql import server_options
 from ox_deploy.settings import Settings, check_contexts
 
 # How the files are called in what is said.

@@ -10,15 +10,15 @@ from pyinfra import host, inventory
 from pyinfra.api import deploy
 
 from ox_deploy import secrets
-from ox_deploy.accounts import WantedAccount
 from ox_deploy.certificate import check_issued, check_pair
 from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.local_files import GROUP_DATA, read_text
+from ox_deploy.mysql.accounts import WantedAccount
+from ox_deploy.mysql.replica_state import Source
+from ox_deploy.mysql.server_options import TUNABLE
+from ox_deploy.mysql.switch_rules import inventory_change, server_of
 from ox_deploy.operations import mysql, roles, service, tls
 from ox_deploy.operations.barrier import barrier
-from ox_deploy.server_options import TUNABLE
-from ox_deploy.slaves import Source
-from ox_deploy.switching import inventory_change, server_of
 from ox_deploy.templates import render
 
 TLS = tls.FILES

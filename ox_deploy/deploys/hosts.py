@@ -7,12 +7,13 @@ from typing import Any
 from pyinfra import host, inventory
 from pyinfra.api import deploy
 
-from ox_deploy import ahead, bounds, ground, pyinfra_internals, secrets
+from ox_deploy import ground, secrets
 from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.errors import InputError
 from ox_deploy.local_files import GROUP_DATA, read_text
 from ox_deploy.operations import hosts
 from ox_deploy.operations.service import ManagedFile
+from ox_deploy.questions import bounds, prefetch, pyinfra_internals
 from ox_deploy.templates import render
 
 USER = "open-xchange"
@@ -33,14 +34,14 @@ def prepare_hosts() -> None:
     node = cluster.node_of(host)
     settings = cluster.settings
     end_run_on_failure()
-    pyinfra_internals.add_handler(ahead.ForgetAfterChanges)
+    pyinfra_internals.add_handler(prefetch.ForgetAfterChanges)
     pyinfra_internals.make_deploy_file_known()
     check_reachable()
     user = USER if needs_user(cluster, node) else ""
     packages = packages_of(cluster, node)
     wanted = ground.wanted_of(cluster, node)
     # Not pyinfra's `host`, which stands for another one in each turn.
-    ahead.plan(inventory.get_host(node.inventory_name), ground.question(wanted))
+    prefetch.plan(inventory.get_host(node.inventory_name), ground.question(wanted))
     hosts.check(
         name="Look for what stands in the way",
         address=node.address,

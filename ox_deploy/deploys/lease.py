@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pyinfra.api import deploy
 
-from ox_deploy import bounds
 from ox_deploy.operations import lease
-from ox_deploy.pyinfra_internals import current_state
+from ox_deploy.questions import bounds
+from ox_deploy.questions.pyinfra_internals import current_state
 
 
 @deploy("Lease")

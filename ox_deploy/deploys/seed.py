@@ -16,7 +16,7 @@ from ox_deploy.errors import InputError
 from ox_deploy.operations import lease
 from ox_deploy.operations import seed as seeding
 from ox_deploy.operations.barrier import barrier
-from ox_deploy.pyinfra_internals import failed_hosts, is_in_limit
+from ox_deploy.questions.pyinfra_internals import failed_hosts, is_in_limit
 
 
 @dataclass(frozen=True)

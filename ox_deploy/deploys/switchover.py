@@ -7,17 +7,18 @@ from typing import Any
 from pyinfra import host, inventory
 from pyinfra.api import deploy
 
-from ox_deploy import ahead, secrets
+from ox_deploy import secrets
 from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.deploys import clustering, database
 from ox_deploy.deploys import openxchange as groupware
 from ox_deploy.deploys.hosts import check_reachable, end_run_on_failure, lease_for
 from ox_deploy.errors import InputError
+from ox_deploy.mysql.switch_rules import inventory_change, server_of
 from ox_deploy.operations import lease, openxchange, roles, service
 from ox_deploy.operations import switchover as steps
 from ox_deploy.operations.barrier import barrier
+from ox_deploy.questions import prefetch
 from ox_deploy.remote.mysql.dialects import fence_text
-from ox_deploy.switching import inventory_change, server_of
 
 MAX_LAG = 10
 
@@ -69,8 +70,8 @@ def _check_survivors(cluster: Cluster, node: Node, switch: steps.Switch) -> None
     slaves = [server_of(cluster, slave) for slave in cluster.slaves]
     own = [server for server in slaves if server.inventory_name == node.inventory_name]
     for server in own:
-        ahead.plan(host, steps.status_question(server, []))
-        ahead.plan(host, steps.reach_question(switch.old))
+        prefetch.plan(host, steps.status_question(server, []))
+        prefetch.plan(host, steps.reach_question(switch.old))
     lease.look(name="Look at all hosts", **lease_for(cluster, node, f"failover to {switch.new.name}"))
     barrier(name="All hosts have answered")
     if node == cluster.master:
@@ -113,17 +114,17 @@ def _switch(cluster: Cluster, new: Node) -> steps.Switch:
 def _check(cluster: Cluster, node: Node, switch: steps.Switch) -> None:
     """Have all looked at, on all hosts, before anything is changed."""
     for server in (switch.new, switch.old):
-        ahead.plan(inventory.get_host(server.inventory_name), steps.status_question(server, database.USERS))
+        prefetch.plan(inventory.get_host(server.inventory_name), steps.status_question(server, database.USERS))
     wanted = groupware.wanted_configuration(cluster, node) if "groupware" in node.groups else None
     files = database.server_files(cluster, node)[:-1] if node in cluster.databases else []
     if files:
-        ahead.plan(host, service.question(cluster.database_server.unit, files))
-        ahead.plan(host, steps.status_question(server_of(cluster, node), database.USERS))
+        prefetch.plan(host, service.question(cluster.database_server.unit, files))
+        prefetch.plan(host, steps.status_question(server_of(cluster, node), database.USERS))
     registration = groupware.wanted_registration(cluster) if node == cluster.registrar else None
     if wanted:
-        ahead.plan(host, openxchange.configuration_question(wanted))
+        prefetch.plan(host, openxchange.configuration_question(wanted))
     if registration:
-        ahead.plan(host, openxchange.registration_question(registration))
+        prefetch.plan(host, openxchange.registration_question(registration))
     lease.look(name="Look at all hosts", **lease_for(cluster, node, f"switchover to {switch.new.name}"))
     barrier(name="All hosts have answered")
     if files:

@@ -7,7 +7,7 @@ from uuid import uuid4
 from pyinfra import host, inventory
 from pyinfra.api import deploy
 
-from ox_deploy import bounds, secrets
+from ox_deploy import secrets
 from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.deploys.database import OPENEXCHANGE_USER, REPLICATION_USER, wanted_accounts
 from ox_deploy.deploys.hosts import lease_for
@@ -15,7 +15,8 @@ from ox_deploy.deploys.openxchange import wanted_registration
 from ox_deploy.deploys.web import CERTIFICATE, SITE
 from ox_deploy.operations.verify import databases, filestore, network, registration, sessions
 from ox_deploy.operations.verify.report import go_on, report, take_part
-from ox_deploy.pyinfra_internals import current_state
+from ox_deploy.questions import bounds
+from ox_deploy.questions.pyinfra_internals import current_state
 
 # Makes the names of what is made for a moment unique; the same on all hosts of a run.
 RUN = uuid4().hex[:12]

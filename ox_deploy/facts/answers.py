@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ox_deploy.facts.base import JsonFact, Question
-from ox_deploy.sending import Program, together
+from ox_deploy.questions.sending import Program, together
 
 
 class Answers(JsonFact[list[Any]]):

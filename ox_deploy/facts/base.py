@@ -11,9 +11,9 @@ import gevent
 from pyinfra.api import FactBase, Host, OperationError
 from pyinfra.api.exceptions import ConnectError
 
-from ox_deploy import ahead, pyinfra_internals
-from ox_deploy.bounds import NoAnswer
-from ox_deploy.sending import QUESTION_SECONDS, Asking, Program
+from ox_deploy.questions import prefetch, pyinfra_internals
+from ox_deploy.questions.bounds import NoAnswer
+from ox_deploy.questions.sending import QUESTION_SECONDS, Asking, Program
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ class Question(Generic[T]):
 
 def ask(host: Host, question: Question[T]) -> T:
     """Return the answer that was got ahead if it still holds, or ask the host now."""
-    document = ahead.answer(host, question)
+    document = prefetch.answer(host, question)
     if document is not None:
         return question.fact().parse(document)
     answer: T = get(host, question.fact, **question.arguments)
@@ -96,7 +96,7 @@ def ask_peer(asking: Host, inventory_name: str, question: Question[T]) -> T:
     """
     peer = asking.inventory.get_host(inventory_name)
     try:
-        if ahead.answer(peer, question) is None:
+        if prefetch.answer(peer, question) is None:
             connect(peer)
         answer = ask(peer, question)
     except Exception as error:

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from ox_deploy.facts.base import JsonFact
-from ox_deploy.sending import Program
+from ox_deploy.questions.sending import Program
 
 
 class _Answer(BaseModel):

@@ -9,9 +9,9 @@ from typing import Any
 
 from pyinfra.api import FactBase
 
-from ox_deploy import lease
 from ox_deploy.facts.base import Question
-from ox_deploy.sending import QUESTION_SECONDS, Asking, Taking, shell_question, together, with_lease
+from ox_deploy.questions import lease
+from ox_deploy.questions.sending import QUESTION_SECONDS, Asking, Taking, shell_question, together, with_lease
 
 # How long an earlier run's program may still be at work on a host.
 WAIT_SECONDS = 600

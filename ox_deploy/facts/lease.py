@@ -9,9 +9,9 @@ from typing import Any
 
 from pyinfra.api import FactBase
 
-from ox_deploy import lease
 from ox_deploy.facts.base import Question
-from ox_deploy.sending import Asking, Taking, lease_command, together, with_lease
+from ox_deploy.questions import lease
+from ox_deploy.questions.sending import Asking, Taking, lease_command, together, with_lease
 
 
 @dataclass

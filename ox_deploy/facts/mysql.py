@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict
 
 from ox_deploy.facts.base import JsonFact
 from ox_deploy.facts.secret import Fingerprint
+from ox_deploy.questions.sending import Program
 from ox_deploy.remote.mysql.dialects import dialect_of, server_of_version
-from ox_deploy.sending import Program
 
 
 class ServerState(Enum):

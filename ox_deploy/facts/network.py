@@ -7,7 +7,7 @@ from typing import Any
 
 from ox_deploy.facts.base import JsonFact
 from ox_deploy.facts.service import ServiceStatus, parse_status
-from ox_deploy.sending import Program
+from ox_deploy.questions.sending import Program
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ox_deploy.facts.base import JsonFact
-from ox_deploy.sending import Program
+from ox_deploy.questions.sending import Program
 
 # How long a server may take to greet, in seconds.
 SECONDS = 3

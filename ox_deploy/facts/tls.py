@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ox_deploy.facts.base import JsonFact
-from ox_deploy.sending import Program
+from ox_deploy.questions.sending import Program
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyinfra.api import Host, OperationError, StringCommand
 
-from ox_deploy.pyinfra_internals import run_like_facts
+from ox_deploy.questions.pyinfra_internals import run_like_facts
 
 
 def carry_out(target: Host, command: StringCommand) -> str:

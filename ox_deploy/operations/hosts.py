@@ -8,7 +8,6 @@ from typing import Any
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
-from ox_deploy import ahead
 from ox_deploy.facts.base import Question, ask, get
 from ox_deploy.facts.hosts import HostState, HostStatus
 from ox_deploy.facts.service import ServiceStatus
@@ -17,8 +16,9 @@ from ox_deploy.operations import lease, service
 from ox_deploy.operations.direct import carry_out
 from ox_deploy.operations.service import ManagedFile, changes, configure_job
 from ox_deploy.operations.stop import stop
-from ox_deploy.pyinfra_internals import is_executing
-from ox_deploy.sending import INSTALL_SECONDS, SERVICE_SECONDS, checked, order, source
+from ox_deploy.questions import prefetch
+from ox_deploy.questions.pyinfra_internals import is_executing
+from ox_deploy.questions.sending import INSTALL_SECONDS, SERVICE_SECONDS, checked, order, source
 
 # While it is there, no daemon is started by its installation.
 _POLICY = "/usr/sbin/policy-rc.d"
@@ -107,7 +107,7 @@ def check(
 
     Changes nothing else; fails with one sentence for each problem. Asks for the operations that follow, too.
     """
-    questions = ahead.planned()
+    questions = prefetch.planned()
     asked = {"user": user, "uid": uid, "gid": gid, "packages": list(packages), "questions": questions}
     taking = lease.taking(doing) if doing else None
     if taking:
@@ -122,7 +122,7 @@ def check(
         yield stop(f"{host.name} does not answer; make it reachable and run again.")
         return
     remember(status)
-    ahead.keep(dict(zip(questions, status.answers, strict=False)))
+    prefetch.keep(dict(zip(questions, status.answers, strict=False)))
     problems = find_conflicts(status, address, user, uid, gid)
     if wanted is not None:
         problems += find_obstacles(ask(host, question(wanted)), wanted)
@@ -136,7 +136,7 @@ def _question(files: Sequence[ManagedFile], **_: Any) -> Question[ServiceStatus]
     return service.question("host", files)
 
 
-@ahead.asks(_question)
+@prefetch.asks(_question)
 @operation()
 def prepare(
     user: str,

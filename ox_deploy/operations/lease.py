@@ -12,15 +12,15 @@ import gevent
 from pyinfra import host
 from pyinfra.api import Host, StringCommand, operation
 
-from ox_deploy import ahead, lease
 from ox_deploy.facts.answers import Answers
 from ox_deploy.facts.base import connect, get
 from ox_deploy.facts.hosts import WAIT_SECONDS
 from ox_deploy.facts.lease import LeaseBroken, Look, Looked
 from ox_deploy.operations.direct import carry_out
 from ox_deploy.operations.stop import stop
-from ox_deploy.pyinfra_internals import current_host, end_run_on_failure, is_executing, turn_of, warn
-from ox_deploy.sending import Taking, lease_command
+from ox_deploy.questions import lease, prefetch
+from ox_deploy.questions.pyinfra_internals import current_host, end_run_on_failure, is_executing, turn_of, warn
+from ox_deploy.questions.sending import Taking, lease_command
 
 AnswerT = TypeVar("AnswerT")
 # For how long a host outside `--limit` may take to be connected.
@@ -133,12 +133,12 @@ def _ask_other(other: Host, how: Taking) -> None:
 
 def _ask_ahead(target: Host, how: Taking) -> Looked | None:
     """Take a host's lease, and keep its answers to what the operations of this run are going to ask it."""
-    questions = ahead.planned(target)
+    questions = prefetch.planned(target)
     looked: Looked | None = take(
         how, lambda how: get(target, Look, taking=how, questions=questions), lambda it: it.lease, target
     )
     if looked:
-        ahead.keep(dict(zip(questions, looked.answers, strict=False)), target)
+        prefetch.keep(dict(zip(questions, looked.answers, strict=False)), target)
     return looked
 
 
@@ -165,11 +165,11 @@ def take_and_ask(doing: str, others: Sequence[str]) -> Looked | None:
     if how:
         with also(how, others):
             return _ask_ahead(current_host(), how)
-    questions = ahead.planned()
+    questions = prefetch.planned()
     answers = get(host, Answers, questions=questions)
     if answers is None:
         return None
-    ahead.keep(dict(zip(questions, answers, strict=False)))
+    prefetch.keep(dict(zip(questions, answers, strict=False)))
     return Looked(answers=answers)
 
 

@@ -8,16 +8,17 @@ from typing import Any
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
-from ox_deploy import ahead, transactions
-from ox_deploy.accounts import Statement, WantedAccount, differences, drop_account, listed, stale_accounts
 from ox_deploy.facts.base import PeerUnreachable, Question, ask, ask_peer
 from ox_deploy.facts.mysql import Mysql, MysqlStatus, Replica, ServerState
+from ox_deploy.mysql import gtid
+from ox_deploy.mysql.accounts import Statement, WantedAccount, differences, drop_account, listed, stale_accounts
+from ox_deploy.mysql.replica_state import REMEDIES, Situation, Source, explain, not_ready, recognise, runs
+from ox_deploy.mysql.switch_rules import Server
 from ox_deploy.operations import tls
 from ox_deploy.operations.stop import stop
-from ox_deploy.pyinfra_internals import is_executing
-from ox_deploy.sending import order
-from ox_deploy.slaves import REMEDIES, Situation, Source, explain, not_ready, recognise, runs
-from ox_deploy.switching import Server
+from ox_deploy.questions import prefetch
+from ox_deploy.questions.pyinfra_internals import is_executing
+from ox_deploy.questions.sending import order
 
 # How long a new replica may take to read what its master has, in seconds.
 CATCH_UP_SECONDS = 600
@@ -27,7 +28,7 @@ def _accounts_question(users: Sequence[str], option_file: str | None = None, **_
     return Question(Mysql, users=list(users), option_file=option_file)
 
 
-@ahead.asks(_accounts_question)
+@prefetch.asks(_accounts_question)
 @operation()
 def accounts(
     wanted: Sequence[WantedAccount],
@@ -77,7 +78,7 @@ def _readers_questions(slaves: Sequence[Server], **_: Any) -> list[tuple[str, Qu
     return [_reader_question(server) for server in slaves]
 
 
-@ahead.asks(_accounts_question, peers=_readers_questions)
+@prefetch.asks(_accounts_question, peers=_readers_questions)
 @operation()
 def encrypt_logins(
     wanted: Sequence[WantedAccount], users: Sequence[str], slaves: Sequence[Server], option_file: str | None = None
@@ -142,7 +143,7 @@ def _master_question(
     return master_host, Question(Mysql, users=[], option_file=master_option_file)
 
 
-@ahead.asks(_slave_question, peer=_master_question)
+@prefetch.asks(_slave_question, peer=_master_question)
 @operation()
 def replica(
     source: Source,
@@ -173,7 +174,7 @@ def replica(
     slave = ask(host, _slave_question(option_file))
     if slave.replica is None:
         # What starts here starts from what both are at this moment.
-        ahead.forget()
+        prefetch.forget()
         slave = ask(host, _slave_question(option_file))
     try:
         master = ask_peer(host, *_master_question(master_host, master_option_file))
@@ -232,7 +233,7 @@ def _read_only_job(slave: MysqlStatus, option_file: str | None) -> dict[str, Any
 def _moves(slave: MysqlStatus, replica: Replica, master: MysqlStatus, source: Source, by_gtid: bool) -> dict[str, Any]:
     """Return what is to be changed of how a healthy slave replicates, none of which makes it lose its place."""
     moves: dict[str, Any] = {}
-    if replica.using_gtid != by_gtid and transactions.has_position_in(slave, master):
+    if replica.using_gtid != by_gtid and gtid.has_position_in(slave, master):
         moves["by_gtid"] = by_gtid
     if source.semi_synchronous and not replica.semi_synchronous and _waits(master):
         moves["semi_synchronous"] = True

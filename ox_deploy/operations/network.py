@@ -7,18 +7,18 @@ from collections.abc import Generator
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
-from ox_deploy import ahead
 from ox_deploy.facts.base import Question, ask
 from ox_deploy.facts.network import MulticastRoute, RouteStatus
 from ox_deploy.operations.service import ManagedFile, changes, configure_job, idle_units
-from ox_deploy.sending import order
+from ox_deploy.questions import prefetch
+from ox_deploy.questions.sending import order
 
 
 def _question(network: str, address: str, unit: str, file: ManagedFile) -> Question[RouteStatus]:
     return Question(MulticastRoute, network=network, address=address, files={file.path: None}, units=[unit])
 
 
-@ahead.asks(_question)
+@prefetch.asks(_question)
 @operation()
 def multicast_route(network: str, address: str, unit: str, file: ManagedFile) -> Generator[StringCommand, None, None]:
     """

@@ -8,12 +8,12 @@ from typing import Any
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
-from ox_deploy import ahead
 from ox_deploy.facts.base import Question, ask
 from ox_deploy.facts.nfs import FilestoreMount, MountStatus
 from ox_deploy.operations.service import ManagedFile, changes, configure_job
 from ox_deploy.operations.stop import stop
-from ox_deploy.sending import order
+from ox_deploy.questions import prefetch
+from ox_deploy.questions.sending import order
 
 
 def find_obstacle(status: MountStatus, source: str, path: str) -> str | None:
@@ -48,7 +48,7 @@ def _question(source: str, path: str, options: str, files: Sequence[ManagedFile]
     return Question(FilestoreMount, path=path, service="filestore", files=paths)
 
 
-@ahead.asks(_question)
+@prefetch.asks(_question)
 @operation()
 def mount(
     source: str, path: str, options: str, files: Sequence[ManagedFile], user: str
@@ -71,7 +71,7 @@ def mount(
     status = ask(host, _question(source, path, options, files))
     if not status.answers:
         # Whoever uses the mount would lose it: not on an answer of before.
-        ahead.forget()
+        prefetch.forget()
         status = ask(host, _question(source, path, options, files))
     obstacle = find_obstacle(status, source, path)
     if obstacle:

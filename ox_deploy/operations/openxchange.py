@@ -10,7 +10,6 @@ from passlib.hash import des_crypt
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
-from ox_deploy import ahead
 from ox_deploy.facts.base import Question, ask
 from ox_deploy.facts.openxchange import (
     CachePeers,
@@ -23,9 +22,10 @@ from ox_deploy.facts.openxchange import (
     Registration,
 )
 from ox_deploy.operations.stop import failed_host, stop
-from ox_deploy.pyinfra_internals import is_executing
+from ox_deploy.questions import prefetch
+from ox_deploy.questions.pyinfra_internals import is_executing
+from ox_deploy.questions.sending import SERVICE_SECONDS, order
 from ox_deploy.secrets import Secret
-from ox_deploy.sending import SERVICE_SECONDS, order
 
 # How long a daemon may take to start, and the caches to find each other, in seconds.
 START_SECONDS = 120
@@ -111,7 +111,7 @@ def configuration_question(wanted: WantedConfiguration, **_: Any) -> Question[Co
     )
 
 
-@ahead.asks(configuration_question)
+@prefetch.asks(configuration_question)
 @operation()
 def configure(
     wanted: WantedConfiguration,
@@ -344,13 +344,13 @@ def registration_of(wanted: WantedRegistration) -> Registration:
     """Ask the current host what configdb holds; who did not answer in time along with other questions, once more."""
     question = registration_question(wanted)
     found = ask(host, question)
-    if found.state == "no access" and ahead.answer(host, question) is not None:
-        ahead.forget()
+    if found.state == "no access" and prefetch.answer(host, question) is not None:
+        prefetch.forget()
         found = ask(host, question)
     return found
 
 
-@ahead.asks(registration_question)
+@prefetch.asks(registration_question)
 @operation()
 def register(
     wanted: WantedRegistration, administrator: Administrator, ports: Mapping[str, int], admin_service: str
@@ -412,7 +412,7 @@ def _daemons_question(ports: Mapping[str, int], **_: Any) -> Question[dict[str, 
     return Question(Daemons, ports=dict(ports))
 
 
-@ahead.asks(_daemons_question)
+@prefetch.asks(_daemons_question)
 @operation()
 def start(ports: Mapping[str, int], proof: LoginProof | None = None) -> Generator[StringCommand, None, None]:
     """
@@ -492,7 +492,7 @@ def _caches_question(ports: Sequence[int], **_: Any) -> Question[dict[str, list[
     return Question(CachePeers, ports=list(ports))
 
 
-@ahead.asks(_caches_question)
+@prefetch.asks(_caches_question)
 @operation()
 def join_caches(peers: Sequence[str], ports: Sequence[int]) -> Generator[StringCommand, None, None]:
     """

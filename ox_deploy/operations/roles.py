@@ -8,16 +8,17 @@ from typing import Any
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
-from ox_deploy import ahead, switching
 from ox_deploy.facts.base import PeerUnreachable, Question, ask_peer
 from ox_deploy.facts.mysql import MysqlStatus
 from ox_deploy.facts.service import ServiceStatus
+from ox_deploy.mysql import switch_rules
+from ox_deploy.mysql.switch_rules import Server
 from ox_deploy.operations import service
 from ox_deploy.operations.stop import failed_host, stop
 from ox_deploy.operations.switchover import answer_of, status_question
-from ox_deploy.pyinfra_internals import is_executing
-from ox_deploy.sending import order
-from ox_deploy.switching import Server
+from ox_deploy.questions import prefetch
+from ox_deploy.questions.pyinfra_internals import is_executing
+from ox_deploy.questions.sending import order
 
 # What `check_roles` saw of a host's server, for `configure`, which depends on it.
 _seen: dict[str, MysqlStatus] = {}
@@ -27,7 +28,7 @@ def _roles_questions(master: Server, slaves: Sequence[Server], **_: Any) -> list
     return [(server.inventory_name, status_question(server, [])) for server in (master, *slaves)]
 
 
-@ahead.asks(peers=_roles_questions)
+@prefetch.asks(peers=_roles_questions)
 @operation()
 def check_roles(
     master: Server, slaves: Sequence[Server], remedies: Mapping[str, str], accept_loss: str | None = None
@@ -53,9 +54,9 @@ def check_roles(
     _remember({master: found} | statuses)
     silent = [slave.name for slave, status in answers.items() if not status and slave.name != accept_loss]
     problem = (
-        switching.pairs_without_gtids({master: found} | statuses)
-        or _switched(switching.actual_master(master, found, statuses), remedies)
-        or switching.unsure(master, found, statuses, silent)
+        switch_rules.pairs_without_gtids({master: found} | statuses)
+        or _switched(switch_rules.actual_master(master, found, statuses), remedies)
+        or switch_rules.unsure(master, found, statuses, silent)
     )
     if problem:
         yield stop(problem)
@@ -83,7 +84,7 @@ def _files_question(
     return service.question(service_name, files, units)
 
 
-@ahead.asks(_files_question)
+@prefetch.asks(_files_question)
 @operation()
 def configure(
     service_name: str,

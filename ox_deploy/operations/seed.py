@@ -12,22 +12,30 @@ from typing import Any
 from pyinfra import host
 from pyinfra.api import OperationError, StringCommand, operation
 
-from ox_deploy.accounts import Statement, WantedAccount, account_statements, drop_account, listed
-from ox_deploy.bounds import NoAnswer
 from ox_deploy.certificate import one_time_pair
-from ox_deploy.database_servers import DatabaseServer
 from ox_deploy.facts.answers import ask_together
 from ox_deploy.facts.base import Question, ask, ask_peer, get
 from ox_deploy.facts.mysql import Mysql, MysqlStatus
 from ox_deploy.facts.seed import Contents, Seeding, SeedState, ServerSurvey, Survey
+from ox_deploy.mysql.accounts import Statement, WantedAccount, account_statements, drop_account, listed
+from ox_deploy.mysql.gtid import took_over
+from ox_deploy.mysql.replica_state import (
+    OVERWRITE,
+    Situation,
+    Source,
+    explain,
+    not_ready,
+    reads_under_its_id,
+    recognise,
+)
+from ox_deploy.mysql.servers import DatabaseServer
 from ox_deploy.operations.direct import carry_out
 from ox_deploy.operations.stop import stop
-from ox_deploy.pyinfra_internals import is_executing
+from ox_deploy.questions.bounds import NoAnswer
+from ox_deploy.questions.pyinfra_internals import is_executing
+from ox_deploy.questions.sending import order, seed_order
 from ox_deploy.remote.mysql.dialects import server_of_version, version_numbers
 from ox_deploy.secrets import Secret
-from ox_deploy.sending import order, seed_order
-from ox_deploy.slaves import OVERWRITE, Situation, Source, explain, not_ready, reads_under_its_id, recognise
-from ox_deploy.transactions import took_over
 
 USER = "ox_seed"
 METHODS = ("logical", "physical")

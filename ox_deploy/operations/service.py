@@ -10,10 +10,10 @@ from typing import Any, Literal
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
-from ox_deploy import ahead
 from ox_deploy.facts.base import Question, ask
 from ox_deploy.facts.service import FileState, Service, ServiceStatus
-from ox_deploy.sending import order
+from ox_deploy.questions import prefetch
+from ox_deploy.questions.sending import order
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def question(
     return Question(Service, service=service, files={file.path: file.block for file in files}, units=list(units))
 
 
-@ahead.asks(question)
+@prefetch.asks(question)
 @operation()
 def configure(
     service: str,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyinfra.api import OperationError, QuoteString, StringCommand
 
-from ox_deploy.pyinfra_internals import hosts_with_errors, is_executing
+from ox_deploy.questions.pyinfra_internals import hosts_with_errors, is_executing
 
 
 def stop(sentence: str) -> StringCommand:

@@ -10,20 +10,21 @@ import click
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
-from ox_deploy import ahead, switching
-from ox_deploy.accounts import WantedAccount, account_statements
-from ox_deploy.database_servers import DatabaseServer
 from ox_deploy.facts.base import PeerUnreachable, Question, ask, ask_peer
 from ox_deploy.facts.mysql import Mysql, MysqlStatus, ServerState
 from ox_deploy.facts.openxchange import Configdb, Registration
 from ox_deploy.facts.switchover import Reaches
+from ox_deploy.mysql import switch_rules
+from ox_deploy.mysql.accounts import WantedAccount, account_statements
+from ox_deploy.mysql.replica_state import not_ready
+from ox_deploy.mysql.servers import DatabaseServer
+from ox_deploy.mysql.switch_rules import Phase, Server, is_writable
 from ox_deploy.operations import openxchange, service
 from ox_deploy.operations.stop import stop
-from ox_deploy.pyinfra_internals import is_executing
+from ox_deploy.questions import prefetch
+from ox_deploy.questions.pyinfra_internals import is_executing
+from ox_deploy.questions.sending import order, whole
 from ox_deploy.secrets import Secret
-from ox_deploy.sending import order, whole
-from ox_deploy.slaves import not_ready
-from ox_deploy.switching import Phase, Server, is_writable
 
 # After how many seconds the guard opens the old master again, if nobody takes over. Long enough for all that the
 # program which stops writes waits for, and for the next operation to begin.
@@ -109,18 +110,18 @@ def check_server(
     except PeerUnreachable as error:
         yield stop(str(error))
         return
-    phase = switching.phase(new, old)
+    phase = switch_rules.phase(new, old)
     _note(switch.new, new, phase)
-    problems = switching.problems_of_pair(new, old, (switch.new.name, switch.old.name))
+    problems = switch_rules.problems_of_pair(new, old, (switch.new.name, switch.old.name))
     if phase is Phase.BEFORE:
         if server == switch.old:
-            problems += switching.problems_of_old(own, server.name)
+            problems += switch_rules.problems_of_old(own, server.name)
         else:
-            problems += switching.problems_of_slave(own, old, server.name, switch.old, max_lag)
+            problems += switch_rules.problems_of_slave(own, old, server.name, switch.old, max_lag)
         if server not in (switch.new, switch.old):
-            problems += switching.problems_of_sibling(own, new, (server.name, switch.new.name))
+            problems += switch_rules.problems_of_sibling(own, new, (server.name, switch.new.name))
         if server == switch.new:
-            problems += switching.problems_of_new(new, old, server.name, switch.old.name)
+            problems += switch_rules.problems_of_new(new, old, server.name, switch.old.name)
             problems += _missing_accounts(new, accounts, server.name)
         problems += _configuration_differs(switch, server.name, files)
     yield from _refuse(problems, f"ready, {phase.value}")
@@ -175,7 +176,7 @@ def check_node(
     + registration: what configdb should hold before the switch, on the node that is asked for that
     """
     try:
-        phase = switching.phase(_ask(switch.new, users), _ask(switch.old, users))
+        phase = switch_rules.phase(_ask(switch.new, users), _ask(switch.old, users))
     except PeerUnreachable as error:
         yield stop(str(error))
         return
@@ -230,7 +231,7 @@ def check_survivor(
         host.noop(f"{server.name} has taken over")
         return
     yield from _refuse(
-        _losses(switch, own, slaves, accept_loss), f"it has the most transactions: {switching.shown(own)}"
+        _losses(switch, own, slaves, accept_loss), f"it has the most transactions: {switch_rules.shown(own)}"
     )
 
 
@@ -243,25 +244,25 @@ def _losses(switch: Switch, own: MysqlStatus, slaves: Sequence[Server], accept_l
         return [f"{new.name} does not replicate, so it has nothing from {old.name}; choose another slave"]
     answers = {slave.name: answer_of(slave) for slave in slaves}
     known = {name: status for name, status in answers.items() if status and status.replica and not status.seeding}
-    ahead_of_it = {name: status for name, status in known.items() if switching.lacks(own, status)}
+    ahead_of_it = {name: status for name, status in known.items() if switch_rules.lacks(own, status)}
     if ahead_of_it:
-        best = switching.with_most(ahead_of_it)
-        if switching.lacks(known[best], own):
+        best = switch_rules.with_most(ahead_of_it)
+        if switch_rules.lacks(known[best], own):
             return [
-                f"{new.name} and {best} each have transactions that the other lacks ({switching.shown(own)}; "
-                f"{switching.shown(known[best])}); inspect them, repeat on one what only the other has, and choose "
+                f"{new.name} and {best} each have transactions that the other lacks ({switch_rules.shown(own)}; "
+                f"{switch_rules.shown(known[best])}); inspect them, repeat on one what only the other has, and choose "
                 "that one"
             ]
         return [
-            f"{best} has more from {old.name} ({switching.shown(known[best])}) than {new.name} "
-            f"({switching.shown(own)}); run again with `--data new_master={best}`"
+            f"{best} has more from {old.name} ({switch_rules.shown(known[best])}) than {new.name} "
+            f"({switch_rules.shown(own)}); run again with `--data new_master={best}`"
         ]
     if accept_loss == old.name:
         return []
     unknown = [name for name in answers if name not in known]
     also = f" What {', '.join(unknown)} may have beyond that is unknown." if unknown else ""
     return [
-        f"{new.name} has the most from {old.name}: {switching.shown(own)}. What {old.name} acknowledged but did not "
+        f"{new.name} has the most from {old.name}: {switch_rules.shown(own)}. What {old.name} acknowledged but did not "
         f"send is lost.{also} To accept that, run again with `--data accept_loss={old.name}`"
     ]
 
@@ -325,7 +326,7 @@ def _registration_question(**_: Any) -> Question[Registration]:
     return Question(Configdb, contexts=[])
 
 
-@ahead.asks(_registration_question)
+@prefetch.asks(_registration_question)
 @operation()
 def repoint(databases: Sequence[openxchange.WantedDatabase]) -> Generator[StringCommand, None, None]:
     """

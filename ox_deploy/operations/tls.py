@@ -9,14 +9,14 @@ from typing import Any
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
-from ox_deploy import ahead
 from ox_deploy.certificate import fits, for_address
-from ox_deploy.database_servers import DatabaseServer
 from ox_deploy.facts.base import PeerUnreachable, Question, ask, ask_peer
 from ox_deploy.facts.service import ServiceStatus
 from ox_deploy.facts.tls import Tls, TlsStatus
+from ox_deploy.mysql.servers import DatabaseServer
 from ox_deploy.operations import service
-from ox_deploy.sending import order
+from ox_deploy.questions import prefetch
+from ox_deploy.questions.sending import order
 
 SOCKET = "/run/mysqld/mysqld.sock"
 
@@ -37,7 +37,7 @@ def _question(files: Files, **_: Any) -> Question[TlsStatus]:
     return Question(Tls, **asdict(files))
 
 
-@ahead.asks(_question)
+@prefetch.asks(_question)
 @operation()
 def certificate(files: Files, address: str) -> Generator[StringCommand, None, None]:
     """
@@ -72,7 +72,7 @@ def _peers(
     return own + [(name, _question(files)) for name in servers.values()]
 
 
-@ahead.asks(peers=_peers)
+@prefetch.asks(peers=_peers)
 @operation()
 def trust(
     files: Files, servers: Mapping[str, str], server: DatabaseServer, option_file: str | None = None

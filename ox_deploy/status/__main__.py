@@ -20,7 +20,7 @@ import click
 from rich.console import Console
 
 from ox_deploy.errors import InputError
-from ox_deploy.pyinfra_internals import ask_no_password
+from ox_deploy.questions.pyinfra_internals import ask_no_password
 from ox_deploy.status import memory
 from ox_deploy.status.gather import gather
 from ox_deploy.status.page import render_page

@@ -12,8 +12,7 @@ from typing import Any
 import gevent
 from pyinfra.api import Config, Host, State
 
-from ox_deploy import ahead, ground, pyinfra_internals
-from ox_deploy.bounds import NoAnswer
+from ox_deploy import ground
 from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.deploys.clustering import configure_multicast, start_cluster
 from ox_deploy.deploys.database import set_up_databases
@@ -31,7 +30,9 @@ from ox_deploy.facts.nfs import FilestoreMount
 from ox_deploy.facts.openxchange import CachePeers, Configdb, Daemons, OpenXchangeConfiguration
 from ox_deploy.facts.service import Service
 from ox_deploy.operations import hosts
-from ox_deploy.pyinfra_internals import turn_of
+from ox_deploy.questions import prefetch, pyinfra_internals
+from ox_deploy.questions.bounds import NoAnswer
+from ox_deploy.questions.pyinfra_internals import turn_of
 from ox_deploy.status.seen import Drift, Seen
 
 CHAPTERS = (
@@ -118,14 +119,14 @@ def _ask(cluster: Cluster, seen: Seen, host: Host) -> None:
     health = _health_question(cluster, seen.node)
     with turn_of(host):
         pyinfra_internals.connect(host, show_errors=False)
-        questions = [health, *ahead.planned()]
-        prepare = ahead.calls(host)[0].arguments
+        questions = [health, *prefetch.planned()]
+        prepare = prefetch.calls(host)[0].arguments
         arguments = {key: prepare[key] for key in ("user", "uid", "gid", "packages")}
         status = get(host, HostState, **arguments, questions=questions, wait=0, **LIMITS)
         if status is None or not status.init:
             raise RuntimeError("the host did not answer")
         answers = dict(zip(questions, status.answers, strict=False))
-        ahead.keep(answers)
+        prefetch.keep(answers)
     _note(seen, status, answers)
 
 
@@ -180,7 +181,7 @@ def _drift(cluster: Cluster, host: Host, seen: Seen) -> Iterator[Drift]:
     with turn_of(host):
         hosts.remember(seen.host)
         yield from _conflicts(cluster, host, seen)
-        for call in ahead.calls(host):
+        for call in prefetch.calls(host):
             if _is_known(call.questions):
                 yield from _try(call)
 
@@ -188,7 +189,7 @@ def _drift(cluster: Cluster, host: Host, seen: Seen) -> Iterator[Drift]:
 def _conflicts(cluster: Cluster, host: Host, seen: Seen) -> Iterator[Drift]:
     """Yield what would make a deploy refuse this host at its beginning; that one is at work is no fault."""
     assert seen.host is not None
-    prepare = ahead.calls(host)[0].arguments
+    prepare = prefetch.calls(host)[0].arguments
     user, uid, gid = (prepare[key] for key in ("user", "uid", "gid"))
     for sentence in hosts.find_conflicts(replace(seen.host, busy=False), seen.node.address, user, uid, gid):
         yield Drift("Look for what stands in the way", sentence)
@@ -198,10 +199,10 @@ def _conflicts(cluster: Cluster, host: Host, seen: Seen) -> Iterator[Drift]:
 
 
 def _is_known(questions: Sequence[tuple[Host, Any]]) -> bool:
-    return all(ahead.answer(host, question) is not None for host, question in questions)
+    return all(prefetch.answer(host, question) is not None for host, question in questions)
 
 
-def _try(call: ahead.Call) -> Iterator[Drift]:
+def _try(call: prefetch.Call) -> Iterator[Drift]:
     """Look for a change as pyinfra does: an operation that yields anything has something to do."""
     try:
         if next(call.operation(**call.arguments), None) is not None:

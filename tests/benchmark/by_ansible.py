@@ -18,9 +18,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from ox_deploy.database_servers import DATABASE_SERVERS
 from ox_deploy.deploys.filestore import GANESHA_EXPORTS, GANESHA_MAIN
 from ox_deploy.deploys.web import SITE
+from ox_deploy.mysql.servers import DATABASE_SERVERS
 from tests.benchmark.builds import SSH_INVENTORY, Build
 from tests.benchmark.deploys import FLOOR
 from tests.benchmark.figures import Figures, in_turn, ratio

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from ox_deploy.database_servers import DATABASE_SERVERS, DatabaseServer
+from ox_deploy.mysql.servers import DATABASE_SERVERS, DatabaseServer
 from tests.lab import state
 from tests.lab.nodes import run
 

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from ox_deploy import sending
 from ox_deploy.deploys.web import CERTIFICATE, CERTIFICATE_KEY, ENABLED_SITE
 from ox_deploy.operations.service import ManagedFile, Probe, SiteProbe, configure_job
+from ox_deploy.questions import sending
 from tests.integration.database import kind, sql
 from tests.integration.deployment import INVENTORY, SSH_INVENTORY, begun, command, deploy, deploy_fails
 from tests.integration.status import status

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from ox_deploy import sending
+from ox_deploy.questions import sending
 from tests.integration.database import is_mariadb, kind, replica, sql
 from tests.integration.deployment import Run, deploy, deploy_fails, passwords
 from tests.integration.leaks import names_in, watched_process_list

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ox_deploy import cluster, lease, secrets
+from ox_deploy import cluster, secrets
 from ox_deploy.operations import lease as leasing
+from ox_deploy.questions import lease
 from tests.unit import programs
 from tests.unit.certificates import PUBLIC_KEY_PACKET, Issuer, armoured
 from tests.unit.guide import Guide, Pair

@@ -19,9 +19,9 @@ from pyinfra.api.state import State, StateStage
 from pyinfra.context import ctx_host, ctx_inventory, ctx_state
 from pyinfra_cli.util import load_deploy_file  # type: ignore[import-untyped]
 
-from ox_deploy import lease
 from ox_deploy.facts.hosts import HostState, HostStatus
 from ox_deploy.facts.lease import Look, Looked
+from ox_deploy.questions import lease
 
 DEPLOY = str(Path(__file__).parents[2] / "deploy.py")
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ox_deploy.bundle import paths_of
+from ox_deploy.questions.bundle import paths_of
 
 
 class Clock:

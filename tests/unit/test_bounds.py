@@ -13,10 +13,11 @@ from pyinfra.api import StringCommand
 from pyinfra.connectors.util import CommandOutput, OutputLine
 from pyinfra.context import ctx_state
 
-from ox_deploy import bounds, operations, sending
-from ox_deploy.bounds import Guard, NoAnswer, Pace
+from ox_deploy import operations
 from ox_deploy.deploys import lease
 from ox_deploy.facts.lease import LeaseBroken
+from ox_deploy.questions import bounds, sending
+from ox_deploy.questions.bounds import Guard, NoAnswer, Pace
 from tests.unit.fakes import FakeHost, in_phase
 
 PACE = Pace(probe_every=0.05, probe=0.1, show_every=0.15)

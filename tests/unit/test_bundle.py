@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from ox_deploy import bundle
+import ox_deploy
+from ox_deploy.questions import bundle
 
 LOADER = "ox_deploy/remote/loader.py"
 FILES = {
@@ -83,12 +84,12 @@ def unpacked(text: str) -> dict[str, str]:
 def test_bundle_holds_the_files_as_they_are_in_the_order_of_their_names() -> None:
     sources = unpacked(bundle.bundle("ox_deploy.remote.loader"))
     assert list(sources) == [*PACKAGES, LOADER]
-    assert sources[LOADER] == (Path(bundle.__file__).parent.parent / LOADER).read_text()
+    assert sources[LOADER] == (Path(ox_deploy.__file__).parent.parent / LOADER).read_text()
 
 
 def run(sources: Mapping[str, str], script: str) -> subprocess.CompletedProcess[str]:
     """Run a script where modules can be imported from memory only."""
-    loader = (Path(bundle.__file__).parent.parent / LOADER).read_text()
+    loader = (Path(ox_deploy.__file__).parent.parent / LOADER).read_text()
     text = f"loader = {{}}\nexec({loader!r}, loader)\nloader['load']({dict(sources)!r})\n{script}"
     return subprocess.run([sys.executable, "-I", "-c", text], capture_output=True, text=True, check=False)
 

@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from ox_deploy import secrets
 from ox_deploy.cluster import Cluster
-from ox_deploy.database_servers import DATABASE_SERVERS
 from ox_deploy.deploys import clustering, database, hosts, openxchange
 from ox_deploy.errors import InputError
+from ox_deploy.mysql.servers import DATABASE_SERVERS
 from ox_deploy.operations.openxchange import PLACEHOLDER, WantedConfiguration
 from ox_deploy.products import PRODUCTS
 from tests.unit.deployment import prepared

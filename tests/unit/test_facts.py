@@ -31,7 +31,7 @@ from ox_deploy.facts.openxchange import (
 from ox_deploy.facts.secret import Fingerprint
 from ox_deploy.facts.seed import SURVEY_SECONDS, ServerSurvey
 from ox_deploy.facts.service import Service
-from ox_deploy.sending import Taking
+from ox_deploy.questions.sending import Taking
 from tests.unit.fakes import FakeHost, in_phase
 
 # The command is a whole program; it is tested as one, see test_remote*.py.

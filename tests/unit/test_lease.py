@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from ox_deploy import lease, sending
 from ox_deploy.facts.lease import Look, Looked
-from ox_deploy.lease import Answer, Holder
 from ox_deploy.operations import lease as leasing
+from ox_deploy.questions import lease, sending
+from ox_deploy.questions.lease import Answer, Holder
+from ox_deploy.questions.sending import Taking
 from ox_deploy.remote.common import lease as remote_lease
 from ox_deploy.remote.common.ending import raising
-from ox_deploy.sending import Taking
 from tests.unit.fakes import FakeHost, in_phase, run, stop_sentence, task_of
 
 ANNA = Holder("a1", "anna", "control1", 10, 1_700_000_000.0, "deploy")

@@ -9,17 +9,17 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ox_deploy import mysql_passwords, transactions
-from ox_deploy.accounts import WantedAccount, account_statements
 from ox_deploy.facts.mysql import Account, BinaryLog, Grant, Gtid, MysqlStatus, Replica, ServerState
 from ox_deploy.facts.secret import Fingerprint
+from ox_deploy.mysql import gtid, passwords
+from ox_deploy.mysql.accounts import WantedAccount, account_statements
+from ox_deploy.mysql.replica_state import Situation, Source, recognise
 from ox_deploy.remote.common import fingerprints as common_fingerprints
 from ox_deploy.remote.mysql import replicate as mysql_replicate
 from ox_deploy.remote.mysql import state as mysql_state
 from ox_deploy.remote.mysql.dialects import DIALECTS, TAKEN_OVER, dialect_of, server_of_version, version_numbers
 from ox_deploy.remote.switch import promote as switch_promote
 from ox_deploy.secrets import Secret
-from ox_deploy.slaves import Situation, Source, recognise
 from tests.unit.programs import MARIADB, Session, under_test
 
 PASSWORD = "Zc4qLw8mPn2rTx6v"
@@ -140,7 +140,7 @@ def answers(folder: Path, said: Said) -> dict[str, Any]:
         "SHOW GLOBAL VARIABLES": listed,
         "SELECT SCHEMA_NAME": [{"name": "sys"}, {"name": "mysql"}],
         "SELECT VERSION": [{"version": "to be told"}],
-        "SELECT User, Host": [user | {"authentication_string": mysql_passwords.stored(PASSWORD, mysql_passwords.SHA2)}],
+        "SELECT User, Host": [user | {"authentication_string": passwords.stored(PASSWORD, passwords.SHA2)}],
         "SHOW GRANTS": [
             {"g": "GRANT RELOAD, REPLICATION SLAVE ON *.* TO `u`@`192.0.2.11`"},
             {"g": "GRANT BACKUP_ADMIN ON *.* TO `u`@`192.0.2.11` WITH GRANT OPTION"},
@@ -290,11 +290,11 @@ def test_password_is_stored_as_the_server_does_it() -> None:
         "24412430304124511E642D1A415E6741425206692A39305B44712B415757485A48754A7467545961322E6E766D76526A44364653706B4D"
         "4530712F78522F5A41514458667641"
     ).decode()
-    assert mysql_passwords.stored("abc-DEF-123456", mysql_passwords.SHA2, own[:27]) == own
+    assert passwords.stored("abc-DEF-123456", passwords.SHA2, own[:27]) == own
 
 
 def test_each_account_has_its_own_salt() -> None:
-    one, other = (mysql_passwords.stored(PASSWORD, mysql_passwords.SHA2) for _ in range(2))
+    one, other = (passwords.stored(PASSWORD, passwords.SHA2) for _ in range(2))
     assert one[:7] == other[:7] == "$A$005$"
     assert one != other
     assert len(one) == 70
@@ -328,9 +328,9 @@ def test_password_is_set_in_the_servers_way(version: str, identified: str, begin
     assert PASSWORD not in str((create, change))
 
 
-@pytest.mark.parametrize("plugin", [mysql_passwords.NATIVE, mysql_passwords.SHA2])
+@pytest.mark.parametrize("plugin", [passwords.NATIVE, passwords.SHA2])
 def test_right_password_stays_however_it_is_stored(plugin: str) -> None:
-    found = account(plugin, mysql_passwords.stored(PASSWORD, plugin))
+    found = account(plugin, passwords.stored(PASSWORD, plugin))
     assert account_statements(WANTED, found, dialect_of("8.4.3")) == []
 
 
@@ -358,7 +358,7 @@ A, B = MASTER_UUID, SLAVE_UUID
     ],
 )
 def test_gtids_are_understood(text: str, found: dict[str, Any]) -> None:
-    assert transactions.parse(text) == found
+    assert gtid.parse(text) == found
 
 
 @pytest.mark.parametrize(
@@ -374,7 +374,7 @@ def test_gtids_are_understood(text: str, found: dict[str, Any]) -> None:
     ],
 )
 def test_what_one_has_and_the_other_lacks_is_shown(one: str, other: str, left: list[str]) -> None:
-    assert transactions.shown(transactions.minus(transactions.parse(one), transactions.parse(other))) == left
+    assert gtid.shown(gtid.minus(gtid.parse(one), gtid.parse(other))) == left
 
 
 def server(uuid: str, executed: str, **other: Any) -> MysqlStatus:
@@ -503,7 +503,7 @@ HISTORIES = {
 
 @pytest.mark.parametrize(("of_slave", "of_master", "later"), HISTORIES.values(), ids=HISTORIES)
 def test_later_master_is_who_took_over_last(of_slave: str, of_master: str, later: bool) -> None:
-    assert transactions.is_later_master(server(B, of_slave), server(A, of_master)) is later
+    assert gtid.is_later_master(server(B, of_slave), server(A, of_master)) is later
 
 
 def test_mark_of_a_new_master_is_the_time_and_never_an_older_one() -> None:
@@ -532,5 +532,5 @@ def test_new_master_leaves_its_mark(tmp_path: Path) -> None:
 
 def test_slave_without_gtids_has_no_position() -> None:
     off = server(B, "", variables={"server_id": "2", "server_uuid": B, "gtid_mode": "OFF"})
-    assert not transactions.has_position_in(off, server(A, f"{A}:1-345"))
-    assert transactions.has_position_in(server(B, ""), server(A, f"{A}:1-345"))
+    assert not gtid.has_position_in(off, server(A, f"{A}:1-345"))
+    assert gtid.has_position_in(server(B, ""), server(A, f"{A}:1-345"))

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from pyinfra.api.exceptions import OperationError
 
-from ox_deploy import mysql_passwords
-from ox_deploy.accounts import WantedAccount
 from ox_deploy.facts.mysql import Account, BinaryLog, Grant, Gtid, Mysql, MysqlStatus, Replica, ServerState
 from ox_deploy.facts.secret import Fingerprint
+from ox_deploy.mysql import passwords
+from ox_deploy.mysql.accounts import WantedAccount
+from ox_deploy.mysql.replica_state import REMEDIES, Situation, Source, not_ready, recognise
+from ox_deploy.mysql.switch_rules import Server
 from ox_deploy.operations import mysql
 from ox_deploy.secrets import Secret
-from ox_deploy.slaves import REMEDIES, Situation, Source, not_ready, recognise
-from ox_deploy.switching import Server
 from tests.unit.fakes import FakeHost, Outcome, both_phases, run, stop_sentence
 from tests.unit.programs import MARIADB, MYSQL
 
@@ -72,7 +72,7 @@ def test_right_account_is_left_alone() -> None:
 
 def test_hash_is_the_one_that_the_server_stores() -> None:
     # SELECT PASSWORD('password') on any MySQL or MariaDB.
-    known = mysql_passwords.stored("password", mysql_passwords.NATIVE)
+    known = passwords.stored("password", passwords.NATIVE)
     assert known == "*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19"
 
 

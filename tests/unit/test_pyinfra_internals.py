@@ -41,10 +41,10 @@ from pyinfra.api.util import get_file_path
 from pyinfra.context import ctx_config, ctx_host, ctx_inventory, ctx_state
 from pyinfra_cli.util import load_func  # type: ignore[import-untyped]
 
-from ox_deploy import pyinfra_internals as internals
-from ox_deploy import sending
 from ox_deploy.facts.base import Question, ask
 from ox_deploy.facts.service import Service, ServiceStatus
+from ox_deploy.questions import pyinfra_internals as internals
+from ox_deploy.questions import sending
 
 Commands = Generator[StringCommand, None, None]
 FAILS: dict[str, Any] = {"fake_responses": {"fail": {"success": False}}}
@@ -283,7 +283,7 @@ def test_host_that_fails_ends_the_run_if_it_is_to(begin: Begin, ends: bool) -> N
 @pytest.mark.parametrize("kept", [True, False])
 def test_what_a_deploy_file_sets_is_kept_if_it_is_to(begin: Begin, tmp_path: Path, kept: bool) -> None:
     run, file = begin("@fake/one"), tmp_path / "deploy.py"
-    lines = ["from ox_deploy import pyinfra_internals", "pyinfra_internals.end_run_on_failure()"]
+    lines = ["from ox_deploy.questions import pyinfra_internals", "pyinfra_internals.end_run_on_failure()"]
     file.write_text("\n".join([*lines, "pyinfra_internals.keep_config()" if kept else ""]))
     run.state.activate_host(run.host("@fake/one"))
     command_line._prepare_deploy_operations(run.state, run.config, [str(file)])
@@ -295,7 +295,7 @@ def test_deploy_file_is_known_as_a_module_in_which_pyinfra_finds_its_place(
 ) -> None:
     monkeypatch.delitem(sys.modules, internals._DEPLOY_FILE, raising=False)
     run, file = begin("@fake/one"), tmp_path / "deploy.py"
-    file.write_text("from ox_deploy import pyinfra_internals\npyinfra_internals.make_deploy_file_known()\n")
+    file.write_text("from ox_deploy.questions import pyinfra_internals\npyinfra_internals.make_deploy_file_known()\n")
     run.state.activate_host(run.host("@fake/one"))
     command_line._prepare_deploy_operations(run.state, run.config, [str(file)])
     module = sys.modules[internals._DEPLOY_FILE]
@@ -613,7 +613,7 @@ def test_warning_names_its_host(begin: Begin, caplog: pytest.LogCaptureFixture) 
 
 
 CONFIG = """
-from ox_deploy.pyinfra_internals import at_end_of_command, current_inventory, limits_of_command
+from ox_deploy.questions.pyinfra_internals import at_end_of_command, current_inventory, limits_of_command
 
 def end():
     print("at the end:", [host.name for host in current_inventory()])

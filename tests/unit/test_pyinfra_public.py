@@ -1,4 +1,4 @@
-"""Only ox_deploy.pyinfra_internals uses what pyinfra does not document, so that a new version is a matter of one file.
+"""Only questions.pyinfra_internals uses what pyinfra does not document, so that a new version is a matter of one file.
 
 What pyinfra's objects have is taken from the pyinfra that is installed; what of it is documented stands here.
 """
@@ -17,7 +17,7 @@ from pyinfra.api.state import StateHostMeta, StateHostResults, StateOperationMet
 from pyinfra.connectors.ssh import SSHConnector
 
 ROOT = Path(__file__).parents[2]
-INTERNALS = ROOT / "ox_deploy" / "pyinfra_internals.py"
+INTERNALS = ROOT / "ox_deploy" / "questions" / "pyinfra_internals.py"
 
 # What may be imported, by module.
 PUBLIC = {

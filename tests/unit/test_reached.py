@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ox_deploy.reached import find_fault
+from ox_deploy.questions.reached import find_fault
 from tests.unit.guide import Guide
 
 ROOT = Path(__file__).parents[2]

@@ -19,7 +19,8 @@ from typing import Any
 
 import pytest
 
-from ox_deploy import bundle, sending
+import ox_deploy
+from ox_deploy.questions import bundle, sending
 from ox_deploy.remote import programs, start
 from ox_deploy.remote.common import lease
 from ox_deploy.remote.common.fingerprints import fingerprint
@@ -28,7 +29,7 @@ from ox_deploy.remote.service import state as service_state
 from tests.unit.fakes import program_of, stdin_of
 from tests.unit.programs import Commands, shown, under_test
 
-FOLDER = Path(sending.__file__).parent / "remote"
+FOLDER = Path(ox_deploy.__file__).parent / "remote"
 
 
 @pytest.fixture

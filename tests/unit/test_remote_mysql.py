@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from pymysql import OperationalError
 
-from ox_deploy import transactions
 from ox_deploy.facts.mysql import MysqlStatus, ServerState
+from ox_deploy.mysql import gtid
 from ox_deploy.remote.mysql import replicate as mysql_replicate
 from ox_deploy.remote.mysql import run as mysql_run
 from ox_deploy.remote.mysql import session as mysql_session
@@ -317,7 +317,7 @@ def test_last_transactions_before_the_log_are_told(program: Any, tmp_path: Path)
     events = [{"Event_type": "Gtid_list", "Info": "[0-1-5, 0-2-7]"}]
     _, status = asked(program, Session(answers(tmp_path) | {"SHOW BINLOG EVENTS": events}), [])
     assert status.binary_log is not None
-    assert transactions.position(status.binary_log.before) == {"0": 7}
+    assert gtid.position(status.binary_log.before) == {"0": 7}
 
 
 def test_replica_without_its_file_has_no_known_password(program: Any, tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from ox_deploy import sending
 from ox_deploy.facts.seed import SeedState, Survey
+from ox_deploy.questions import sending
 from ox_deploy.remote.common.ending import fail
 from ox_deploy.remote.mysql.dialects import dialect_of
 from ox_deploy.remote.seed import account as seed_account

@@ -18,10 +18,11 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 from pyinfra.context import ctx_config, ctx_inventory, ctx_state
 
-from ox_deploy import ahead, secrets
+from ox_deploy import secrets
 from ox_deploy.facts.health import HostHealth
 from ox_deploy.facts.hosts import HostState, HostStatus
 from ox_deploy.operations import hosts
+from ox_deploy.questions import prefetch
 from ox_deploy.status import gather, memory
 from ox_deploy.status.seen import Seen
 from tests.unit.guide import Guide
@@ -41,7 +42,7 @@ def bare(host: Host, asked: dict[str, Any]) -> HostStatus:
 def nothing_kept() -> Iterator[None]:
     yield
     hosts._seen.clear()
-    ahead._answers.clear()
+    prefetch._answers.clear()
 
 
 class Look:

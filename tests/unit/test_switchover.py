@@ -9,21 +9,22 @@ from typing import Any
 import pytest
 from pyinfra.api.exceptions import OperationError
 
-from ox_deploy import ahead, switching, transactions
-from ox_deploy.accounts import WantedAccount
-from ox_deploy.database_servers import DATABASE_SERVERS
 from ox_deploy.facts.lease import Look
 from ox_deploy.facts.mysql import BinaryLog, Gtid, Mysql, MysqlStatus, Replica, ServerState
 from ox_deploy.facts.openxchange import Configdb, Configuration, OpenXchangeConfiguration, Pool, Registration
 from ox_deploy.facts.secret import Fingerprint
 from ox_deploy.facts.service import Service, ServiceStatus
 from ox_deploy.facts.switchover import Reaches
+from ox_deploy.mysql import gtid, switch_rules
+from ox_deploy.mysql.accounts import WantedAccount
+from ox_deploy.mysql.servers import DATABASE_SERVERS
+from ox_deploy.mysql.switch_rules import Phase, Server
 from ox_deploy.operations import lease, roles, switchover
 from ox_deploy.operations.openxchange import Administrator, WantedConfiguration, WantedDatabase, WantedRegistration
 from ox_deploy.operations.service import ManagedFile
 from ox_deploy.operations.switchover import Switch
+from ox_deploy.questions import prefetch
 from ox_deploy.secrets import Secret
-from ox_deploy.switching import Phase, Server
 from tests.unit.fakes import Facts, FakeHost, Outcome, both_phases, run, stop_sentence
 from tests.unit.guide import Guide
 
@@ -41,7 +42,7 @@ def nothing_noted() -> Iterator[None]:
     yield
     switchover._phases.clear()
     switchover._promoted.clear()
-    ahead._answers.clear()
+    prefetch._answers.clear()
 
 
 def replica(of: Server = MASTER, **other: Any) -> Replica:
@@ -119,12 +120,12 @@ def closed(**other: Any) -> MysqlStatus:
     ],
 )
 def test_errant_is_what_a_server_has_and_its_master_lacks(own: str, at_master: str, found: list[str]) -> None:
-    assert transactions.errant(slave(gtid_state=own), master(gtid_state=at_master, gtid=Gtid())) == found
+    assert gtid.errant(slave(gtid_state=own), master(gtid_state=at_master, gtid=Gtid())) == found
 
 
 def test_seeded_master_has_what_came_with_its_seed() -> None:
     seeded = master(gtid_state="0-1-400", gtid=Gtid(slave="0-2-300", binlog="0-1-400"))
-    assert transactions.errant(slave(gtid_state="0-2-300"), seeded) == []
+    assert gtid.errant(slave(gtid_state="0-2-300"), seeded) == []
 
 
 HISTORIES: dict[str, tuple[str, str, bool]] = {
@@ -139,7 +140,7 @@ HISTORIES: dict[str, tuple[str, str, bool]] = {
 @pytest.mark.parametrize(("of_slave", "of_master", "later"), HISTORIES.values(), ids=HISTORIES)
 def test_later_master_is_who_has_more_of_the_other(of_slave: str, of_master: str, later: bool) -> None:
     two, one = slave(gtid_state=of_slave, gtid=Gtid()), master(gtid_state=of_master, gtid=Gtid())
-    assert transactions.is_later_master(two, one) is later
+    assert gtid.is_later_master(two, one) is later
 
 
 # --- phase -----------------------------------------------------------------------------------------------
@@ -168,7 +169,7 @@ PHASES: dict[str, tuple[MysqlStatus, MysqlStatus, Phase]] = {
 
 @pytest.mark.parametrize(("new", "old", "phase"), PHASES.values(), ids=PHASES)
 def test_phase_is_read_from_the_servers(new: MysqlStatus, old: MysqlStatus, phase: Phase) -> None:
-    assert switching.phase(new, old) is phase
+    assert switch_rules.phase(new, old) is phase
 
 
 # --- checks ----------------------------------------------------------------------------------------------
@@ -764,13 +765,13 @@ def test_switched_cluster_is_what_the_changed_inventory_gives(guide: Guide) -> N
 def test_change_of_the_inventory_is_told(guide: Guide) -> None:
     before = guide.build()
     new = before.slaves[0]
-    assert switching.inventory_change(before, before.switched(new)) == (
+    assert switch_rules.inventory_change(before, before.switched(new)) == (
         "move the line of dbslave from `db_slave` to `db_master`; move the line of dbmaster from `db_master` to "
         "`db_slave`, in its place; add a group `filestore` with the line of dbmaster, or the filestore would move to "
         "dbslave"
     )
-    lost = switching.inventory_change(before, before.switched(new, lost=True))
+    lost = switch_rules.inventory_change(before, before.switched(new, lost=True))
     assert "remove the line of dbmaster from `db_master`; add it to `db_slave` when the host is back" in lost
     guide.add("filestore", "nas", address="192.0.2.30")
     before = guide.build()
-    assert "filestore" not in switching.inventory_change(before, before.switched(before.slaves[0]))
+    assert "filestore" not in switch_rules.inventory_change(before, before.switched(before.slaves[0]))

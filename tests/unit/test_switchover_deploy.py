@@ -11,11 +11,12 @@ import pytest
 from pyinfra.api.state import StateStage
 from pyinfra_cli.util import load_func  # type: ignore[import-untyped]
 
-from ox_deploy import ahead, secrets
+from ox_deploy import secrets
 from ox_deploy.deploys import database
 from ox_deploy.deploys.switchover import _registered, _switch, failover, switchover
 from ox_deploy.errors import InputError
 from ox_deploy.operations import switchover as steps
+from ox_deploy.questions import prefetch
 from tests.unit.deployment import Deployment, Step, prepared
 from tests.unit.guide import Guide
 
@@ -54,7 +55,7 @@ def nothing_noted() -> Iterator[None]:
     yield
     steps._phases.clear()
     steps._promoted.clear()
-    ahead._answers.clear()
+    prefetch._answers.clear()
 
 
 @pytest.fixture

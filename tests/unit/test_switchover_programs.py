@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from ox_deploy.questions.sending import whole
 from ox_deploy.remote.configdb import repoint as configdb_repoint
 from ox_deploy.remote.switch import guard as switch_guard
 from ox_deploy.remote.switch import promote as switch_promote
 from ox_deploy.remote.switch import stop_writes as switch_stop_writes
-from ox_deploy.sending import whole
 from tests.unit.programs import Commands, Session, under_test
 
 PASSWORD = "Zc4qLw8mPn2rTx6v"

@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from ox_deploy.certificate import RENEW_DAYS, check_issued, check_pair, fits, for_address
-from ox_deploy.database_servers import DATABASE_SERVERS
 from ox_deploy.errors import InputError
 from ox_deploy.facts.service import Service, ServiceStatus
 from ox_deploy.facts.tls import Tls, TlsStatus
+from ox_deploy.mysql.servers import DATABASE_SERVERS
 from ox_deploy.operations import tls
 from ox_deploy.remote.tls import certificate as tls_certificate
 from ox_deploy.remote.tls import state as tls_state

@@ -13,8 +13,6 @@ import pytest
 from pyinfra.context import ctx_state
 from rich.console import Console
 
-from ox_deploy import ahead, mysql_passwords
-from ox_deploy.accounts import WantedAccount
 from ox_deploy.facts.answers import Answers
 from ox_deploy.facts.lease import Look, Looked
 from ox_deploy.facts.mysql import Account, BinaryLog, Grant, Mysql, MysqlStatus, Replica, ServerState
@@ -41,12 +39,15 @@ from ox_deploy.facts.verify import (
     WebHost,
 )
 from ox_deploy.findings import Level
-from ox_deploy.lease import Answer
+from ox_deploy.mysql import passwords
+from ox_deploy.mysql.accounts import WantedAccount
 from ox_deploy.operations.openxchange import WantedDatabase, WantedRegistration
 from ox_deploy.operations.verify import databases, filestore, network, registration, report, sessions
 from ox_deploy.operations.verify.checks import Record, Verdict, problem, records
+from ox_deploy.questions import prefetch
+from ox_deploy.questions.lease import Answer
+from ox_deploy.questions.sending import secret_question
 from ox_deploy.secrets import Secret
-from ox_deploy.sending import secret_question
 from tests.unit.fakes import FakeHost, in_phase, program_of, run, stdin_of, stop_sentence, task_of
 from tests.unit.programs import MARIADB
 from tests.unit.verifying import VerifyHost, finding, note, states, verdict
@@ -59,7 +60,7 @@ def nothing_noted() -> Iterator[None]:
     yield
     records.clear()
     sessions._trials.clear()
-    ahead._answers.clear()
+    prefetch._answers.clear()
 
 
 def fingerprint(secret: str) -> Fingerprint:
@@ -196,7 +197,7 @@ def test_only_the_master_can_be_written(value: str, writable: bool, found: list[
 
 
 WANTED = WantedAccount("openexchange", "192.0.2.11", Secret(PASSWORD), frozenset({"SELECT", "UPDATE"}), True)
-HASH = mysql_passwords.stored(PASSWORD, mysql_passwords.NATIVE)
+HASH = passwords.stored(PASSWORD, passwords.NATIVE)
 
 
 def account(
@@ -743,7 +744,7 @@ def test_host_is_asked_ahead_for_all_that_is_only_read() -> None:
     host = FakeHost({Look: Looked(Answer(number=7), [document])})
     question = network._route_question("224.0.0.1", "192.0.2.11")
     with in_phase(host, executing=False):
-        ahead.plan(host, question)  # type: ignore[arg-type]
+        prefetch.plan(host, question)  # type: ignore[arg-type]
     assert states(report.take_part, host, doing="verify") == []
     ((fact, asked),) = host.asked
     assert (fact, asked["questions"]) == (Look, (question,))

@@ -11,10 +11,11 @@ import pytest
 from pyinfra.api.state import StateStage
 from pyinfra_cli.util import load_func  # type: ignore[import-untyped]
 
-from ox_deploy import ahead, secrets
+from ox_deploy import secrets
 from ox_deploy.deploys.verify import RUN, _login, verify
 from ox_deploy.operations.verify import sessions
 from ox_deploy.operations.verify.checks import records
+from ox_deploy.questions import prefetch
 from tests.unit.deployment import Deployment, Step, prepared
 from tests.unit.guide import Guide, context
 
@@ -92,7 +93,7 @@ def nothing_noted() -> Iterator[None]:
     yield
     records.clear()
     sessions._trials.clear()
-    ahead._answers.clear()
+    prefetch._answers.clear()
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 
 from ox_deploy.cluster import NODE_KEYS, Context, Settings, User, cluster_of
 from ox_deploy.errors import InputError
+from ox_deploy.mysql.server_options import TUNABLE, owned
 from ox_deploy.rules import shown
-from ox_deploy.server_options import TUNABLE, owned
 from tests.unit.guide import Guide
 from tests.unit.wrong_values import CASES, Case
 

@@ -10,11 +10,11 @@ from typing import Any, ParamSpec, TypeVar
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
-from ox_deploy import ahead
 from ox_deploy.facts.base import Question, ask
 from ox_deploy.facts.verify import Trial
 from ox_deploy.findings import Finding, Level
-from ox_deploy.pyinfra_internals import is_executing, set_inner
+from ox_deploy.questions import prefetch
+from ox_deploy.questions.pyinfra_internals import is_executing, set_inner
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -70,7 +70,7 @@ def check(
                 yield StringCommand("true")
 
         plain: Any = operation()(commands)
-        call = ahead.asks(asks)(plain) if asks else plain
+        call = prefetch.asks(asks)(plain) if asks else plain
 
         @wraps(examine)
         def checked(*args: P.args, **kwargs: P.kwargs) -> None:

@@ -15,7 +15,7 @@ from ox_deploy.findings import Finding, Level
 from ox_deploy.operations import lease
 from ox_deploy.operations.stop import stop
 from ox_deploy.operations.verify.checks import CouldNotRun, Record, Verdict, check, records
-from ox_deploy.pyinfra_internals import active_hosts, failed_hosts, is_executing, took_part
+from ox_deploy.questions.pyinfra_internals import active_hosts, failed_hosts, is_executing, took_part
 
 TAKES_PART = "Every host takes part"
 

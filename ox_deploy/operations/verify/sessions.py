@@ -14,9 +14,9 @@ from ox_deploy.facts.base import Question
 from ox_deploy.facts.verify import FrontEnd, LoginTrial, WebHost
 from ox_deploy.findings import Finding, Level
 from ox_deploy.operations.verify.checks import CouldNotRun, Verdict, check, holds, learn, made, problem
-from ox_deploy.pyinfra_internals import run_in_operation
+from ox_deploy.questions.pyinfra_internals import run_in_operation
+from ox_deploy.questions.sending import secret_question
 from ox_deploy.secrets import Secret
-from ox_deploy.sending import secret_question
 
 CERTIFICATE = "HTTPS shows the deployed certificate"
 SPREADS = "Logins spread over the nodes by their load factors"

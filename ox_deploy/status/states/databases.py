@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ox_deploy import switching, transactions
 from ox_deploy.cluster import Node
 from ox_deploy.facts.mysql import MysqlStatus, Replica, ServerState
 from ox_deploy.findings import Level
-from ox_deploy.slaves import SEED, STATES
+from ox_deploy.mysql import gtid, switch_rules
+from ox_deploy.mysql.replica_state import SEED, STATES
 from ox_deploy.status.seen import Seen
 from ox_deploy.status.states.base import Picture, Problem, state
 
@@ -47,8 +47,8 @@ def master_switched(picture: Picture) -> Iterator[Problem]:
     status = None if seen.unreachable else running_server(seen)
     for one in picture.answering(picture.cluster.slaves):
         own = running_server(one)
-        if own and status and status.replica is None and switching.is_decided(own, status):
-            takes = "takes writes" if switching.is_writable(own) else "is read-only"
+        if own and status and status.replica is None and switch_rules.is_decided(own, status):
+            takes = "takes writes" if switch_rules.is_writable(own) else "is read-only"
             found = f"it has taken over from {master.name} and {takes}"
             yield Problem(one.node, found, f"{master.name} is the master, as in the inventory", master.name)
 
@@ -172,7 +172,7 @@ def errant_transactions(picture: Picture) -> Iterator[Problem]:
     if master is None or not master.gtid_state:
         return
     for node, status in _running_slaves(picture):
-        errant = transactions.errant(status, master)
+        errant = gtid.errant(status, master)
         if errant:
             yield Problem(
                 node,

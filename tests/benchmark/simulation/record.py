@@ -20,8 +20,6 @@ from pyinfra.api.state import StateStage
 from pyinfra.context import ctx_config, ctx_host, ctx_inventory, ctx_state
 from pyinfra_cli.inventory import make_inventory  # type: ignore[import-untyped]
 
-from ox_deploy import ahead, mysql_passwords
-from ox_deploy.accounts import WantedAccount
 from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.deploys.database import replication_password, wanted_accounts
 from ox_deploy.facts.base import Question
@@ -30,7 +28,10 @@ from ox_deploy.facts.network import MulticastRoute
 from ox_deploy.facts.nfs import FilestoreMount
 from ox_deploy.facts.openxchange import CachePeers, Configdb, Daemons, OpenXchangeConfiguration
 from ox_deploy.facts.service import Service
+from ox_deploy.mysql import passwords
+from ox_deploy.mysql.accounts import WantedAccount
 from ox_deploy.operations.service import ManagedFile
+from ox_deploy.questions import prefetch
 from ox_deploy.status.gather import CHAPTERS
 
 Document = dict[str, Any]
@@ -71,12 +72,12 @@ class Recorder:
         self.accounts = [self.account(wanted) for wanted in wanted_accounts(cluster)]
 
     def account(self, wanted: WantedAccount) -> Document:
-        stored = mysql_passwords.stored(wanted.password.reveal(), mysql_passwords.NATIVE)
+        stored = passwords.stored(wanted.password.reveal(), passwords.NATIVE)
         option = wanted.grant_option
         return {
             "user": wanted.user,
             "host": wanted.host,
-            "plugin": mysql_passwords.NATIVE,
+            "plugin": passwords.NATIVE,
             "password": fingerprint(stored),
             "grants": [{"on": "*.*", "privileges": sorted(wanted.privileges), "grant_option": option}],
         }
@@ -191,7 +192,7 @@ class Recorder:
 
     def host(self, node: Node, host: Host, asked: Mapping[Any, Mapping[str, Any]]) -> Document:
         """Return the lines with which a host answers its first question, and the answers to those along with it."""
-        prepare = ahead.calls(host)[0].arguments
+        prepare = prefetch.calls(host)[0].arguments
         user, uid, gid = (prepare[key] for key in ("user", "uid", "gid"))
         lines = ["lease taken 1", "system debian 12", "init systemd", "python yes", f"address {node.address}"]
         if user:
@@ -229,12 +230,12 @@ def record(inventory_file: str) -> dict[str, Document]:
                 state.op_meta.clear()
             asked: dict[str, dict[Any, Mapping[str, Any]]] = {name: {} for name in hosts}
             for host in hosts.values():
-                for call in ahead.calls(host):
+                for call in prefetch.calls(host):
                     for other, question in call.questions:
                         asked[other.name].setdefault(question, call.arguments)
             for name, host in hosts.items():
                 # What is asked by no operation of its own: whether anything stands in the way. Nothing does.
-                for question in ahead._planned.get(host, ()):
+                for question in prefetch._planned.get(host, ()):
                     asked[name].setdefault(question, NOTHING)
             recorder = Recorder(cluster)
             return {name: recorder.host(cluster.node_of(host), host, asked[name]) for name, host in hosts.items()}

@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 from pyinfra.api import BaseStateCallback, Host, State
 
-from ox_deploy.pyinfra_internals import current_host, has_acted, inner_of, is_executing
+from ox_deploy.questions.pyinfra_internals import current_host, has_acted, inner_of, is_executing
 
 OperationT = TypeVar("OperationT", bound=Callable[..., Any])
 

@@ -15,12 +15,12 @@ import pytest
 from pyinfra.api.operation import OperationMeta
 from pyinfra.connectors.util import CommandOutput
 
-from ox_deploy import ahead, sending
 from ox_deploy.facts.base import Question, ask, ask_peer
 from ox_deploy.facts.hosts import HostState, HostStatus
 from ox_deploy.facts.openxchange import CachePeers
 from ox_deploy.facts.service import Service
 from ox_deploy.operations import hosts
+from ox_deploy.questions import prefetch, sending
 from ox_deploy.remote import answers
 from tests.unit.fakes import FakeHost, in_phase, run
 from tests.unit.programs import Clock, under_test
@@ -38,7 +38,7 @@ def host_with(*answers: dict[str, Any] | None) -> FakeHost:
 def checked(*answers: dict[str, Any] | None) -> FakeHost:
     """A host of which the caches were to be asked, after the operation that asks ahead."""
     host = host_with(*answers)
-    ahead.plan(host, CACHES)  # type: ignore[arg-type]
+    prefetch.plan(host, CACHES)  # type: ignore[arg-type]
     run(hosts.check, host, **CHECKED)
     return host
 
@@ -47,7 +47,7 @@ def checked(*answers: dict[str, Any] | None) -> FakeHost:
 def nothing_kept() -> Iterator[None]:
     yield
     hosts._seen.clear()
-    ahead._answers.clear()
+    prefetch._answers.clear()
 
 
 def asked(host: FakeHost) -> Any:
@@ -63,7 +63,7 @@ def test_answer_that_was_got_ahead_is_used() -> None:
 def test_question_is_sent_once_however_often_it_is_planned() -> None:
     host: Any = host_with(AHEAD)
     for _ in range(2):
-        ahead.plan(host, Question(CachePeers, ports=[57462]))
+        prefetch.plan(host, Question(CachePeers, ports=[57462]))
     run(hosts.check, host, **CHECKED)
     assert host.asked[0][1]["questions"] == (CACHES,)
 
@@ -84,8 +84,8 @@ def test_no_answer_holds_once_an_order_is_sent_and_a_plan_sends_none(executing: 
 def test_answer_holds_for_some_seconds_only(monkeypatch: pytest.MonkeyPatch) -> None:
     host = checked(AHEAD)
     clock = Clock()
-    clock.now = time.monotonic() + ahead.HOLD_SECONDS
-    monkeypatch.setattr(ahead, "time", clock)
+    clock.now = time.monotonic() + prefetch.HOLD_SECONDS
+    monkeypatch.setattr(prefetch, "time", clock)
     assert asked(host) == LATER
 
 
@@ -103,7 +103,7 @@ def test_change_by_an_operation_that_is_not_ours_counts_too(
         meta.set_complete(success, commands or [], CommandOutput([]))
     state: Any = SimpleNamespace(ops={"other": {}, "host": {"hash": SimpleNamespace(operation_meta=meta)}})
     with in_phase(host, executing=True):
-        ahead.ForgetAfterChanges.operation_end(state, "hash")
+        prefetch.ForgetAfterChanges.operation_end(state, "hash")
     assert asked(host) == known
 
 
@@ -147,14 +147,14 @@ def test_call_notes_what_the_operation_asks_and_whom() -> None:
     operation = Recorded()
     peer: Any = host_with()
     host: Any = FakeHost(name="here", there=peer)
-    noted = ahead.asks(question, peer=peer_question)(operation)
+    noted = prefetch.asks(question, peer=peer_question)(operation)
     with in_phase(host, executing=False):
         noted(name="x", ports=[1], other="there", _serial=True)
-        assert ahead.planned() == (Question(CachePeers, ports=[1]),)
+        assert prefetch.planned() == (Question(CachePeers, ports=[1]),)
     with in_phase(peer, executing=False):
-        assert ahead.planned() == (Question(CachePeers, ports=[1, 2]),)
+        assert prefetch.planned() == (Question(CachePeers, ports=[1, 2]),)
     assert operation.called == [{"name": "x", "ports": [1], "other": "there", "_serial": True}]
-    (call,) = ahead.calls(host)
+    (call,) = prefetch.calls(host)
     assert (call.name, call.arguments) == ("x", {"ports": [1], "other": "there"})
     assert list(call.operation(**call.arguments)) == ["[1] there"]
 
@@ -162,9 +162,9 @@ def test_call_notes_what_the_operation_asks_and_whom() -> None:
 def test_operation_can_be_called_with_positions_and_without_a_name() -> None:
     host: Any = FakeHost(name="here", there=host_with())
     with in_phase(host, executing=False):
-        ahead.asks(question, peer=peer_question)(Recorded())([1], other="there")
-        assert ahead.planned() == (Question(CachePeers, ports=[1]),)
-    (call,) = ahead.calls(host)
+        prefetch.asks(question, peer=peer_question)(Recorded())([1], other="there")
+        assert prefetch.planned() == (Question(CachePeers, ports=[1]),)
+    (call,) = prefetch.calls(host)
     assert (call.name, call.arguments) == ("_inner", {"ports": [1], "other": "there"})
 
 
@@ -176,12 +176,12 @@ def test_call_notes_several_peers_and_no_question_to_the_host_itself() -> None:
         return [peer_question([*ports, number], name) for number, name in enumerate(hosts)]
 
     with in_phase(host, executing=False):
-        ahead.asks(peers=peers)(Recorded())(name="x", ports=[1], other="there")
-        assert ahead.planned() == ()
+        prefetch.asks(peers=peers)(Recorded())(name="x", ports=[1], other="there")
+        assert prefetch.planned() == ()
     for number, peer in enumerate(hosts.values()):
         with in_phase(peer, executing=False):
-            assert ahead.planned() == (Question(CachePeers, ports=[1, number, 2]),)
-    (call,) = ahead.calls(host)
+            assert prefetch.planned() == (Question(CachePeers, ports=[1, number, 2]),)
+    (call,) = prefetch.calls(host)
     assert [asked for asked, _ in call.questions] == list(hosts.values())
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ox_deploy import mysql_passwords
 from ox_deploy.facts.mysql import Account, Grant
+from ox_deploy.mysql import passwords
 from ox_deploy.secrets import Secret
 
 
@@ -27,9 +27,9 @@ class WantedAccount:
 
     def is_stored(self, found: Account) -> bool:
         """Tell whether an account has this password, in whichever way it is stored."""
-        if found.plugin not in (mysql_passwords.NATIVE, mysql_passwords.SHA2):
+        if found.plugin not in (passwords.NATIVE, passwords.SHA2):
             return False
-        stored = mysql_passwords.stored(self.password.reveal(), found.plugin, found.salted)
+        stored = passwords.stored(self.password.reveal(), found.plugin, found.salted)
         return found.password.matches(stored)
 
 
@@ -52,7 +52,7 @@ def account_statements(wanted: WantedAccount, found: Account | None, dialect: Ma
     statements = []
     if found is None or not wanted.is_stored(found):
         what, verb = ("create", "CREATE USER IF NOT") if found is None else ("set the password of", "ALTER USER IF")
-        stored = mysql_passwords.stored(wanted.password.reveal(), dialect["password_plugin"])
+        stored = passwords.stored(wanted.password.reveal(), dialect["password_plugin"])
         sql = f"{verb} EXISTS %s@%s {dialect['identified']}"
         statements.append(Statement(f"{what} {who}", sql, (*name, stored)))
     statements += _requirement(wanted, who, found.tls if found else "")

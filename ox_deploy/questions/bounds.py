@@ -17,7 +17,7 @@ import gevent
 from pyinfra.api import Host, OperationError, State, StringCommand
 from pyinfra.api.exceptions import PyinfraError
 
-from ox_deploy.pyinfra_internals import (
+from ox_deploy.questions.pyinfra_internals import (
     Result,
     Runner,
     intercept_commands,

@@ -15,9 +15,9 @@ from typing import Any
 
 from pyinfra.api import Host, QuoteString, StringCommand
 
-from ox_deploy import ahead, lease
-from ox_deploy.bundle import bundle
-from ox_deploy.pyinfra_internals import current_host
+from ox_deploy.questions import lease, prefetch
+from ox_deploy.questions.bundle import bundle
+from ox_deploy.questions.pyinfra_internals import current_host
 from ox_deploy.remote.programs import module_of
 
 # How long a host that lives may take, in seconds: for a question, for an order, for the one before that.
@@ -147,7 +147,7 @@ def order(name: str, arguments: Mapping[str, Any], to: Host | None = None, secon
     On one host one such program runs at a time, and only for the run that has the lease. No answer that was got ahead
     holds any longer.
     """
-    ahead.forget()
+    prefetch.forget()
     seconds = seconds or _LONGER.get(name, ORDER_SECONDS)
     task = {
         "as": "order",

@@ -12,7 +12,7 @@ from fnmatch import fnmatch
 import click
 from pyinfra.api import Inventory
 
-from ox_deploy.pyinfra_internals import at_end_of_command, current_inventory, limits_of_command
+from ox_deploy.questions.pyinfra_internals import at_end_of_command, current_inventory, limits_of_command
 
 NO_HOST = "No host was reached, so nothing was done"
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from ox_deploy import transactions
 from ox_deploy.facts.mysql import BinaryLog, MysqlStatus, Replica, ServerState
+from ox_deploy.mysql import gtid
 from ox_deploy.secrets import Secret
 
 # What a server that cannot be asked is like, in words that follow its name.
@@ -136,8 +136,8 @@ def recognise(
         situation = _recognise_replica(slave, slave.replica, master, source)
         is_ours = situation is Situation.OTHER_MASTER and slave.replica.host in siblings
         return _recognise_moved(slave, master) if is_ours else situation
-    if transactions.was_master(slave, master):
-        if transactions.errant(slave, master):
+    if gtid.was_master(slave, master):
+        if gtid.errant(slave, master):
             return Situation.DIVERGED
         if set(slave.databases) <= set(master.databases):
             return Situation.FORMER_MASTER
@@ -174,7 +174,7 @@ def _recognise_replica(slave: MysqlStatus, replica: Replica, master: MysqlStatus
         return Situation.BROKEN
     if not {replica.io_running, replica.sql_running} <= _THREAD_STATES:
         return Situation.UNKNOWN
-    if transactions.errant(slave, master):
+    if gtid.errant(slave, master):
         return Situation.ERRANT
     return Situation.HEALTHY if runs(replica) else Situation.CAN_CATCH_UP
 
@@ -190,7 +190,7 @@ def _is_purged(replica: Replica, slave: MysqlStatus, log: BinaryLog) -> bool:
     if any(words in replica.io_error for words in _PURGED_WORDS):
         return True
     if replica.using_gtid:
-        return transactions.is_purged(replica, slave, log)
+        return gtid.is_purged(replica, slave, log)
     return bool(log.files and replica.read_file) and replica.read_file not in log.files
 
 
@@ -199,7 +199,7 @@ def runs(replica: Replica | None) -> bool:
 
 
 def _recognise_moved(slave: MysqlStatus, master: MysqlStatus) -> Situation:
-    can_move = transactions.has_position_in(slave, master) and not transactions.errant(slave, master)
+    can_move = gtid.has_position_in(slave, master) and not gtid.errant(slave, master)
     return Situation.MOVED if can_move else Situation.OTHER_MASTER
 
 
@@ -232,7 +232,7 @@ def _detail(situation: Situation, slave: MysqlStatus, master: MysqlStatus) -> st
     if situation is Situation.SAME_SERVER_ID_AS_SLAVE:
         return f"{slave.variables['server_id']}, under which {reads_under_its_id(slave, master)} reads"
     if situation in (Situation.ERRANT, Situation.DIVERGED):
-        return ", ".join(transactions.errant(slave, master))
+        return ", ".join(gtid.errant(slave, master))
     if situation is Situation.UNKNOWN and slave.replica:
         return f"Slave_IO_Running is {slave.replica.io_running}, Slave_SQL_Running is {slave.replica.sql_running}"
     errors = (slave.replica.sql_error or slave.replica.io_error) if slave.replica else ""

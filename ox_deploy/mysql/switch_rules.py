@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from ox_deploy import transactions
 from ox_deploy.cluster import Cluster, Node
 from ox_deploy.facts.mysql import MysqlStatus, ServerState
+from ox_deploy.mysql import gtid
 
 # What the new master has to have free, in bytes.
 ROOM = 1 << 30
@@ -54,8 +54,8 @@ def phase(new: MysqlStatus, old: MysqlStatus) -> Phase:
 def is_decided(new: MysqlStatus, old: MysqlStatus) -> bool:
     """Tell whether a server has taken over from another one, also if it is read-only because it died half way."""
     if new.taken_from:
-        return not transactions.took_over(old, new)
-    return new.replica is None and old.replica is None and transactions.took_over(new, old)
+        return not gtid.took_over(old, new)
+    return new.replica is None and old.replica is None and gtid.took_over(new, old)
 
 
 def problems_of_pair(new: MysqlStatus, old: MysqlStatus, names: tuple[str, str]) -> list[str]:
@@ -101,11 +101,11 @@ def problems_of_slave(slave: MysqlStatus, master: MysqlStatus, name: str, source
             f"{name} is {replica.seconds_behind} s behind; it should be {max_lag:g} s at most; wait, or allow more "
             "with `--data max_lag=SECONDS`"
         )
-    if not transactions.has_position_in(slave, master):
+    if not gtid.has_position_in(slave, master):
         problems.append(f"{name} has not replicated a transaction yet, so it has no GTID position; deploy it")
     if is_writable(slave):
         problems.append(f"{name} takes writes although it is a slave; deploy it")
-    errant = transactions.errant(slave, master)
+    errant = gtid.errant(slave, master)
     if errant:
         problems.append(
             f"{name} has transactions that {source.name} lacks ({', '.join(errant)}); inspect them with "
@@ -145,7 +145,7 @@ def _is_in_its_log(new: MysqlStatus, old: MysqlStatus) -> bool:
     """Tell whether a slave's binary log has something of each domain of its master; MySQL does not need that."""
     if not old.is_mariadb:
         return True
-    return transactions.position(old.gtid.binlog).keys() <= transactions.position(new.gtid.binlog).keys()
+    return gtid.position(old.gtid.binlog).keys() <= gtid.position(new.gtid.binlog).keys()
 
 
 def version(status: MysqlStatus) -> tuple[int, ...]:
@@ -159,19 +159,19 @@ def version(status: MysqlStatus) -> tuple[int, ...]:
 
 def with_most(slaves: Mapping[str, MysqlStatus]) -> str:
     """Return the name of the slave that received most; the first of those that did the same."""
-    return max(slaves, key=lambda name: transactions.count(transactions.from_others(slaves[name])))
+    return max(slaves, key=lambda name: gtid.count(gtid.from_others(slaves[name])))
 
 
 def lacks(slave: MysqlStatus, other: MysqlStatus) -> bool:
     """Tell whether a slave lacks something that another one received."""
-    return bool(transactions.minus(transactions.from_others(other), transactions.received(slave)))
+    return bool(gtid.minus(gtid.from_others(other), gtid.received(slave)))
 
 
 def shown(status: MysqlStatus) -> str:
     """Return what a slave has, as a position."""
-    received = transactions.received(status)
+    received = gtid.received(status)
     if not status.is_mariadb:
-        return ", ".join(transactions.shown(received)) or "nothing"
+        return ", ".join(gtid.shown(received)) or "nothing"
     return ", ".join(f"{had[-1][1]} in domain {domain}" for domain, had in sorted(received.items())) or "nothing"
 
 
