@@ -18,7 +18,7 @@ from ox_deploy.operations.service import ManagedFile, changes, configure_job
 from ox_deploy.operations.stop import stop
 from ox_deploy.questions import prefetch
 from ox_deploy.questions.pyinfra_internals import is_executing
-from ox_deploy.questions.sending import INSTALL_SECONDS, SERVICE_SECONDS, checked, order, source
+from ox_deploy.questions.sending import INSTALL_SECONDS, SERVICE_SECONDS, checked, order, shell_command, source
 
 # While it is there, no daemon is started by its installation.
 _POLICY = "/usr/sbin/policy-rc.d"
@@ -165,7 +165,7 @@ def prepare(
         host.noop("names, users and packages are there")
         return
     if not status.has_python:
-        yield checked("apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y python3")
+        yield checked(shell_command("install", *_install_arguments(["python3"])))
     commands = [] if make_user is None else _user_commands(make_user, uid, gid, status)
     if missing or unfinished:
         commands.append(install_command(missing))
@@ -179,13 +179,19 @@ def install_command(
     packages: Sequence[str], policy: str = _POLICY, repeated: str = _REPEATED, pause: int = _PAUSE_SECONDS
 ) -> list[str]:
     """Return the command that completes what dpkg has begun and installs packages, if need be at the second attempt."""
-    return ["sh", "-c", source("install.sh"), "install", policy, repeated, str(pause), *packages]
+    return ["sh", "-c", source("install.sh"), "install", *_install_arguments(packages, policy, repeated, pause)]
+
+
+def _install_arguments(
+    packages: Sequence[str], policy: str = _POLICY, repeated: str = _REPEATED, pause: int = _PAUSE_SECONDS
+) -> list[str]:
+    return [policy, repeated, str(pause), *packages]
 
 
 def _tell_of_repetition() -> None:
     """Say that the installation was done twice, and why: a mirror that fails often is worth a look."""
     if why := carry_out(host, StringCommand("cat", _REPEATED, "2>/dev/null || true")):
-        host.log(f"the packages were installed at the second attempt; at the first, apt said: {why}")
+        host.log(f"the packages were not installed at the first attempt, at which apt said: {why}")
 
 
 def _user_commands(user: str, uid: int, gid: int, status: HostStatus) -> list[list[str]]:

@@ -1,11 +1,14 @@
 """How a fact or an operation sends a program to a host.
 
 A program goes by standard input with all modules that it imports, and so do its arguments: what stands on the command
-line is the few lines that take them in, and the program's name. Neither a process list nor pyinfra's output shows more.
+line is what takes them in, and the program's name. Neither a process list nor pyinfra's output shows more. The login
+shell reads that line first, whichever it is: fish changes a backslash in quotes, csh takes no new line and no `!`.
 """
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +36,10 @@ _LONGER = {
     "daemons_start": SERVICE_SECONDS,
 }
 
-# Makes the modules of a bundle importable, on the host.
+# Files and what commands say are UTF-8, whatever the login's language is.
+_PYTHON = "python3 -X utf8 -c"
+
+# Makes the modules of a bundle importable.
 _LOAD = """import base64, json, sys, zlib
 sources = json.loads(zlib.decompress(base64.b64decode({bundle})))
 loader = {{"__name__": "loader"}}
@@ -41,11 +47,10 @@ exec(compile(sources["ox_deploy/remote/loader.py"], "ox_deploy/remote/loader.py"
 loader["load"](sources)
 """
 _START = "from ox_deploy.remote.start import start\nstart(json.loads({task}))\n"
-# Who asks by pyinfra's `get_fact` sends nothing.
+# The first line of standard input takes in the others. Who asks by pyinfra's `get_fact` sends nothing.
 _NOTHING = "no program came by standard input; ask with ox_deploy.facts.base.ask"
-_BY_STDIN = _LOAD.format(bundle=f"sys.stdin.readline() or sys.exit({_NOTHING!r})") + _START.format(
-    task="sys.stdin.read()"
-)
+_BY_STDIN = f'import sys; exec(sys.stdin.readline() or sys.exit("{_NOTHING}"))'
+_TAKE_IN = f"exec({_LOAD.format(bundle='sys.stdin.readline()') + _START.format(task='sys.stdin.read()')!r})"
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,7 @@ class Program(Asking):
     ) -> None:
         self.name, self.arguments, self.more = name, arguments, more
         super().__init__(
-            "if command -v python3 >/dev/null; then python3 -c",
+            f"if command -v python3 >/dev/null; then {_PYTHON}",
             QuoteString(_BY_STDIN),
             name,
             # Who sends has to find somebody who reads.
@@ -133,8 +138,8 @@ def together(programs: Sequence[Program]) -> Program:
 
 
 def _stdin(task: Mapping[str, Any], *more: str) -> str:
-    """Return what a host reads: a line with the programs, and one that says what to do with them."""
-    return f"{bundle_of(task['program'], *more)}\n{json.dumps(task)}"
+    """Return what a host reads: lines that begin, with the programs, and that say what to do with them."""
+    return f"{_TAKE_IN}\n{bundle_of(task['program'], *more)}\n{json.dumps(task)}"
 
 
 def order(name: str, arguments: Mapping[str, Any], to: Host | None = None, seconds: int | None = None) -> StringCommand:
@@ -162,9 +167,7 @@ def order(name: str, arguments: Mapping[str, Any], to: Host | None = None, secon
 
 def _command(task: Mapping[str, Any], seconds: int) -> StringCommand:
     """Return the command of an operation that runs a program on a host with Python."""
-    return StringCommand(
-        "python3", "-c", QuoteString(_BY_STDIN), task["program"], _stdin=_stdin(task), _timeout=seconds
-    )
+    return StringCommand(_PYTHON, QuoteString(_BY_STDIN), task["program"], _stdin=_stdin(task), _timeout=seconds)
 
 
 def ticket(to: Host | None = None) -> list[int | str]:
@@ -174,10 +177,16 @@ def ticket(to: Host | None = None) -> list[int | str]:
     return lease.ticket((to or current_host()).name)
 
 
+def shell_command(name: str, *arguments: str) -> StringCommand:
+    """Return the command that runs `name`.sh with `arguments`; packed, since it has lines and backslashes."""
+    packed = base64.b64encode(gzip.compress(source(f"{name}.sh").encode(), mtime=0)).decode()
+    script = f'eval "$(echo {packed} | base64 -d | gzip -d)"'
+    return StringCommand("sh -c", QuoteString(script), name, *map(QuoteString, arguments))
+
+
 def lease_command(action: str, run: str, *arguments: str) -> StringCommand:
     """Return the command that runs lease.sh."""
-    words = [QuoteString(word) for word in (action, run, *arguments)]
-    return StringCommand("sh -c", QuoteString(source("lease.sh")), "lease", *words)
+    return shell_command("lease", action, run, *arguments)
 
 
 def with_lease(taking: Taking, command: Asking) -> Asking:
@@ -188,11 +197,11 @@ def with_lease(taking: Taking, command: Asking) -> Asking:
     return Asking(take, "|| { cat >/dev/null; exit 0; };", command, seconds=taking.wait + QUESTION_SECONDS)
 
 
-def checked(command: str) -> StringCommand:
+def checked(command: StringCommand) -> StringCommand:
     """Return a shell command of an operation for a host that may lack Python, for a run that has the lease only."""
     shown = ticket()
     if not shown:
-        return StringCommand(command, _timeout=INSTALL_SECONDS)
+        return StringCommand(*command.bits, _timeout=INSTALL_SECONDS)
     number, run = map(str, shown)
     return StringCommand(lease_command("check", run, number), "&&", command, _timeout=INSTALL_SECONDS)
 
@@ -213,9 +222,4 @@ def secret_question(name: str, arguments: Mapping[str, Any]) -> StringCommand:
 
 def shell_question(name: str, *arguments: str) -> Asking:
     """Return the command of a fact for hosts that may lack Python: runs `name`.sh with `arguments`."""
-    return Asking(
-        "sh -c",
-        QuoteString(source(f"{name}.sh")),
-        "probe",
-        *(QuoteString(argument) for argument in arguments),
-    )
+    return Asking(shell_command(name, *arguments))

@@ -17,6 +17,8 @@ line user_by_id "$(getent passwd "$uid")"
 line group_by_name "$(getent group "$user")"
 line group_by_id "$(getent group "$gid")"
 [ $# -eq 0 ] || dpkg-query -W -f 'package ${Package} ${db:Status-Status} ${Version}\n' "$@" 2>/dev/null
-# Trouble that an earlier, interrupted installation left behind.
-[ -z "$(dpkg --audit)" ] || line broken_packages yes
+# What an interrupted installation left behind, and `dpkg --configure -a` mends: unpacked, half configured, triggers.
+case "$(dpkg-query -W -f '${db:Status-Abbrev} ' 2>/dev/null)" in
+*[a-z][UFWt]*) line broken_packages yes ;;
+esac
 exit 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,12 @@ BUSY = "an earlier run is still at work on this host, even after {seconds} s; wa
 
 
 def start(task: Mapping[str, Any]) -> None:
-    """Run a program with its arguments in its own way."""
+    """Run a program with its arguments in its own way.
+
+    The login that brought it here may have another umask, and a language in which the tools' words are not ours.
+    """
+    os.umask(0o022)
+    os.environ["LC_ALL"] = "C.UTF-8"
     run = {"question": question, "order": order, "unit": unit}[task["as"]]
     run(task)
 

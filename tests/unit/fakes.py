@@ -99,9 +99,9 @@ class Outcome:
 
 def task_of(command: StringCommand) -> dict[str, Any]:
     """What a host is told to do with the programs that it gets."""
-    _, text = str(command.connector_arguments["_stdin"]).split("\n")
+    *_, text = str(command.connector_arguments["_stdin"]).split("\n")
     task: dict[str, Any] = json.loads(text)
-    assert command.bits[3] == task["program"]
+    assert command.bits[2] == task["program"]
     return task
 
 

@@ -33,7 +33,7 @@ def made(guide: Guide, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> Jobs
     found: Jobs = {}
     with prepared(monkeypatch, guide.inventory()) as deployment:
         for step, command in deployment.commands():
-            if command.bits[0] == "python3":
+            if str(command.bits[0]).startswith("python3 "):
                 found[step.host, step.name.split()[0].strip(",")] = Outcome([command]).jobs[0][1]
     return found
 

@@ -210,13 +210,13 @@ def test_question_takes_its_arguments_to_the_host(
     command: Any = fact().command(**arguments)
     words = shlex.split(command.get_raw_value())
     if isinstance(sent, list):
-        assert (words[:2], words[3:]) == (["sh", "-c"], ["probe", *sent])
+        assert (words[:2], words[3:]) == (["sh", "-c"], ["host_state", *sent])
     else:
         assert words[:6] == ["if", "command", "-v", "python3", ">/dev/null;", "then"]
-        assert words[6:8] == ["python3", "-c"]
-        assert words[10:] == [";", "else", "cat", ">/dev/null;", "echo", "{};", "fi"]
-        task = json.loads(command.stdin.split("\n")[1])
-        assert (task["program"], task["arguments"]) == (words[9], sent)
+        assert words[6:10] == ["python3", "-X", "utf8", "-c"]
+        assert words[12:] == [";", "else", "cat", ">/dev/null;", "echo", "{};", "fi"]
+        task = json.loads(command.stdin.split("\n")[-1])
+        assert (task["program"], task["arguments"]) == (words[11], sent)
 
 
 def test_fingerprint_knows_its_secret_only() -> None:
@@ -246,7 +246,7 @@ def test_earlier_run_is_waited_for_once_though_two_programs_look() -> None:
 def test_large_database_may_take_its_time_to_be_counted() -> None:
     command = ServerSurvey().command([])
     assert command.seconds == SURVEY_SECONDS
-    assert json.loads(command.stdin.split("\n")[1])["seconds"] == SURVEY_SECONDS - 5
+    assert json.loads(command.stdin.split("\n")[-1])["seconds"] == SURVEY_SECONDS - 5
 
 
 class Unconnected(FakeHost):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -149,7 +150,7 @@ def test_prepared_host_is_left_alone() -> None:
 def test_bare_host_gets_python_first_and_then_everything_in_one_job() -> None:
     outcome = prepared(BARE, ServiceStatus())
     python, everything = outcome.commands
-    assert python.get_raw_value().endswith("install -y python3")
+    assert python.get_raw_value() == shlex.join(hosts.install_command(["python3"]))
     job = Outcome([everything]).job("service_configure")
     assert [file["path"] for file in job["files"]] == ["/etc/hosts"]
     group, user, install = job["commands"]
@@ -196,6 +197,8 @@ def test_interrupted_installation_is_completed(trouble: dict[str, Any]) -> None:
 
 
 LOCKED = "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 4711 (apt-get)"
+DPKG_LOCKED = "dpkg: error: dpkg frontend lock was locked by another process with pid 4711"
+UPDATED = "E: Failed to fetch http://packages.example.com/dists  File has unexpected size (1 != 2). Mirror sync?"
 ABSENT = "E: Unable to locate package no-such-package"
 
 
@@ -233,14 +236,26 @@ error={folder}/error$(grep -c update {log})
 
 
 def test_installation_is_done_once_more_after_an_error_that_passes(tmp_path: Path) -> None:
-    done = install_with(tmp_path, [LOCKED])
-    assert (done.code, done.attempts, done.kept) == (0, 2, f"{LOCKED}\n")
+    done = install_with(tmp_path, [UPDATED])
+    assert (done.code, done.attempts, done.kept) == (0, 2, f"{UPDATED}\n")
 
 
 def test_installation_is_done_twice_at_most_and_the_failure_says_so(tmp_path: Path) -> None:
-    done = install_with(tmp_path, [LOCKED, LOCKED, LOCKED])
+    done = install_with(tmp_path, [UPDATED, UPDATED, UPDATED])
     assert (done.code, done.attempts) == (100, 2)
-    assert f"this was the second attempt; the first failed with: {LOCKED}" in done.output
+    assert f"this was the second attempt; the first failed with: {UPDATED}" in done.output
+
+
+@pytest.mark.parametrize("lock", [LOCKED, DPKG_LOCKED])
+def test_another_package_manager_is_waited_for(tmp_path: Path, lock: str) -> None:
+    done = install_with(tmp_path, [lock, lock, UPDATED])
+    assert (done.code, done.attempts, done.kept) == (0, 4, f"{UPDATED}\n")
+
+
+def test_package_manager_that_does_not_end_is_named(tmp_path: Path) -> None:
+    done = install_with(tmp_path, [LOCKED] * 70)
+    assert (done.code, done.attempts, done.kept) == (100, 61, f"{LOCKED}\n")
+    assert f"{LOCKED}\nwaited two minutes for it; run again when it has ended" in done.output
 
 
 @pytest.mark.parametrize(("errors", "code"), [([], 0), ([ABSENT], 100)])
@@ -256,7 +271,7 @@ def test_second_attempt_is_told(kept: list[str]) -> None:
     assert not prepared(BARE, ServiceStatus()).logged
     kept.append(LOCKED)
     (told,) = prepared(BARE, ServiceStatus()).logged
-    assert told == f"the packages were installed at the second attempt; at the first, apt said: {LOCKED}"
+    assert told == f"the packages were not installed at the first attempt, at which apt said: {LOCKED}"
 
 
 def test_interrupted_writing_of_files_is_completed() -> None:

@@ -18,9 +18,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pyinfra.api import StringCommand
 
 import ox_deploy
+from ox_deploy.facts.base import Question
+from ox_deploy.facts.hosts import HostState
+from ox_deploy.facts.mysql import Mysql
 from ox_deploy.questions import bundle, sending
+from ox_deploy.questions.sending import Taking
 from ox_deploy.remote import programs, start
 from ox_deploy.remote.common import lease
 from ox_deploy.remote.common.fingerprints import fingerprint
@@ -50,7 +55,7 @@ PROGRAMS = programs_in(FOLDER)
 
 def sent(text: str) -> tuple[dict[str, str], dict[str, Any]]:
     """The files and the task that a host gets by standard input."""
-    files, task = text.split("\n")
+    _, files, task = text.split("\n")
     return json.loads(zlib.decompress(base64.b64decode(files))), json.loads(task)
 
 
@@ -107,6 +112,37 @@ def test_no_program_stands_on_a_command_line(name: str) -> None:
         assert len(shown) < 700
         assert name in shown
         assert "def " not in shown
+
+
+SENT: dict[str, StringCommand] = {
+    "question": sending.Program("service_state", {"a": "b"}),
+    "order": sending.order("service_configure", {"a": "b"}),
+    "first question": HostState().command("u", 1, 2, ["a"], [Question(Mysql, users=["u"])], taking=Taking("r", "{}")),
+    "installation": sending.checked(sending.shell_command("install", "a", "b")),
+    "lease": sending.lease_command("renew", "r"),
+}
+
+
+@pytest.mark.parametrize("command", SENT.values(), ids=SENT)
+def test_no_login_shell_reads_another_command(command: StringCommand) -> None:
+    """fish changes backslashes in single quotes; csh takes neither new lines in them nor exclamation marks."""
+    assert re.findall(r"[\\\n!]", command.get_raw_value()) == []
+
+
+@pytest.mark.parametrize("kind", ["question", "order", "unit"])
+def test_login_has_no_say_in_modes_and_language(kind: str, tmp_path: Path) -> None:
+    look = "import os, sys\numask = os.umask(0)\nprint(oct(umask), os.environ['LC_ALL'], sys.flags.utf8_mode)\n"
+    task = {"as": kind, "program": "look", "arguments": {}, "seconds": 9, "lock_seconds": 9, "ticket": []}
+    program = f"""{sending.importable("service_state")}
+from ox_deploy.remote import start
+from ox_deploy.remote.common import lease
+lease.STATE_DIRECTORY = {str(tmp_path)!r}
+start.program = lambda name: lambda arguments: exec({look!r})
+start.start({task!r})"""
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "LANG": "de_DE.ISO-8859-1"}
+    shell = ["sh", "-c", f'umask 077; exec {sending._PYTHON} "$1"', "sh", program]
+    done = subprocess.run(shell, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("0o22 C.UTF-8 1\n")
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

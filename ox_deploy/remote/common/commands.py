@@ -19,7 +19,9 @@ UNIT_JOBS = ("start", "stop", "restart", "reload")
 def started(argv: list[str], **options: Any) -> subprocess.Popen[str]:
     """Start a command in a group that ends with it."""
     pipe = subprocess.PIPE
-    return subprocess.Popen(argv, stdout=pipe, stderr=pipe, text=True, start_new_session=True, **options)
+    # What others put into paths and messages need not be UTF-8.
+    text: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape"}
+    return subprocess.Popen(argv, stdout=pipe, stderr=pipe, start_new_session=True, **text, **options)
 
 
 def run(argv: list[str], seconds: float | None = None, input: str | None = None, **options: Any) -> Done:

@@ -37,7 +37,7 @@ def foreign_line(path: str) -> str | None:
 def mount_of(path: str) -> Document | None:
     """Return source and type of what is mounted at a path; read from the kernel's table, which cannot hang."""
     found = None
-    for line in read_present("/proc/self/mounts").decode().splitlines():
+    for line in read_present("/proc/self/mounts").decode(errors="surrogateescape").splitlines():
         source, target, kind = line.split()[:3]
         if target == path:
             found = {"source": source, "type": kind}
