@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -114,8 +115,9 @@ def _certificate_files(cluster: Cluster, node: Node) -> list[service.ManagedFile
     """Return the files of an encrypted replication, as far as the servers do not make them."""
     if not cluster.settings.replication_tls:
         return [service.ManagedFile(TLS.pair), service.ManagedFile(TLS.trusted)]
+    folder = service.ManagedFile(os.path.dirname(TLS.pair), mode="0755", directory=True, shared=True)
     if cluster.makes_certificates:
-        return []
+        return [folder]
     assert node.mysql_tls_certificate and node.mysql_tls_key and cluster.settings.mysql_tls_ca
     where = f"inventory.py, host {node.name}"
     certificate = read_text(node.mysql_tls_certificate, where, "mysql_tls_certificate")
@@ -125,6 +127,7 @@ def _certificate_files(cluster: Cluster, node: Node) -> list[service.ManagedFile
     check_issued(certificate, ca, node.address, where)
     pair = f"{certificate.rstrip()}\n{key}"
     return [
+        folder,
         service.ManagedFile(TLS.pair, pair, mode="0600", owner=TLS.owner),
         service.ManagedFile(TLS.trusted, ca),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from pyinfra import host, inventory
@@ -133,6 +134,8 @@ def _repository_files(cluster: Cluster) -> list[ManagedFile]:
     if user and password:
         credentials = f"machine {settings.ox_repository_url} login {user.reveal()} password {password.reveal()}\n"
     return [
+        # apt reads keys as a user of its own.
+        ManagedFile(os.path.dirname(KEY), mode="0755", directory=True, shared=True),
         ManagedFile(SOURCES, render(SOURCES, url=settings.ox_repository_url, key_path=KEY)),
         ManagedFile(KEY, read_text(settings.ox_repository_key, GROUP_DATA, "ox_repository_key")),
         ManagedFile(CREDENTIALS, credentials, mode="0600"),

@@ -63,7 +63,9 @@ def _module_links() -> list[ManagedFile]:
     """Return what `a2enmod` would link."""
     names = [f"{module}.load" for module in MODULES]
     names += [f"{module}.conf" for module in MODULES if module in MODULES_WITH_SETTINGS]
-    return [ManagedFile(f"/etc/apache2/mods-enabled/{name}", target=f"../mods-available/{name}") for name in names]
+    links = {f"/etc/apache2/mods-enabled/{name}": f"../mods-available/{name}" for name in names}
+    # Somebody may have made a file of a link, with settings of their own.
+    return [ManagedFile(path, target=target, shared=True) for path, target in links.items()]
 
 
 def _certificate(cluster: Cluster) -> list[ManagedFile]:

@@ -33,9 +33,13 @@ class ManagedFile:
     directory: bool = False
     # Whether a directory that is not empty and is somebody else's may be given to `owner`.
     adopt: bool = True
+    # Others may have put it there, and it stays: a link, or a file in its place; a directory that others can enter.
+    shared: bool = False
 
     def differs(self, state: FileState | None) -> bool:
         """Tell whether the path has to be written."""
+        if self.shared and state is not None:
+            return self.directory and (state.mode, state.owner) == ("0700", "root")
         if self.target is not None:
             return state is None or state.target != self.target
         if self.content is None and not self.directory:

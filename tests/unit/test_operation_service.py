@@ -35,6 +35,8 @@ FILE = ManagedFile("/etc/x.conf", "old\n")
 BLOCK = ManagedFile("/etc/hosts", "old\n", block="cluster")
 LINK = ManagedFile("/etc/x.load", target="../x.load")
 DIRECTORY = ManagedFile("/var/x", mode="2750", owner="mysql", group="adm", directory=True)
+SHARED_LINK = ManagedFile("/etc/x.load", target="../x.load", shared=True)
+SHARED_DIRECTORY = ManagedFile("/etc/x", mode="0755", directory=True, shared=True)
 NOTHING = ManagedFile("/etc/x.conf")
 NO_BLOCK = ManagedFile("/etc/hosts", block="cluster")
 LINK_STATE = file_state(None, mode="0777", target="../x.load")
@@ -47,6 +49,9 @@ RIGHT: dict[str, tuple[FileState | None, ManagedFile]] = {
     "block-in-a-file-of-somebody-else": (file_state(mode="0600", owner="me", group="me"), BLOCK),
     "link": (LINK_STATE, LINK),
     "directory": (DIRECTORY_STATE, DIRECTORY),
+    "link-of-somebody-else": (file_state(None, mode="0777", target="/usr/x.load"), SHARED_LINK),
+    "file-of-somebody-else-instead-of-a-link": (file_state(), SHARED_LINK),
+    "directory-of-somebody-else": (file_state(None, mode="0750", group="mysql"), SHARED_DIRECTORY),
     "no-file": (None, NOTHING),
     "no-block": (file_state(None), NO_BLOCK),
     "no-block-no-file": (None, NO_BLOCK),
@@ -68,6 +73,9 @@ WRONG: dict[str, tuple[FileState | None, ManagedFile]] = {
     "no-directory": (None, DIRECTORY),
     "directory-with-another-mode": (file_state(None, mode="0755", owner="mysql", group="adm"), DIRECTORY),
     "directory-of-somebody-else": (file_state(None, mode="2750"), DIRECTORY),
+    "no-link-of-anybody": (None, SHARED_LINK),
+    "no-directory-of-anybody": (None, SHARED_DIRECTORY),
+    "directory-that-only-root-can-enter": (file_state(None, mode="0700"), SHARED_DIRECTORY),
     "surplus-file": (file_state(), NOTHING),
     "surplus-block": (file_state(), NO_BLOCK),
 }
@@ -100,6 +108,7 @@ def test_only_wrong_files_are_sent_with_all_that_is_to_be_done() -> None:
                 "block": None,
                 "directory": False,
                 "adopt": True,
+                "shared": False,
             }
         ],
         "units": ["apache2"],

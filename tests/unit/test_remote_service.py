@@ -133,6 +133,23 @@ def test_block_is_written_into_a_file_of_somebody_else(host: Host) -> None:
     assert path.read_text() == "mine\n"
 
 
+def test_block_is_written_into_what_a_link_stands_for(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    target, path = host.path("other/hosts"), host.path("hosts")
+    target.parent.mkdir()
+    target.write_text("mine\n")
+    path.symlink_to(target)
+    file = host.file("hosts", "ours\n", block="cluster")
+    host.configure(file)
+    assert path.is_symlink()
+    assert target.read_text() == "mine\n# BEGIN ox-deploy cluster\nours\n# END ox-deploy cluster\n"
+    state = under_test(service_state).state_of(str(path), "cluster")
+    assert not file.differs(FileState(**state))
+    host.answering(mycheck=1)
+    refusal(host, capsys, host.file("hosts", "other\n", block="cluster"), check=["mycheck"])
+    assert path.is_symlink()
+    assert "ours" in target.read_text()
+
+
 def test_block_is_written_into_a_file_that_is_not_utf8(host: Host) -> None:
     path = host.path("fstab")
     path.write_bytes(b"# f\xfcr Daten\n")

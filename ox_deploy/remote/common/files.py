@@ -17,6 +17,11 @@ def read(path: str) -> bytes | None:
         return None
 
 
+def place_of(path: str, block: str | None) -> str:
+    """Return where a file is in which a block is ours: what it is a link to stays the file of somebody else."""
+    return os.path.realpath(path) if block else path
+
+
 def read_present(path: str) -> bytes:
     """Return the bytes of a file that has to be there."""
     content = read(path)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from ox_deploy.remote.common.commands import run
 from ox_deploy.remote.common.ending import fail
-from ox_deploy.remote.common.files import as_base64, pending_path, read, with_block
+from ox_deploy.remote.common.files import as_base64, pending_path, place_of, read, with_block
 from ox_deploy.remote.common.types import Document, Done
 from ox_deploy.remote.common.units import unit_states, wait_until_settled
 from ox_deploy.remote.service.probe import problem_of
@@ -199,6 +199,8 @@ def service_configure(job: Document, use: Callable[[], str | None] = lambda: Non
     """Do all of it for one service; `use` does what is left to do with its files, and returns what is wrong."""
     for unit in job["units"]:
         wait_until_settled(unit)
+    for file in job["files"]:
+        file["path"] = place_of(file["path"], file["block"])
     mark = pending_path(job["name"])
     was_pending = os.path.exists(mark)
     before = remember(mark, job["files"])

@@ -10,7 +10,7 @@ import stat
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ox_deploy.remote.common.files import block_in, pending_path, read
+from ox_deploy.remote.common.files import block_in, pending_path, place_of, read
 from ox_deploy.remote.common.types import Document
 from ox_deploy.remote.common.units import unit_states
 
@@ -26,6 +26,7 @@ def name_of(lookup: Callable[[int], Sequence[Any]], number: int) -> str:
 
 def state_of(path: str, block: str | None) -> Document | None:
     """Return what is at a path; for a file we share, the digest is that of our block."""
+    path = place_of(path, block)
     try:
         entry = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
