@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import PurePath
 from typing import Any
 
 from pyinfra import host, inventory
@@ -115,7 +115,7 @@ def _certificate_files(cluster: Cluster, node: Node) -> list[service.ManagedFile
     """Return the files of an encrypted replication, as far as the servers do not make them."""
     if not cluster.settings.replication_tls:
         return [service.ManagedFile(TLS.pair), service.ManagedFile(TLS.trusted)]
-    folder = service.ManagedFile(os.path.dirname(TLS.pair), mode="0755", directory=True, shared=True)
+    folder = service.ManagedFile(str(PurePath(TLS.pair).parent), mode="0755", directory=True, shared=True)
     if cluster.makes_certificates:
         return [folder]
     assert node.mysql_tls_certificate and node.mysql_tls_key and cluster.settings.mysql_tls_ca

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from pathlib import PurePath
 from typing import Any
 
 from pyinfra import host, inventory
@@ -135,7 +135,7 @@ def _repository_files(cluster: Cluster) -> list[ManagedFile]:
         credentials = f"machine {settings.ox_repository_url} login {user.reveal()} password {password.reveal()}\n"
     return [
         # apt reads keys as a user of its own.
-        ManagedFile(os.path.dirname(KEY), mode="0755", directory=True, shared=True),
+        ManagedFile(str(PurePath(KEY).parent), mode="0755", directory=True, shared=True),
         ManagedFile(SOURCES, render(SOURCES, url=settings.ox_repository_url, key_path=KEY)),
         ManagedFile(KEY, read_text(settings.ox_repository_key, GROUP_DATA, "ox_repository_key")),
         ManagedFile(CREDENTIALS, credentials, mode="0600"),
