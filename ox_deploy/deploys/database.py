@@ -27,8 +27,6 @@ LOG_DIRECTORY = "/var/log/mysql"
 REPLICATION_USER = "replication"
 OPENEXCHANGE_USER = "openexchange"
 SWITCHOVER = "pyinfra -y inventory.py ox_deploy.deploys.switchover.switchover"
-# The server says ON where its file has a path.
-TOLD_IN_OTHER_WORDS = {"log_bin"}
 USERS = [REPLICATION_USER, OPENEXCHANGE_USER]
 
 
@@ -93,6 +91,7 @@ def server_files(cluster: Cluster, node: Node) -> list[service.ManagedFile]:
     return [
         service.ManagedFile(LOG_DIRECTORY, mode="2750", owner="mysql", group="adm", directory=True),
         *_certificate_files(cluster, node),
+        service.ManagedFile(server.logs, render(server.logs), shared=True),
         service.ManagedFile(server.configuration, _server_text(cluster, node, node.mysql_settings)),
         service.ManagedFile(server.fence),
     ]
@@ -157,7 +156,7 @@ def _probe(cluster: Cluster, node: Node) -> service.Probe:
     server = cluster.database_server
     text = _server_text(cluster, node, settings={})
     names = [line.partition(" = ")[0].replace("-", "_") for line in text.splitlines() if " = " in line]
-    names = [name for name in names if not name.startswith("#") and name not in TOLD_IN_OTHER_WORDS | TUNABLE]
+    names = [name for name in names if not name.startswith("#") and name not in TUNABLE]
     files = (server.configuration, server.fence)
     return service.Probe(database=service.DatabaseProbe(files, tuple(names), node.mysql_option_file))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ox_deploy.remote.mysql.dialects import FENCES
+from ox_deploy.remote.mysql.dialects import FENCES, LOGS
 
 
 @dataclass(frozen=True)
@@ -12,10 +12,10 @@ class DatabaseServer:
     """A database server as Debian's packages bring it.
 
     `driver_packages` is what our programs log in with, on database hosts and groupware nodes.
-    `configuration` is ours, read after the package's own files. `fence` is read after it; it is there while the master
-    is switched, and says what a server is that starts then. `check` refuses a wrong configuration. `seed_programs` are
-    what a seeding uses; `seed_fence` is read by a server that restarts itself on the data of another one, "" if none
-    does.
+    `configuration` is ours, read after the package's own files; `logs` names the server's logs, and is written once.
+    `fence` is read after both; it is there while the master is switched, and says what a server is that starts then.
+    `check` refuses a wrong configuration. `seed_programs` are what a seeding uses; `seed_fence` is read by a server
+    that restarts itself on the data of another one, "" if none does.
     """
 
     packages: tuple[str, ...]
@@ -23,6 +23,7 @@ class DatabaseServer:
     unit: str
     client: str
     configuration: str
+    logs: str
     fence: str
     check: tuple[str, ...]
     # Makes a running server read its certificates again, and is not replicated.
@@ -38,6 +39,7 @@ DATABASE_SERVERS = {
         unit="mariadb",
         client="mariadb",
         configuration="/etc/mysql/mariadb.conf.d/90-ox-deploy.cnf",
+        logs=LOGS["MariaDB"],
         fence=FENCES["MariaDB"],
         check=("sh", "-c", "mariadbd --verbose --help > /dev/null"),
         reload_tls="FLUSH NO_WRITE_TO_BINLOG SSL",
@@ -51,6 +53,7 @@ DATABASE_SERVERS = {
         client="mysql",
         # The package's own file is `mysqld.cnf`.
         configuration="/etc/mysql/mysql.conf.d/zz-ox-deploy.cnf",
+        logs=LOGS["MySQL"],
         fence=FENCES["MySQL"],
         check=("sh", "-c", "mysqld --validate-config"),
         reload_tls="ALTER INSTANCE RELOAD TLS",

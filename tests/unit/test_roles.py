@@ -10,9 +10,11 @@ from ox_deploy.deploys.database import _probe
 from ox_deploy.facts.service import Service, ServiceStatus
 from ox_deploy.operations import roles
 from ox_deploy.remote.mysql import configure as mysql_configure
+from ox_deploy.remote.mysql import logs
 from ox_deploy.remote.mysql import replicate as mysql_replicate
 from ox_deploy.remote.mysql import role as mysql_role
 from ox_deploy.remote.mysql import run as mysql_run
+from ox_deploy.remote.mysql.dialects import LOGS, dialect_of
 from tests.unit.fakes import FakeHost, both_phases, stop_sentence
 from tests.unit.guide import Guide
 from tests.unit.programs import Session, under_test
@@ -105,7 +107,7 @@ class Files:
 
     def configure(self, seen: Any, read_only: bool, switched: bool = False) -> None:
         role = {"option_file": None, "seen": seen, "read_only": read_only, "switched": switched}
-        self.program.mysql_configure({"files": {"name": "mariadb"}, **role})
+        self.program.mysql_configure({"files": {"name": "mariadb", "files": []}, **role})
 
 
 @pytest.mark.parametrize(
@@ -190,3 +192,72 @@ def test_server_is_asked_for_the_variables_of_the_template_and_not_for_the_users
     # The server says the last one in other words, or as the user's settings have it.
     assert not {"log_bin", "max_connections", "expire_logs_days", "binlog_expire_logs_seconds"} & set(probe.names)
     assert probe.files == (cluster.database_server.configuration, cluster.database_server.fence)
+
+
+# --- names of logs -----------------------------------------------------------------------------------------
+
+USUAL = "[mysqld]\nlog_bin = /var/log/mysql/mysql-bin.log\nrelay_log = /var/log/mysql/mysql-relay-bin\n"
+FRESH = {"log_bin": "OFF", "log_bin_basename": "", "relay_log": "", "relay_log_basename": "", "relay_log_index": ""}
+OURS = {
+    "log_bin": "ON",
+    "log_bin_basename": "/var/log/mysql/mysql-bin",
+    "log_bin_index": "/var/log/mysql/mysql-bin.index",
+    "relay_log": "/var/log/mysql/mysql-relay-bin",
+    "relay_log_basename": "/var/log/mysql/mysql-relay-bin",
+    "relay_log_index": "/var/log/mysql/mysql-relay-bin.index",
+}
+BESIDE_DATA = {
+    "log_bin": "ON",
+    "log_bin_basename": "/var/lib/mysql/mariadb-bin",
+    "log_bin_index": "/var/lib/mysql/mariadb-bin.index",
+    "relay_log": "",
+    "relay_log_basename": "/var/lib/mysql/dbslave-relay-bin",
+    "relay_log_index": "/var/lib/mysql/dbslave-relay-bin.index",
+}
+KEPT_LOG = USUAL.replace("/var/log/mysql/mysql-bin.log", "/var/lib/mysql/mariadb-bin")
+KEPT_BOTH = KEPT_LOG.replace("/var/log/mysql/mysql-relay-bin", "/var/lib/mysql/dbslave-relay-bin")
+OWN_INDEX = {"log_bin_index": "/srv/index", "relay_log_index": "/srv/relay-index"}
+NAMED: dict[str, tuple[dict[str, str], bool, str]] = {
+    "no log yet": (FRESH, False, USUAL),
+    "ours": (OURS, True, USUAL),
+    "binary log of somebody else": (BESIDE_DATA, False, KEPT_LOG),
+    "replica of somebody else, whose relay log has no name of its own": (BESIDE_DATA, True, KEPT_BOTH),
+    "relay log without a replica": (BESIDE_DATA | {"relay_log": "dbslave-relay-bin"}, False, KEPT_BOTH),
+    "indexes with names of their own": (
+        OURS | OWN_INDEX,
+        True,
+        USUAL + "log_bin_index = /srv/index\nrelay_log_index = /srv/relay-index\n",
+    ),
+}
+
+
+@pytest.mark.parametrize(("variables", "replicates", "text"), NAMED.values(), ids=NAMED)
+@pytest.mark.parametrize("version", ["10.11.9-MariaDB", "9.7.0"])
+def test_logs_keep_the_names_that_they_have(
+    version: str, variables: dict[str, str], replicates: bool, text: str
+) -> None:
+    session: Any = Session(
+        {
+            "SHOW GLOBAL VARIABLES": [{"Variable_name": name, "Value": value} for name, value in variables.items()],
+            dialect_of(version)["show_connections"]: [{"Connection_name": "prod"}] if replicates else [],
+        },
+        version=version,
+    )
+    path = LOGS["MySQL" if version == "9.7.0" else "MariaDB"]
+    files = [{"path": "/etc/other.cnf", "content": USUAL}, {"path": path, "content": USUAL}]
+    logs.keep_names(session, files)
+    assert [file["content"] for file in files] == [USUAL, text]
+
+
+def test_server_that_runs_without_files_of_ours_keeps_the_names_of_its_logs() -> None:
+    program = under_test(mysql_configure)
+    placed: list[Any] = []
+    program.connect = lambda _: server(MASTER)
+    program.wait_until_settled = lambda _: None
+    program.keep_names = lambda _, files: placed.append("names")
+    program.service_configure = lambda job: placed.append("files")
+    files = {"name": "mariadb", "files": []}
+    program.mysql_configure(
+        {"files": files, "option_file": None, "seen": MASTER, "read_only": False, "switched": False}
+    )
+    assert placed == ["names", "files"]

@@ -62,6 +62,8 @@ MYSQL = DATABASE_SERVERS["mariadb"].configuration
 MYSQL_9 = DATABASE_SERVERS["mysql"].configuration
 
 CASES = [
+    Case("mysql-logs.cnf", DATABASE_SERVERS["mariadb"].logs, {}),
+    Case("mysql-9-logs.cnf", DATABASE_SERVERS["mysql"].logs, {}),
     Case("mysql-master.cnf", MYSQL, MASTER),
     Case("mysql-slave.cnf", MYSQL, SLAVE | {"settings": {"innodb_buffer_pool_size": "4G", "max_connections": 200}}),
     Case("mysql-encrypted.cnf", MYSQL, MASTER | {"certificate": "/etc/mysql/ssl/replication.pem"}),

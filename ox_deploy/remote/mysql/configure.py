@@ -5,6 +5,7 @@ from __future__ import annotations
 from ox_deploy.remote.common.ending import fail
 from ox_deploy.remote.common.types import Document
 from ox_deploy.remote.common.units import wait_until_settled
+from ox_deploy.remote.mysql.logs import keep_names
 from ox_deploy.remote.mysql.role import check_no_switch, check_role, role_of, shown_role
 from ox_deploy.remote.mysql.session import connect
 from ox_deploy.remote.service.configure import service_configure
@@ -27,6 +28,7 @@ def mysql_configure(job: Document) -> None:
             check_no_switch(session)
             check_role(session, job["seen"])
             check_fits(role_of(session), job)
+            keep_names(session, job["files"]["files"])
     service_configure(job["files"])
 
 

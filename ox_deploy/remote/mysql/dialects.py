@@ -14,6 +14,11 @@ FENCES = {
     "MariaDB": "/etc/mysql/mariadb.conf.d/95-ox-deploy-switch.cnf",
     "MySQL": "/etc/mysql/mysql.conf.d/zzz-ox-deploy-switch.cnf",
 }
+# How a server's logs are called; written once. Before our configuration, which has all the rest.
+LOGS = {
+    "MariaDB": "/etc/mysql/mariadb.conf.d/89-ox-deploy-logs.cnf",
+    "MySQL": "/etc/mysql/mysql.conf.d/zz-ox-deploy-logs.cnf",
+}
 DECIDED = "# ox-deploy: "
 
 # Each entry holds from its version on, until a later one says otherwise. The first one of each server has all keys.
@@ -32,6 +37,8 @@ DIALECTS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
             "more_clauses": "",
             "show_log": "SHOW MASTER STATUS",
             "show_replicas": "SHOW SLAVE HOSTS",
+            # All that there are, also those with a name.
+            "show_connections": "SHOW ALL SLAVES STATUS",
             "reset_log": "RESET MASTER",
             "identified": "IDENTIFIED BY PASSWORD %s",
             "password_plugin": "mysql_native_password",
@@ -91,6 +98,7 @@ DIALECTS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
             "more_clauses": "MASTER_RETRY_COUNT = 100000",
             "show_log": "SHOW MASTER STATUS",
             "show_replicas": "SHOW SLAVE HOSTS",
+            "show_connections": "SHOW SLAVE STATUS",
             "reset_log": "RESET MASTER",
             "identified": "IDENTIFIED WITH mysql_native_password AS %s",
             "password_plugin": "mysql_native_password",
@@ -165,6 +173,7 @@ DIALECTS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
         {
             "replica": "REPLICA",
             "show_replicas": "SHOW REPLICAS",
+            "show_connections": "SHOW REPLICA STATUS",
             "columns": {"Master_": "Source_", "_Master": "_Source", "Slave_": "Replica_"},
         },
     ),
