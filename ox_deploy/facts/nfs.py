@@ -32,6 +32,7 @@ class MountStatus:
 
     service: ServiceStatus = field(default_factory=ServiceStatus)
     foreign_line: str | None = None
+    foreign_unit: str | None = None
     mount: Mount | None = None
     answers: bool = False
     bare: BareDirectory | None = None
@@ -53,6 +54,7 @@ class FilestoreMount(JsonFact[MountStatus]):
         return MountStatus(
             service=parse_status(document["service"]),
             foreign_line=document["foreign_line"],
+            foreign_unit=document["foreign_unit"],
             mount=Mount(**mount) if mount else None,
             answers=document["answers"],
             bare=BareDirectory(**bare) if bare else None,

@@ -23,6 +23,12 @@ def find_obstacle(status: MountStatus, source: str, path: str) -> str | None:
             f"/etc/fstab: {path} has the line `{status.foreign_line}`, which ox-deploy did not write; remove the line "
             "and unmount it, or choose another `filestore_path`."
         )
+    if status.foreign_unit:
+        return (
+            f"{status.foreign_unit}: it mounts {path} at boot, but ox-deploy did not write it, and it takes precedence "
+            "over /etc/fstab; stop and remove that unit, run `systemctl daemon-reload`, or choose another "
+            "`filestore_path`."
+        )
     if status.mount and status.mount.source != source and status.answers:
         return (
             f"{path}: {status.mount.source} is mounted there; it should be {source}; if the master was switched, add "
@@ -63,8 +69,8 @@ def mount(
     + user: who works with it, and has to be able to look at what is in it
 
     Idempotent. A mount that no longer answers is replaced. One that is new and does not answer its user is taken away
-    again, and the old files come back. A line of fstab for the same mount point that is
-    not ours, another source in use, or files under the mount point stop the operation.
+    again, and the old files come back. A line of fstab or a unit for the same mount point
+    that is not ours, another source in use, or files under the mount point stop the operation.
     Guide: Distributed file storage, Installation of NFS clients.
     """
     wanted = _wanted_files(source, path, options, files)

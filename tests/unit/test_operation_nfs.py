@@ -89,6 +89,12 @@ OBSTACLES: dict[str, tuple[dict[str, Any], str]] = {
         f"/etc/fstab: {PATH} has the line `/dev/sdb1 {PATH} ext4 defaults 0 2`, which ox-deploy did not write; remove "
         "the line and unmount it, or choose another `filestore_path`.",
     ),
+    "foreign-unit": (
+        {"foreign_unit": "/etc/systemd/system/x.mount"},
+        f"/etc/systemd/system/x.mount: it mounts {PATH} at boot, but ox-deploy did not write it, and it takes precedence "
+        "over /etc/fstab; stop and remove that unit, run `systemctl daemon-reload`, or choose another "
+        "`filestore_path`.",
+    ),
     "other-source": (
         {"mount": Mount("192.0.2.9:/x", "nfs4")},
         f"{PATH}: 192.0.2.9:/x is mounted there; it should be {SOURCE}; if the master was switched, add a group "

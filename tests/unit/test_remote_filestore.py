@@ -70,6 +70,33 @@ def test_host_without_fstab_has_no_foreign_line(program: Any) -> None:
     assert program.foreign_line(PATH) is None
 
 
+ESCAPED = "var-opt-filestore"
+BY_HAND = "/etc/systemd/system/var-opt-filestore.mount"
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        (["", ""], None),
+        (["/run/systemd/generator/var-opt-filestore.mount", ""], None),
+        ([BY_HAND, ""], BY_HAND),
+        (["", BY_HAND.replace(".mount", ".automount")], BY_HAND.replace(".mount", ".automount")),
+    ],
+)
+def test_unit_that_mounts_something_else_is_found(program: Any, files: list[str], found: str | None) -> None:
+    shown = "\n\n".join(f"FragmentPath={file}" for file in files) + "\n"
+    answers = {f"systemd-escape --path --suffix={kind}": f"{ESCAPED}.{kind}\n" for kind in ("mount", "automount")}
+    asked = program.run = Commands({**answers, "systemctl show": shown})
+    assert program.foreign_unit(PATH) == found
+    assert asked.lines[-1].endswith(f" {ESCAPED}.mount {ESCAPED}.automount")
+
+
+def test_mount_with_a_name_that_is_not_utf8_is_no_trouble(program: Any) -> None:
+    odd = b"none /mnt/gr\xfc\xdfe tmpfs rw 0 0\n"
+    program.read_present = lambda _: odd + f"filestore:/x {PATH} nfs rw 0 0\n".encode()
+    assert program.mount_of(PATH) == {"source": "filestore:/x", "type": "nfs"}
+
+
 @pytest.mark.parametrize(
     ("mounts", "found"),
     [

@@ -120,6 +120,7 @@ def test_refusal_is_drift_with_its_sentence(look: Look) -> None:
                 status.answers[number] = {
                     "service": {},
                     "foreign_line": None,
+                    "foreign_unit": None,
                     "mount": None,
                     "answers": True,
                     "bare": bare_directory,

@@ -9,6 +9,8 @@ from ox_deploy.remote.service.state import service_state
 
 # How long the file system at the mount point is waited for.
 SECONDS = 3
+# Units that systemd makes from fstab, and those that may be somebody else's.
+GENERATED, KINDS = "/run/systemd/generator", ("mount", "automount")
 
 
 def filestore_state(wanted: Document) -> Document:
@@ -17,6 +19,7 @@ def filestore_state(wanted: Document) -> Document:
     return {
         "service": service_state(wanted["service"]),
         "foreign_line": foreign_line(path),
+        "foreign_unit": foreign_unit(path),
         "mount": mount_of(path),
         "answers": answers(path),
         "bare": bare_state(path),
@@ -32,6 +35,14 @@ def foreign_line(path: str) -> str | None:
         if len(fields) > 2 and not line.lstrip().startswith("#") and fields[1].rstrip("/") == path:
             return line
     return None
+
+
+def foreign_unit(path: str) -> str | None:
+    """Return the file of a unit that mounts something here at boot and was not made from fstab: it would win."""
+    names = [run(["systemd-escape", "--path", f"--suffix={kind}", path]).stdout.strip() for kind in KINDS]
+    shown = run(["systemctl", "show", "--property=FragmentPath", *names]).stdout
+    files = [line.partition("=")[2] for line in shown.splitlines()]
+    return next((file for file in files if file and not file.startswith(GENERATED)), None)
 
 
 def mount_of(path: str) -> Document | None:
