@@ -127,6 +127,8 @@ def _check(cluster: Cluster, node: Node, switch: steps.Switch) -> None:
         prefetch.plan(host, openxchange.registration_question(registration))
     lease.look(name="Look at all hosts", **lease_for(cluster, node, f"switchover to {switch.new.name}"))
     barrier(name="All hosts have answered")
+    if node in cluster.slaves:
+        steps.reconnect(name="Let the slaves reach the master", server=server_of(cluster, node))
     if files:
         steps.check_server(
             name="Check the database server",

@@ -24,11 +24,14 @@ from ox_deploy.operations.stop import stop
 from ox_deploy.questions import prefetch
 from ox_deploy.questions.pyinfra_internals import is_executing
 from ox_deploy.questions.sending import order, whole
+from ox_deploy.remote.mysql.reconnect import WAITING
 from ox_deploy.secrets import Secret
 
 # After how many seconds the guard opens the old master again, if nobody takes over. Long enough for all that the
 # program which stops writes waits for, and for the next operation to begin.
 GUARD_SECONDS = 15
+# How long a slave may take to connect again.
+RECONNECT_SECONDS = 10
 # How long the dead master is waited for once more, right before another one is opened.
 REACH_SECONDS = 3
 
@@ -85,6 +88,22 @@ def _ask(server: Server, users: Sequence[str]) -> MysqlStatus:
     if problem:
         raise PeerUnreachable(problem)
     return status
+
+
+@operation()
+def reconnect(server: Server) -> Generator[StringCommand, None, None]:
+    """
+    Let a slave that waits for its next attempt to reach the master try now.
+
+    + server: this host's server
+
+    A master that was just started anew is no obstacle then. Idempotent.
+    """
+    status = answer_of(server)
+    if status and status.replica and status.replica.io_running == WAITING:
+        yield order("mysql_reconnect", {"option_file": server.option_file, "seconds": RECONNECT_SECONDS})
+    else:
+        host.noop("it does not wait for the master")
 
 
 @operation()

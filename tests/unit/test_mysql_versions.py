@@ -211,7 +211,8 @@ def replicated(version: str, said: Said, source: dict[str, Any] | None, gtid: st
 def test_new_slave_is_told_in_the_words_of_its_version(version: str, said: Said) -> None:
     session = replicated(version, said, SOURCE | {"by_gtid": True, "gtid": EXECUTED, "ca": ""}, EXECUTED)
     clauses = [f"{said.source}_{name}=%s" for name in ("USER", "PASSWORD", "HOST", "PORT", "SSL", "SSL_CA")]
-    clauses += [f"{said.source}_SSL_VERIFY_SERVER_CERT=%s", f"{said.source}_AUTO_POSITION = 1", said.more]
+    clauses += [f"{said.source}_SSL_VERIFY_SERVER_CERT=%s", f"{said.source}_AUTO_POSITION = 1"]
+    clauses += [f"{said.source}_CONNECT_RETRY = 10", said.more]
     assert session.done[:6] == [
         (f"STOP {said.replica}", None),
         ("SET GLOBAL read_only = 1", None),

@@ -16,6 +16,7 @@ from pymysql import OperationalError
 
 from ox_deploy.facts.mysql import MysqlStatus, ServerState
 from ox_deploy.mysql import gtid
+from ox_deploy.remote.mysql import reconnect as mysql_reconnect
 from ox_deploy.remote.mysql import replicate as mysql_replicate
 from ox_deploy.remote.mysql import run as mysql_run
 from ox_deploy.remote.mysql import session as mysql_session
@@ -454,7 +455,7 @@ def test_fresh_replica_is_pointed_at_its_master_and_waited_for() -> None:
         ("SET GLOBAL read_only = 1", None),
         (
             "CHANGE MASTER TO MASTER_USER=%s, MASTER_PASSWORD=%s, MASTER_HOST=%s, MASTER_PORT=%s, "
-            "MASTER_LOG_FILE=%s, MASTER_LOG_POS=%s",
+            "MASTER_LOG_FILE=%s, MASTER_LOG_POS=%s, MASTER_CONNECT_RETRY = 10",
             ["replication", PASSWORD, "192.0.2.21", 3306, "mysql-bin.000001", 4],
         ),
         ("START SLAVE", None),
@@ -483,7 +484,7 @@ def test_by_gtid_a_server_begins_where_it_is_told_to(begin: str) -> None:
         ("SET GLOBAL gtid_slave_pos = %s", [begin]),
         (
             "CHANGE MASTER TO MASTER_USER=%s, MASTER_PASSWORD=%s, MASTER_HOST=%s, MASTER_PORT=%s, "
-            "MASTER_USE_GTID = slave_pos",
+            "MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = 10",
             ["replication", PASSWORD, "192.0.2.21", 3306],
         ),
         ("START SLAVE", None),
@@ -692,3 +693,29 @@ def test_statements_of_a_server_that_let_us_in_may_take_long(
     session: Any = mysql_session.connect(None, **limits)
     assert session._read_timeout == silent
     assert options["read_timeout"] == greeting
+
+
+# --- a replica that waits for its next attempt ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("states", "statements"),
+    [
+        (["Yes"], []),
+        (["No"], []),
+        (["Connecting", "Connecting", "Yes"], ["STOP SLAVE IO_THREAD", "START SLAVE IO_THREAD"]),
+        (["Connecting"], ["STOP SLAVE IO_THREAD", "START SLAVE IO_THREAD"]),
+    ],
+)
+def test_only_a_replica_that_waits_connects_anew(states: list[str], statements: list[str]) -> None:
+    program = under_test(mysql_reconnect)
+    left = list(states)
+
+    def status(_: object) -> list[dict[str, str]]:
+        return [{"Slave_IO_Running": left.pop(0) if len(left) > 1 else left[0]}]
+
+    session = Session({"SHOW SLAVE STATUS": status})
+    program.connect = lambda _: session
+    program.mysql_reconnect({"option_file": None, "seconds": 10})
+    assert [statement for statement in session.statements if "STATUS" not in statement] == statements
+    assert left == states[-1:]

@@ -399,7 +399,8 @@ def test_replication_begins_exactly_where_the_snapshot_was_taken(
         "SET GLOBAL gtid_binlog_state = %s",
         "SET GLOBAL gtid_slave_pos = %s",
         f"CHANGE MASTER TO MASTER_USER=%s, MASTER_PASSWORD=%s, MASTER_HOST=%s, MASTER_PORT=%s, {clauses}"
-        f"MASTER_SSL=%s, MASTER_SSL_CA=%s, MASTER_SSL_VERIFY_SERVER_CERT=%s, MASTER_USE_GTID = {mode}",
+        f"MASTER_SSL=%s, MASTER_SSL_CA=%s, MASTER_SSL_VERIFY_SERVER_CERT=%s, MASTER_USE_GTID = {mode}, "
+        "MASTER_CONNECT_RETRY = 10",
         "START SLAVE",
     ]
     values = dict(session.done)

@@ -206,6 +206,17 @@ def ready(server: Server, **statuses: Any) -> Outcome:
     return both_phases(switchover.check_server, host_of(server, **statuses), **check_arguments(server))
 
 
+def test_slave_that_waits_for_its_next_attempt_tries_at_once() -> None:
+    waiting = slave(replicates=replica(MASTER, io_running="Connecting", io_error="cannot reach it"))
+    job = both_phases(switchover.reconnect, host_of(SLAVE, dbslave=waiting), server=SLAVE).job("mysql_reconnect")
+    assert job == {"option_file": None, "seconds": switchover.RECONNECT_SECONDS}
+
+
+@pytest.mark.parametrize("found", [slave(), slave(replicates=None), slave(replicates=replica(MASTER, io_running="No"))])
+def test_slave_that_does_not_wait_is_left_alone(found: MysqlStatus) -> None:
+    both_phases(switchover.reconnect, host_of(SLAVE, dbslave=found), server=SLAVE).assert_noop()
+
+
 @pytest.mark.parametrize("server", [MASTER, SLAVE, THIRD])
 def test_healthy_servers_are_ready(server: Server) -> None:
     ready(server).assert_noop()

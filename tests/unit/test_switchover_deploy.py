@@ -36,6 +36,7 @@ LOOK, ROLE, FOLLOW, NODE = (
     "Replicate from the master",
     "Configure the node (oxinstaller)",
 )
+REACH = "Let the slaves reach the master"
 SERVER, SAY, CONFIGDB, START = (
     "Check the database server",
     "Say what is left to do",
@@ -92,7 +93,7 @@ def test_each_host_is_given_its_part(run: Callable[..., Any]) -> None:
         "oxgw01": [LOOK, "Check the groupware node", NODE, CONFIGDB, *DAEMONS],
         "oxgw02": [LOOK, "Check the groupware node", NODE, *DAEMONS],
         "dbmaster": [LOOK, SERVER, STOP, ROLE, FOLLOW],
-        "dbslave": [LOOK, SERVER, OPEN, ROLE, SAY],
+        "dbslave": [LOOK, REACH, SERVER, OPEN, ROLE, SAY],
     }
 
 
@@ -114,7 +115,7 @@ def test_all_slaves_are_compared_and_follow(guide: Guide, run: Callable[..., Any
         assert parts(deployment.steps())["dbslave2"] == [LOOK, "Compare what the slaves have", ROLE, FOLLOW]
 
 
-ORDER = [LOOK, SERVER, STOP, OPEN, ROLE, FOLLOW, NODE, CONFIGDB, *DAEMONS]
+ORDER = [LOOK, REACH, SERVER, STOP, OPEN, ROLE, FOLLOW, NODE, CONFIGDB, *DAEMONS]
 
 
 @pytest.mark.parametrize("reverse", [False, True])

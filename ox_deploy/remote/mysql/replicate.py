@@ -32,6 +32,8 @@ CLAUSES = {
     "file": "{source}_LOG_FILE",
     "position": "{source}_LOG_POS",
 }
+# A master that was started anew has its replicas back soon; the servers' own pause is a minute.
+CONNECT_RETRY = "{source}_CONNECT_RETRY = 10"
 ENCRYPTION = ["{source}_SSL=%s", "{source}_SSL_CA=%s", "{source}_SSL_VERIFY_SERVER_CERT=%s"]
 
 
@@ -74,8 +76,8 @@ def clauses_of(source: Document, names: Document) -> tuple[list[str], list[Any]]
         values += [int(bool(source["ca"])), source["ca"], int(bool(source["ca"]))]
     if source.get("by_gtid") is not None:
         clauses.append(names["by_gtid"][source["by_gtid"]])
-    if source.get("host") is not None and names["more_clauses"]:
-        clauses.append(names["more_clauses"])
+    if source.get("host") is not None:
+        clauses += [CONNECT_RETRY, *filter(None, [names["more_clauses"]])]
     return [clause.format(**names) for clause in clauses], values
 
 
