@@ -91,8 +91,8 @@ OBSTACLES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "foreign-unit": (
         {"foreign_unit": "/etc/systemd/system/x.mount"},
-        f"/etc/systemd/system/x.mount: it mounts {PATH} at boot, but ox-deploy did not write it, and it takes precedence "
-        "over /etc/fstab; stop and remove that unit, run `systemctl daemon-reload`, or choose another "
+        f"/etc/systemd/system/x.mount: it mounts {PATH} at boot, but ox-deploy did not write it, and it takes "
+        "precedence over /etc/fstab; stop and remove that unit, run `systemctl daemon-reload`, or choose another "
         "`filestore_path`.",
     ),
     "other-source": (
