@@ -20,9 +20,14 @@ from ox_deploy.mysql.server_options import TUNABLE
 from ox_deploy.mysql.switch_rules import inventory_change, server_of
 from ox_deploy.operations import mysql, roles, service, tls
 from ox_deploy.operations.barrier import barrier
+from ox_deploy.questions.sending import whole
 from ox_deploy.templates import render
 
 TLS = tls.FILES
+BEFORE_START = "/etc/ox-deploy/before-database-start.py"
+SERVICE_DROP_IN = "/etc/systemd/system/mariadb.service.d/ox-deploy.conf"
+# How long another server may take to answer one that starts.
+PEER_SECONDS = 3
 LOG_DIRECTORY = "/var/log/mysql"
 REPLICATION_USER = "replication"
 OPENEXCHANGE_USER = "openexchange"
@@ -57,6 +62,7 @@ def set_up_databases() -> None:
         make_accounts(cluster, node)
     if cluster.settings.replication_tls:
         _require_encryption(cluster, node)
+    _look_before_start(cluster, node)
 
 
 def _trust_all(cluster: Cluster, node: Node) -> None:
@@ -180,6 +186,30 @@ def _make_accounts(cluster: Cluster, node: Node, wanted: Sequence[WantedAccount]
         remove_stale=cluster.settings.remove_stale_accounts,
         replicate=node == cluster.master,
         option_file=node.mysql_option_file,
+    )
+
+
+def _look_before_start(cluster: Cluster, node: Node) -> None:
+    """Have the server look at the others whenever it starts; nothing of this needs a restart of it."""
+    server = cluster.database_server
+    others = [other for other in cluster.databases if other != node]
+    source = source_of(cluster)
+    job = {
+        "configuration": server.configuration,
+        "logs": server.logs,
+        "fence": server.fence,
+        "peers": [replace(source, name=other.name, address=other.address).peer() for other in others],
+        "seconds": PEER_SECONDS,
+    }
+    program = whole("switch_before_start", job) if others else None
+    drop_in = render(SERVICE_DROP_IN, program=BEFORE_START) if others else None
+    service.configure(
+        name="Let the server look at the others before it starts",
+        service=f"{server.unit}-start",
+        files=[
+            service.ManagedFile(BEFORE_START, program, mode="0600"),
+            service.ManagedFile(SERVICE_DROP_IN.replace("mariadb", server.unit), drop_in),
+        ],
     )
 
 

@@ -105,6 +105,10 @@ class Source:
         how = {"ca": self.ca, "semi_synchronous": self.semi_synchronous}
         return {"host": self.address, "port": self.port, **how, **self.login()}
 
+    def peer(self) -> dict[str, Any]:
+        """Return how another database server logs in there, with the password in clear."""
+        return {"name": self.name, "host": self.address, "port": self.port, "ca": self.ca, **self.login()}
+
     def login(self) -> dict[str, Any]:
         """Return the account as a program takes it, with the password in clear."""
         return {"user": self.user, "password": self.password.reveal()}

@@ -209,13 +209,14 @@ def test_each_host_is_given_its_part(guide: Guide, passwords: list[str], monkeyp
         "Wait until every node is connected with every other",
     ]
     register = "Create configdb; register server, filestore and databases; create contexts and users"
+    before = "Let the server look at the others before it starts"
     export = "Export the filestore to the groupware nodes"
     parts = {
         "web": [*hosts, "Balance sessions over the groupware nodes"],
         "oxgw01": [*hosts, roles, *node, register, *daemons],
         "oxgw02": [*hosts, roles, *node, *daemons],
-        "dbmaster": [*hosts, roles, server, accounts, export],
-        "dbslave": [*hosts, roles, server, "Replicate from the master", accounts],
+        "dbmaster": [*hosts, roles, server, accounts, before, export],
+        "dbslave": [*hosts, roles, server, "Replicate from the master", accounts, before],
     }
     for host, part in parts.items():
         assert [step.name for step in steps if step.host == host] == part

@@ -644,7 +644,7 @@ def test_password_goes_by_standard_input_and_the_command_runs_as_the_operation_i
     ((command, arguments),) = host.commands
     assert set(arguments) == {"_sudo", "_stdin", "_timeout"}
     assert arguments["_sudo"] is True
-    job = json.loads(arguments["_stdin"].split("\n")[1])["arguments"]
+    job = json.loads(arguments["_stdin"].split("\n")[-1])["arguments"]
     assert (job["login"], job["password"]) == ("testuser@defaultcontext", PASSWORD)
     assert (job["address"], job["count"], job["requests"]) == ("192.0.2.10", 20, 5)
     shown = command.get_raw_value() + repr(command) + repr(records) + " ".join(host.logged + host.noops)
@@ -665,7 +665,7 @@ def test_number_of_logins_is_bounded(nodes: int, count: int) -> None:
     host = balanced({})
     members = [sessions.Member(f"oxgw{number}", f"OX-{number}", 50) for number in range(nodes)]
     verdict(sessions.spreads, host, **SPREAD | {"members": members}, login=LOGIN)
-    assert json.loads(host.commands[0][1]["_stdin"].split("\n")[1])["arguments"]["count"] == count
+    assert json.loads(host.commands[0][1]["_stdin"].split("\n")[-1])["arguments"]["count"] == count
 
 
 @pytest.mark.parametrize(

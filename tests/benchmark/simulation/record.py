@@ -163,6 +163,7 @@ class Recorder:
         return {
             "service": service(files, []),
             "foreign_line": None,
+            "foreign_unit": None,
             "mount": {"source": arguments["source"], "type": "nfs4"},
             "answers": True,
             "bare": {"protected": True, "entries": []},
