@@ -28,11 +28,15 @@ class BareDirectory:
 
 @dataclass(frozen=True)
 class MountStatus:
-    """The mount point of the filestore on one host; `bare` is None where there is no such directory."""
+    """The mount point of the filestore on one host; `bare` is None where there is no such directory.
+
+    `real` is its path without links, "" where nothing is known.
+    """
 
     service: ServiceStatus = field(default_factory=ServiceStatus)
     foreign_line: str | None = None
     foreign_unit: str | None = None
+    real: str = ""
     mount: Mount | None = None
     answers: bool = False
     bare: BareDirectory | None = None
@@ -55,6 +59,7 @@ class FilestoreMount(JsonFact[MountStatus]):
             service=parse_status(document["service"]),
             foreign_line=document["foreign_line"],
             foreign_unit=document["foreign_unit"],
+            real=document["real"],
             mount=Mount(**mount) if mount else None,
             answers=document["answers"],
             bare=BareDirectory(**bare) if bare else None,

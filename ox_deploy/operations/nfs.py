@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pyinfra import host
@@ -49,6 +50,10 @@ def _wanted_files(source: str, path: str, options: str, files: Sequence[ManagedF
     return [ManagedFile("/etc/fstab", line, block="filestore"), *files]
 
 
+def _at(file: ManagedFile, path: str, real: str) -> ManagedFile:
+    return replace(file, content=file.content and file.content.replace(path, real))
+
+
 def _question(source: str, path: str, options: str, files: Sequence[ManagedFile], **_: Any) -> Question[MountStatus]:
     paths = {file.path: file.block for file in _wanted_files(source, path, options, files)}
     return Question(FilestoreMount, path=path, service="filestore", files=paths)
@@ -63,9 +68,9 @@ def mount(
     Mount the filestore now and at boot, over a directory that not even root can write to.
 
     + source: what to mount, `host:/path`
-    + path: the mount point, the same on all nodes
+    + path: the mount point, the same on all nodes; a link there is followed
     + options: mount options for fstab
-    + files: what else belongs to the mount, such as systemd drop-ins of services that need it
+    + files: what else belongs to the mount, such as systemd drop-ins of services that need it; they name `path`
     + user: who works with it, and has to be able to look at what is in it
 
     Idempotent. A mount that no longer answers is replaced. One that is new and does not answer its user is taken away
@@ -73,13 +78,14 @@ def mount(
     that is not ours, another source in use, or files under the mount point stop the operation.
     Guide: Distributed file storage, Installation of NFS clients.
     """
-    wanted = _wanted_files(source, path, options, files)
     status = ask(host, _question(source, path, options, files))
     if not status.answers:
         # Whoever uses the mount would lose it: not on an answer of before.
         prefetch.forget()
         status = ask(host, _question(source, path, options, files))
-    obstacle = find_obstacle(status, source, path)
+    real = status.real or path
+    wanted = _wanted_files(source, real, options, [_at(file, path, real) for file in files])
+    obstacle = find_obstacle(status, source, real)
     if obstacle:
         yield stop(obstacle)
         return
@@ -89,7 +95,7 @@ def mount(
     unprotected = status.bare is None or not status.bare.protected
     if changed or missing or unprotected or status.service.pending:
         job = {
-            "path": path,
+            "path": real,
             "stale": stale,
             "user": user,
             "service": configure_job("filestore", changed),

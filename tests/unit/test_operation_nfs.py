@@ -83,6 +83,17 @@ def test_other_options_change_the_line_of_a_live_mount_only() -> None:
     assert not job["stale"]
 
 
+def test_mount_behind_a_link_has_its_own_name_everywhere() -> None:
+    drop_in = replace(DROP_IN, content=f"[Unit]\nRequiresMountsFor={PATH}\n")
+    host = FakeHost({FilestoreMount: replace(DONE, real="/srv/filestore", mount=None)})
+    job = both_phases(mount, host, **WANTED | {"files": [drop_in]}).job("filestore_mount")
+    assert job["path"] == "/srv/filestore"
+    assert [file["content"] for file in job["service"]["files"]] == [
+        LINE.replace(f" {PATH} ", " /srv/filestore "),
+        "[Unit]\nRequiresMountsFor=/srv/filestore\n",
+    ]
+
+
 OBSTACLES: dict[str, tuple[dict[str, Any], str]] = {
     "foreign-line": (
         {"foreign_line": f"/dev/sdb1 {PATH} ext4 defaults 0 2"},

@@ -74,6 +74,23 @@ ESCAPED = "var-opt-filestore"
 BY_HAND = "/etc/systemd/system/var-opt-filestore.mount"
 
 
+def test_link_to_the_mount_point_is_followed(program: Any) -> None:
+    program.read_present = lambda _: f"x:/y {PATH} nfs rw 0 0\n".encode()
+    asked: list[list[str]] = []
+
+    def run_for(_: float, argv: list[str]) -> Any:
+        asked.append(argv)
+        return subprocess.CompletedProcess(argv, 0, "/srv/filestore\n", "")
+
+    program.run_for = run_for
+    # What is mounted is not touched: a dead server would hang us.
+    assert program.real_path(PATH) == PATH
+    assert asked == []
+    assert program.real_path("/var/opt/link") == "/srv/filestore"
+    program.run_for = lambda *_: None
+    assert program.real_path("/var/opt/link") == "/var/opt/link"
+
+
 @pytest.mark.parametrize(
     ("files", "found"),
     [

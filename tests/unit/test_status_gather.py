@@ -121,6 +121,7 @@ def test_refusal_is_drift_with_its_sentence(look: Look) -> None:
                     "service": {},
                     "foreign_line": None,
                     "foreign_unit": None,
+                    "real": "",
                     "mount": None,
                     "answers": True,
                     "bare": bare_directory,

@@ -15,15 +15,24 @@ GENERATED, KINDS = "/run/systemd/generator", ("mount", "automount")
 
 def filestore_state(wanted: Document) -> Document:
     """Return all of it, with the state of the files that belong to the mount."""
-    path = wanted["path"]
+    path = real_path(wanted["path"])
     return {
+        "real": path,
         "service": service_state(wanted["service"]),
-        "foreign_line": foreign_line(path),
+        "foreign_line": foreign_line(wanted["path"]) or foreign_line(path),
         "foreign_unit": foreign_unit(path),
         "mount": mount_of(path),
         "answers": answers(path),
         "bare": bare_state(path),
     }
+
+
+def real_path(path: str) -> str:
+    """Return what a mount point is where a link leads there; the kernel and systemd know it by that name only."""
+    if mount_of(path):
+        return path
+    done = run_for(SECONDS, ["readlink", "-m", "--", path])
+    return done.stdout.rstrip("\n") if done and not done.returncode else path
 
 
 def foreign_line(path: str) -> str | None:

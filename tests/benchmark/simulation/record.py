@@ -164,6 +164,7 @@ class Recorder:
             "service": service(files, []),
             "foreign_line": None,
             "foreign_unit": None,
+            "real": arguments["path"],
             "mount": {"source": arguments["source"], "type": "nfs4"},
             "answers": True,
             "bare": {"protected": True, "entries": []},
