@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
-import zlib
 from collections.abc import Generator, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,13 +33,15 @@ from ox_deploy.products import PRODUCTS
 from ox_deploy.products.base import Accounts, Cache, Discovery, Installer, Product, SiteValues
 from ox_deploy.products.ox6.configuration import Des
 from ox_deploy.questions import prefetch
+from ox_deploy.questions.bundle import paths_of
 from ox_deploy.questions.sending import Program
+from ox_deploy.remote.programs import module_of
 from ox_deploy.settings import Settings
 from ox_deploy.status.states import find, groupware
 from ox_deploy.status.states.base import Picture
 from ox_deploy.status.view import view
 from tests.unit.deployment import Deployment, prepared
-from tests.unit.fakes import stdin_of
+from tests.unit.fakes import stdin_of, task_of
 from tests.unit.guide import Guide, context
 from tests.unit.test_status_gather import Look
 from tests.unit.test_verify_deploy import Verification
@@ -158,9 +158,10 @@ def sent(commands: list[StringCommand]) -> str:
     """All that hosts are sent: commands, arguments, and the paths of the modules."""
     texts = []
     for command in commands:
-        bundle, _, task = str(command.connector_arguments.get("_stdin", "")).partition("\n")
-        modules = list(json.loads(zlib.decompress(base64.b64decode(bundle)))) if task else []
-        texts += [command.get_raw_value(), task, *modules]
+        texts.append(command.get_raw_value())
+        if "_stdin" in command.connector_arguments:
+            task = task_of(command)
+            texts += [json.dumps(task), *paths_of(module_of(task["program"]))]
     return "\n".join(texts)
 
 
@@ -168,7 +169,7 @@ def done(deployment: Deployment) -> dict[tuple[str, str], Any]:
     """The arguments of what is ordered, by host and the first word of the operation."""
     found = {}
     for step, command in deployment.commands():
-        arguments = stdin_of(command) if command.bits[0] == "python3" else command.get_raw_value()
+        arguments = stdin_of(command) if "_stdin" in command.connector_arguments else command.get_raw_value()
         found[step.host, step.name.split()[0].strip(",")] = arguments
     return found
 
