@@ -136,5 +136,8 @@ class Product(Protocol):
         ...
 
     def join(self, cluster: Cluster, node: Node) -> None:
-        """Wait until a node is connected with every other one."""
+        """Wait until a node is connected with every other one.
+
+        By the operation "Wait until every node is connected with every other", which status knows by this name.
+        """
         ...
