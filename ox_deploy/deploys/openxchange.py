@@ -32,7 +32,7 @@ def configure_open_xchange() -> None:
         registration.register(
             name="Create configdb; register server, filestore and databases; create contexts and users",
             wanted=wanted_registration(cluster),
-            administrator=product.administrator(accounts(cluster)),
+            administrator=wanted_configuration(cluster, node).administrator,
             admin_service=product.admin_service,
             ports=product.ports,
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from ox_deploy.operations.openxchange.configuration import Administrator, WantedConfiguration
+from ox_deploy.operations.openxchange.configuration import WantedConfiguration
 from ox_deploy.operations.openxchange.wanted import ConfigdbLayout
 from ox_deploy.secrets import Secret
 
@@ -117,10 +117,6 @@ class Product(Protocol):
 
     def discovery(self, settings: Settings) -> Discovery | None:
         """Return how the nodes find each other, None if that is not by multicast."""
-        ...
-
-    def administrator(self, accounts: Accounts) -> Administrator:
-        """Return the administrator of the cluster, and how the password is stored."""
         ...
 
     def installer(self, cluster: Cluster, node: Node, accounts: Accounts) -> Installer:

@@ -117,15 +117,13 @@ class Tiny(Product):
     def discovery(self, settings: Settings) -> Discovery | None:
         return None
 
-    def administrator(self, accounts: Accounts) -> Administrator:
-        return Administrator(accounts.admin, accounts.admin_password, "admins", Reversed())
-
     def installer(self, cluster: Cluster, node: Node, accounts: Accounts) -> Installer:
         return Installer([f"--name={node.name}"], ["--free"], ["/etc/tiny/mine"])
 
     def configuration(self, cluster: Cluster, node: Node, accounts: Accounts) -> WantedConfiguration:
         login = {"password": ("", accounts.database_password)}
-        return WantedConfiguration(self.identity(cluster, node), {}, {"login": login}, self.administrator(accounts))
+        administrator = Administrator(accounts.admin, accounts.admin_password, "admins", Reversed())
+        return WantedConfiguration(self.identity(cluster, node), {}, {"login": login}, administrator)
 
     def identity(self, cluster: Cluster, node: Node) -> Mapping[str, Mapping[str, str]]:
         return {"tiny.properties": {"name": cluster.settings.server_name, "tiny.route": node.route or ""}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ox_deploy.operations.openxchange.configuration import Administrator, WantedConfiguration
+from ox_deploy.operations.openxchange.configuration import WantedConfiguration
 from ox_deploy.products.base import Accounts, Discovery, Installer, Product, SiteValues
 from ox_deploy.products.ox6 import configuration, daemons, database, front_end, installer, jcs, packages
 
@@ -42,9 +42,6 @@ class Ox6(Product):
 
     def discovery(self, settings: Settings) -> Discovery | None:
         return Discovery(settings.multicast_network, settings.cache_multicast_address)
-
-    def administrator(self, accounts: Accounts) -> Administrator:
-        return configuration.administrator(accounts)
 
     def installer(self, cluster: Cluster, node: Node, accounts: Accounts) -> Installer:
         return installer.installer(cluster, node, accounts)

@@ -31,11 +31,6 @@ class Des:
         return str((des_crypt.using(salt=salt) if salt else des_crypt).hash(password))
 
 
-def administrator(accounts: Accounts) -> Administrator:
-    """Return the administrator of the cluster."""
-    return Administrator(accounts.admin, accounts.admin_password, ADMINISTRATORS, Des())
-
-
 def identity(cluster: Cluster, node: Node) -> dict[str, dict[str, str]]:
     """Return where files have the cluster's server name and the node's route."""
     name = {"SERVER_NAME": cluster.settings.server_name}
@@ -67,7 +62,7 @@ def wanted(cluster: Cluster, node: Node, accounts: Accounts) -> WantedConfigurat
         },
         memory={"groupware/ox-scriptconf.sh": {"JAVA_XTRAOPTS": f"-Xmx{settings.server_memory}m"}},
         secrets={CONFIGDB: login, ADMIN_CONFIGDB: login},
-        administrator=administrator(accounts),
+        administrator=Administrator(accounts.admin, accounts.admin_password, ADMINISTRATORS, Des()),
     )
 
 
