@@ -11,11 +11,19 @@ from pyinfra.api import Host, Inventory
 from ox_deploy import rules
 from ox_deploy.errors import InputError
 from ox_deploy.mysql.servers import DATABASE_SERVERS, DatabaseServer
-from ox_deploy.products import PRODUCTS, Product
+from ox_deploy.products import PRODUCTS
+from ox_deploy.products.base import Product
 from ox_deploy.questions.pyinfra_internals import data_of
 from ox_deploy.rules import Rule, between
 from ox_deploy.settings import Context, Model, Settings, User, parse
-from ox_deploy.topology import GROUP_DATA, INVENTORY, check_host_name, check_mysql_settings, check_topology
+from ox_deploy.topology import (
+    GROUP_DATA,
+    INVENTORY,
+    check_host_name,
+    check_mysql_settings,
+    check_product,
+    check_topology,
+)
 
 __all__ = [
     "GROUPS",
@@ -182,7 +190,9 @@ def build_cluster(
     """
     origins = origins or {}
     first = next(iter(origins.values()), {})
-    parsed = parse(Settings, dict(settings), GROUP_DATA, {key: file for key, file in first.items() if key in settings})
+    files = {key: file for key, file in first.items() if key in settings}
+    parsed = parse(Settings, dict(settings), GROUP_DATA, files)
+    check_product(parsed, PRODUCTS[parsed.product], files)
     members = [name for group in GROUPS for name in groups.get(group, ())]
     nodes = tuple(_build_node(name, groups, data[name], origins.get(name, {})) for name in dict.fromkeys(members))
     check_topology(nodes, parsed)

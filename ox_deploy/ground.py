@@ -18,7 +18,10 @@ _WAY = 'see "What cannot be changed in one run" in docs/settings.md'
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the settings want of one host; None or "" where they want nothing of it."""
+    """What the settings want of one host; None or "" where they want nothing of it.
+
+    `configdb` and `system` are the product's files that say where a node has its database, and its server's name.
+    """
 
     filestore: str
     serves: bool
@@ -28,6 +31,8 @@ class Wanted:
     configuration: str | None
     server_name: str | None
     memory: int
+    configdb: str
+    system: str
 
 
 def wanted_of(cluster: Cluster, node: Node) -> Wanted:
@@ -43,6 +48,8 @@ def wanted_of(cluster: Cluster, node: Node) -> Wanted:
         configuration=cluster.database_server.configuration if database else None,
         server_name=settings.server_name if groupware else None,
         memory=settings.server_memory if groupware else 0,
+        configdb=cluster.product.configdb.file,
+        system=cluster.product.system_file,
     )
 
 
@@ -53,6 +60,8 @@ def question(wanted: Wanted) -> Question[Ground]:
         filestore=wanted.filestore if wanted.serves else "",
         user=USER,
         configuration=wanted.configuration,
+        configdb=wanted.configdb,
+        system=wanted.system,
         shared=sorted(paths.SHARED),
         trees=list(paths.PERMANENT_TREES),
     )

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, SkipValidation, ValidationError
 
 from ox_deploy import rules
 from ox_deploy.errors import InputError
-from ox_deploy.products import PRODUCTS
 from ox_deploy.rules import Rule, between, wrong
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -22,15 +20,11 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-def _access(value: str) -> str | None:
-    return None if value in PRODUCTS["ox6"].access_combinations else ""
-
-
-_ACCESS = f"one of {', '.join(PRODUCTS['ox6'].access_combinations)}"
 # The ids are numbers of 31 bits for the product, the quota is kept in bytes.
 Id = Annotated[int, Rule("a whole number from 1 to 2147483647", between(1, 2**31 - 1))]
 Quota = Annotated[int, Rule("a whole number of MB from 0 to 8796093022207", between(0, 2**43 - 1))]
-Access = Annotated[str, Rule(_ACCESS, _access)]
+# The product knows which there are: see topology.py.
+Access = Annotated[str, SkipValidation]
 Memory = Annotated[int, Rule("a whole number of MB from 64 to 1048576", between(64, 2**20))]
 UserId = Annotated[int, Rule("a whole number from 100 to 65533", between(100, 65533))]
 # The server does not run as root, and others may not listen below.
@@ -111,24 +105,6 @@ class Settings(PasswordSettings):
     cache_multicast_address: rules.MulticastAddress = "224.0.0.1"
     cache_multicast_port: rules.Port = 6780
     session_cache_multicast_port: rules.Port = 6781
-
-    @model_validator(mode="after")
-    def _fit_together(self) -> Settings:
-        if ipaddress.IPv4Address(self.cache_multicast_address) not in ipaddress.IPv4Network(self.multicast_network):
-            raise wrong("`cache_multicast_address` should be within `multicast_network`")
-        if self.cache_multicast_port == self.session_cache_multicast_port:
-            raise wrong(
-                f"`cache_multicast_port` and `session_cache_multicast_port` are both {self.cache_multicast_port}; "
-                "they should differ"
-            )
-        taken = PORTS_IN_USE | PRODUCTS[self.product].taken_ports
-        if self.mysql_port in taken:
-            raise wrong(f"`mysql_port` is {self.mysql_port}, which another service of the cluster uses; choose another")
-        return self
-
-
-# NFS, and the port that MySQL opens for its other protocol.
-PORTS_IN_USE = frozenset({2049, 33060})
 
 
 def parse(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from ox_deploy import rules
 from ox_deploy.errors import InputError
 from ox_deploy.mysql import server_options
+from ox_deploy.products.base import Product
 from ox_deploy.settings import Settings, check_contexts
 
 # How the files are called in what is said.
 INVENTORY, GROUP_DATA = "inventory.py", "group_data/all.py"
+# NFS, and the port that MySQL opens for its other protocol.
+PORTS_IN_USE = frozenset({2049, 33060})
 
 
 class NodeLike(Protocol):
@@ -50,6 +53,26 @@ def check_mysql_settings(settings: Any, where: str) -> None:
     fault = server_options.find_fault(settings)
     if fault:
         raise InputError(f"{where}: `mysql_settings`: {fault}.")
+
+
+def check_product(settings: Settings, product: Product, origins: Mapping[str, str]) -> None:
+    """Raise InputError unless the settings are those of a product; `origins` has other files than usual by key."""
+    for number, context in enumerate(settings.contexts):
+        if context.access not in product.access_combinations:
+            where = origins.get("contexts", GROUP_DATA)
+            raise InputError(
+                f"{where}: `contexts.{number}.access` is {rules.shown(context.access)}; it should be one of "
+                f"{', '.join(product.access_combinations)}."
+            )
+    fault = product.find_fault(settings)
+    if fault:
+        raise InputError(f"{GROUP_DATA}: {fault}.")
+    taken = {*PORTS_IN_USE, *product.ports.values(), *(cache.port for cache in product.caches.values())}
+    if settings.mysql_port in taken:
+        raise InputError(
+            f"{GROUP_DATA}: `mysql_port` is {settings.mysql_port}, which another service of the cluster uses; choose "
+            "another."
+        )
 
 
 def check_topology(nodes: Sequence[NodeLike], settings: Settings) -> None:

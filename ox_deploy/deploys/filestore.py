@@ -95,5 +95,4 @@ def _mount(cluster: Cluster) -> None:
 
 def _drop_ins(cluster: Cluster) -> list[ManagedFile]:
     text = render(DROP_IN, filestore_path=cluster.settings.filestore_path)
-    services = [cluster.product.admin_service, cluster.product.groupware_service]
-    return [ManagedFile(DROP_IN.replace("open-xchange", service, 1), text) for service in services]
+    return [ManagedFile(DROP_IN.replace("open-xchange", service, 1), text) for service in cluster.product.ports]

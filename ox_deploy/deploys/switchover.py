@@ -14,9 +14,12 @@ from ox_deploy.deploys import openxchange as groupware
 from ox_deploy.deploys.hosts import check_reachable, end_run_on_failure, lease_for
 from ox_deploy.errors import InputError
 from ox_deploy.mysql.switch_rules import inventory_change, server_of
-from ox_deploy.operations import lease, openxchange, roles, service
+from ox_deploy.operations import lease, roles, service
 from ox_deploy.operations import switchover as steps
 from ox_deploy.operations.barrier import barrier
+from ox_deploy.operations.openxchange import configuration
+from ox_deploy.operations.openxchange import registration as registering
+from ox_deploy.operations.openxchange.wanted import WantedDatabase
 from ox_deploy.questions import prefetch
 from ox_deploy.remote.mysql.dialects import fence_text
 
@@ -122,9 +125,9 @@ def _check(cluster: Cluster, node: Node, switch: steps.Switch) -> None:
         prefetch.plan(host, steps.status_question(server_of(cluster, node), database.USERS))
     registration = groupware.wanted_registration(cluster) if node == cluster.registrar else None
     if wanted:
-        prefetch.plan(host, openxchange.configuration_question(wanted))
+        prefetch.plan(host, configuration.question(wanted))
     if registration:
-        prefetch.plan(host, openxchange.registration_question(registration))
+        prefetch.plan(host, registering.question(registration))
     lease.look(name="Look at all hosts", **lease_for(cluster, node, f"switchover to {switch.new.name}"))
     barrier(name="All hosts have answered")
     if node in cluster.slaves:
@@ -168,7 +171,9 @@ def _complete(before: Cluster, after: Cluster, node: Node) -> None:
         groupware.configure_node(after, node)
     barrier(name="All nodes are configured")
     if node.inventory_name == after.registrar.inventory_name:
-        steps.repoint(name="Change the addresses in configdb", databases=_registered(after))
+        steps.repoint(
+            name="Change the addresses in configdb", databases=_registered(after), layout=after.product.configdb
+        )
     barrier(name="Open-Xchange knows the new master")
     if "groupware" in node.groups:
         clustering.start_daemons(after, node)
@@ -190,7 +195,7 @@ def _give_role(cluster: Cluster, node: Node, former: Node) -> None:
         database.replicate(cluster, node, former)
 
 
-def _registered(cluster: Cluster) -> list[openxchange.WantedDatabase]:
+def _registered(cluster: Cluster) -> list[WantedDatabase]:
     """Return the registered databases; without a slave its name stands for the master, too."""
     password = secrets.load(cluster.settings.secrets_file).get(secrets.OPENEXCHANGE)
     login = (cluster.settings.mysql_port, database.OPENEXCHANGE_USER, password)
@@ -198,7 +203,7 @@ def _registered(cluster: Cluster) -> list[openxchange.WantedDatabase]:
         groupware.MASTER_DATABASE: cluster.master.address,
         groupware.SLAVE_DATABASE: cluster.read_database.address,
     }
-    return [openxchange.WantedDatabase(name, address, *login) for name, address in addresses.items()]
+    return [WantedDatabase(name, address, *login) for name, address in addresses.items()]
 
 
 def _lines(before: Cluster, after: Cluster) -> list[str]:

@@ -64,21 +64,15 @@ def _test_filestore(cluster: Cluster, node: Node) -> None:
 
 
 def _test_network(cluster: Cluster, node: Node) -> None:
-    network.multicast(group=cluster.settings.cache_multicast_address, address=node.address)
+    discovery = cluster.product.discovery(cluster.settings)
+    if discovery:
+        network.multicast(group=discovery.group, address=node.address)
     peers = {other.name: other.address for other in cluster.groupware if other != node}
-    network.caches(peers=peers, ports=cluster.product.cache_ports)
+    network.caches(peers=peers, ports={name: cache.port for name, cache in cluster.product.caches.items()})
 
 
 def _test_configuration(cluster: Cluster, node: Node) -> None:
-    assert node.route is not None
-    name = {"SERVER_NAME": cluster.settings.server_name}
-    registration.configuration(
-        wanted={
-            "groupware/system.properties": name,
-            "admindaemon/system.properties": name,
-            "groupware/ajp.properties": {"AJP_JVM_ROUTE": node.route},
-        }
-    )
+    registration.configuration(wanted=cluster.product.identity(cluster, node))
     if node == cluster.registrar:
         registration.registered(wanted=wanted_registration(cluster))
 
@@ -92,9 +86,14 @@ def _test_sessions(cluster: Cluster, node: Node) -> None:
     sessions.redirects(address=node.address, web_name=web_name, certificate=CERTIFICATE, site=site)
     sessions.certified(address=node.address, web_name=web_name, certificate=CERTIFICATE, site=site)
     sessions.spreads(
-        address=node.address, web_name=web_name, certificate=CERTIFICATE, login=_login(cluster), members=members
+        address=node.address,
+        web_name=web_name,
+        certificate=CERTIFICATE,
+        login=_login(cluster),
+        members=members,
+        addresses=cluster.product.addresses,
     )
-    sessions.stays()
+    sessions.stays(route_key=cluster.product.route_key)
 
 
 def _login(cluster: Cluster) -> sessions.Login | None:

@@ -11,15 +11,15 @@ from ox_deploy.local_files import GROUP_DATA, read_text
 from ox_deploy.operations import service
 from ox_deploy.operations.barrier import barrier
 from ox_deploy.operations.service import ManagedFile
-from ox_deploy.templates import render
+from ox_deploy.products.base import SiteValues
 
 SITE = "/etc/apache2/sites-available/00-open-xchange.conf"
 ENABLED_SITE = SITE.replace("sites-available", "sites-enabled")
 CERTIFICATE = "/etc/ssl/certs/open-xchange.pem"
-BALANCER = "oxcluster"
 CERTIFICATE_KEY = "/etc/ssl/private/open-xchange.key"
 
-# The guide's list, and what Apache 2.4 wants for it: the balancing method, its shared memory, HTTPS.
+# The guide's list, and what Apache 2.4 wants for it: the balancing method, its shared memory, HTTPS. The product has
+# those by which Apache speaks with the nodes.
 MODULES = [
     "deflate",
     "expires",
@@ -27,7 +27,6 @@ MODULES = [
     "headers",
     "lbmethod_byrequests",
     "proxy",
-    "proxy_ajp",
     "proxy_balancer",
     "slotmem_shm",
     "socache_shmcb",
@@ -36,7 +35,6 @@ MODULES = [
 # After how many seconds the balancer tries a node again that it could not reach (guide: retry=5).
 RETRY_SECONDS = 5
 MODULES_WITH_SETTINGS = {"deflate", "proxy", "proxy_balancer", "ssl"}
-PATHS = ("ajax", "servlet", "axis2", "infostore", "publications", "Microsoft-Server-ActiveSync")
 
 
 @deploy("Session load balancing")
@@ -50,7 +48,7 @@ def set_up_balancer() -> None:
     service.configure(
         name="Balance sessions over the groupware nodes",
         service="apache2",
-        files=[*_module_links(), *_certificate(cluster), *_site(cluster)],
+        files=[*_module_links(cluster), *_certificate(cluster), *_site(cluster)],
         units=["apache2"],
         on_change="reload",
         check=["apachectl", "configtest"],
@@ -59,10 +57,11 @@ def set_up_balancer() -> None:
     )
 
 
-def _module_links() -> list[ManagedFile]:
+def _module_links(cluster: Cluster) -> list[ManagedFile]:
     """Return what `a2enmod` would link."""
-    names = [f"{module}.load" for module in MODULES]
-    names += [f"{module}.conf" for module in MODULES if module in MODULES_WITH_SETTINGS]
+    modules = sorted({*MODULES, *cluster.product.apache_modules})
+    names = [f"{module}.load" for module in modules]
+    names += [f"{module}.conf" for module in modules if module in MODULES_WITH_SETTINGS]
     links = {f"/etc/apache2/mods-enabled/{name}": f"../mods-available/{name}" for name in names}
     # Somebody may have made a file of a link, with settings of their own.
     return [ManagedFile(path, target=target, shared=True) for path, target in links.items()]
@@ -77,16 +76,7 @@ def _certificate(cluster: Cluster) -> list[ManagedFile]:
 
 
 def _site(cluster: Cluster) -> list[ManagedFile]:
-    text = render(
-        SITE,
-        web_name=cluster.settings.web_name,
-        certificate_path=CERTIFICATE,
-        key_path=CERTIFICATE_KEY,
-        members=cluster.groupware,
-        paths=PATHS,
-        retry=RETRY_SECONDS,
-        balancer=BALANCER,
-    )
+    text = cluster.product.site(cluster, SiteValues(CERTIFICATE, CERTIFICATE_KEY, RETRY_SECONDS))
     return [
         ManagedFile(SITE, text),
         ManagedFile(ENABLED_SITE, target="../sites-available/" + SITE.rsplit("/", 1)[1]),

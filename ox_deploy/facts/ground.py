@@ -45,13 +45,23 @@ class GroundState(JsonFact[Ground]):
     """All of it, in one command."""
 
     def command(
-        self, filestore: str, user: str, configuration: str | None, shared: list[str], trees: list[str]
+        self,
+        filestore: str,
+        user: str,
+        configuration: str | None,
+        configdb: str,
+        system: str,
+        shared: list[str],
+        trees: list[str],
     ) -> Program:
-        """Ask for the directory `filestore` ("" where it is not served), for the port in the file `configuration`, and
-        for the directories in `shared` and in and below `trees` that belong to `user`.
+        """Ask for the directory `filestore` ("" where it is not served), for the port in the file `configuration`, for
+        what a node's files `configdb` and `system` say, and for the directories in `shared` and in and below `trees`
+        that belong to `user`.
         """
-        values = {"filestore": filestore, "user": user, "configuration": configuration}
-        return Program("ground_state", {**values, "shared": shared, "trees": trees})
+        files = {"configuration": configuration, "configdb": configdb, "system": system}
+        return Program(
+            "ground_state", {"filestore": filestore, "user": user, **files, "shared": shared, "trees": trees}
+        )
 
     def parse(self, document: dict[str, Any]) -> Ground:
         """Return the typed form."""

@@ -24,7 +24,7 @@ class Disk(_Answer):
 
 
 class Member(_Answer):
-    """A member of the balancer as Apache sees it now; `url` is such as `ajp://192.0.2.11:8009`.
+    """A member of the balancer as Apache sees it now; `url` is such as `http://192.0.2.11:8080`.
 
     `disabled` is a person's doing (also drained, stopped), `error` is what the last request that went there found.
     """

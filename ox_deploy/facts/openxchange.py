@@ -39,16 +39,13 @@ class OpenXchangeConfiguration(JsonFact[Configuration]):
         self,
         keys: dict[str, list[str]],
         secret_keys: dict[str, list[str]],
-        administrator: str,
-        administrator_file: str,
+        administrator: dict[str, str | int] | None = None,
     ) -> Program:
-        """Ask for `keys` and `secret_keys` (file below /opt/open-xchange/etc -> keys)."""
-        wanted = {
-            "keys": keys,
-            "secret_keys": secret_keys,
-            "administrator": administrator,
-            "administrator_file": administrator_file,
-        }
+        """Ask for `keys` and `secret_keys` (file below /opt/open-xchange/etc -> keys).
+
+        And for an `administrator` by `name` in a `file` there, whose hash begins with a salt of `salt_length`.
+        """
+        wanted = {"keys": keys, "secret_keys": secret_keys, "administrator": administrator}
         return Program("openxchange_state", wanted)
 
     def parse(self, document: dict[str, Any]) -> Configuration:
@@ -127,9 +124,12 @@ class Registration(_Answer):
 class Configdb(JsonFact[Registration]):
     """The registrations in configdb, with the users of `contexts`."""
 
-    def command(self, contexts: list[int]) -> Program:
-        """Ask the write host with the account that the node's own configuration names."""
-        return Program("configdb_state", {"contexts": contexts})
+    def command(self, file: str, tables: dict[str, bool], contexts: list[int]) -> Program:
+        """Ask the write host with the account that a `file` of the node's own configuration names.
+
+        `tables` are those that configdb should have, and whether rows in them are registrations.
+        """
+        return Program("configdb_state", {"file": file, "tables": tables, "contexts": contexts})
 
     def parse(self, document: dict[str, Any]) -> Registration:
         """Return the typed form."""

@@ -12,14 +12,17 @@ from pyinfra.api import StringCommand, operation
 
 from ox_deploy.facts.base import PeerUnreachable, Question, ask, ask_peer
 from ox_deploy.facts.mysql import Mysql, MysqlStatus, ServerState
-from ox_deploy.facts.openxchange import Configdb, Registration
+from ox_deploy.facts.openxchange import Registration
 from ox_deploy.facts.switchover import Reaches
 from ox_deploy.mysql import switch_rules
 from ox_deploy.mysql.accounts import WantedAccount, account_statements
 from ox_deploy.mysql.replica_state import not_ready
 from ox_deploy.mysql.servers import DatabaseServer
 from ox_deploy.mysql.switch_rules import Phase, Server, is_writable
-from ox_deploy.operations import openxchange, service
+from ox_deploy.operations import service
+from ox_deploy.operations.openxchange import configuration
+from ox_deploy.operations.openxchange import registration as registering
+from ox_deploy.operations.openxchange.wanted import ConfigdbLayout, WantedDatabase, WantedRegistration, moved_pools
 from ox_deploy.operations.stop import stop
 from ox_deploy.questions import prefetch
 from ox_deploy.questions.pyinfra_internals import is_executing
@@ -181,9 +184,9 @@ def _refuse(problems: Sequence[str], otherwise: str) -> Generator[StringCommand,
 def check_node(
     switch: Switch,
     users: Sequence[str],
-    wanted: openxchange.WantedConfiguration,
+    wanted: configuration.WantedConfiguration,
     node: str,
-    registration: openxchange.WantedRegistration | None = None,
+    registration: WantedRegistration | None = None,
 ) -> Generator[StringCommand, None, None]:
     """
     Refuse to switch if a groupware node's configuration is not that of the inventory. Changes nothing.
@@ -202,9 +205,9 @@ def check_node(
     if phase is Phase.AFTER:
         host.noop("it will be configured for the new master")
         return
-    differences = wanted.differences(ask(host, openxchange.configuration_question(wanted)))
+    differences = wanted.differences(ask(host, configuration.question(wanted)))
     problems = [f"{node}: its configuration differs from the inventory ({', '.join(differences)}); deploy"]
-    obstacle = registration and registration.obstacle(openxchange.registration_of(registration))
+    obstacle = registration and registration.obstacle(registering.found_for(registration))
     yield from _refuse((problems if differences else []) + ([obstacle.rstrip(".")] if obstacle else []), "ready")
 
 
@@ -341,27 +344,28 @@ def promote(switch: Switch, lost: bool = False) -> Generator[StringCommand, None
     yield order("switch_promote", job)
 
 
-def _registration_question(**_: Any) -> Question[Registration]:
-    return Question(Configdb, contexts=[])
+def _registration_question(layout: ConfigdbLayout, **_: Any) -> Question[Registration]:
+    return layout.question()
 
 
 @prefetch.asks(_registration_question)
 @operation()
-def repoint(databases: Sequence[openxchange.WantedDatabase]) -> Generator[StringCommand, None, None]:
+def repoint(databases: Sequence[WantedDatabase], layout: ConfigdbLayout) -> Generator[StringCommand, None, None]:
     """
     Have configdb name the addresses of the databases. Their names and ids, which contexts refer to, stay.
 
     + databases: the registered databases with their addresses
+    + layout: what configdb is like
 
     Idempotent. To be called on one node, after its configuration.
     """
-    found = ask(host, _registration_question())
+    found = ask(host, _registration_question(layout))
     if found.state != "complete":
         yield stop(f"configdb cannot be changed ({found.error or found.state}); run again when it can be reached.")
         return
-    moved = openxchange.moved_pools(databases, found)
+    moved = moved_pools(databases, found)
     if moved:
-        yield order("configdb_repoint", {"pools": moved})
+        yield order("configdb_repoint", {"file": layout.file, "pools": moved})
     else:
         host.noop("configdb names the right addresses")
 

@@ -33,7 +33,6 @@ _LONGER = {
     "service_configure": SERVICE_SECONDS,
     "mysql_configure": SERVICE_SECONDS,
     "filestore_mount": SERVICE_SECONDS,
-    "daemons_start": SERVICE_SECONDS,
 }
 
 # Files and what commands say are UTF-8, whatever the login's language is.

@@ -19,7 +19,7 @@ from ox_deploy.deploys.database import set_up_databases
 from ox_deploy.deploys.filestore import NFS_UNITS, set_up_filestore
 from ox_deploy.deploys.hosts import prepare_hosts
 from ox_deploy.deploys.openxchange import configure_open_xchange
-from ox_deploy.deploys.web import BALANCER, CERTIFICATE, set_up_balancer
+from ox_deploy.deploys.web import CERTIFICATE, set_up_balancer
 from ox_deploy.facts.base import Question, get
 from ox_deploy.facts.ground import GroundState
 from ox_deploy.facts.health import Health, HostHealth
@@ -141,7 +141,7 @@ def _health_question(cluster: Cluster, node: Node) -> Question[Health]:
         HostHealth,
         disks=disks,
         certificate=CERTIFICATE if balances else None,
-        balancer=BALANCER if balances else None,
+        balancer=cluster.product.balancer if balances else None,
         places=_places(cluster, node),
         units=_units(cluster, node),
         database={"option_file": node.mysql_option_file} if node in cluster.databases else None,
@@ -163,14 +163,14 @@ def _units(cluster: Cluster, node: Node) -> list[str]:
 
 
 def _note(seen: Seen, status: HostStatus, answers: dict[Question[Any], dict[str, Any] | None]) -> None:
-    """Keep the answers in their typed form."""
+    """Keep the answers in their typed form, but for those that only a product's own operations look at."""
     for question, document in answers.items():
         if document is None:
             continue
         answer = question.fact().parse(document)
         if question.fact is Service:
             seen.services[question.arguments["service"]] = answer
-        else:
+        elif question.fact in FIELDS:
             setattr(seen, FIELDS[question.fact], answer)
     seen.host = status
 

@@ -233,7 +233,7 @@ def _arrows(picture: Picture) -> Iterator[tuple[Kind, str, str, str]]:
         yield "nfs", node.name, filestore, _mount(cluster, picture.of(node))
     for one, other in combinations(cluster.groupware, 2):
         connected = connected_ports(picture.of(one), picture.of(other))
-        yield "caches", one.name, other.name, f"{len(connected)} of {len(cluster.product.cache_ports)} caches"
+        yield "caches", one.name, other.name, f"{len(connected)} of {len(cluster.product.caches)} caches"
 
 
 def _mount(cluster: Cluster, seen: Seen) -> str:

@@ -13,8 +13,10 @@ from ox_deploy.cluster import Cluster
 from ox_deploy.deploys import clustering, database, hosts, openxchange
 from ox_deploy.errors import InputError
 from ox_deploy.mysql.servers import DATABASE_SERVERS
-from ox_deploy.operations.openxchange import PLACEHOLDER, WantedConfiguration
+from ox_deploy.operations.openxchange.configuration import PLACEHOLDER, WantedConfiguration
 from ox_deploy.products import PRODUCTS
+from ox_deploy.products.base import Installer
+from ox_deploy.products.ox6 import jcs
 from tests.unit.deployment import prepared
 from tests.unit.fakes import Outcome
 from tests.unit.guide import Guide, Pair
@@ -446,9 +448,14 @@ def test_passwords_are_asked_for_under_the_keys_that_are_written(guide: Guide) -
     assert wanted.secret_keys() == {f"{part}/configdb.properties": keys for part in ("groupware", "admindaemon")}
 
 
-def test_installer_gets_a_placeholder_for_each_password(guide: Guide) -> None:
+def installer(guide: Guide) -> Installer:
     cluster = guide.build()
-    arguments = openxchange._installer_arguments(cluster, cluster.groupware[1])
+    secrets.create(Path(cluster.settings.secrets_file), [])
+    return cluster.product.installer(cluster, cluster.groupware[1], openxchange.accounts(cluster))
+
+
+def test_installer_gets_a_placeholder_for_each_password(guide: Guide) -> None:
+    arguments = installer(guide).arguments
     assert f"--configdb-pass={PLACEHOLDER}" in arguments
     assert f"--master-pass={PLACEHOLDER}" in arguments
     assert "--jkroute=OX-2" in arguments
@@ -458,7 +465,7 @@ def test_installer_gets_a_placeholder_for_each_password(guide: Guide) -> None:
 
 @pytest.mark.parametrize(("key", "arguments"), [(None, ["--no-license"]), ("ABC-1", ["--add-license=ABC-1"])])
 def test_licence_is_told_or_done_without(guide: Guide, key: str | None, arguments: list[str]) -> None:
-    assert openxchange._license_arguments(guide.set(license_key=key).build()) == arguments
+    assert installer(guide.set(license_key=key)).license_arguments == arguments
 
 
 def test_first_slave_is_registered_as_the_masters_and_a_second_is_not(guide: Guide) -> None:
@@ -480,7 +487,7 @@ def test_first_slave_is_registered_as_the_masters_and_a_second_is_not(guide: Gui
 
 
 def test_caches_discover_each_other_by_multicast_and_have_ports_of_their_own(guide: Guide) -> None:
-    values = clustering.cache_values(guide.build())
+    values = jcs.values(guide.build().settings)
     ports = {}
     for file, keys in values.items():
         short = {key.rpartition(".")[2]: value for key, value in keys.items()}

@@ -165,6 +165,7 @@ def test_host_without_python_has_nothing(fact: type[JsonFact[Any]], nothing: obj
 
 
 HEALTH = {"disks": ["/srv"], "certificate": "/web.pem", "balancer": "oxcluster", "database": {"option_file": None}}
+CONFIGDB = {"file": "f", "tables": {"t": True}, "contexts": [1]}
 ASKED: list[tuple[type[FactBase[Any]], dict[str, Any], list[Any] | dict[str, Any]]] = [
     (
         HostState,
@@ -184,12 +185,12 @@ ASKED: list[tuple[type[FactBase[Any]], dict[str, Any], list[Any] | dict[str, Any
     ),
     (
         OpenXchangeConfiguration,
-        {"keys": {"f": ["k"]}, "secret_keys": {}, "administrator": "a", "administrator_file": "m"},
-        {"keys": {"f": ["k"]}, "secret_keys": {}, "administrator": "a", "administrator_file": "m"},
+        {"keys": {"f": ["k"]}, "secret_keys": {}, "administrator": {"name": "a", "file": "m", "salt_length": 2}},
+        {"keys": {"f": ["k"]}, "secret_keys": {}, "administrator": {"name": "a", "file": "m", "salt_length": 2}},
     ),
     (Daemons, {"ports": {"x": 1}}, {"ports": {"x": 1}}),
     (CachePeers, {"ports": [1]}, {"ports": [1]}),
-    (Configdb, {"contexts": [1]}, {"contexts": [1]}),
+    (Configdb, CONFIGDB, CONFIGDB),
     (
         HostHealth,
         HEALTH | {"units": ("x",), "places": ("/tmp",)},  # noqa: S108

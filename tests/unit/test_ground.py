@@ -18,8 +18,9 @@ from tests.unit.guide import Guide
 from tests.unit.programs import under_test
 
 PATH = "/var/opt/filestore"
-SERVER = Wanted(PATH, True, False, (1001, 1001), 3306, "/etc/x.cnf", None, 0)
-NODE = Wanted(PATH, False, True, (1001, 1001), 3306, None, "oxserver", 512)
+CONFIGDB, SYSTEM = "/etc/ox/configdb.properties", "/etc/ox/system.properties"
+SERVER = Wanted(PATH, True, False, (1001, 1001), 3306, "/etc/x.cnf", None, 0, CONFIGDB, SYSTEM)
+NODE = Wanted(PATH, False, True, (1001, 1001), 3306, None, "oxserver", 512, CONFIGDB, SYSTEM)
 WAY = 'see "What cannot be changed in one run" in docs/settings.md.'
 
 
@@ -133,14 +134,14 @@ def asked(program: Any, filestore: str, **more: Any) -> Ground:
         "shared": [],
         "trees": [],
     }
-    return Ground.model_validate(program.ground_state(values | more))
+    return Ground.model_validate(program.ground_state(values | program.files | more))
 
 
 @pytest.fixture
 def program(tmp_path: Path) -> Any:
     loaded = under_test(ground_state)
     loaded.EXPORTS = {str(tmp_path / "exports"): r"^(/\S+) "}
-    loaded.SERVER_NAME, loaded.CONFIGDB = str(tmp_path / "system"), str(tmp_path / "configdb")
+    vars(loaded)["files"] = {"configdb": str(tmp_path / "configdb"), "system": str(tmp_path / "system")}
     return loaded
 
 

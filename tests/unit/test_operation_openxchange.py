@@ -1,4 +1,4 @@
-"""The operations of a groupware node: configure, register, start, restart, join_caches."""
+"""The operations of a groupware node: configure, register, start, restart, join."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from passlib.hash import des_crypt
 
 from ox_deploy.facts.openxchange import (
     Administrator as StoredAdministrator,
@@ -25,10 +24,11 @@ from ox_deploy.facts.openxchange import (
     Registration,
 )
 from ox_deploy.facts.secret import Fingerprint
-from ox_deploy.operations import openxchange
-from ox_deploy.operations.openxchange import (
-    Administrator,
-    WantedConfiguration,
+from ox_deploy.operations.openxchange import caches, configuration, registration
+from ox_deploy.operations.openxchange import daemons as daemon_operations
+from ox_deploy.operations.openxchange.configuration import Administrator, WantedConfiguration
+from ox_deploy.operations.openxchange.wanted import (
+    ConfigdbLayout,
     WantedContext,
     WantedDatabase,
     WantedRegistration,
@@ -51,7 +51,17 @@ def fingerprint(secret: str) -> Fingerprint:
 
 # --- configure -------------------------------------------------------------------------------------------
 
-ADMINISTRATOR = Administrator("oxadminmaster", Secret(PASSWORD), "admindaemon/mpasswd")
+
+class Reversed:
+    """A scheme that is easily seen through."""
+
+    salt_length = 2
+
+    def hash(self, password: str, salt: str | None = None) -> str:
+        return (salt or "xy") + password[::-1]
+
+
+ADMINISTRATOR = Administrator("oxadminmaster", Secret(PASSWORD), "admindaemon/mpasswd", Reversed())
 SYSTEM, CACHE, SCRIPT = "groupware/system.properties", "groupware/cache.ccf", "groupware/ox-scriptconf.sh"
 CONFIGDB = "groupware/configdb.properties"
 WANTED = WantedConfiguration(
@@ -64,7 +74,7 @@ WANTED = WantedConfiguration(
     secrets={CONFIGDB: {"readProperty.2": ("password=", Secret(DATABASE_PASSWORD))}},
     administrator=ADMINISTRATOR,
 )
-STORED = StoredAdministrator(salt="ab", hash=fingerprint(des_crypt.using(salt="ab").hash(PASSWORD)))
+STORED = StoredAdministrator(salt="ab", hash=fingerprint(Reversed().hash(PASSWORD, "ab")))
 RIGHT = Configuration(
     installed=True,
     values={
@@ -92,7 +102,7 @@ def with_values(**files: dict[str, str | None]) -> Configuration:
 
 def test_right_configuration_is_left_alone() -> None:
     host = FakeHost({OpenXchangeConfiguration: RIGHT})
-    both_phases(openxchange.configure, host, **CONFIGURE).assert_noop()
+    both_phases(configuration.configure, host, **CONFIGURE).assert_noop()
     assert host.asked[-1][1] == {
         "keys": {
             SYSTEM: ["SERVER_NAME"],
@@ -101,8 +111,7 @@ def test_right_configuration_is_left_alone() -> None:
             SCRIPT: ["JAVA_XTRAOPTS"],
         },
         "secret_keys": {CONFIGDB: ["readProperty.2"]},
-        "administrator": "oxadminmaster",
-        "administrator_file": "admindaemon/mpasswd",
+        "administrator": {"name": "oxadminmaster", "file": "admindaemon/mpasswd", "salt_length": 2},
     }
 
 
@@ -134,12 +143,12 @@ DIFFERENT: dict[str, tuple[Configuration, list[str]]] = {
 def test_difference_is_named_and_written(found: Configuration, differences: list[str]) -> None:
     assert WANTED.differences(found) == differences
     host = FakeHost({OpenXchangeConfiguration: found})
-    both_phases(openxchange.configure, host, **CONFIGURE).job("openxchange_configure")
+    both_phases(configuration.configure, host, **CONFIGURE).job("openxchange_configure")
 
 
 def test_all_values_are_sent_with_the_passwords_on_standard_input_only() -> None:
     host = FakeHost({OpenXchangeConfiguration: DIFFERENT["no-administrator"][0]})
-    outcome = both_phases(openxchange.configure, host, **CONFIGURE)
+    outcome = both_phases(configuration.configure, host, **CONFIGURE)
     assert outcome.job("openxchange_configure") == {
         "services": ["open-xchange-admin", "open-xchange-groupware"],
         "installer": ["--servername=oxserver", "--configdb-pass=set-by-ox-deploy"],
@@ -152,29 +161,29 @@ def test_all_values_are_sent_with_the_passwords_on_standard_input_only() -> None
             CONFIGDB: {"useSeparateWrite": "true", "readProperty.2": f"password={DATABASE_PASSWORD}"},
         },
         "secret_files": [CONFIGDB],
-        "administrator": {"name": "oxadminmaster", "password": PASSWORD, "file": "admindaemon/mpasswd"},
+        "administrator": {"name": "oxadminmaster", "file": "admindaemon/mpasswd", "hash": f"xy{PASSWORD[::-1]}"},
     }
     assert_hidden(outcome)
 
 
 def test_files_of_the_administrator_are_kept_on_a_node_that_was_set_up_before() -> None:
     host = FakeHost({OpenXchangeConfiguration: DIFFERENT["memory"][0]})
-    job = both_phases(openxchange.configure, host, **CONFIGURE).job("openxchange_configure")
+    job = both_phases(configuration.configure, host, **CONFIGURE).job("openxchange_configure")
     assert job["keep"] == CONFIGURE["keep"]
 
 
 def test_wanted_values_are_not_changed_by_sending_them() -> None:
     host = FakeHost({OpenXchangeConfiguration: Configuration(installed=True)})
-    run(openxchange.configure, host, **CONFIGURE)
+    run(configuration.configure, host, **CONFIGURE)
     assert WANTED.values[CONFIGDB] == {"useSeparateWrite": "true"}
 
 
 def test_missing_product_stops_the_operation_but_not_the_plan() -> None:
     host = FakeHost({OpenXchangeConfiguration: Configuration()}, name="oxgw01")
-    assert stop_sentence(openxchange.configure, host, **CONFIGURE) == (
+    assert stop_sentence(configuration.configure, host, **CONFIGURE) == (
         "oxgw01: Open-Xchange is not installed; run the whole deploy for this host."
     )
-    assert run(openxchange.configure, host, executing=False, **CONFIGURE).jobs[0][0] == "openxchange_configure"
+    assert run(configuration.configure, host, executing=False, **CONFIGURE).jobs[0][0] == "openxchange_configure"
 
 
 # --- register --------------------------------------------------------------------------------------------
@@ -193,7 +202,9 @@ CONTEXT = WantedContext(
     password=Secret(ADMIN_PASSWORD),
     users=(USER,),
 )
-REGISTRATION = WantedRegistration("oxserver", "file:///var/opt/filestore", (DATABASE, SLAVE), (CONTEXT,))
+LAYOUT = ConfigdbLayout("/opt/open-xchange/etc/configdb.properties", {"db_pool": True, "reason_text": False})
+PLACE: dict[str, Any] = {"file": LAYOUT.file, "tables": LAYOUT.tables}
+REGISTRATION = WantedRegistration(LAYOUT, "oxserver", "file:///var/opt/filestore", (DATABASE, SLAVE), (CONTEXT,))
 REGISTER: dict[str, Any] = {
     "wanted": REGISTRATION,
     "administrator": ADMINISTRATOR,
@@ -225,7 +236,7 @@ def found(**other: Any) -> Registration:
 
 def registered(answer: Any, daemon: dict[str, Daemon] | None = None) -> Outcome:
     host = FakeHost({Configdb: answer, Daemons: daemon or ADMIN_RUNS})
-    return both_phases(openxchange.register, host, **REGISTER)
+    return both_phases(registration.register, host, **REGISTER)
 
 
 def assert_hidden(outcome: Outcome) -> None:
@@ -236,8 +247,8 @@ def assert_hidden(outcome: Outcome) -> None:
 
 def test_complete_registration_is_left_alone() -> None:
     host = FakeHost({Configdb: REGISTERED})
-    both_phases(openxchange.register, host, **REGISTER).assert_noop()
-    assert host.asked[-1] == (Configdb, {"contexts": [1]})
+    both_phases(registration.register, host, **REGISTER).assert_noop()
+    assert host.asked[-1] == (Configdb, PLACE | {"contexts": [1]})
 
 
 def test_what_others_registered_is_left_alone() -> None:
@@ -339,10 +350,10 @@ def test_only_what_is_missing_is_registered(answer: Registration, missing: dict[
         "all": ["open-xchange-admin"],
         "login": None,
         "undo": False,
-        "seconds": openxchange.START_SECONDS,
+        "seconds": daemon_operations.START_SECONDS,
         "settle_seconds": 0,
     }
-    assert job == EMPTY | missing
+    assert job == EMPTY | PLACE | missing
     assert_hidden(outcome)
 
 
@@ -357,14 +368,16 @@ def test_admin_daemon_is_restarted_if_it_runs_with_old_files(active: bool, pendi
 
 def test_password_of_an_interrupted_creation_is_restored_before_anything_else() -> None:
     host = FakeHost({Configdb: [Registration(state="interrupted"), found(servers=[])], Daemons: ADMIN_RUNS})
-    outcome = run(openxchange.register, host, **REGISTER)
+    outcome = run(registration.register, host, **REGISTER)
     assert [program for program, _ in outcome.jobs] == ["configdb_restore", "openxchange_register"]
     assert outcome.jobs[1][1]["servers"] == ["oxserver"]
 
 
 def test_interrupted_creation_is_a_change_in_the_plan() -> None:
     host = FakeHost({Configdb: Registration(state="interrupted")})
-    assert run(openxchange.register, host, executing=False, **REGISTER).jobs == [("configdb_restore", {})]
+    assert run(registration.register, host, executing=False, **REGISTER).jobs == [
+        ("configdb_restore", {"file": LAYOUT.file})
+    ]
 
 
 OBSTACLES: dict[str, tuple[Registration, str]] = {
@@ -401,8 +414,8 @@ OBSTACLES: dict[str, tuple[Registration, str]] = {
 @pytest.mark.parametrize(("answer", "sentence"), OBSTACLES.values(), ids=OBSTACLES)
 def test_obstacle_stops_the_operation_but_not_the_plan(answer: Registration, sentence: str) -> None:
     host = FakeHost({Configdb: answer})
-    assert stop_sentence(openxchange.register, host, **REGISTER) == sentence
-    assert run(openxchange.register, host, executing=False, **REGISTER).texts == ["true"]
+    assert stop_sentence(registration.register, host, **REGISTER) == sentence
+    assert run(registration.register, host, executing=False, **REGISTER).texts == ["true"]
 
 
 def test_slave_without_its_master_in_configdb_is_an_obstacle() -> None:
@@ -439,7 +452,7 @@ PORTS = {"open-xchange-admin": 1099, "open-xchange-groupware": 8009}
 @pytest.fixture(autouse=True)
 def no_restart_noted() -> Iterator[None]:
     yield
-    openxchange._restart_needed.clear()
+    daemon_operations._restart_needed.clear()
 
 
 def daemons(**groupware: bool) -> dict[str, Daemon]:
@@ -449,14 +462,14 @@ def daemons(**groupware: bool) -> dict[str, Daemon]:
 
 def started(answer: dict[str, Daemon]) -> tuple[Outcome, Outcome]:
     host = FakeHost({Daemons: answer})
-    start = both_phases(openxchange.start, host, ports=PORTS)
+    start = both_phases(daemon_operations.start, host, ports=PORTS)
     assert host.asked[-1] == (Daemons, {"ports": PORTS})
-    return start, both_phases(openxchange.restart, host, ports=PORTS, settle_seconds=6)
+    return start, both_phases(daemon_operations.restart, host, ports=PORTS, settle_seconds=6)
 
 
 def services(outcome: Outcome) -> list[tuple[str, int, bool]]:
     job = outcome.job("daemons_start")
-    assert job["seconds"] == openxchange.START_SECONDS
+    assert job["seconds"] == daemon_operations.START_SECONDS
     return [(service["name"], service["port"], service["restart"]) for service in job["services"]]
 
 
@@ -499,18 +512,18 @@ def test_no_further_node_is_restarted_after_one_that_did_not_come_back() -> None
     first = FakeHost(name="oxgw01")
     first.error_ops = 1
     second = FakeHost(name="oxgw02", oxgw01=first)
-    openxchange._restart_needed["oxgw02"] = ["open-xchange-groupware"]
-    job = run(openxchange.restart, second, ports=PORTS, settle_seconds=6).job("daemons_undo")
+    daemon_operations._restart_needed["oxgw02"] = ["open-xchange-groupware"]
+    job = run(daemon_operations.restart, second, ports=PORTS, settle_seconds=6).job("daemons_undo")
     assert job["sentence"] == "oxgw02: not restarted, because oxgw01 did not come back; it runs as before."
     assert [service["name"] for service in job["services"]] == ["open-xchange-groupware"]
 
 
 def test_node_is_proven_by_a_login_and_a_restart_can_be_undone() -> None:
-    proof = openxchange.LoginProof("open-xchange-groupware", "example.com")
+    proof = daemon_operations.LoginProof("ox6_start", "open-xchange-groupware", "example.com")
     host = FakeHost({Daemons: daemons(active=False)}, name="oxgw01")
-    start = both_phases(openxchange.start, host, ports=PORTS, proof=proof).job("daemons_start")
-    openxchange._restart_needed["oxgw01"] = list(PORTS)
-    restart = both_phases(openxchange.restart, host, ports=PORTS, settle_seconds=6, proof=proof).job("daemons_start")
+    start = both_phases(daemon_operations.start, host, ports=PORTS, proof=proof).job("ox6_start")
+    daemon_operations._restart_needed["oxgw01"] = list(PORTS)
+    restart = both_phases(daemon_operations.restart, host, ports=PORTS, settle_seconds=6, proof=proof).job("ox6_start")
     login = {"service": "open-xchange-groupware", "context": "example.com", "port": 8009}
     assert (start["login"], start["undo"]) == (login, False)
     assert (restart["login"], restart["undo"]) == (login, True)
@@ -520,20 +533,22 @@ def test_node_is_proven_by_a_login_and_a_restart_can_be_undone() -> None:
 def test_daemon_that_still_runs_with_old_files_is_not_asked_for_a_login_when_another_is_started(
     pending: bool, proven: bool
 ) -> None:
-    proof = openxchange.LoginProof("open-xchange-groupware", "example.com")
+    proof = daemon_operations.LoginProof("ox6_start", "open-xchange-groupware", "example.com")
     found = daemons(pending=pending) | {
         "open-xchange-admin": Daemon(active=False, enabled=True, listening=False, pending=False)
     }
-    job = both_phases(openxchange.start, FakeHost({Daemons: found}), ports=PORTS, proof=proof).job("daemons_start")
+    job = both_phases(daemon_operations.start, FakeHost({Daemons: found}), ports=PORTS, proof=proof).job(
+        "ox6_start" if proven else "daemons_start"
+    )
     assert [service["name"] for service in job["services"]] == ["open-xchange-admin"]
     assert (job["login"] is not None) is proven
 
 
 def test_next_node_is_restarted_after_one_that_came_back() -> None:
     for name in ("oxgw01", "oxgw02"):
-        openxchange._restart_needed[name] = ["open-xchange-groupware"]
+        daemon_operations._restart_needed[name] = ["open-xchange-groupware"]
         host = FakeHost(name=name, other=FakeHost(name="other"))
-        outcome = both_phases(openxchange.restart, host, ports=PORTS, settle_seconds=6)
+        outcome = both_phases(daemon_operations.restart, host, ports=PORTS, settle_seconds=6)
         assert services(outcome) == [("open-xchange-groupware", 8009, True)]
 
 
@@ -545,7 +560,7 @@ def test_unknown_daemons_are_started() -> None:
 
 def test_restart_does_not_ask_the_host_again() -> None:
     host = FakeHost({})
-    both_phases(openxchange.restart, host, ports=PORTS, settle_seconds=6).assert_noop()
+    both_phases(daemon_operations.restart, host, ports=PORTS, settle_seconds=6).assert_noop()
     assert host.asked == []
 
 
@@ -556,7 +571,7 @@ JOIN: dict[str, Any] = {"peers": ["192.0.2.12", "192.0.2.13"], "ports": [57462, 
 
 def joined(found: dict[str, list[int]], **arguments: Any) -> Outcome:
     host = FakeHost({CachePeers: found})
-    outcome = both_phases(openxchange.join_caches, host, **JOIN | arguments)
+    outcome = both_phases(caches.join, host, **JOIN | arguments)
     assert host.asked[-1] == (CachePeers, {"ports": JOIN["ports"]})
     return outcome
 
@@ -571,4 +586,4 @@ def test_single_node_has_nobody_to_wait_for() -> None:
 
 @pytest.mark.parametrize("peers", [{}, {"192.0.2.12": [57461, 57462]}, {"192.0.2.12": [57461], "192.0.2.13": [57462]}])
 def test_missing_peer_or_port_is_waited_for(peers: dict[str, list[int]]) -> None:
-    assert joined(peers).job("cache_wait") == JOIN | {"seconds": openxchange.MESH_SECONDS}
+    assert joined(peers).job("cache_wait") == JOIN | {"seconds": caches.MESH_SECONDS}

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from ox_deploy.remote.daemons import ajp as daemons_ajp
-from ox_deploy.remote.daemons import start as daemons_start
+from ox_deploy.remote.ox6 import ajp as ox6_ajp
+from ox_deploy.remote.ox6 import start as ox6_start
 from tests.unit.programs import under_test
 
 REFUSED = {"code": "LGI-0006", "category": 1, "error": "Invalid credentials."}
@@ -53,7 +53,7 @@ def daemon(said: bytes) -> Iterator[tuple[int, list[bytes]]]:
 
 def problem(said: bytes, context: str | None = "example.com") -> str | None:
     with daemon(said) as (port, _):
-        found: str | None = daemons_ajp.login_problem(port, context)
+        found: str | None = ox6_ajp.login_problem(port, context)
         return found
 
 
@@ -89,11 +89,11 @@ def test_what_is_wrong_is_said(said: bytes, words: str) -> None:
 def test_port_that_nobody_listens_on_does_not_answer() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    assert str(daemons_ajp.login_problem(port, None)).startswith("it does not answer over AJP: ")
+    assert str(ox6_ajp.login_problem(port, None)).startswith("it does not answer over AJP: ")
 
 
 def test_somebody_who_does_not_exist_logs_in_at_an_existing_context() -> None:
-    program = under_test(daemons_start)
+    program = under_test(ox6_start)
     with daemon(answer(200, json.dumps(REFUSED).encode())) as (port, got):
         program.login_problem(port, "example.com")
     sent = b"".join(got)

@@ -14,9 +14,9 @@ from ox_deploy.facts.openxchange import Daemon, Daemons
 from ox_deploy.remote.cache import peers as cache_peers
 from ox_deploy.remote.cache import wait as cache_wait
 from ox_deploy.remote.common import sockets as common_sockets
-from ox_deploy.remote.daemons import start as daemons_start
 from ox_deploy.remote.daemons import state as daemons_state
 from ox_deploy.remote.daemons import undo as daemons_undo
+from ox_deploy.remote.ox6 import start as ox6_start
 from tests.unit.programs import Commands, altered, shown, under_test
 
 HEADER = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
@@ -106,7 +106,7 @@ class Starter:
     """A host with one daemon; `listening` says how it answers, one question after the other."""
 
     def __init__(self, folder: Path, listening: list[bool], **unit: str) -> None:
-        self.program = under_test(daemons_start)
+        self.program = under_test(ox6_start)
         self.program.STATE_DIRECTORY = str(folder)
         self.program.run = self.commands = Commands(
             {"systemctl show": shown("x", **unit), "journalctl": "OutOfMemoryError\n"}
@@ -123,7 +123,7 @@ class Starter:
         services = [{"name": "x", "port": 8009, "restart": restart}]
         proof = {"service": "x", "port": 8009, "context": "example.com"} if login else None
         job = {"services": services, "all": ["x"], "login": proof, "undo": undo, "seconds": 5, "settle_seconds": 6}
-        self.program.daemons_start(job)
+        self.program.ox6_start(job)
         return [line for line in self.commands.lines if " show " not in line]
 
 

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from passlib.hash import des_crypt
 
 from ox_deploy.facts.openxchange import Configuration, Registration
+from ox_deploy.products.ox6.database import CONFIGDB as LAYOUT
 from ox_deploy.remote.configdb import state as configdb_state
 from ox_deploy.remote.openxchange import configure as openxchange_configure
 from ox_deploy.remote.openxchange import register as openxchange_register
@@ -112,8 +112,7 @@ def test_state_is_what_the_fact_understands_and_holds_no_secret(base: Path, monk
         {
             "keys": {"groupware/configdb.properties": ["useSeparateWrite", "none"], "none.properties": ["a"]},
             "secret_keys": {"groupware/configdb.properties": ["readProperty.2", "none"]},
-            "administrator": "oxadminmaster",
-            "administrator_file": "admindaemon/mpasswd",
+            "administrator": {"name": "oxadminmaster", "file": "admindaemon/mpasswd", "salt_length": 2},
         }
     )
     found = Configuration.model_validate(document)
@@ -153,9 +152,10 @@ def test_secret_file_is_for_root_and_the_daemons(mode: int, uid: int, group: str
 
 def test_missing_administrator_is_none(base: Path) -> None:
     program = under_test(openxchange_state)
+    program.BASE = str(base)
     (base / "mpasswd").write_text("oxadminmaster2:ab12\n")
-    assert program.administrator_in(str(base / "mpasswd"), "oxadminmaster") is None
-    assert program.administrator_in(str(base / "none"), "oxadminmaster") is None
+    assert program.administrator_in("mpasswd", "oxadminmaster", 2) is None
+    assert program.administrator_in("none", "oxadminmaster", 2) is None
     assert not program.is_exposed(str(base / "none"))
 
 
@@ -184,11 +184,7 @@ class Node:
         if argv[0] == self.program.INSTALLER and "--help" not in argv:
             self.marks_before_installer = self.marks()
             self.kept.write_text("reset\n")
-        done = self.commands(argv, **options)
-        if argv[0] == "perl":
-            password, salt = options["input"].split()
-            done.stdout = des_crypt.using(salt=salt).hash(password)
-        return done
+        return self.commands(argv, **options)
 
     def marks(self) -> list[str]:
         return sorted(path.name for path in (self.base / "state").glob("*.pending"))
@@ -206,7 +202,7 @@ class Node:
                     "groupware/configdb.properties": {"readProperty.2": f"password={DATABASE_PASSWORD}"},
                 },
                 "secret_files": ["groupware/configdb.properties"],
-                "administrator": {"name": "oxadminmaster", "password": PASSWORD, "file": "admindaemon/mpasswd"},
+                "administrator": {"name": "oxadminmaster", "file": "admindaemon/mpasswd", "hash": "ab1234567890."},
             }
         )
 
@@ -233,10 +229,8 @@ def test_passwords_are_written_to_closed_files_and_stand_on_no_command_line(node
     configdb, mpasswd = node.base / "groupware/configdb.properties", node.base / "admindaemon/mpasswd"
     assert f"readProperty.2=password={DATABASE_PASSWORD}\n" in configdb.read_text()
     assert (mode_of(configdb), mode_of(mpasswd)) == (0o640, 0o640)
-    name, _, hashed = mpasswd.read_text().strip().partition(":")
-    assert name == "oxadminmaster"
-    assert des_crypt.verify(PASSWORD, hashed)
-    assert not any(secret in line for line in node.commands.lines for secret in (PASSWORD, DATABASE_PASSWORD))
+    assert mpasswd.read_text() == "oxadminmaster:ab1234567890.\n"
+    assert not any(secret in line for line in node.commands.lines for secret in ("ab1234567890.", DATABASE_PASSWORD))
 
 
 def test_files_of_before_and_what_became_of_them_are_noted_on_a_node_that_is_set_up(node: Node) -> None:
@@ -319,9 +313,13 @@ SERVER = {
 }
 
 
+def asked(folder: Path, *contexts: int) -> dict[str, Any]:
+    """What is asked of configdb."""
+    return {"file": str(folder / "configdb.properties"), "tables": LAYOUT.tables, "contexts": list(contexts)}
+
+
 def with_properties(program: Any, folder: Path, text: str = PROPERTIES) -> Any:
     (folder / "configdb.properties").write_text(text)
-    program.PROPERTIES = str(folder / "configdb.properties")
     program.STATE_DIRECTORY = str(folder / "state")
     return program
 
@@ -332,10 +330,10 @@ def with_properties(program: Any, folder: Path, text: str = PROPERTIES) -> Any:
 def test_write_host_is_read_from_the_nodes_own_settings(tmp_path: Path, url: str, port: int) -> None:
     text = PROPERTIES.replace("jdbc:mysql://192.0.2.21:3307/configdb", url)
     program = with_properties(under_test(configdb_state), tmp_path, text)
-    assert program.settings() == SERVER | {"port": port}
+    assert program.settings(str(tmp_path / "configdb.properties")) == SERVER | {"port": port}
 
 
-TABLES = [{"Tables_in_configdb": name} for name in sorted(configdb_state.TABLES)]
+TABLES = [{"Tables_in_configdb": name} for name in sorted(LAYOUT.tables)]
 CONFIGDB: dict[str, Any] = {
     "SELECT SCHEMA_NAME": [{"name": "configdb"}, {"name": "information_schema"}],
     "SHOW TABLES": TABLES,
@@ -353,7 +351,7 @@ CONFIGDB: dict[str, Any] = {
 def configdb(folder: Path, answers: dict[str, Any], contexts: tuple[int, ...] = (1, 2)) -> tuple[Registration, str]:
     program = with_properties(under_test(configdb_state), folder)
     program.connect = lambda *_: Session(answers)
-    document = program.configdb_state({"contexts": list(contexts)})
+    document = program.configdb_state(asked(folder, *contexts))
     return Registration.model_validate(document), str(document)
 
 
@@ -400,13 +398,13 @@ def test_server_that_refuses_is_not_an_empty_one(tmp_path: Path) -> None:
         raise OSError("no route to host")
 
     program.connect = connect
-    assert program.configdb_state({"contexts": []}) == {"state": "no access", "error": "no route to host"}
+    assert program.configdb_state(asked(tmp_path)) == {"state": "no access", "error": "no route to host"}
 
 
 def test_node_without_settings_has_no_access(tmp_path: Path) -> None:
     program = under_test(configdb_state)
-    program.PROPERTIES, program.STATE_DIRECTORY = str(tmp_path / "none"), str(tmp_path)
-    assert program.configdb_state({"contexts": []})["state"] == "no access"
+    program.STATE_DIRECTORY = str(tmp_path)
+    assert program.configdb_state(asked(tmp_path))["state"] == "no access"
 
 
 def test_interrupted_creation_is_told_before_the_server_is_asked(tmp_path: Path) -> None:
@@ -441,7 +439,7 @@ class Account:
 def creation(tmp_path: Path) -> Any:
     program = with_properties(under_test(openxchange_register), tmp_path)
     program.TEMPORARY = str(tmp_path / "state/configdb.password")
-    vars(program)["account"] = Account(program)
+    vars(program).update(account=Account(program), server=program.settings(str(tmp_path / "configdb.properties")))
     program.connect = program.account.connect
     return program
 
@@ -471,7 +469,7 @@ def test_configdb_that_is_there_by_now_is_not_made_again(
 ) -> None:
     creation.run_or_fail = lambda _: pytest.fail("initconfigdb ran")
     with pytest.raises(SystemExit):
-        creation.configdb_init(Session(by_now), creation.settings(), recreate)
+        creation.configdb_init(Session(by_now), creation.server, LAYOUT.tables, recreate)
     assert capsys.readouterr().err == sentence + "\n"
     assert creation.account.hashes == []
 
@@ -487,7 +485,7 @@ def test_configdb_is_created_with_a_password_that_ends_with_it(creation: Any, re
         assert creation.stored_hash(given) == creation.account.hash
 
     creation.run_or_fail = run_or_fail
-    creation.configdb_init(Session(ABSENT), creation.settings(), recreate)
+    creation.configdb_init(Session(ABSENT), creation.server, LAYOUT.tables, recreate)
     ((tool, *arguments),) = seen
     assert tool == "/opt/open-xchange/sbin/initconfigdb"
     assert DATABASE_PASSWORD not in " ".join(arguments)
@@ -501,7 +499,7 @@ def test_configdb_is_created_with_a_password_that_ends_with_it(creation: Any, re
 
 def test_password_is_set_by_its_hash_only(creation: Any) -> None:
     creation.run_or_fail = lambda argv: None
-    creation.configdb_init(Session(ABSENT), creation.settings(), False)
+    creation.configdb_init(Session(ABSENT), creation.server, LAYOUT.tables, False)
     assert len(creation.account.hashes) == 2
     assert all(value.startswith("*") and len(value) == 41 for value in creation.account.hashes)
 
@@ -512,7 +510,7 @@ def test_failed_creation_gives_the_password_back(creation: Any) -> None:
 
     creation.run_or_fail = run_or_fail
     with pytest.raises(SystemExit):
-        creation.configdb_init(Session(ABSENT), creation.settings(), False)
+        creation.configdb_init(Session(ABSENT), creation.server, LAYOUT.tables, False)
     assert creation.account.is_real()
     assert not Path(creation.TEMPORARY).exists()
 
@@ -521,7 +519,7 @@ def test_interrupted_creation_gives_the_password_back_in_the_next_run(creation: 
     Path(creation.TEMPORARY).parent.mkdir()
     Path(creation.TEMPORARY).write_text("throw-away")
     creation.account.hash = creation.stored_hash("throw-away")
-    creation.restore_password(creation.settings())
+    creation.restore_password(creation.server)
     assert creation.account.is_real()
     assert not Path(creation.TEMPORARY).exists()
 
@@ -529,7 +527,7 @@ def test_interrupted_creation_gives_the_password_back_in_the_next_run(creation: 
 def test_interruption_before_the_password_was_set_is_harmless(creation: Any) -> None:
     Path(creation.TEMPORARY).parent.mkdir()
     Path(creation.TEMPORARY).write_text("throw-away")
-    creation.restore_password(creation.settings())
+    creation.restore_password(creation.server)
     assert creation.account.is_real()
     assert not Path(creation.TEMPORARY).exists()
 
@@ -542,7 +540,7 @@ def test_real_password_is_not_forgotten_while_the_server_is_down(creation: Any) 
     Path(creation.TEMPORARY).write_text("throw-away")
     creation.connect = connect
     with pytest.raises(OSError, match="down"):
-        creation.restore_password(creation.settings())
+        creation.restore_password(creation.server)
     assert Path(creation.TEMPORARY).read_text() == "throw-away"
 
 
@@ -668,9 +666,9 @@ def registered(
     session = Session(by_now)
     program.connect = lambda *_: session
     events: list[str] = []
-    program.configdb_init = lambda session, server, recreate: events.append(f"configdb {recreate}")
+    program.configdb_init = lambda session, server, tables, recreate: events.append(f"configdb {recreate}")
     program.daemons_start = lambda job: events.append("daemons")
-    program.openxchange_register(JOB | changed)
+    program.openxchange_register(JOB | asked(tmp_path) | {"contexts": JOB["contexts"]} | changed)
     lines = [line.removeprefix("/opt/open-xchange/sbin/") for line in commands.lines]
     return lines, session, events
 

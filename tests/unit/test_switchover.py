@@ -20,9 +20,11 @@ from ox_deploy.mysql.accounts import WantedAccount
 from ox_deploy.mysql.servers import DATABASE_SERVERS
 from ox_deploy.mysql.switch_rules import Phase, Server
 from ox_deploy.operations import lease, roles, switchover
-from ox_deploy.operations.openxchange import Administrator, WantedConfiguration, WantedDatabase, WantedRegistration
+from ox_deploy.operations.openxchange.configuration import Administrator, WantedConfiguration
+from ox_deploy.operations.openxchange.wanted import ConfigdbLayout, WantedDatabase, WantedRegistration
 from ox_deploy.operations.service import ManagedFile
 from ox_deploy.operations.switchover import Switch
+from ox_deploy.products.ox6.configuration import Des
 from ox_deploy.questions import prefetch
 from ox_deploy.secrets import Secret
 from tests.unit.fakes import Facts, FakeHost, Outcome, both_phases, run, stop_sentence
@@ -367,11 +369,12 @@ def test_after_the_point_of_no_return_nothing_is_refused_for_what_is_completed_n
 # --- groupware nodes -------------------------------------------------------------------------------------
 
 WANTED = WantedConfiguration(
-    values={"groupware/configdb.properties": {"writeUrl": "x"}},
+    values={"configdb.properties": {"writeUrl": "x"}},
     memory={},
     secrets={},
-    administrator=Administrator("oxadminmaster", Secret(PASSWORD), "admindaemon/mpasswd"),
+    administrator=Administrator("oxadminmaster", Secret(PASSWORD), "mpasswd", Des()),
 )
+LAYOUT = ConfigdbLayout("/etc/ox/configdb.properties", {"db_pool": True})
 DATABASES = (
     WantedDatabase("oxdatabase", "192.0.2.22", 3306, "openexchange", Secret(PASSWORD)),
     WantedDatabase("oxdatabase_slave", "192.0.2.21", 3306, "openexchange", Secret(PASSWORD), master="oxdatabase"),
@@ -401,13 +404,13 @@ def check_node(host: FakeHost, **other: Any) -> str:
 
 def test_node_that_is_not_configured_as_the_inventory_says_is_refused() -> None:
     assert check_node(node()) == (
-        "oxgw01: its configuration differs from the inventory (groupware/configdb.properties: writeUrl, "
-        "admindaemon/mpasswd); deploy. Nothing was changed."
+        "oxgw01: its configuration differs from the inventory (configdb.properties: writeUrl, "
+        "mpasswd); deploy. Nothing was changed."
     )
 
 
 def test_database_that_is_registered_elsewhere_is_refused() -> None:
-    registration = WantedRegistration("oxserver", "file:///x", DATABASES, ())
+    registration = WantedRegistration(LAYOUT, "oxserver", "file:///x", DATABASES, ())
     found = check_node(node(), registration=registration).splitlines()
     assert found[1].startswith("configdb: database oxdatabase is registered at jdbc:mysql://192.0.2.21/?x=1; it should")
 
@@ -419,7 +422,8 @@ def test_node_may_be_anyhow_after_the_point_of_no_return() -> None:
 
 def test_addresses_change_and_names_and_ids_stay() -> None:
     host = FakeHost({Configdb: REGISTERED})
-    job = both_phases(switchover.repoint, host, databases=DATABASES).job("configdb_repoint")
+    job = both_phases(switchover.repoint, host, databases=DATABASES, layout=LAYOUT).job("configdb_repoint")
+    assert job["file"] == LAYOUT.file
     for moved in job["pools"]:
         assert moved.pop("was") != moved["url"]
     assert job["pools"] == [
@@ -431,13 +435,13 @@ def test_addresses_change_and_names_and_ids_stay() -> None:
 def test_right_addresses_are_left_alone_and_other_databases_too() -> None:
     pools = [pool(3, "oxdatabase", "192.0.2.22"), pool(9, "archive", "192.0.2.99")]
     host = FakeHost({Configdb: Registration(state="complete", pools=pools)})
-    both_phases(switchover.repoint, host, databases=DATABASES).assert_noop()
+    both_phases(switchover.repoint, host, databases=DATABASES, layout=LAYOUT).assert_noop()
 
 
 def test_configdb_that_cannot_be_asked_is_told() -> None:
     host = FakeHost({Configdb: Registration(error="refused")})
     sentence = "configdb cannot be changed (refused); run again when it can be reached."
-    assert stop_sentence(switchover.repoint, host, databases=DATABASES) == sentence
+    assert stop_sentence(switchover.repoint, host, databases=DATABASES, layout=LAYOUT) == sentence
 
 
 # --- the two steps while writes are down -----------------------------------------------------------------

@@ -478,13 +478,13 @@ def test_what_cannot_be_applied_is_not_left_out(capsys: pytest.CaptureFixture[st
 def test_addresses_in_configdb_change_together(capsys: pytest.CaptureFixture[str]) -> None:
     program = under_test(configdb_repoint)
     session = Session()
-    program.settings = lambda: {"database": "configdb"}
-    program.connect = lambda server, database: session
+    program.settings = lambda file: {"database": file}
+    program.connect = lambda server, database: session if database == "configdb" else None
     pools = [
         {"id": 3, "name": "oxdatabase", "was": "a", "url": "jdbc:mysql://192.0.2.22/?x"},
         {"id": 5, "name": "oxdatabase_slave", "was": "b", "url": "jdbc:mysql://192.0.2.21/?x"},
     ]
-    program.configdb_repoint({"pools": pools})
+    program.configdb_repoint({"file": "configdb", "pools": pools})
     update = "UPDATE db_pool SET url = %s WHERE db_pool_id = %s AND url = %s"
     assert session.done == [
         ("BEGIN", None),

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import pytest
 from jinja2 import UndefinedError
 
-from ox_deploy.deploys.web import PATHS
 from ox_deploy.mysql.servers import DATABASE_SERVERS
+from ox_deploy.products.ox6.front_end import PATHS
 from ox_deploy.templates import render
 
 TEMPLATES = Path(__file__).parents[2] / "templates"

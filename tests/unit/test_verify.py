@@ -41,7 +41,7 @@ from ox_deploy.facts.verify import (
 from ox_deploy.findings import Level
 from ox_deploy.mysql import passwords
 from ox_deploy.mysql.accounts import WantedAccount
-from ox_deploy.operations.openxchange import WantedDatabase, WantedRegistration
+from ox_deploy.operations.openxchange.wanted import ConfigdbLayout, WantedDatabase, WantedRegistration
 from ox_deploy.operations.verify import databases, filestore, network, registration, report, sessions
 from ox_deploy.operations.verify.checks import Record, Verdict, problem, records
 from ox_deploy.questions import prefetch
@@ -525,12 +525,15 @@ def test_balancer_has_the_route_of_each_address(routes: dict[str, str], found: l
     assert [(one.found, one.wanted) for one in said.findings] == found
 
 
+LAYOUT = ConfigdbLayout("/etc/ox/configdb.properties", {"db_pool": True})
+
+
 def wanted(slave: bool = True) -> WantedRegistration:
     login = (3306, "openexchange", Secret(PASSWORD))
     listed = [WantedDatabase("oxdatabase", "192.0.2.21", *login)]
     if slave:
         listed.append(WantedDatabase("oxdatabase_slave", "192.0.2.22", *login, master="oxdatabase"))
-    return WantedRegistration("oxserver", "file:///f", tuple(listed), ())
+    return WantedRegistration(LAYOUT, "oxserver", "file:///f", tuple(listed), ())
 
 
 def pool(number: int, name: str, address: str, login: str = "openexchange", password: str = PASSWORD) -> Pool:
@@ -621,7 +624,10 @@ def test_web_host_that_does_not_answer_is_never_green() -> None:
 
 MEMBERS = [sessions.Member("oxgw01", "OX-1", 50), sessions.Member("oxgw02", "OX-2", 50)]
 LOGIN = sessions.Login("testuser@defaultcontext", Secret(PASSWORD))
-SPREAD: dict[str, Any] = {key: WEB[key] for key in ("address", "web_name", "certificate")} | {"members": MEMBERS}
+SPREAD: dict[str, Any] = {key: WEB[key] for key in ("address", "web_name", "certificate")} | {
+    "members": MEMBERS,
+    "addresses": {"login": "/login"},
+}
 
 
 def balanced(document: Any, ok: bool = True) -> VerifyHost:
@@ -635,7 +641,7 @@ def test_logins_are_counted_by_node() -> None:
     host = balanced({"routes": {"OX-1": 9, "OX-2": 11}, "requests": 24})
     said = verdict(sessions.spreads, host, **SPREAD, login=LOGIN)
     assert (said.measured, list(said.findings)) == ("20 logins: oxgw01 9, oxgw02 11", [])
-    assert verdict(sessions.stays, host).measured == "24 requests"
+    assert verdict(sessions.stays, host, route_key="ROUTE").measured == "24 requests"
 
 
 def test_password_goes_by_standard_input_and_the_command_runs_as_the_operation_is_told() -> None:
@@ -718,7 +724,7 @@ def test_nobody_to_log_in_as_is_a_warning() -> None:
     only = finding(sessions.spreads, host, **SPREAD, login=None)
     assert (only.state, only.level) == ("nobody to log in as", Level.WARNING)
     assert host.commands == []
-    assert skipped(sessions.stays, host) == "nobody could log in"
+    assert skipped(sessions.stays, host, route_key="ROUTE") == "nobody could log in"
 
 
 def test_no_password_is_sent_to_an_unknown_certificate() -> None:
@@ -731,9 +737,10 @@ def test_no_password_is_sent_to_an_unknown_certificate() -> None:
 def test_session_that_moves() -> None:
     host = balanced({"routes": {"OX-1": 10, "OX-2": 10}, "moved": 2, "requests": 24})
     assert states(sessions.spreads, host, **SPREAD, login=LOGIN) == []
-    only = finding(sessions.stays, host)
+    only = finding(sessions.stays, host, route_key="ROUTE")
     assert only.state == "session moves"
     assert only.found.startswith("2 of 24 requests")
+    assert "with ROUTE, and deploy" in only.remedy
 
 
 # --- Beginning and end -------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from ox_deploy.facts.verify import Canary, CanaryTrial, FilestoreTrial, FrontEnd, LoginTrial, RouteTrial, SharedFiles
+from ox_deploy.products.ox6.front_end import ADDRESSES as PRODUCTS_ADDRESSES
 from ox_deploy.remote.verify import canary as verify_canary
 from ox_deploy.remote.verify import filestore as verify_filestore
 from ox_deploy.remote.verify import logins as verify_logins
@@ -508,6 +509,7 @@ def logins(address: tuple[str, int], tmp_path: Path) -> Callable[..., LoginTrial
             "password": password,
             "count": count,
             "requests": requests,
+            "addresses": PRODUCTS_ADDRESSES,
         }
         document = json.dumps(program.verify_logins(job))
         assert PASSWORD not in document

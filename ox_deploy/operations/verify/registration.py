@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ox_deploy.facts.base import Question
-from ox_deploy.facts.openxchange import Configdb, Configuration, OpenXchangeConfiguration, Pool, Registration
+from ox_deploy.facts.openxchange import Configuration, OpenXchangeConfiguration, Pool, Registration
 from ox_deploy.facts.verify import FrontEnd, WebHost
 from ox_deploy.findings import Finding
-from ox_deploy.operations.openxchange import WantedDatabase, WantedRegistration
+from ox_deploy.operations.openxchange.wanted import WantedDatabase, WantedRegistration
 from ox_deploy.operations.verify.checks import CouldNotRun, Verdict, check, learn, made, problem
 
 DEPLOY = "run the deploy (`pyinfra inventory.py deploy.py`)"
@@ -17,9 +17,7 @@ DEPLOY = "run the deploy (`pyinfra inventory.py deploy.py`)"
 
 def _configuration_question(wanted: Mapping[str, Mapping[str, str]]) -> Question[Configuration]:
     keys = {file: list(values) for file, values in wanted.items()}
-    return Question(
-        OpenXchangeConfiguration, keys=keys, secret_keys={}, administrator="", administrator_file="admindaemon/mpasswd"
-    )
+    return Question(OpenXchangeConfiguration, keys=keys, secret_keys={})
 
 
 @check("Every node has the cluster's server name and its own route", asks=_configuration_question)
@@ -63,7 +61,7 @@ def routes(address: str, web_name: str, certificate: str, site: str, wanted: Map
 
 
 def _registration_question(wanted: WantedRegistration) -> Question[Registration]:
-    return Question(Configdb, contexts=[])
+    return wanted.layout.question()
 
 
 @check("configdb holds what the inventory has, and no more", asks=_registration_question)

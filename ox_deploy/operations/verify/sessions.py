@@ -85,13 +85,21 @@ _trials: dict[str, LoginTrial] = {}
 
 
 @check(SPREADS)
-def spreads(address: str, web_name: str, certificate: str, login: Login | None, members: Sequence[Member]) -> Verdict:
+def spreads(
+    address: str,
+    web_name: str,
+    certificate: str,
+    login: Login | None,
+    members: Sequence[Member],
+    addresses: Mapping[str, str],
+) -> Verdict:
     """
     Log in many times through the balancer, each time as a fresh browser, and count the nodes.
 
     + address, web_name, certificate: as for `redirects`
     + login: whom to log in as, None if there is nobody
     + members: the nodes
+    + addresses: of `login`, `logout` and a `request` of the session, the latter two with a hole for the session
 
     Every session is logged out again. The password goes by standard input.
     """
@@ -105,6 +113,7 @@ def spreads(address: str, web_name: str, certificate: str, login: Login | None, 
         "certificate": certificate,
         "login": login.name,
         "password": login.password.reveal(),
+        "addresses": dict(addresses),
         "count": max(FEWEST, min(MOST, LOGINS_PER_NODE * len(members))),
         "requests": REQUESTS,
     }
@@ -186,13 +195,17 @@ def _uneven(member: Member, count: int, total: int, expected: float) -> Finding:
 
 
 @check("A session stays on its node")
-def stays() -> Verdict:
-    """Check that the further requests of a session went to its node; `spreads`, which comes before, sent them."""
+def stays(route_key: str) -> Verdict:
+    """
+    Check that the further requests of a session went to its node; `spreads`, which comes before, sent them.
+
+    + route_key: what a node's route is called in its configuration
+    """
     trial = _trials.pop(host.name, None)
     if trial is None:
         return Verdict(skipped="nobody could log in")
     if not trial.moved:
         return Verdict(f"{trial.requests} requests")
     found = f"{trial.moved} of {trial.requests} requests of sessions were answered by another node"
-    remedy = "compare `stickysession` and the routes in the balancer's configuration with AJP_JVM_ROUTE, and deploy"
+    remedy = f"compare `stickysession` and the routes in the balancer's configuration with {route_key}, and deploy"
     return Verdict(findings=[problem("session moves", found, "all go to the node of the login", remedy)])

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ox_deploy.remote.common.commands import run_or_fail
 from ox_deploy.remote.common.ending import fail
@@ -61,7 +61,7 @@ def temporary_password(server: Document) -> Iterator[str]:
         restore_password(server)
 
 
-def look_again(session: Session, database: Document, recreate: bool) -> None:
+def look_again(session: Session, database: str, tables: Mapping[str, bool], recreate: bool) -> None:
     """Stop unless configdb is still absent, or still half made without a registration, right before it is (re)made."""
     if value_of(session, "@@GLOBAL.read_only"):
         fail("the database server is read-only, so it is not the master; nothing was changed; run again")
@@ -69,17 +69,17 @@ def look_again(session: Session, database: Document, recreate: bool) -> None:
     if not rows(session, query, [database]):
         return
     session.select_db(database)
-    state = registrations(session, []).get("state", "complete")
+    state = registrations(session, tables, []).get("state", "complete")
     if not recreate or state != "incomplete":
         fail(f"{database} exists by now ({state}); nothing was changed; run again")
 
 
-def configdb_init(session: Session, server: Document, recreate: bool) -> None:
+def configdb_init(session: Session, server: Document, tables: Mapping[str, bool], recreate: bool) -> None:
     """Create configdb; `recreate` drops one whose creation was interrupted before anything was registered.
 
     The session holds the lock of `alone` until all is done.
     """
-    look_again(session, server["database"], recreate)
+    look_again(session, server["database"], tables, recreate)
     with temporary_password(server) as password:
         run_or_fail(
             [

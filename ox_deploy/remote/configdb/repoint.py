@@ -21,6 +21,6 @@ def set_urls(session: Session, pools: list[Document]) -> None:
 
 def configdb_repoint(job: Document) -> None:
     """Do it on the write host."""
-    server = settings()
+    server = settings(job["file"])
     with connect(server, server["database"]) as session:
         set_urls(session, job["pools"])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from ox_deploy.remote.common.types import Document
 from ox_deploy.remote.configdb.init import restore_password
 from ox_deploy.remote.configdb.session import settings
 
 
-def configdb_restore(_: object) -> None:
+def configdb_restore(job: Document) -> None:
     """Do it."""
-    restore_password(settings())
+    restore_password(settings(job["file"]))

@@ -10,13 +10,11 @@ from ox_deploy.remote.common.ending import fail
 from ox_deploy.remote.common.files import read_present
 from ox_deploy.remote.common.types import Document, Session
 
-PROPERTIES = "/opt/open-xchange/etc/admindaemon/configdb.properties"
 
-
-def settings() -> Document:
-    """Return host, port, database, user and password from the admin daemon's configuration."""
+def settings(file: str) -> Document:
+    """Return host, port, database, user and password from a file of the node's configuration."""
     values = {}
-    for line in read_present(PROPERTIES).decode().splitlines():
+    for line in read_present(file).decode().splitlines():
         key, sign, value = line.partition("=")
         if sign and not line.startswith("#"):
             values[key.strip()] = value.strip()

@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 from ox_deploy.remote.common.files import STATE_DIRECTORY
 from ox_deploy.remote.common.fingerprints import fingerprint
 from ox_deploy.remote.common.types import Document, Session
 from ox_deploy.remote.configdb.session import connect, rows, settings
-
-TABLES = {
-    "configdb_sequence",
-    "context",
-    "context_server2db_pool",
-    "db_cluster",
-    "db_pool",
-    "filestore",
-    "login2context",
-    "reason_text",
-    "server",
-}
 
 
 def configdb_state(wanted: Document) -> Document:
@@ -27,7 +16,7 @@ def configdb_state(wanted: Document) -> Document:
     if os.path.exists(os.path.join(STATE_DIRECTORY, "configdb.password")):
         return {"state": "interrupted"}
     try:
-        server = settings()
+        server = settings(wanted["file"])
         session = connect(server)
     except Exception as error:
         return {"state": "no access", "error": str(error)}
@@ -36,15 +25,19 @@ def configdb_state(wanted: Document) -> Document:
         if server["database"] not in {row["name"] for row in listed}:
             return {"state": "absent"}
         session.select_db(server["database"])
-        return {"state": "complete", **registrations(session, wanted["contexts"])}
+        return {"state": "complete", **registrations(session, wanted["tables"], wanted["contexts"])}
 
 
-def registrations(session: Session, contexts: list[int]) -> Document:
-    """Return what the tables hold; some are missing where the creation of configdb was interrupted."""
-    tables = {next(iter(row.values())) for row in rows(session, "SHOW TABLES")}
-    if not tables >= TABLES:
-        filled = [table for table in TABLES & tables - {"configdb_sequence", "reason_text"} if has_rows(session, table)]
-        return {"state": "damaged" if filled else "incomplete", "error": ", ".join(sorted(TABLES - tables))}
+def registrations(session: Session, tables: Mapping[str, bool], contexts: list[int]) -> Document:
+    """Return what configdb holds; some of its tables are missing where its creation was interrupted.
+
+    `tables` are those that it should have, and whether rows in them are registrations.
+    """
+    found = {next(iter(row.values())) for row in rows(session, "SHOW TABLES")}
+    missing = sorted(tables.keys() - found)
+    if missing:
+        filled = [name for name, tells in tables.items() if tells and name in found and has_rows(session, name)]
+        return {"state": "damaged" if filled else "incomplete", "error": ", ".join(missing)}
     pools = rows(session, "SELECT db_pool_id AS id, name, url, login, password FROM db_pool")
     clusters = rows(session, "SELECT write_db_pool_id AS writer, read_db_pool_id AS reader FROM db_cluster")
     return {

@@ -16,9 +16,11 @@ from ox_deploy.remote.common.files import pending_path
 from ox_deploy.remote.common.sockets import listens
 from ox_deploy.remote.common.types import Document
 from ox_deploy.remote.common.units import unit_states
-from ox_deploy.remote.daemons.ajp import login_problem
 from ox_deploy.remote.openxchange.before import forget_configuration, restore_configuration
 from ox_deploy.remote.service.configure import describe, remove
+
+# What is wrong with the login of nobody at a port of this host, in a context (None: the default one); None if it works.
+LoginProblem = Callable[[int, str | None], str | None]
 
 
 def wait_until(condition: Callable[[], object], seconds: float) -> bool:
@@ -58,14 +60,14 @@ def log_of(service: str) -> str:
     return run(["journalctl", "-q", "-n", "8", "-o", "cat", "-u", service]).stdout
 
 
-def bring_up(job: Document) -> str | None:
+def bring_up(job: Document, login_problem: LoginProblem | None) -> str | None:
     """Bring all daemons up; return what is wrong, or None."""
     for service in job["services"]:
         problem = start(service["name"], service["port"], service["restart"], job["seconds"])
         if problem:
             return problem
     login = job["login"]
-    if login is None:
+    if login is None or login_problem is None:
         return None
     problems = []
 
@@ -78,13 +80,13 @@ def bring_up(job: Document) -> str | None:
     return "{} listens, but {}; its log: {}".format(login["service"], problems[-1], log_of(login["service"]))
 
 
-def daemons_start(job: Document) -> None:
-    """Do all of it."""
+def daemons_start(job: Document, login_problem: LoginProblem | None = None) -> None:
+    """Do all of it; a product that knows how tells what is wrong with a login."""
     read_units([service["name"] for service in job["services"]])
-    problem = bring_up(job)
+    problem = bring_up(job, login_problem)
     # Without the files of before, such as those that name another database server, nothing is put back.
     if problem and job["undo"] and restore_configuration():
-        put_back(job, problem)
+        put_back(job, problem, login_problem)
     if problem:
         fail(problem)
     settle(job)
@@ -106,10 +108,10 @@ def settle(job: Document) -> None:
         forget_configuration()
 
 
-def put_back(job: Document, problem: str) -> None:
+def put_back(job: Document, problem: str, login_problem: LoginProblem | None) -> None:
     """Let the daemons run with the files of before, and stop."""
     again = [{**service, "restart": True} for service in job["services"]]
-    still = bring_up({**job, "services": again})
+    still = bring_up({**job, "services": again}, login_problem)
     if still is None:
         settle(job)
     more = f"\nNor do they work with those: {still}" if still else ""

@@ -18,8 +18,6 @@ EXPORTS = {
     "/etc/exports.d/ox-deploy.exports": r"^(/\S+) ",
     "/etc/ganesha/ox-deploy.conf": r"^\s*Path = (\S+);",
 }
-CONFIGDB = "/opt/open-xchange/etc/groupware/configdb.properties"
-SERVER_NAME = "/opt/open-xchange/etc/groupware/system.properties"
 
 
 def ground_state(wanted: Document) -> Document:
@@ -30,8 +28,8 @@ def ground_state(wanted: Document) -> Document:
         "exported": [path for file, pattern in EXPORTS.items() for path in found_in(file, pattern)],
         "mounted": mounted_by_us(),
         "port": next(iter(found_in(wanted["configuration"], r"^port = (\d+)$")), None),
-        "node_port": next(iter(found_in(CONFIGDB, r"^writeUrl=jdbc:mysql://[\d.]+:(\d+)/")), None),
-        "server_name": next(iter(found_in(SERVER_NAME, r"^SERVER_NAME=(\S+)\s*$")), None),
+        "node_port": next(iter(found_in(wanted["configdb"], r"^writeUrl=jdbc:mysql://[\d.]+:(\d+)/")), None),
+        "server_name": next(iter(found_in(wanted["system"], r"^SERVER_NAME=(\S+)\s*$")), None),
         "memory": int(found_in("/proc/meminfo", r"^MemTotal:\s+(\d+)")[0]) // 1024,
     }
 

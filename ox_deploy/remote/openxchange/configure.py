@@ -19,7 +19,6 @@ from ox_deploy.remote.common.types import Document
 from ox_deploy.remote.openxchange.before import BASE, keep_configuration, note_configuration
 
 INSTALLER = "/opt/open-xchange/sbin/oxinstaller"
-CRYPT = "chomp($password = <STDIN>); chomp($salt = <STDIN>); print crypt($password, $salt)"
 
 
 def mark_pending(services: list[str]) -> None:
@@ -94,14 +93,12 @@ def set_values(values: Mapping[str, Mapping[str, str | None]], secret_files: lis
 
 
 def set_administrator(job: Document) -> None:
-    """Write the administrator's password hash; the product's own tool would show the password to all users."""
-    salt = base64.b64encode(os.urandom(3), b"./").decode()[:2]
-    hashed = run_or_fail(["perl", "-e", CRYPT], input=job["password"] + "\n" + salt + "\n")
+    """Write the administrator's password hash; the vendor's own tool would show the password to all users."""
     path = os.path.join(BASE, job["file"])
     lines = [line for line in (read(path) or b"").decode().splitlines() if not line.startswith(job["name"] + ":")]
     if not os.path.exists(path):
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-    replace_file(path, "\n".join([*lines, job["name"] + ":" + hashed]) + "\n", secret=True)
+    replace_file(path, "\n".join([*lines, job["name"] + ":" + job["hash"]]) + "\n", secret=True)
 
 
 def openxchange_configure(job: Document) -> None:

@@ -74,12 +74,12 @@ def create_user(user: Document) -> None:
 
 def openxchange_register(job: Document) -> None:
     """Do what is missing, in the guide's order; what somebody else did in the meantime is left out."""
-    server = settings()
+    server = settings(job["file"])
     restore_password(server)
     with connect(server) as session:
         alone(session)
         if job["configdb"]:
-            configdb_init(session, server, recreate=job["configdb"] == "recreate")
+            configdb_init(session, server, job["tables"], recreate=job["configdb"] == "recreate")
         login = job["administrator"]
         daemons_start(job["daemons"])
         wait_for_admin_daemon(login, job["daemons"]["seconds"])
@@ -90,7 +90,7 @@ def openxchange_register(job: Document) -> None:
 def still_missing(session: Session, job: Document) -> Document:
     """Return the job without what is registered by now."""
     contexts = {*(context["id"] for context in job["contexts"]), *(user["context"] for user in job["users"])}
-    found = registrations(session, sorted(contexts))
+    found = registrations(session, job["tables"], sorted(contexts))
     pools = {pool["name"] for pool in found["pools"]}
     users = {context["id"]: context["users"] for context in found["contexts"]}
     return {

@@ -31,13 +31,14 @@ def openxchange_state(wanted: Document) -> Document:
     for file, keys in wanted["secret_keys"].items():
         values = values_in(os.path.join(BASE, file))
         secret[file] = {key: fingerprint(values[key]) for key in keys if key in values}
-    hidden = [*wanted["secret_keys"], wanted["administrator_file"]]
+    administrator = wanted["administrator"]
+    hidden = [*wanted["secret_keys"], *([administrator["file"]] if administrator else [])]
     return {
         "exposed": [file for file in hidden if is_exposed(os.path.join(BASE, file))],
         "installed": os.path.exists("/opt/open-xchange/sbin/oxinstaller"),
         "values": plain,
         "secrets": secret,
-        "administrator": administrator_in(os.path.join(BASE, wanted["administrator_file"]), wanted["administrator"]),
+        "administrator": administrator_in(**administrator) if administrator else None,
     }
 
 
@@ -49,10 +50,10 @@ def is_exposed(path: str) -> bool:
     return (entry.st_mode & 0o7777, entry.st_uid, grp.getgrgid(entry.st_gid)[0]) != (0o640, 0, "open-xchange")
 
 
-def administrator_in(path: str, name: str) -> Document | None:
-    """Return the salt of an administrator's password hash, and the hash's fingerprint."""
-    for line in (read(path) or b"").decode().splitlines():
+def administrator_in(file: str, name: str, salt_length: int) -> Document | None:
+    """Return the salt with which an administrator's password hash begins, and the hash's fingerprint."""
+    for line in (read(os.path.join(BASE, file)) or b"").decode().splitlines():
         user, _, hashed = line.partition(":")
         if user == name:
-            return {"salt": hashed[:2], "hash": fingerprint(hashed)}
+            return {"salt": hashed[:salt_length], "hash": fingerprint(hashed)}
     return None

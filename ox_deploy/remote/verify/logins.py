@@ -21,10 +21,6 @@ from ox_deploy.remote.verify.https import open_https, trusting
 # How long the logins may take altogether, and how many there are at once.
 ALL_SECONDS = 40
 AT_ONCE = 4
-LOGIN, LOGOUT = "/ajax/login?action=login", "/ajax/login?action=logout&session={}"
-# Lists the documents of the folder that holds the infostore's folders, and has none itself. Any node asks for the
-# session before it looks at the rest.
-REQUEST = "/ajax/infostore?action=all&folder=9&columns=1&session={}"
 NO_SESSION = "SES-"
 
 
@@ -78,20 +74,22 @@ class Browser:
 
 def visit(browser: Browser, requests: int) -> tuple[str, int]:
     """Log in, send some requests, log out; return the route, and how many requests another node answered."""
-    answer = browser.ask(LOGIN, {"name": browser.job["login"], "password": browser.job["password"]})
+    answer = browser.ask(
+        browser.job["addresses"]["login"], {"name": browser.job["login"], "password": browser.job["password"]}
+    )
     if "session" not in answer:
         raise RuntimeError(answer.get("error") or "the login is answered without a session")
     session, route = answer["session"], browser.route()
     try:
         moved = sum(is_elsewhere(browser, session, route) for _ in range(requests))
     finally:
-        browser.send(LOGOUT.format(session))
+        browser.send(browser.job["addresses"]["logout"].format(session))
     return route, moved
 
 
 def is_elsewhere(browser: Browser, session: Session, route: str) -> bool:
     """Tell whether a request is answered by a node that does not know the session."""
-    answer = browser.ask(REQUEST.format(session))
+    answer = browser.ask(browser.job["addresses"]["request"].format(session))
     return str(answer.get("code", "")).startswith(NO_SESSION) or browser.route() != route
 
 

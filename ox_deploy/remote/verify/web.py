@@ -10,8 +10,8 @@ from ox_deploy.remote.common.types import Document
 from ox_deploy.remote.verify.common import attempt
 from ox_deploy.remote.verify.https import HTTP_PORT, SECONDS, open_https, trusting
 
-# Such as `BalancerMember ajp://192.0.2.11:8009 retry=5 route=OX-1`.
-MEMBER = re.compile(r"^\s*BalancerMember\s+ajp://([^:/\s]+)\S*\s(?:.*\s)?route=(\S+)", re.MULTILINE)
+# Such as `BalancerMember http://192.0.2.11:8080 retry=5 route=OX-1`.
+MEMBER = re.compile(r"^\s*BalancerMember\s+\w+://([^:/\s]+)\S*\s(?:.*\s)?route=(\S+)", re.MULTILINE)
 
 
 def verify_web(job: Document) -> Document:

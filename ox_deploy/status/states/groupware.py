@@ -10,7 +10,6 @@ from itertools import combinations
 
 from ox_deploy.cluster import Node
 from ox_deploy.findings import Level
-from ox_deploy.products import Product
 from ox_deploy.status.seen import Seen
 from ox_deploy.status.states.base import Picture, Problem, idle_units, state
 
@@ -36,8 +35,10 @@ def multicast_route_missing(picture: Picture) -> Iterator[Problem]:
     "run the deploy, which starts it; `journalctl -u` of the service and /var/log/open-xchange there show its errors",
 )
 def admin_daemon_down(picture: Picture) -> Iterator[Problem]:
-    """Find nodes without the admin daemon."""
-    yield from _daemons_down(picture, picture.cluster.product.admin_service)
+    """Find nodes without the admin daemon, if that is one of its own."""
+    product = picture.cluster.product
+    if product.admin_service != product.groupware_service:
+        yield from _daemons_down(picture, product.admin_service)
 
 
 @state(
@@ -118,16 +119,11 @@ def _daemons_down(picture: Picture, service: str) -> Iterator[Problem]:
 
 def expected_caches(picture: Picture, one: Seen, other: Seen) -> dict[str, int]:
     """Return name and port of the caches of two nodes that should be connected: their daemon runs on both."""
-    product = picture.cluster.product
     return {
-        name: port
-        for name, port in product.cache_ports.items()
-        if all(daemon_runs(seen, _daemon_of_cache(product, name)) for seen in (one, other))
+        name: cache.port
+        for name, cache in picture.cluster.product.caches.items()
+        if all(daemon_runs(seen, cache.service) for seen in (one, other))
     }
-
-
-def _daemon_of_cache(product: Product, cache: str) -> str:
-    return product.admin_service if cache == "admin" else product.groupware_service
 
 
 def connected_ports(one: Seen, other: Seen) -> set[int]:

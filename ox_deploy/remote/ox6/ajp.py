@@ -1,49 +1,31 @@
-"""Ask a groupware daemon as the balancer does: by AJP 1.3, for the login of somebody who does not exist.
-
-The daemon has to look for the context in configdb and for the user in the context's database before it can say that
-it does not know them. Nobody's password is needed, and nobody is locked out.
-"""
+"""Ask a groupware daemon as the balancer does: by AJP 1.3."""
 
 from __future__ import annotations
 
-import http.client
-import json
-import secrets
 import socket
 import struct
-import urllib.parse
 from typing import IO
+
+from ox_deploy.remote.daemons.login import PATH, QUERY, form_of_nobody, problem_in
 
 REQUEST, BODY_CHUNK, HEADERS, END, GET_BODY = 2, 3, 4, 5, 6
 POST, HOST_HEADER, TYPE_HEADER, LENGTH_HEADER = 4, 0xA00B, 0xA007, 0xA008
 QUERY_ATTRIBUTE, ROUTE_END = 5, 0xFF
-LOGIN_ANSWER_SECONDS = 10
-# What Open-Xchange says of a user's mistake, be it by its code (invalid credentials) or by its category. Other codes of
-# the login are its own trouble, such as a missing service or database.
-INVALID_CREDENTIALS, USER_INPUT = "LGI-0006", 1
+ANSWER_SECONDS = 10
 
 
 def login_problem(port: int, context: str | None) -> str | None:
     """Try a login in a context (None: the default one) at this host's daemon; return what is wrong, or None."""
-    name = "ox-deploy-" + secrets.token_hex(8) + ("@" + context if context else "")
-    form = urllib.parse.urlencode({"name": name, "password": secrets.token_hex(16)}).encode()
     try:
-        status, body = ajp_post(port, "/ajax/login", "action=login", form)
+        status, body = ajp_post(port, PATH, QUERY, form_of_nobody(context))
     except (OSError, EOFError, struct.error) as error:
         return "it does not answer over AJP: {}".format(error or "it closed the connection")
-    if status != http.client.OK:
-        return f"a login is answered with {status}"
-    try:
-        answer = json.loads(body)
-        works = answer["code"] == INVALID_CREDENTIALS or answer.get("category") == USER_INPUT
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return "a login is answered by something other than Open-Xchange"
-    return None if works else "a login is answered with {}: {}".format(answer["code"], answer.get("error", ""))
+    return problem_in(status, body)
 
 
 def ajp_post(port: int, path: str, query: str, form: bytes) -> tuple[int, str]:
     """Send a form; return status and text of the answer."""
-    with socket.create_connection(("127.0.0.1", port), LOGIN_ANSWER_SECONDS) as connection:
+    with socket.create_connection(("127.0.0.1", port), ANSWER_SECONDS) as connection:
         connection.sendall(packet(request(path, query, len(form))) + packet(word(len(form)) + form))
         status, body = 0, b""
         with connection.makefile("rb") as answers:

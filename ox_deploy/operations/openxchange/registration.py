@@ -1,0 +1,75 @@
+"""What is registered in configdb, once for the cluster: server, filestore, databases, contexts and users."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from typing import Any
+
+from pyinfra import host
+from pyinfra.api import StringCommand, operation
+
+from ox_deploy.facts.base import Question, ask
+from ox_deploy.facts.openxchange import Registration
+from ox_deploy.operations.openxchange import daemons
+from ox_deploy.operations.openxchange.configuration import Administrator
+from ox_deploy.operations.openxchange.wanted import WantedRegistration
+from ox_deploy.operations.stop import stop
+from ox_deploy.questions import prefetch
+from ox_deploy.questions.pyinfra_internals import is_executing
+from ox_deploy.questions.sending import SERVICE_SECONDS, order
+
+# How long one of the product's tools may take.
+TOOL_SECONDS = 60
+
+
+def question(wanted: WantedRegistration, **_: Any) -> Question[Registration]:
+    """Return what has to be known of configdb."""
+    return wanted.layout.question([context.id for context in wanted.contexts])
+
+
+def found_for(wanted: WantedRegistration) -> Registration:
+    """Ask the current host what configdb holds; who did not answer in time along with other questions, once more."""
+    asking = question(wanted)
+    found = ask(host, asking)
+    if found.state == "no access" and prefetch.answer(host, asking) is not None:
+        prefetch.forget()
+        found = ask(host, asking)
+    return found
+
+
+@prefetch.asks(question)
+@operation()
+def register(
+    wanted: WantedRegistration, administrator: Administrator, ports: Mapping[str, int], admin_service: str
+) -> Generator[StringCommand, None, None]:
+    """
+    Do once for the cluster what has to be done on one node: configdb, server, filestore, databases, contexts.
+
+    + wanted: what configdb should hold
+    + administrator: the administrator of the cluster
+    + ports: the daemons, and the port each one listens on when it is up
+    + admin_service: the admin daemon, which is started if it does not run
+
+    Idempotent; asked is the write host, since a slave may lag. initconfigdb runs only if there is no configdb,
+    because its own guard may drop a live one; it gets a password that ends with it. The ids are looked up.
+    Guide: Configuring Open-Xchange Server, initconfigdb to createuser.
+    """
+    found = found_for(wanted)
+    if found.state == "interrupted":
+        yield order("configdb_restore", {"file": wanted.layout.file})
+        found = found_for(wanted)
+    obstacle = wanted.obstacle(found)
+    if obstacle:
+        yield stop(obstacle) if is_executing() else StringCommand("true")
+        return
+    job = wanted.missing(found)
+    if not any(job.values()):
+        host.noop("everything is registered")
+        return
+    job["administrator"] = {"name": administrator.name, "password": administrator.password.reveal()}
+    job |= {"file": wanted.layout.file, "tables": dict(wanted.layout.tables)}
+    daemon = ask(host, daemons.question(ports))[admin_service]
+    again = [admin_service] if daemons.has_old_files(daemon) else []
+    job["daemons"] = daemons.start_job(ports, [admin_service], again)
+    tools = len(job["contexts"]) + len(job["users"])
+    yield order("openxchange_register", job, seconds=SERVICE_SECONDS + TOOL_SECONDS * tools)

@@ -1,0 +1,56 @@
+"""The caches (JCS): they find each other by multicast, and are connected by TCP."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+from ox_deploy.operations.openxchange import caches
+from ox_deploy.products.base import Cache
+from ox_deploy.products.ox6.daemons import ADMIN, GROUPWARE
+
+if TYPE_CHECKING:
+    from ox_deploy.cluster import Cluster, Node
+    from ox_deploy.settings import Settings
+
+CACHES = {"groupware": Cache(57462, GROUPWARE), "admin": Cache(57461, ADMIN), "session": Cache(58849, GROUPWARE)}
+
+
+def find_fault(settings: Settings) -> str | None:
+    """Return why the caches would not find each other, or None."""
+    if ipaddress.IPv4Address(settings.cache_multicast_address) not in ipaddress.IPv4Network(settings.multicast_network):
+        return "`cache_multicast_address` should be within `multicast_network`"
+    if settings.cache_multicast_port == settings.session_cache_multicast_port:
+        return (
+            f"`cache_multicast_port` and `session_cache_multicast_port` are both {settings.cache_multicast_port}; "
+            "they should differ"
+        )
+    return None
+
+
+def values(settings: Settings) -> dict[str, dict[str, str | None]]:
+    """Return what the three cache files should say: no list of peers, discovery by multicast."""
+    discovery = {
+        "groupware/cache.ccf": ("LTCP", settings.cache_multicast_port, CACHES["groupware"]),
+        "admindaemon/cache.ccf": ("LTCP", settings.cache_multicast_port, CACHES["admin"]),
+        "groupware/sessioncache.ccf": ("SessionLTCP", settings.session_cache_multicast_port, CACHES["session"]),
+    }
+    return {
+        file: {
+            f"jcs.auxiliary.{auxiliary}.attributes.TcpServers": None,
+            f"jcs.auxiliary.{auxiliary}.attributes.UdpDiscoveryEnabled": "true",
+            f"jcs.auxiliary.{auxiliary}.attributes.UdpDiscoveryAddr": settings.cache_multicast_address,
+            f"jcs.auxiliary.{auxiliary}.attributes.UdpDiscoveryPort": str(discovery_port),
+            f"jcs.auxiliary.{auxiliary}.attributes.TcpListenerPort": str(cache.port),
+        }
+        for file, (auxiliary, discovery_port, cache) in discovery.items()
+    }
+
+
+def join(cluster: Cluster, node: Node) -> None:
+    """Wait until a node's caches are connected with those of every other one."""
+    caches.join(
+        name="Wait until every node is connected with every other",
+        peers=[other.address for other in cluster.groupware if other != node],
+        ports=[cache.port for cache in CACHES.values()],
+    )

@@ -1,0 +1,1 @@
+"""What only Open-Xchange 6.10 needs on a host."""

@@ -1,0 +1,306 @@
+"""A product is one folder: another one, made of fakes, goes the whole way, and nothing else knows what 6.10 is like."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Generator, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast, get_args
+
+import pytest
+from passlib.hash import des_crypt
+from pyinfra import host
+from pyinfra.api import StringCommand, operation
+from pyinfra.api.state import StateStage
+from pyinfra_cli.util import load_func  # type: ignore[import-untyped]
+
+import ox_deploy
+from ox_deploy import secrets
+from ox_deploy.cluster import Cluster, Node
+from ox_deploy.deploys import database
+from ox_deploy.deploys.switchover import switchover
+from ox_deploy.deploys.web import SITE
+from ox_deploy.errors import InputError
+from ox_deploy.facts.base import JsonFact, Question, ask
+from ox_deploy.operations import hosts
+from ox_deploy.operations import switchover as steps
+from ox_deploy.operations.openxchange.configuration import Administrator, WantedConfiguration
+from ox_deploy.operations.openxchange.wanted import ConfigdbLayout
+from ox_deploy.operations.verify.checks import records
+from ox_deploy.products import PRODUCTS
+from ox_deploy.products.base import Accounts, Cache, Discovery, Installer, Product, SiteValues
+from ox_deploy.products.ox6.configuration import Des
+from ox_deploy.questions import prefetch
+from ox_deploy.questions.bundle import paths_of
+from ox_deploy.questions.sending import Program
+from ox_deploy.remote.programs import module_of
+from ox_deploy.settings import Settings
+from ox_deploy.status.states import find, groupware
+from ox_deploy.status.states.base import Picture
+from ox_deploy.status.view import view
+from tests.unit.deployment import Deployment, prepared
+from tests.unit.fakes import stdin_of, task_of
+from tests.unit.guide import Guide, context
+from tests.unit.test_status_gather import Look
+from tests.unit.test_verify_deploy import Verification
+
+ROOT = Path(ox_deploy.__file__).parent
+# What only 6.10 has.
+PARTICULAR = re.compile(
+    r"groupware/[a-z]|admindaemon|mpasswd|\bajp|_ajp|AJP|\b8009\b|\b1099\b|\b57461\b|\b57462\b|\b58849\b|\bjcs\b|\.ccf\b|"
+    r"LTCP|open-xchange-(admin|groupware|gui|server)\b|configdb_sequence|reason_text|/ox6|ox6/|"
+    r"oxcluster|jkroute|cache-udp|JAVA_XTRAOPTS|des_crypt|infostore\?|\box6_|\bOx6\b"
+)
+
+
+class Members(JsonFact[set[str]]):
+    """Who the nodes of the fake cluster are, as one of them says."""
+
+    def command(self) -> Program:
+        return Program("cache_peers", {"ports": [7001]})
+
+    def parse(self, document: dict[str, Any]) -> set[str]:
+        return set(document)
+
+
+def members_question(**_: Any) -> Question[set[str]]:
+    return Question(Members)
+
+
+@prefetch.asks(members_question)
+@operation()
+def join_members(peers: list[str]) -> Generator[StringCommand, None, None]:
+    """Wait until the other nodes are members, too."""
+    if set(peers) <= ask(host, members_question()):
+        host.noop("all are members")
+    else:
+        yield StringCommand("tiny-wait", *peers)
+
+
+class Reversed:
+    """A scheme that is easily seen through."""
+
+    salt_length = 1
+
+    def hash(self, password: str, salt: str | None = None) -> str:
+        return (salt or "x") + password[::-1]
+
+
+class Tiny(Product):
+    """One daemon, one folder, HTTP, no multicast."""
+
+    groupware_packages = ("tiny",)
+    gui_packages = ("tiny-ui",)
+    database_privileges = frozenset({"SELECT", "INSERT"})
+    database_grant_option = False
+    apache_modules = ("proxy_http",)
+    balancer = "tinies"
+    ports = {"tiny": 7000}  # noqa: RUF012 - the protocol says what it is
+    admin_service = groupware_service = "tiny"
+    start_program = "daemons_start"
+    caches = {"grid": Cache(7001, "tiny")}  # noqa: RUF012
+    configdb = ConfigdbLayout("/etc/tiny/database.properties", {"server": True})
+    system_file = "/etc/tiny/name.properties"
+    access_combinations = ("little", "all")
+    addresses = {"login": "/api/in", "logout": "/api/out/{}", "request": "/api/files/{}"}  # noqa: RUF012
+    route_key = "tiny.route"
+
+    def find_fault(self, settings: Settings) -> str | None:
+        return "`server_name` is too long for a tiny product" if len(settings.server_name) > 10 else None
+
+    def site(self, cluster: Cluster, values: SiteValues) -> str:
+        lines = [f"BalancerMember http://{node.address}:7000 route={node.route}" for node in cluster.groupware]
+        return "\n".join([values.certificate, values.key, *lines, f"retry={values.retry_seconds}"])
+
+    def discovery(self, settings: Settings) -> Discovery | None:
+        return None
+
+    def installer(self, cluster: Cluster, node: Node, accounts: Accounts) -> Installer:
+        return Installer([f"--name={node.name}"], ["--free"], ["/etc/tiny/mine"])
+
+    def configuration(self, cluster: Cluster, node: Node, accounts: Accounts) -> WantedConfiguration:
+        login = {"password": ("", accounts.database_password)}
+        administrator = Administrator(accounts.admin, accounts.admin_password, "admins", Reversed())
+        return WantedConfiguration(self.identity(cluster, node), {}, {"login": login}, administrator)
+
+    def identity(self, cluster: Cluster, node: Node) -> Mapping[str, Mapping[str, str]]:
+        return {"tiny.properties": {"name": cluster.settings.server_name, "tiny.route": node.route or ""}}
+
+    def join(self, cluster: Cluster, node: Node) -> None:
+        join_members(
+            name="Wait until every node is connected with every other",
+            peers=[other.address for other in cluster.groupware if other != node],
+        )
+
+
+@pytest.fixture
+def tiny(guide: Guide, monkeypatch: pytest.MonkeyPatch) -> Guide:
+    """The guide's cluster with the tiny product in the place of 6.10."""
+    monkeypatch.setitem(cast(dict[str, Product], PRODUCTS), "ox6", Tiny())
+    secrets.create(Path(guide.settings["secrets_file"]), guide.settings["contexts"])
+    return guide
+
+
+@pytest.fixture(autouse=True)
+def nothing_noted() -> Iterator[None]:
+    yield
+    records.clear()
+    hosts._seen.clear()
+    prefetch._answers.clear()
+    steps._phases.clear()
+
+
+def sent(commands: list[StringCommand]) -> str:
+    """All that hosts are sent: commands, arguments, and the paths of the modules."""
+    texts = []
+    for command in commands:
+        texts.append(command.get_raw_value())
+        if "_stdin" in command.connector_arguments:
+            task = task_of(command)
+            texts += [json.dumps(task), *paths_of(module_of(task["program"]))]
+    return "\n".join(texts)
+
+
+def done(deployment: Deployment) -> dict[tuple[str, str], Any]:
+    """The arguments of what is ordered, by host and the first word of the operation."""
+    found = {}
+    for step, command in deployment.commands():
+        arguments = stdin_of(command) if "_stdin" in command.connector_arguments else command.get_raw_value()
+        found[step.host, step.name.split()[0].strip(",")] = arguments
+    return found
+
+
+# --- the way of another product --------------------------------------------------------------------------
+
+
+def test_every_chapter_does_what_the_product_says(tiny: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
+    with prepared(monkeypatch, tiny.inventory()) as deployment:
+        jobs = done(deployment)
+        text = sent([command for _, command in deployment.commands()])
+        questions = [question.fact().command(**question.arguments) for question in deployment.questions]
+    everything = text + "".join(json.dumps(one.arguments) for one in questions if isinstance(one, Program))
+    assert not PARTICULAR.findall(everything)
+    assert ("'tiny-ui'" in str(jobs["web", "Names"]), "'tiny'" in str(jobs["oxgw01", "Names"])) == (True, True)
+    files = {file["path"]: file for file in jobs["web", "Balance"]["files"]}
+    assert "BalancerMember http://192.0.2.12:7000 route=OX-2" in files[SITE]["content"]
+    assert "/etc/apache2/mods-enabled/proxy_http.load" in files
+    drop_ins = [file["path"] for file in jobs["oxgw01", "Mount"]["service"]["files"] if "system/tiny" in file["path"]]
+    assert drop_ins == ["/etc/systemd/system/tiny.service.d/ox-deploy.conf"]
+    configured = jobs["oxgw02", "Configure"]
+    assert (configured["installer"], configured["license"]) == (["--name=oxgw02"], ["--free"])
+    assert configured["services"] == ["tiny"]
+    assert configured["values"]["tiny.properties"] == {"name": "oxserver", "tiny.route": "OX-2"}
+    assert configured["administrator"]["hash"].startswith("x")
+    assert jobs["oxgw01", "Start"]["services"] == [{"name": "tiny", "port": 7000, "restart": False}]
+    assert jobs["oxgw01", "Wait"] == "tiny-wait 192.0.2.12"
+    # It has no use for multicast.
+    assert ("oxgw01", "Route") not in jobs
+
+
+def test_account_has_the_rights_of_the_product(tiny: Guide) -> None:
+    account = database.wanted_accounts(tiny.build())[-1]
+    assert (account.privileges, account.grant_option) == (frozenset({"SELECT", "INSERT"}), False)
+
+
+def test_settings_are_compared_with_the_product(tiny: Guide) -> None:
+    with pytest.raises(InputError, match="`server_name` is too long for a tiny product"):
+        tiny.set(server_name="ox-server-1").build()
+    with pytest.raises(InputError, match="`mysql_port` is 7001, which another service of the cluster uses"):
+        tiny.set(server_name="ox", mysql_port=7001).build()
+    access = [context() | {"access": "webmail"}]
+    with pytest.raises(InputError, match=r"`contexts\.0\.access` is 'webmail'; it should be one of little, all\."):
+        tiny.set(mysql_port=3306, contexts=access).build()
+
+
+def test_status_looks_at_what_the_product_has(tiny: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
+    look = Look(tiny, monkeypatch)
+    seen = list(look.take().values())
+    asked = [question.program for asked in look.asked.values() for question in asked[0]["questions"]]
+    assert not PARTICULAR.findall(json.dumps([program.arguments for program in asked]))
+    assert {"balancer": "tinies"}.items() <= next(one for one in asked if one.name == "host_health").arguments.items()
+    cluster = tiny.build()
+    picture = Picture(cluster, seen)
+    # One daemon is down once, whatever it does.
+    assert list(groupware.admin_daemon_down.findings(picture)) == []
+    down = [finding.wanted for finding in groupware.groupware_daemon_down.findings(picture)]
+    assert down == ["tiny runs and listens on port 7000"] * 2
+    shown = view(cluster, seen, find(cluster, seen), datetime.now(UTC))
+    node = next(one for one in shown.hosts if one.name == "oxgw01")
+    assert node.details["tiny"] == "not active"
+    assert [link.text for link in shown.links if link.kind == "caches"] == ["0 of 1 caches"]
+
+
+def test_verify_tries_what_the_product_has(tiny: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.unit.deployment.Deployment", Verification)
+    with prepared(monkeypatch, tiny.inventory()) as deployment:
+        deployment.state.is_executing = True
+        text = sent([command for _, command in deployment.commands()])
+        asked = str([question.arguments for question in deployment.questions])
+        names = {step.name for step in deployment.steps()}
+    assert not PARTICULAR.findall(text + asked + repr(records))
+    assert "tiny.route" in asked
+    assert "'ports': [7001]" in asked
+    assert "The caches of all nodes are connected" in names
+    assert "Multicast leaves by the cluster's interface" not in names
+    assert {record.check for record in records} >= names - {"No other run is at work", "Report"}
+
+
+def test_switch_of_the_master_ends_with_what_the_product_says(tiny: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Switching(Deployment):
+        def load(self) -> None:
+            self.state.current_stage = StateStage.Prepare
+            load_func(self.state, switchover)
+
+    monkeypatch.setattr("tests.unit.deployment.Deployment", Switching)
+    with prepared(monkeypatch, tiny.inventory({"new_master": "dbslave"})) as deployment:
+        deployment.state.is_executing = True
+        jobs = done(deployment)
+        text = sent([command for _, command in deployment.commands()])
+        asked = str([question.arguments for question in deployment.questions])
+    assert not PARTICULAR.findall(text + asked)
+    assert "tiny.properties" in asked
+    assert "/etc/tiny/database.properties" in asked
+    assert jobs["oxgw01", "Wait"] == "tiny-wait 192.0.2.12"
+
+
+# --- nothing else knows 6.10 -----------------------------------------------------------------------------
+
+OWN = ("products/ox6/", "remote/ox6/", "products/__init__.py")
+
+
+def general_modules() -> list[Path]:
+    names = [path for pattern in ("*.py", "*.sh", "*.j2") for path in ROOT.rglob(pattern)]
+    return sorted(path for path in names if not path.relative_to(ROOT).as_posix().startswith(OWN))
+
+
+def test_general_modules_name_nothing_of_a_product() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in general_modules()
+        for match in PARTICULAR.finditer(path.read_text())
+    ]
+    # A remedy, whose words are part of docs/status.md.
+    assert found == ["status/states/databases.py: admindaemon"]
+
+
+def test_each_thing_of_6_10_is_found_where_it_belongs() -> None:
+    texts = "".join(path.read_text() for folder in OWN[:2] for path in (ROOT / folder).glob("*.py"))
+    words = {match[0] for match in PARTICULAR.finditer(texts)}
+    assert len(words) > 20
+
+
+def test_setting_chooses_among_the_products() -> None:
+    assert set(get_args(Settings.model_fields["product"].annotation)) == PRODUCTS.keys()
+
+
+# --- 6.10 ------------------------------------------------------------------------------------------------
+
+
+def test_password_of_the_administrator_is_stored_by_des_with_a_salt_of_its_own() -> None:
+    hashes = {Des().hash("Zc4qLw8mPn2rTx6v") for _ in range(5)}
+    assert len(hashes) > 1
+    assert all(des_crypt.verify("Zc4qLw8mPn2rTx6v", one) for one in hashes)
+    one = hashes.pop()
+    assert Des().hash("Zc4qLw8mPn2rTx6v", one[: Des.salt_length]) == one
