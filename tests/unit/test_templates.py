@@ -62,6 +62,11 @@ MYSQL = DATABASE_SERVERS["mariadb"].configuration
 MYSQL_9 = DATABASE_SERVERS["mysql"].configuration
 
 CASES = [
+    Case(
+        "database-drop-in.conf",
+        "/etc/systemd/system/mariadb.service.d/ox-deploy.conf",
+        {"program": "/etc/ox-deploy/before-database-start.py"},
+    ),
     Case("mysql-logs.cnf", DATABASE_SERVERS["mariadb"].logs, {}),
     Case("mysql-9-logs.cnf", DATABASE_SERVERS["mysql"].logs, {}),
     Case("mysql-master.cnf", MYSQL, MASTER),
