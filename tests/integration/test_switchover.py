@@ -265,6 +265,7 @@ def test_dead_master_is_replaced_and_follows_when_it_is_back() -> None:
     assert before.acknowledged <= rows("dbslave")
     nodes.start("dbmaster")
     wait_for("dbmaster", shell("SELECT 1"), 60)
+    assert read_only() == ("1", "0"), "the dead one came back beside its successor"
     assert fail_over("--data", "accept_loss=dbmaster").code, "it is alive"
     # What was lost is a slave again, of its own accord.
     deploy_switched()
