@@ -23,10 +23,14 @@ class Administrator(_Answer):
 
 
 class Configuration(_Answer):
-    """Values by file and key (None: missing or commented out); `exposed` are secret files others may read."""
+    """Values by file and key (None: missing or commented out); `exposed` are secret files others may read.
+
+    `unreadable` are files and directories that are closed to the daemons.
+    """
 
     installed: bool = False
     exposed: list[str] = []
+    unreadable: list[str] = []
     values: dict[str, dict[str, str | None]] = {}
     secrets: dict[str, dict[str, Fingerprint]] = {}
     administrator: Administrator | None = None

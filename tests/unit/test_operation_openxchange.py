@@ -135,6 +135,10 @@ DIFFERENT: dict[str, tuple[Configuration, list[str]]] = {
         ["admindaemon/mpasswd"],
     ),
     "no-administrator": (RIGHT.model_copy(update={"administrator": None}), ["admindaemon/mpasswd"]),
+    "file-that-the-daemons-cannot-read": (
+        RIGHT.model_copy(update={"unreadable": ["groupware/ajp.properties"]}),
+        ["groupware/ajp.properties"],
+    ),
     "file-that-others-can-read": (RIGHT.model_copy(update={"exposed": [CONFIGDB]}), [CONFIGDB]),
 }
 

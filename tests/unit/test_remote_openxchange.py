@@ -159,6 +159,46 @@ def test_missing_administrator_is_none(base: Path) -> None:
     assert not program.is_exposed(str(base / "none"))
 
 
+UID, GID = 4711, 4712
+
+
+@pytest.fixture
+def closed(base: Path) -> Any:
+    """A configuration that was written with a umask of 077, seen as a user to whom nothing belongs."""
+    program = under_test(openxchange_configure)
+    program.BASE = str(base)
+    program.pwd = SimpleNamespace(getpwnam=lambda _: SimpleNamespace(pw_gid=GID, pw_uid=UID))
+    program.grp = SimpleNamespace(getgrnam=lambda _: ("open-xchange", "x", GID))
+    owned: set[str] = set()
+
+    def look(path: str) -> Any:
+        entry = Path(path).stat()
+        return SimpleNamespace(st_mode=entry.st_mode, st_uid=0, st_gid=GID if str(path) in owned else 0)
+
+    program.os = altered(
+        os, getgrouplist=lambda *_: [GID], stat=look, chown=lambda path, uid, gid: owned.add(str(path))
+    )
+    for name, mode in (("cache.ccf", 0o644), ("ajp.properties", 0o600), ("mine.bak", 0o600)):
+        (base / "groupware" / name).touch(mode)
+    (base / "admindaemon").chmod(0o700)
+    return program
+
+
+def test_what_is_closed_to_the_daemons_is_found_and_opened_for_them_only(closed: Any, base: Path) -> None:
+    assert closed.unreadable() == ["admindaemon", "groupware/ajp.properties"]
+    closed.open_for_daemons()
+    assert closed.unreadable() == []
+    assert mode_of(base / "groupware/ajp.properties") == 0o640
+    assert mode_of(base / "admindaemon") == 0o750
+    assert mode_of(base / "groupware/mine.bak") == 0o600
+
+
+def test_host_without_the_daemons_user_has_nothing_closed() -> None:
+    program = under_test(openxchange_state)
+    program.USER = "no-such-user-of-ours"
+    assert program.unreadable() == []
+
+
 # --- configure -------------------------------------------------------------------------------------------
 
 

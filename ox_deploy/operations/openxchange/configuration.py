@@ -92,7 +92,7 @@ class WantedConfiguration:
             or not found.secrets[file][key].matches(prefix + password.reveal())
         ]
         administrator = [] if self.administrator.matches(found) else [self.administrator.file]
-        return plain + memory + secret + administrator + found.exposed
+        return plain + memory + secret + administrator + found.exposed + found.unreadable
 
 
 def question(wanted: WantedConfiguration, **_: Any) -> Question[Configuration]:

@@ -8,9 +8,9 @@ import os
 
 from ox_deploy.remote.common.files import STATE_DIRECTORY, read
 from ox_deploy.remote.common.types import Document
+from ox_deploy.remote.openxchange.state import BASE
 from ox_deploy.remote.service.configure import old_state, remove, restore, write_whole
 
-BASE = "/opt/open-xchange/etc"
 # Says where the database is and how to log in there: the servers themselves may have changed along with it.
 DATABASE_FILE = "configdb.properties"
 

@@ -16,7 +16,8 @@ from collections.abc import Mapping
 from ox_deploy.remote.common.commands import run, run_or_fail
 from ox_deploy.remote.common.files import STATE_DIRECTORY, as_base64, pending_path, read, read_present
 from ox_deploy.remote.common.types import Document
-from ox_deploy.remote.openxchange.before import BASE, keep_configuration, note_configuration
+from ox_deploy.remote.openxchange.before import keep_configuration, note_configuration
+from ox_deploy.remote.openxchange.state import BASE, USER, unreadable
 
 INSTALLER = "/opt/open-xchange/sbin/oxinstaller"
 
@@ -62,7 +63,7 @@ def replace_file(path: str, text: str, secret: bool = False) -> None:
     entry = os.stat(path)
     mode, uid, gid = entry.st_mode & 0o7777, entry.st_uid, entry.st_gid
     if secret:
-        mode, uid, gid = 0o640, 0, grp.getgrnam("open-xchange")[2]
+        mode, uid, gid = 0o640, 0, grp.getgrnam(USER)[2]
     handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path))
     with os.fdopen(handle, "w", errors="surrogateescape") as file:
         os.fchown(file.fileno(), uid, gid)
@@ -101,6 +102,14 @@ def set_administrator(job: Document) -> None:
     replace_file(path, "\n".join([*lines, job["name"] + ":" + job["hash"]]) + "\n", secret=True)
 
 
+def open_for_daemons() -> None:
+    """Let the daemons read their configuration, and nobody else more than before."""
+    for path in (os.path.join(BASE, name) for name in unreadable()):
+        mode = os.stat(path).st_mode & 0o7777
+        os.chown(path, -1, grp.getgrnam(USER)[2])
+        os.chmod(path, mode | (0o050 if os.path.isdir(path) else 0o040))
+
+
 def openxchange_configure(job: Document) -> None:
     """Do all of it."""
     if job["set_up"]:
@@ -111,5 +120,6 @@ def openxchange_configure(job: Document) -> None:
     restore_kept(kept)
     set_values(job["values"], job["secret_files"])
     set_administrator(job["administrator"])
+    open_for_daemons()
     if job["set_up"]:
         note_configuration()
