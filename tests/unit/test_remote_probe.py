@@ -320,3 +320,39 @@ def test_probe_takes_no_longer_than_it_has_to() -> None:
     begin = time.monotonic()
     assert program().problem_of(job(Probe(), "x"), reloaded=False) is None
     assert time.monotonic() - begin < 0.5
+
+
+# As Apache 2.4.62 shows them.
+VIRTUAL_HOSTS = """VirtualHost configuration:
+{0}:443         other.example.com (/etc/apache2/sites-enabled/other.conf:2)
+*:80                   groupware.example.com (/etc/apache2/sites-enabled/00-open-xchange.conf:2)
+*:443                  is a NameVirtualHost
+         default server groupware.example.com (/etc/apache2/sites-enabled/00-open-xchange.conf:7)
+         port 443 namevhost groupware.example.com (/etc/apache2/sites-enabled/00-open-xchange.conf:7)
+"""
+SEVERAL_NAMES = """VirtualHost configuration:
+{0}:443         is a NameVirtualHost
+         default server a.example.com (/etc/apache2/sites-enabled/other.conf:2)
+         port 443 namevhost a.example.com (/etc/apache2/sites-enabled/other.conf:2)
+"""
+
+
+@pytest.mark.parametrize(
+    ("shown", "file"),
+    [
+        (VIRTUAL_HOSTS.format("192.0.2.10"), "/etc/apache2/sites-enabled/other.conf"),
+        (SEVERAL_NAMES.format("192.0.2.10"), "/etc/apache2/sites-enabled/other.conf"),
+        (VIRTUAL_HOSTS.format("192.0.2.100"), None),
+        ("", None),
+    ],
+)
+def test_site_that_has_the_address_for_itself_is_named(shown: str, file: str | None) -> None:
+    loaded = program()
+    loaded.run = Commands({"apachectl -t -D DUMP_VHOSTS": shown})
+    said = loaded.preferred_site("192.0.2.10", 443)
+    assert said == (
+        f"; {file} has a virtual host for 192.0.2.10:443, which wins over ours for all addresses: write `*:443` there, "
+        "or remove it"
+        if file
+        else ""
+    )

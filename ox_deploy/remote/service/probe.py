@@ -120,8 +120,18 @@ def ask_web(address: str, port: int, name: str, certificate: str | None) -> str 
     if not status or int(status[1]) >= 500:
         return "{} answered, but with {}".format(where, status[1].decode() if status else "no HTTP")
     if certificate and shown != first_certificate(certificate):
-        return f"{where} does not show the certificate in {certificate}"
+        return f"{where} does not show the certificate in {certificate}{preferred_site(address, port)}"
     return None
+
+
+def preferred_site(address: str, port: int) -> str:
+    """Say which file has a virtual host for just this address, which Apache prefers to one for all; "" if none."""
+    shown = run(["apachectl", "-t", "-D", "DUMP_VHOSTS"]).stdout
+    found = re.search(rf"^{re.escape(address)}:{port} .*?\((/[^:)]*):\d+\)", shown, re.MULTILINE | re.DOTALL)
+    if found is None:
+        return ""
+    text = "; {} has a virtual host for {}:{}, which wins over ours for all addresses: write `*:{}` there, or remove it"
+    return text.format(found[1], address, port, port)
 
 
 def with_tls(session: socket.socket, name: str) -> ssl.SSLSocket:

@@ -562,7 +562,7 @@ def check_directory(spec: str, directory: str) -> None:
         raise MountError(f"mount.nfs: mount point {directory} does not exist")
     if not Path(directory).is_dir():
         raise MountError(f"mount.nfs: mount point {directory} is not a directory")
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+    for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines():
         fields, _, source = line.partition(" - ")
         if fields.split()[4] == directory and source.split()[:2] == ["fuse.nfs", spec]:
             raise MountError(f"mount.nfs: {directory} is busy or already mounted")
