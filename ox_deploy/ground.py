@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from ox_deploy import paths
 from ox_deploy.cluster import Cluster, Node
-from ox_deploy.facts.base import Question
 from ox_deploy.facts.ground import Directory, Ground, GroundState
+from ox_deploy.questions.question import Question
 
 USER = "open-xchange"
 # What the product's packages have before they are configured.

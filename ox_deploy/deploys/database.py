@@ -20,7 +20,7 @@ from ox_deploy.mysql.server_options import TUNABLE
 from ox_deploy.mysql.switch_rules import inventory_change, server_of
 from ox_deploy.operations import mysql, roles, service, tls
 from ox_deploy.operations.barrier import barrier
-from ox_deploy.questions.sending import whole
+from ox_deploy.questions.program import whole
 from ox_deploy.templates import render
 
 TLS = tls.FILES

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
-
 from pyinfra import host, inventory
 from pyinfra.api import deploy
 
@@ -17,9 +15,7 @@ from ox_deploy.operations.verify import databases, filestore, network, registrat
 from ox_deploy.operations.verify.report import go_on, report, take_part
 from ox_deploy.questions import bounds
 from ox_deploy.questions.pyinfra_internals import current_state
-
-# Makes the names of what is made for a moment unique; the same on all hosts of a run.
-RUN = uuid4().hex[:12]
+from ox_deploy.questions.run import current_run
 
 
 @deploy("Verify")
@@ -41,6 +37,11 @@ def verify() -> None:
     report(name="Report", hosts={other.inventory_name: other.name for other in cluster.nodes})
 
 
+def _run_name() -> str:
+    """Return what makes the names of what is made for a moment unique; the same on all hosts of a run."""
+    return current_run().id[:12]
+
+
 def _test_databases(cluster: Cluster, node: Node) -> None:
     users, option_file = [REPLICATION_USER, OPENEXCHANGE_USER], node.mysql_option_file
     is_master, slaves = node == cluster.master, len(cluster.slaves)
@@ -48,8 +49,8 @@ def _test_databases(cluster: Cluster, node: Node) -> None:
     databases.replicates(users=users, option_file=option_file, master=master, slaves=slaves)
     databases.read_only(users=users, option_file=option_file, writable=is_master)
     databases.accounts(users=users, option_file=option_file, wanted=wanted_accounts(cluster))
-    databases.arrives(run=RUN, option_file=option_file, master=is_master, slaves=slaves)
-    databases.vanishes(run=RUN, option_file=option_file, master=is_master, slaves=slaves)
+    databases.arrives(run=_run_name(), option_file=option_file, master=is_master, slaves=slaves)
+    databases.vanishes(run=_run_name(), option_file=option_file, master=is_master, slaves=slaves)
 
 
 def _test_filestore(cluster: Cluster, node: Node) -> None:
@@ -58,9 +59,9 @@ def _test_filestore(cluster: Cluster, node: Node) -> None:
     hosts = {other.inventory_name: other.name for other in cluster.groupware}
     owner = f"{settings.filestore_uid}:{settings.filestore_gid}"
     filestore.mounted(path=path, source=None if node == cluster.filestore else cluster.filestore_source)
-    filestore.writes(path=path, run=RUN, node=node.name)
-    filestore.sees(path=path, run=RUN, node=node.name, hosts=hosts, owner=owner)
-    filestore.removes(path=path, run=RUN, node=node.name, hosts=hosts)
+    filestore.writes(path=path, run=_run_name(), node=node.name)
+    filestore.sees(path=path, run=_run_name(), node=node.name, hosts=hosts, owner=owner)
+    filestore.removes(path=path, run=_run_name(), node=node.name, hosts=hosts)
 
 
 def _test_network(cluster: Cluster, node: Node) -> None:

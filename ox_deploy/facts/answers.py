@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ox_deploy.facts.base import JsonFact, Question
-from ox_deploy.questions.sending import Program, together
+from ox_deploy.questions.program import Program, together
+from ox_deploy.questions.question import JsonFact, Question
 
 
 class Answers(JsonFact[list[Any]]):

@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from ox_deploy.facts.base import JsonFact
-from ox_deploy.questions.sending import Program
+from ox_deploy.questions.program import Program
+from ox_deploy.questions.question import JsonFact
 
 
 class _Answer(BaseModel):

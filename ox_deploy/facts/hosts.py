@@ -9,9 +9,10 @@ from typing import Any
 
 from pyinfra.api import FactBase
 
-from ox_deploy.facts.base import Question
 from ox_deploy.questions import lease
-from ox_deploy.questions.sending import QUESTION_SECONDS, Asking, Taking, shell_question, together, with_lease
+from ox_deploy.questions.lease import Taking, with_lease
+from ox_deploy.questions.program import QUESTION_SECONDS, FactCommand, shell_question, together
+from ox_deploy.questions.question import Question
 
 # How long an earlier run's program may still be at work on a host.
 WAIT_SECONDS = 600
@@ -70,7 +71,7 @@ class HostState(FactBase[HostStatus]):
         questions: Sequence[Question[Any]] = (),
         wait: int = WAIT_SECONDS,
         taking: Taking | None = None,
-    ) -> Asking:
+    ) -> FactCommand:
         """Ask for the user and group with this name or these ids, for `packages`, and other questions along with it.
 
         `wait` is for how many seconds to wait for an earlier run's work to end, `taking` the lease to be taken first,
@@ -79,7 +80,7 @@ class HostState(FactBase[HostStatus]):
         wait = 1 if taking else wait
         asking = shell_question("host_state", user, str(uid), str(gid), str(wait), *packages)
         others = ("; printf 'answers '; ", together([question.program for question in questions])) if questions else ()
-        asking = Asking(asking, *others, seconds=wait + QUESTION_SECONDS)
+        asking = FactCommand(asking, *others, seconds=wait + QUESTION_SECONDS)
         return with_lease(taking, asking) if taking else asking
 
     def process(self, output: list[str]) -> HostStatus:

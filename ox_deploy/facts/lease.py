@@ -9,9 +9,10 @@ from typing import Any
 
 from pyinfra.api import FactBase
 
-from ox_deploy.facts.base import Question
 from ox_deploy.questions import lease
-from ox_deploy.questions.sending import Asking, Taking, lease_command, together, with_lease
+from ox_deploy.questions.lease import Taking, with_lease
+from ox_deploy.questions.program import FactCommand, together
+from ox_deploy.questions.question import Question
 
 
 @dataclass
@@ -29,10 +30,10 @@ class Looked:
 class Look(FactBase[Looked]):
     """Has an effect: takes the lease of the host, if it is free. Without it, nothing is asked."""
 
-    def command(self, taking: Taking, questions: Sequence[Question[Any]]) -> Asking:
+    def command(self, taking: Taking, questions: Sequence[Question[Any]]) -> FactCommand:
         """Take it, wait for the program of an earlier run, then ask everything in one go."""
         asking = together([question.program for question in questions])
-        return with_lease(taking, Asking("printf 'answers '; ", asking))
+        return with_lease(taking, FactCommand("printf 'answers '; ", asking))
 
     def process(self, output: list[str]) -> Looked:
         """Return the typed form of the host's lines."""
@@ -49,9 +50,9 @@ class Look(FactBase[Looked]):
 class LeaseBroken(FactBase[lease.Answer | None]):
     """Has an effect: ends whoever's lease of the host. Returns who had it."""
 
-    def command(self) -> Asking:
+    def command(self) -> FactCommand:
         """Count on, so that orders of who had it are refused."""
-        return Asking(lease_command("break", "nobody"))
+        return FactCommand(lease.command("break", "nobody"))
 
     def process(self, output: list[str]) -> lease.Answer | None:
         """Return who had it, None if nobody."""

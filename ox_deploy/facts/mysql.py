@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from ox_deploy.facts.base import JsonFact
 from ox_deploy.facts.secret import Fingerprint
-from ox_deploy.questions.sending import Program
+from ox_deploy.questions.program import Program
+from ox_deploy.questions.question import JsonFact
 from ox_deploy.remote.mysql.dialects import dialect_of, server_of_version
 
 

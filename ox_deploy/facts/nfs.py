@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ox_deploy.facts.base import JsonFact
 from ox_deploy.facts.service import ServiceStatus, parse_status
-from ox_deploy.questions.sending import Program
+from ox_deploy.questions.program import Program
+from ox_deploy.questions.question import JsonFact
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from ox_deploy.facts.base import JsonFact
-from ox_deploy.questions.sending import Program
+from ox_deploy.questions.program import Program
+from ox_deploy.questions.question import JsonFact
 
 # A server with tens of thousands of tables opens each of them for their sizes.
 SURVEY_SECONDS = 3600

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ox_deploy.facts.base import JsonFact
-from ox_deploy.questions.sending import Program
+from ox_deploy.questions.program import Program
+from ox_deploy.questions.question import JsonFact
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ox_deploy.facts.base import JsonFact
-from ox_deploy.questions.sending import Program
+from ox_deploy.questions.program import Program
+from ox_deploy.questions.question import JsonFact
 
 # How long a server may take to greet, in seconds.
 SECONDS = 3

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from ox_deploy.facts.base import JsonFact
-from ox_deploy.questions.sending import Program
+from ox_deploy.questions.program import Program
+from ox_deploy.questions.question import JsonFact
 
 
 class _Answer(BaseModel):

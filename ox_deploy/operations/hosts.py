@@ -8,7 +8,6 @@ from typing import Any
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
-from ox_deploy.facts.base import Question, ask, get
 from ox_deploy.facts.hosts import HostState, HostStatus
 from ox_deploy.facts.service import ServiceStatus
 from ox_deploy.ground import Wanted, find_obstacles, question
@@ -17,8 +16,12 @@ from ox_deploy.operations.direct import carry_out
 from ox_deploy.operations.service import ManagedFile, changes, configure_job
 from ox_deploy.operations.stop import stop
 from ox_deploy.questions import prefetch
+from ox_deploy.questions.ask import ask, get
+from ox_deploy.questions.order import INSTALL_SECONDS, SERVICE_SECONDS, checked, order
+from ox_deploy.questions.program import shell_command, source
 from ox_deploy.questions.pyinfra_internals import is_executing
-from ox_deploy.questions.sending import INSTALL_SECONDS, SERVICE_SECONDS, checked, order, shell_command, source
+from ox_deploy.questions.question import Question
+from ox_deploy.questions.run import current_run
 
 # While it is there, no daemon is started by its installation.
 _POLICY = "/usr/sbin/policy-rc.d"
@@ -27,13 +30,9 @@ _REPEATED = "/run/ox-deploy/install-repeated"
 _PAUSE_SECONDS = 20
 
 
-# What `check` saw, for `prepare`, which follows at once: nothing has changed in between.
-_seen: dict[str, HostStatus] = {}
-
-
 def remember(status: HostStatus) -> None:
-    """Keep what was seen of the current host for `prepare`."""
-    _seen[host.name] = status
+    """Keep what was seen of the current host for `prepare`, which follows at once: nothing has changed in between."""
+    current_run().host_statuses[host.name] = status
 
 
 def find_conflicts(status: HostStatus, address: str, user: str, uid: int, gid: int) -> list[str]:
@@ -155,7 +154,8 @@ def prepare(
 
     Idempotent. An installation that was interrupted is completed.
     """
-    status = _seen.pop(host.name, None) or get(host, HostState, user=user, uid=uid, gid=gid, packages=list(packages))
+    seen = current_run().host_statuses.pop(host.name, None)
+    status = seen or get(host, HostState, user=user, uid=uid, gid=gid, packages=list(packages))
     files_status = ask(host, _question(files))
     changed = changes(files, files_status)
     missing = [name for name in packages if name not in status.packages]

@@ -13,14 +13,16 @@ from pyinfra import host
 from pyinfra.api import Host, StringCommand, operation
 
 from ox_deploy.facts.answers import Answers
-from ox_deploy.facts.base import connect, get
 from ox_deploy.facts.hosts import WAIT_SECONDS
 from ox_deploy.facts.lease import LeaseBroken, Look, Looked
 from ox_deploy.operations.direct import carry_out
 from ox_deploy.operations.stop import stop
 from ox_deploy.questions import lease, prefetch
+from ox_deploy.questions.ask import get
+from ox_deploy.questions.lease import Lease, Taking
+from ox_deploy.questions.peer import connect
 from ox_deploy.questions.pyinfra_internals import current_host, end_run_on_failure, is_executing, turn_of, warn
-from ox_deploy.questions.sending import Taking, lease_command
+from ox_deploy.questions.run import current_run
 
 AnswerT = TypeVar("AnswerT")
 # For how long a host outside `--limit` may take to be connected.
@@ -28,17 +30,13 @@ CONNECT_SECONDS = 5
 # How long a host may take to renew or release its lease.
 TELL_SECONDS = 10
 
-# The hosts that were asked for their lease.
-_hosts: set[Host] = set()
-_renewing: list[gevent.Greenlet[[lease.Run], None]] = []
-
 
 def taking(doing: str) -> Taking | None:
     """Return how this run takes a lease; nothing while pyinfra only looks for changes, which takes none."""
     if not is_executing():
         return None
-    run = lease.begin(doing)
-    return Taking(run.id, run.info, WAIT_SECONDS)
+    own = lease.begin(doing)
+    return Taking(own.holder.run, own.info, WAIT_SECONDS)
 
 
 def take(
@@ -56,13 +54,13 @@ def take(
 
     Of two runs that begin together each may get the lease of some hosts: who began later gives them back and ends.
     """
-    run = lease.current()
-    assert run is not None
+    own = current_run().lease
+    assert own is not None
     target = other or current_host()
-    _hosts.add(target)
-    if not _renewing:
-        _renewing.append(gevent.spawn(_renew, run))
-        atexit.register(_tell_all, run, "release")
+    own.hosts.add(target)
+    if own.renewing is None:
+        own.renewing = gevent.spawn(_renew, own)
+        atexit.register(_tell_all, own, "release")
     attempts = int(lease.CONTEND_SECONDS / 0.25)
     while True:
         found = ask(how)
@@ -71,43 +69,43 @@ def take(
         answer = answer_of(found)
         if answer is None:
             _refuse(
-                run,
+                own,
                 f"{target.name}: the lease of the cluster could not be taken; check whether its disk is full or "
                 "read-only.",
             )
         elif answer.number is not None:
-            run.numbers[target.name] = answer.number
-            if answer.over and not run.took_over:
-                run.took_over = True
+            own.numbers[target.name] = answer.number
+            if answer.over and not own.took_over:
+                own.took_over = True
                 target.log(lease.taken_over(answer.over))
-            if run.refused:
-                _tell(run, target, "release")
-        elif not run.refused:
+            if own.refused:
+                _tell(own, target, "release")
+        elif not own.refused:
             attempts -= 1
             if attempts > 0 and answer.holder and answer.holder.is_dead():
                 how = replace(how, dead=answer.holder.run)
                 continue
-            if attempts > 0 and run.may_wait_for(answer):
+            if attempts > 0 and own.may_wait_for(answer):
                 gevent.sleep(0.25)
                 continue
-            _refuse(run, lease.refusal(target.name, answer))
+            _refuse(own, lease.refusal(target.name, answer))
         return found
 
 
-def _refuse(run: lease.Run, sentence: str) -> None:
+def _refuse(own: Lease, sentence: str) -> None:
     """Note why this run may not go on, and give back at once what it has got."""
-    if not run.refused:
-        run.refused = sentence
-        gevent.spawn(_tell_all, run, "release")
+    if not own.refused:
+        own.refused = sentence
+        gevent.spawn(_tell_all, own, "release")
 
 
 def refusal() -> Generator[StringCommand, None, None]:
     """Yield the command that ends the run if it may not go on. One host says why, and no other goes on alone."""
-    run = lease.current()
-    if run and run.refused and not run.told:
-        run.told = True
+    own = current_run().lease
+    if own and own.refused and not own.told:
+        own.told = True
         end_run_on_failure()
-        yield stop(run.refused)
+        yield stop(own.refused)
 
 
 @contextmanager
@@ -142,21 +140,21 @@ def _ask_ahead(target: Host, how: Taking) -> Looked | None:
     return looked
 
 
-def _renew(run: lease.Run) -> None:
+def _renew(own: Lease) -> None:
     """Keep the lease for as long as this run lives."""
     while True:
         gevent.sleep(lease.RENEW_SECONDS)
-        _tell_all(run, "renew")
+        _tell_all(own, "renew")
 
 
-def _tell_all(run: lease.Run, action: str) -> None:
-    gevent.joinall([gevent.spawn(_tell, run, target, action) for target in tuple(_hosts)])
+def _tell_all(own: Lease, action: str) -> None:
+    gevent.joinall([gevent.spawn(_tell, own, target, action) for target in tuple(own.hosts)])
 
 
-def _tell(run: lease.Run, target: Host, action: str) -> None:
+def _tell(own: Lease, target: Host, action: str) -> None:
     """Renew or release the lease of a host; one that cannot be told lets it expire."""
     with suppress(Exception), gevent.Timeout(TELL_SECONDS, OSError("no answer")):
-        carry_out(target, lease_command(action, run.id))
+        carry_out(target, lease.command(action, own.holder.run))
 
 
 def take_and_ask(doing: str, others: Sequence[str]) -> Looked | None:

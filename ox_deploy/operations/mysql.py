@@ -8,7 +8,6 @@ from typing import Any
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
-from ox_deploy.facts.base import PeerUnreachable, Question, ask, ask_peer
 from ox_deploy.facts.mysql import Mysql, MysqlStatus, Replica, ServerState
 from ox_deploy.mysql import gtid
 from ox_deploy.mysql.accounts import Statement, WantedAccount, differences, drop_account, listed, stale_accounts
@@ -17,8 +16,11 @@ from ox_deploy.mysql.switch_rules import Server
 from ox_deploy.operations import tls
 from ox_deploy.operations.stop import stop
 from ox_deploy.questions import prefetch
+from ox_deploy.questions.ask import ask
+from ox_deploy.questions.order import order
+from ox_deploy.questions.peer import PeerUnreachable, ask_peer
 from ox_deploy.questions.pyinfra_internals import is_executing
-from ox_deploy.questions.sending import order
+from ox_deploy.questions.question import Question
 
 # How long a new replica may take to read what its master has, in seconds.
 CATCH_UP_SECONDS = 600

@@ -7,11 +7,12 @@ from collections.abc import Generator
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
-from ox_deploy.facts.base import Question, ask
 from ox_deploy.facts.network import MulticastRoute, RouteStatus
 from ox_deploy.operations.service import ManagedFile, changes, configure_job, idle_units
 from ox_deploy.questions import prefetch
-from ox_deploy.questions.sending import order
+from ox_deploy.questions.ask import ask
+from ox_deploy.questions.order import order
+from ox_deploy.questions.question import Question
 
 
 def _question(network: str, address: str, unit: str, file: ManagedFile) -> Question[RouteStatus]:

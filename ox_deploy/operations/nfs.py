@@ -9,12 +9,13 @@ from typing import Any
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
-from ox_deploy.facts.base import Question, ask
 from ox_deploy.facts.nfs import FilestoreMount, MountStatus
 from ox_deploy.operations.service import ManagedFile, changes, configure_job
 from ox_deploy.operations.stop import stop
 from ox_deploy.questions import prefetch
-from ox_deploy.questions.sending import order
+from ox_deploy.questions.ask import ask
+from ox_deploy.questions.order import order
+from ox_deploy.questions.question import Question
 
 
 def find_obstacle(status: MountStatus, source: str, path: str) -> str | None:

@@ -8,7 +8,6 @@ from typing import Any
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
-from ox_deploy.facts.base import PeerUnreachable, Question, ask_peer
 from ox_deploy.facts.mysql import MysqlStatus
 from ox_deploy.facts.service import ServiceStatus
 from ox_deploy.mysql import switch_rules
@@ -17,11 +16,11 @@ from ox_deploy.operations import service
 from ox_deploy.operations.stop import failed_host, stop
 from ox_deploy.operations.switchover import answer_of, status_question
 from ox_deploy.questions import prefetch
+from ox_deploy.questions.order import order
+from ox_deploy.questions.peer import PeerUnreachable, ask_peer
 from ox_deploy.questions.pyinfra_internals import is_executing
-from ox_deploy.questions.sending import order
-
-# What `check_roles` saw of a host's server, for `configure`, which depends on it.
-_seen: dict[str, MysqlStatus] = {}
+from ox_deploy.questions.question import Question
+from ox_deploy.questions.run import current_run
 
 
 def _roles_questions(master: Server, slaves: Sequence[Server], **_: Any) -> list[tuple[str, Question[MysqlStatus]]]:
@@ -75,7 +74,7 @@ def _switched(actual: tuple[str, Server] | None, remedies: Mapping[str, str]) ->
 def _remember(statuses: Mapping[Server, MysqlStatus]) -> None:
     own = next((status for server, status in statuses.items() if server.inventory_name == host.name), None)
     if own:
-        _seen[host.name] = own
+        current_run().server_statuses[host.name] = own
 
 
 def _files_question(
@@ -112,7 +111,7 @@ def configure(
     if job is None:
         host.noop(f"{service_name} is configured and runs")
         return
-    status = None if switched else _seen.get(host.name)
+    status = None if switched else current_run().server_statuses.get(host.name)
     seen = status.role if status else None
     role = {"read_only": read_only, "switched": switched, "seen": seen, "option_file": option_file}
     change = order("mysql_configure", {"files": job, **role})

@@ -14,7 +14,6 @@ from pyinfra.api import OperationError, StringCommand, operation
 
 from ox_deploy.certificate import one_time_pair
 from ox_deploy.facts.answers import ask_together
-from ox_deploy.facts.base import Question, ask, ask_peer, get
 from ox_deploy.facts.mysql import Mysql, MysqlStatus
 from ox_deploy.facts.seed import Contents, Seeding, SeedState, ServerSurvey, Survey
 from ox_deploy.mysql.accounts import Statement, WantedAccount, account_statements, drop_account, listed
@@ -31,9 +30,12 @@ from ox_deploy.mysql.replica_state import (
 from ox_deploy.mysql.servers import DatabaseServer
 from ox_deploy.operations.direct import carry_out
 from ox_deploy.operations.stop import stop
+from ox_deploy.questions.ask import ask, get
 from ox_deploy.questions.bounds import NoAnswer
+from ox_deploy.questions.order import order, seed_order
+from ox_deploy.questions.peer import ask_peer
 from ox_deploy.questions.pyinfra_internals import is_executing
-from ox_deploy.questions.sending import order, seed_order
+from ox_deploy.questions.question import Question
 from ox_deploy.remote.mysql.dialects import server_of_version, version_numbers
 from ox_deploy.secrets import Secret
 

@@ -10,10 +10,11 @@ from typing import Any, Literal
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
-from ox_deploy.facts.base import Question, ask
 from ox_deploy.facts.service import FileState, Service, ServiceStatus
 from ox_deploy.questions import prefetch
-from ox_deploy.questions.sending import order
+from ox_deploy.questions.ask import ask
+from ox_deploy.questions.order import order
+from ox_deploy.questions.question import Question
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ import click
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
-from ox_deploy.facts.base import PeerUnreachable, Question, ask, ask_peer
 from ox_deploy.facts.mysql import Mysql, MysqlStatus, ServerState
 from ox_deploy.facts.openxchange import Registration
 from ox_deploy.facts.switchover import Reaches
@@ -25,8 +24,13 @@ from ox_deploy.operations.openxchange import registration as registering
 from ox_deploy.operations.openxchange.wanted import ConfigdbLayout, WantedDatabase, WantedRegistration, moved_pools
 from ox_deploy.operations.stop import stop
 from ox_deploy.questions import prefetch
+from ox_deploy.questions.ask import ask
+from ox_deploy.questions.order import order
+from ox_deploy.questions.peer import PeerUnreachable, ask_peer
+from ox_deploy.questions.program import whole
 from ox_deploy.questions.pyinfra_internals import is_executing
-from ox_deploy.questions.sending import order, whole
+from ox_deploy.questions.question import Question
+from ox_deploy.questions.run import current_run
 from ox_deploy.remote.mysql.reconnect import WAITING
 from ox_deploy.secrets import Secret
 
@@ -63,12 +67,6 @@ class Switch:
             "password": self.password.reveal(),
             "ca": self.ca,
         }
-
-
-# The phase by the name of the new master, and who is open and replicates from nobody. Noted by the checks for what
-# follows: nobody asks while writes are down.
-_phases: dict[str, Phase] = {}
-_promoted: set[str] = set()
 
 
 def answer_of(server: Server) -> MysqlStatus | None:
@@ -150,10 +148,12 @@ def check_server(
 
 
 def _note(server: Server, new: MysqlStatus, phase: Phase) -> None:
-    _phases[server.name] = phase
-    _promoted.discard(server.name)
+    """Note how far the switch is for what follows: nobody asks while writes are down."""
+    run = current_run()
+    run.phases[server.name] = phase
+    run.promoted.discard(server.name)
     if phase is Phase.AFTER and new.replica is None and is_writable(new):
-        _promoted.add(server.name)
+        run.promoted.add(server.name)
 
 
 def _missing_accounts(new: MysqlStatus, accounts: Sequence[WantedAccount], name: str) -> list[str]:
@@ -304,7 +304,7 @@ def stop_writes(switch: Switch) -> Generator[StringCommand, None, None]:
     Idempotent. A guard on the host, run by its systemd, opens writes again after GUARD_SECONDS unless the new master
     claims them before. It does so even if neither this machine nor the program is there any more.
     """
-    if _phases.get(switch.new.name) is Phase.AFTER:
+    if current_run().phases.get(switch.new.name) is Phase.AFTER:
         host.noop(f"{switch.new.name} is open")
         return
     old = switch.old
@@ -330,7 +330,7 @@ def promote(switch: Switch, lost: bool = False) -> Generator[StringCommand, None
     Idempotent. The guard of the old master has ended, and it is read-only, before the new one is opened.
     """
     new = switch.new
-    if new.name in _promoted:
+    if new.name in current_run().promoted:
         host.noop(f"{new.name} is open")
         return
     old = switch.old

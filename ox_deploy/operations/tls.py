@@ -10,13 +10,15 @@ from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
 from ox_deploy.certificate import fits, for_address
-from ox_deploy.facts.base import PeerUnreachable, Question, ask, ask_peer
 from ox_deploy.facts.service import ServiceStatus
 from ox_deploy.facts.tls import Tls, TlsStatus
 from ox_deploy.mysql.servers import DatabaseServer
 from ox_deploy.operations import service
 from ox_deploy.questions import prefetch
-from ox_deploy.questions.sending import order
+from ox_deploy.questions.ask import ask
+from ox_deploy.questions.order import order
+from ox_deploy.questions.peer import PeerUnreachable, ask_peer
+from ox_deploy.questions.question import Question
 
 SOCKET = "/run/mysqld/mysqld.sock"
 

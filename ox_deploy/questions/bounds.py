@@ -2,7 +2,8 @@
 
 pyinfra waits without an end for a command on a frozen host, and has no word for one that dies. So each command goes
 through a guard: while it runs, the host is asked now and then whether it lives, on the same way and beside the command,
-and a command of ours has a limit besides.
+and a command of ours has a limit besides. The guard also sees when an order is sent: no answer that was got ahead holds
+any longer then.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ import time
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from weakref import WeakSet
 
 import gevent
 from pyinfra.api import Host, OperationError, State, StringCommand
 from pyinfra.api.exceptions import PyinfraError
 
+from ox_deploy.questions import prefetch
+from ox_deploy.questions.order import Order
 from ox_deploy.questions.pyinfra_internals import (
     Result,
     Runner,
@@ -25,6 +27,7 @@ from ox_deploy.questions.pyinfra_internals import (
     operation_names,
     print_no_traceback,
 )
+from ox_deploy.questions.run import run_of
 
 
 @dataclass(frozen=True)
@@ -54,14 +57,12 @@ class NoAnswer(OperationError):
         self.reason = reason
 
 
-_watched: WeakSet[State] = WeakSet()
-
-
 def watch(state: State) -> None:
     """Guard all commands of a run, also on hosts that are asked on demand. Idempotent."""
-    if state in _watched:
+    run = run_of(state)
+    if run.is_watched:
         return
-    _watched.add(state)
+    run.is_watched = True
     for host in state.inventory:
         intercept_commands(host, partial(Guard, host))
     print_no_traceback(PyinfraError)
@@ -81,6 +82,8 @@ class Guard:
         """Run a command; its limit in seconds is pyinfra's `_timeout` or, of a question, its own `seconds`."""
         if self._lost:
             raise _lost(self._lost)
+        if isinstance(command, Order):
+            prefetch.forget()
         self._keep_alive()
         seconds: float | None = arguments.pop("_timeout", None) or getattr(command, "seconds", None)
         options = {"print_output": print_output, "print_input": print_input, **arguments}

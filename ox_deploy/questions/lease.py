@@ -1,4 +1,4 @@
-"""The lease of the cluster: one run at a time changes it. What this run has of it, and who else may have it. No I/O.
+"""The lease of the cluster: one run at a time changes it. What this run has of it, and who else may have it.
 
 It is kept on the hosts (remote/lease.sh), each of which counts who took it. That number goes with every order, and the
 host refuses an order of a run that does not hold its lease any more.
@@ -13,7 +13,13 @@ import socket
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from uuid import uuid4
+
+import gevent
+from pyinfra.api import Host, StringCommand
+
+from ox_deploy.questions.program import QUESTION_SECONDS, FactCommand, shell_command
+from ox_deploy.questions.pyinfra_internals import current_host
+from ox_deploy.questions.run import current_run
 
 # For how long a lease lasts after it was taken or renewed, and how often it is renewed.
 LIFETIME_SECONDS = 60
@@ -95,22 +101,20 @@ def answer_of(lines: list[str]) -> Answer | None:
 
 
 @dataclass
-class Run:
-    """This run: who it is, the numbers that the hosts gave it, and why it may not go on.
+class Lease:
+    """What this run has of the lease: who it is, the numbers that the hosts gave it, and why it may not go on.
 
-    `took_over` and `told` note that it was said that it took over from a dead run, and why it may not go on.
+    `hosts` are those that were asked. `renewing` is at work as soon as there is one. `took_over` and `told` note that
+    it was said that it took over from a dead run, and why it may not go on.
     """
 
     holder: Holder
+    hosts: set[Host] = field(default_factory=set)
     numbers: dict[str, int] = field(default_factory=dict)
+    renewing: gevent.Greenlet[[Lease], None] | None = None
     refused: str | None = None
     took_over: bool = False
     told: bool = False
-
-    @property
-    def id(self) -> str:
-        """Return what tells it from other runs."""
-        return self.holder.run
 
     @property
     def info(self) -> str:
@@ -125,29 +129,48 @@ class Run:
         return (self.holder.begun, self.holder.process) < (other.begun, other.process)
 
 
-_runs: list[Run] = []
-
-
-def begin(doing: str) -> Run:
-    """Return this run; `doing` says what it does, as others are told. The same one each time."""
-    if not _runs:
+def begin(doing: str) -> Lease:
+    """Return what this run has of the lease; `doing` says what it does, as others are told. The same each time."""
+    run = current_run()
+    if run.lease is None:
         process = os.getpid()
-        who = (uuid4().hex, getpass.getuser(), socket.gethostname(), process, time.time())
-        _runs.append(Run(Holder(*who, doing, place_of(process))))
-    return _runs[0]
+        who = (run.id, getpass.getuser(), socket.gethostname(), process, time.time())
+        run.lease = Lease(Holder(*who, doing, place_of(process)))
+    return run.lease
 
 
-def current() -> Run | None:
-    """Return this run if it has asked for the lease."""
-    return _runs[0] if _runs else None
-
-
-def ticket(name: str) -> list[int | str]:
-    """Return what an order to a host shows there: the number and the run, nothing if no lease was asked for."""
-    run = current()
-    if run is None:
+def ticket(to: Host | None = None) -> list[int | str]:
+    """Return what an order to a host, or to the current one, shows of the lease; nothing if none was asked for."""
+    own = current_run().lease
+    if own is None:
         return []
-    return [run.numbers.get(name, 0), run.id]
+    return [own.numbers.get((to or current_host()).name, 0), own.holder.run]
+
+
+@dataclass(frozen=True)
+class Taking:
+    """What a host is told by who takes its lease: run, who that is, how long to wait for an earlier one's program.
+
+    `dead` is the run that is known to be dead, whose lease is not waited for.
+    """
+
+    run: str
+    info: str
+    wait: int = 600
+    dead: str = ""
+
+
+def command(action: str, run: str, *arguments: str) -> StringCommand:
+    """Return the command that runs lease.sh."""
+    return shell_command("lease", action, run, *arguments)
+
+
+def with_lease(taking: Taking, asking: FactCommand) -> FactCommand:
+    """Return the command that takes the lease of a host, and runs another one if it was given."""
+    seconds = str(LIFETIME_SECONDS)
+    take = command("take", taking.run, seconds, str(taking.wait), taking.info, taking.dead)
+    # Who sends has to find somebody who reads.
+    return FactCommand(take, "|| { cat >/dev/null; exit 0; };", asking, seconds=taking.wait + QUESTION_SECONDS)
 
 
 def refusal(name: str, answer: Answer) -> str:

@@ -6,38 +6,46 @@ for itself.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from inspect import signature
 from typing import Any, TypeVar, cast
-from weakref import WeakKeyDictionary
 
 from pyinfra.api import BaseStateCallback, Host, State
 
-from ox_deploy.questions.pyinfra_internals import current_host, has_acted, inner_of, is_executing
+from ox_deploy.questions.pyinfra_internals import current_host, has_acted, inner_of, is_executing, set_inner
+from ox_deploy.questions.question import Question
+from ox_deploy.questions.run import current_run, run_of
 
 OperationT = TypeVar("OperationT", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
 class Call:
-    """An operation as a deploy calls it for one host, and what it is going to ask of which host.
-
-    A question is an ox_deploy.facts.base.Question.
-    """
+    """An operation as a deploy calls it for one host, and what it is going to ask of which host."""
 
     name: str
-    operation: Callable[..., Generator[Any, None, None]]
+    operation: Callable[..., Any]
     arguments: Mapping[str, Any]
-    questions: tuple[tuple[Host, Any], ...]
+    questions: tuple[tuple[Host, Question[Any]], ...]
+
+    def commands(self) -> Generator[Any, None, None]:
+        """Yield what it has to do, without pyinfra's noting it."""
+        return inner_of(self.operation)(**self.arguments)
 
 
-_calls: WeakKeyDictionary[Host, list[Call]] = WeakKeyDictionary()
-_planned: WeakKeyDictionary[Host, list[Any]] = WeakKeyDictionary()
-# An answer is the JSON document that the question's program printed, with the time until which it holds.
-_answers: WeakKeyDictionary[Host, tuple[float, dict[Any, dict[str, Any] | None]]] = WeakKeyDictionary()
+@dataclass(frozen=True)
+class KeptAnswers:
+    """What a host answered: the JSON documents that the questions' programs printed, None for one that failed.
+
+    They hold until that time, by the clock of the run.
+    """
+
+    until: float
+    documents: Mapping[Question[Any], dict[str, Any] | None]
+
+
 # The first operation may wait long for another host while this one has answered.
 HOLD_SECONDS = 30
 
@@ -69,40 +77,48 @@ def asks(
             for asked, asking in questions:
                 plan(asked, asking)
             name = named.get("name", inner.__name__)
-            _calls.setdefault(host, []).append(Call(name, inner, arguments, tuple(questions)))
+            noted = Call(name, call, arguments, tuple(questions))
+            current_run().calls.setdefault(host, []).append(noted)
             return operation(*positional, **named)
 
+        set_inner(call, inner)
         return cast(OperationT, call)
 
     return decorate
 
 
-def plan(host: Host, question: Any) -> None:
+def plan(host: Host, question: Question[Any]) -> None:
     """Note a question for this host."""
-    planned = _planned.setdefault(host, [])
+    planned = current_run().planned.setdefault(host, [])
     if question not in planned:
         planned.append(question)
 
 
 def calls(host: Host) -> Sequence[Call]:
     """Return the operations that a deploy has for the host, in their order."""
-    return tuple(_calls.get(host, ()))
+    return tuple(current_run().calls.get(host, ()))
 
 
-def planned(host: Host | None = None) -> Sequence[Any]:
+def planned(host: Host | None = None) -> Sequence[Question[Any]]:
     """Return what the operations of this run are going to ask a host, the current one if none is given."""
-    return tuple(_planned.get(host or current_host(), ()))
+    return tuple(current_run().planned.get(host or current_host(), ()))
 
 
-def keep(answers: dict[Any, dict[str, Any] | None], host: Host | None = None) -> None:
-    """Keep what a host answered just now, the current one if none is given."""
-    _answers[host or current_host()] = (time.monotonic() + HOLD_SECONDS, answers)
+def keep(documents: Mapping[Question[Any], dict[str, Any] | None], host: Host | None = None) -> None:
+    """Keep what a host answered just now, the current one if none is given.
+
+    In a run that is not watched nobody would see that something is changed, so nothing is kept there.
+    """
+    run = current_run()
+    if run.is_watched:
+        run.answers[host or current_host()] = KeptAnswers(run.now() + HOLD_SECONDS, documents)
 
 
-def answer(host: Host, question: Any) -> dict[str, Any] | None:
+def answer(host: Host, question: Question[Any]) -> dict[str, Any] | None:
     """Return the host's answer, or None if there is none that holds."""
-    until, answers = _answers.get(host, (0, {}))
-    return answers.get(question) if time.monotonic() < until else None
+    run = current_run()
+    kept = run.answers.get(host)
+    return kept.documents.get(question) if kept and run.now() < kept.until else None
 
 
 def forget() -> None:
@@ -111,7 +127,7 @@ def forget() -> None:
     While pyinfra only looks for changes, none is made.
     """
     if is_executing():
-        _answers.clear()
+        current_run().answers.clear()
 
 
 class ForgetAfterChanges(BaseStateCallback):
@@ -121,4 +137,4 @@ class ForgetAfterChanges(BaseStateCallback):
     def operation_end(state: State, op_hash: str) -> None:
         """Look whether the operation sent a command to any host, or failed after it may have."""
         if has_acted(state, op_hash):
-            forget()
+            run_of(state).answers.clear()

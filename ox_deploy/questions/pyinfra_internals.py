@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 import gevent
@@ -34,6 +34,9 @@ _INVENTORY: Any = ctx_inventory
 _CONFIG: Any = ctx_config
 
 _DEPLOY_FILE = "ox_deploy.deploy_file"
+_OURS = "ox_deploy_run"
+
+T = TypeVar("T")
 
 
 # --- whose turn it is --------------------------------------------------------------------------------------
@@ -91,6 +94,19 @@ def current_state() -> State:
     """Return the state of the run itself, which can be kept, as with `current_host`."""
     state: State = _STATE.get()
     return state
+
+
+def kept_with(state: State, make: Callable[[], T]) -> T:
+    """Return what we keep with a state of pyinfra, which has no place for it: made the first time, gone with the state.
+
+    + state: of the run
+    + make: makes it
+    """
+    kept = vars(state)
+    if _OURS not in kept:
+        kept[_OURS] = make()
+    ours: T = kept[_OURS]
+    return ours
 
 
 def current_inventory() -> Inventory | None:

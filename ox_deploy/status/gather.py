@@ -20,7 +20,6 @@ from ox_deploy.deploys.filestore import NFS_UNITS, set_up_filestore
 from ox_deploy.deploys.hosts import prepare_hosts
 from ox_deploy.deploys.openxchange import configure_open_xchange
 from ox_deploy.deploys.web import CERTIFICATE, set_up_balancer
-from ox_deploy.facts.base import Question, get
 from ox_deploy.facts.ground import GroundState
 from ox_deploy.facts.health import Health, HostHealth
 from ox_deploy.facts.hosts import HostState, HostStatus
@@ -31,8 +30,10 @@ from ox_deploy.facts.openxchange import CachePeers, Configdb, Daemons, OpenXchan
 from ox_deploy.facts.service import Service
 from ox_deploy.operations import hosts
 from ox_deploy.questions import prefetch, pyinfra_internals
+from ox_deploy.questions.ask import get
 from ox_deploy.questions.bounds import NoAnswer
 from ox_deploy.questions.pyinfra_internals import turn_of
+from ox_deploy.questions.question import Question
 from ox_deploy.status.seen import Drift, Seen
 
 CHAPTERS = (
@@ -205,7 +206,7 @@ def _is_known(questions: Sequence[tuple[Host, Any]]) -> bool:
 def _try(call: prefetch.Call) -> Iterator[Drift]:
     """Look for a change as pyinfra does: an operation that yields anything has something to do."""
     try:
-        if next(call.operation(**call.arguments), None) is not None:
+        if next(call.commands(), None) is not None:
             yield Drift(call.name)
     except Exception as error:
         yield Drift(call.name, str(error))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from pyinfra.context import ctx_state
 
 from ox_deploy import cluster, secrets
-from ox_deploy.operations import lease as leasing
-from ox_deploy.questions import lease
+from ox_deploy.questions.run import Run, current_run
 from tests.unit import programs
 from tests.unit.certificates import PUBLIC_KEY_PACKET, Issuer, armoured
 from tests.unit.guide import Guide, Pair
@@ -50,11 +51,14 @@ def guide(tmp_path: Path, input_files: dict[str, Any]) -> Iterator[Guide]:
 
 
 @pytest.fixture(autouse=True)
-def no_lease() -> Iterator[None]:
-    """Each test is a run of its own, which has asked nobody for a lease yet."""
-    yield
-    lease._runs.clear()
-    leasing._hosts.clear()
+def this_run() -> Iterator[Run]:
+    """Each test is a run of its own, watched as all are in which something is asked ahead."""
+    before = ctx_state.get()  # type: ignore[no-untyped-call]
+    ctx_state.set(SimpleNamespace(is_executing=False))  # type: ignore[no-untyped-call]
+    run = current_run()
+    run.is_watched = True
+    yield run
+    ctx_state.set(before)  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,7 @@ from pyinfra.context import ctx_host, ctx_state
 
 from ox_deploy.facts.answers import Answers
 from ox_deploy.facts.service import FileState
+from ox_deploy.questions.pyinfra_internals import current_state
 
 Facts = Mapping[type[FactBase[Any]], Any]
 
@@ -125,14 +126,16 @@ def in_phase(host: object, executing: bool) -> Iterator[None]:
     before = [context.get() for context in contexts]
     ctx_host.set(host)  # type: ignore[no-untyped-call]
     results = {peer: peer for peer in getattr(host, "peers", {}).values()}
-    state = SimpleNamespace(
-        is_executing=executing,
-        config=SimpleNamespace(),
-        results=results,
-        active_hosts=[host],
-        failed_hosts=[],
-        activated_hosts=[host],
-    )
+    phase = {
+        "is_executing": executing,
+        "config": SimpleNamespace(),
+        "results": results,
+        "active_hosts": [host],
+        "failed_hosts": [],
+        "activated_hosts": [host],
+    }
+    # The run goes on through both phases.
+    state = SimpleNamespace(**vars(current_state()) | phase)
     ctx_state.set(state)  # type: ignore[no-untyped-call]
     try:
         yield

@@ -16,8 +16,9 @@ from pyinfra.context import ctx_state
 from ox_deploy import operations
 from ox_deploy.deploys import lease
 from ox_deploy.facts.lease import LeaseBroken
-from ox_deploy.questions import bounds, sending
+from ox_deploy.questions import bounds
 from ox_deploy.questions.bounds import Guard, NoAnswer, Pace
+from ox_deploy.questions.program import QUESTION_SECONDS, FactCommand
 from tests.unit.fakes import FakeHost, in_phase
 
 PACE = Pace(probe_every=0.05, probe=0.1, show_every=0.15)
@@ -144,7 +145,7 @@ def test_order_that_hangs_on_a_host_that_lives_has_an_end() -> None:
 def test_limit_of_a_question_is_its_own() -> None:
     guard, _ = guarded(silent)
     with pytest.raises(NoAnswer, match="has not finished within 0 s"):
-        guard(sending.Asking("ask", seconds=0.12))  # type: ignore[arg-type]
+        guard(FactCommand("ask", seconds=0.12))  # type: ignore[arg-type]
 
 
 def test_long_command_shows_that_it_lives() -> None:
@@ -207,4 +208,4 @@ def test_release_of_a_lease_does_not_wait_for_a_frozen_host_either(monkeypatch: 
     monkeypatch.setattr(operations.lease, "end", lambda name: None)
     lease.release._inner()
     assert len(watched) == 1
-    assert LeaseBroken().command().seconds == sending.QUESTION_SECONDS
+    assert LeaseBroken().command().seconds == QUESTION_SECONDS

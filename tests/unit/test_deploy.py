@@ -14,10 +14,10 @@ from pyinfra.api import StringCommand
 
 from ox_deploy import secrets
 from ox_deploy.errors import InputError
-from ox_deploy.facts.base import Question
 from ox_deploy.facts.hosts import HostState
-from ox_deploy.questions import prefetch
-from ox_deploy.questions.sending import together
+from ox_deploy.questions.program import together
+from ox_deploy.questions.question import Question
+from ox_deploy.questions.run import run_of
 from tests.unit.deployment import DEPLOY, Deployment, Step, prepared
 from tests.unit.guide import Guide
 
@@ -271,7 +271,7 @@ def test_nothing_is_asked_while_the_deploy_is_read(
 
 
 def test_every_operation_asks_what_was_planned(deployment: Deployment) -> None:
-    planned = {host.name: prefetch._planned.get(host, []) for host in deployment.inventory}
+    planned = {host.name: run_of(deployment.state).planned.get(host, []) for host in deployment.inventory}
     deployment.questions.clear()
     list(deployment.commands())
     asked: list[tuple[str, Question[Any]]] = [
@@ -285,7 +285,7 @@ def test_every_operation_asks_what_was_planned(deployment: Deployment) -> None:
 
 def test_what_is_asked_together_is_not_on_the_command_line(deployment: Deployment) -> None:
     for host in deployment.inventory:
-        programs = [question.program for question in prefetch._planned[host]]
+        programs = [question.program for question in run_of(deployment.state).planned[host]]
         assert len(together(programs).get_raw_value()) < 1000
 
 

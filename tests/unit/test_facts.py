@@ -13,8 +13,6 @@ import pytest
 from pyinfra.api import FactBase
 from pyinfra_testing.facts import make_fact_tests  # type: ignore[import-untyped]
 
-from ox_deploy.facts import base
-from ox_deploy.facts.base import JsonFact, PeerUnreachable, Question, ask_peer
 from ox_deploy.facts.health import Health, HostHealth
 from ox_deploy.facts.hosts import HostState
 from ox_deploy.facts.mysql import Mysql, MysqlStatus, ServerState
@@ -31,7 +29,9 @@ from ox_deploy.facts.openxchange import (
 from ox_deploy.facts.secret import Fingerprint
 from ox_deploy.facts.seed import SURVEY_SECONDS, ServerSurvey
 from ox_deploy.facts.service import Service
-from ox_deploy.questions.sending import Taking
+from ox_deploy.questions.lease import Taking
+from ox_deploy.questions.peer import PeerUnreachable, ask_peer
+from ox_deploy.questions.question import JsonFact, Question
 from tests.unit.fakes import FakeHost, in_phase
 
 # The command is a whole program; it is tested as one, see test_remote*.py.
@@ -267,13 +267,13 @@ class Unconnected(FakeHost):
         self.connected = True
 
 
-def ask_at_once(peer: FakeHost) -> list[Any]:
+def ask_at_once(peer: FakeHost, seconds: float = 60) -> list[Any]:
     asking: list[Any] = [FakeHost(name=name, dbmaster=peer) for name in ("oxgw01", "oxgw02", "oxgw03")]
     question = Question(Mysql, users=[])
 
     def answer(host: Any) -> MysqlStatus | PeerUnreachable:
         try:
-            return ask_peer(host, "dbmaster", question)
+            return ask_peer(host, "dbmaster", question, seconds)
         except PeerUnreachable as error:
             return error
 
@@ -288,11 +288,10 @@ def test_peer_that_several_hosts_ask_at_once_is_connected_once() -> None:
     assert (peer.attempts, len(peer.asked)) == (1, 3)
 
 
-def test_peer_whose_connection_hangs_is_given_up_and_tried_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "QUESTION_SECONDS", 0.05)
+def test_peer_whose_connection_hangs_is_given_up_and_tried_again_later() -> None:
     peer = Unconnected({Mysql: MysqlStatus()})
     peer.seconds = 5
-    assert ["no connection within" in str(answer) for answer in ask_at_once(peer)] == [True] * 3
+    assert ["no connection within" in str(answer) for answer in ask_at_once(peer, seconds=0.05)] == [True] * 3
     peer.seconds = 0.01
     assert ask_at_once(peer) == [MysqlStatus()] * 3
 

@@ -13,9 +13,10 @@ import pytest
 
 from ox_deploy.facts.lease import Look, Looked
 from ox_deploy.operations import lease as leasing
-from ox_deploy.questions import lease, sending
-from ox_deploy.questions.lease import Answer, Holder
-from ox_deploy.questions.sending import Taking
+from ox_deploy.questions import lease, program
+from ox_deploy.questions.lease import Answer, Holder, Taking
+from ox_deploy.questions.order import order
+from ox_deploy.questions.program import Program, source
 from ox_deploy.remote.common import lease as remote_lease
 from ox_deploy.remote.common.ending import raising
 from tests.unit.fakes import FakeHost, in_phase, run, stop_sentence, task_of
@@ -29,7 +30,7 @@ class Host:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "ox-deploy"
-        self.text = sending.source("lease.sh").replace("/var/lib/ox-deploy", str(self.folder))
+        self.text = source("lease.sh").replace("/var/lib/ox-deploy", str(self.folder))
 
     def say(self, *words: str) -> list[str]:
         argv = ["sh", "-c", self.text, "lease", *words]
@@ -68,14 +69,14 @@ def test_host_that_answers_no_question_reads_it_to_its_end(
     host: Host, is_held: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Or pyinfra would write into a closed pipe."""
-    monkeypatch.setattr(sending, "source", lambda name: host.text)
+    monkeypatch.setattr(program, "source", lambda name: host.text)
     host.take(ANNA)
     programs = host.folder / "bin"
     programs.mkdir()
     (programs / "cat").symlink_to("/bin/cat")
-    question = sending.Program("service_state", {})
+    question = Program("service_state", {})
     taking = Taking(BERT.run, json.dumps(BERT.__dict__), wait=0)
-    command = (sending.with_lease(taking, question) if is_held else question).get_raw_value()
+    command = (lease.with_lease(taking, question) if is_held else question).get_raw_value()
     with subprocess.Popen(
         ["/bin/sh", "-c", command],
         stdin=subprocess.PIPE,
@@ -210,7 +211,7 @@ def test_dead_process_of_this_machine_is_known_to_be_dead() -> None:
 
 @pytest.mark.parametrize(("age", "begun", "waits"), [(0, 0.0, True), (0, 9e9, False), (4, 0.0, False)])
 def test_of_two_that_begin_together_who_began_first_goes_on(age: int, begun: float, waits: bool) -> None:
-    mine = lease.Run(replace(ANNA, begun=begun))
+    mine = lease.Lease(replace(ANNA, begun=begun))
     assert mine.may_wait_for(Answer(holder=BERT, left=60, age=age)) is waits
 
 
@@ -240,28 +241,28 @@ def test_lease_of_a_dead_run_of_this_machine_is_taken_at_once() -> None:
     assert [asked["taking"].dead for _, asked in host.asked] == ["", "a1"]
     assert host.logged[0].startswith("took over the lease of a dead run: deploy, by anna on control1")
     with in_phase(host, executing=True):
-        assert sending.ticket() == [8, lease.begin("").id]
+        assert lease.ticket() == [8, lease.begin("").holder.run]
 
 
 def test_no_lease_is_taken_while_pyinfra_only_looks() -> None:
     host = FakeHost(name="web")
     with in_phase(host, executing=False):
         assert leasing.taking("deploy") is None
-        assert sending.ticket() == []
+        assert lease.ticket() == []
 
 
 def test_order_shows_the_number_that_its_host_gave() -> None:
     me = lease.begin("deploy")
     me.numbers["web"] = 7
     with in_phase(FakeHost(name="web"), executing=True):
-        task = task_of(sending.order("service_configure", {}))
-    assert task["ticket"] == [7, me.id]
+        task = task_of(order("service_configure", {}))
+    assert task["ticket"] == [7, me.holder.run]
     other: Any = FakeHost(name="oxgw01")
-    assert sending.ticket(other) == [0, me.id]
+    assert lease.ticket(other) == [0, me.holder.run]
 
 
 def test_question_is_not_asked_without_the_lease(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending, "source", lambda name: host.text)
+    monkeypatch.setattr(program, "source", lambda name: host.text)
     host.take(ANNA)
     command = Look().command(Taking(BERT.run, json.dumps(BERT.__dict__)), questions=()).get_raw_value()
     # More than a pipe holds: nobody is left who waits for a reader.

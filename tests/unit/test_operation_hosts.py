@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,12 +33,6 @@ DONE = replace(
     group_by_id=GroupEntry("open-xchange", 1001),
 )
 FILES_DONE = ServiceStatus({NAMES.path: file_state(NAMES.content)})
-
-
-@pytest.fixture(autouse=True)
-def nothing_seen() -> Iterator[None]:
-    yield
-    hosts._seen.clear()
 
 
 @pytest.mark.parametrize("status", [BARE, DONE], ids=["bare", "done"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -34,6 +33,7 @@ from ox_deploy.operations.openxchange.wanted import (
     WantedRegistration,
     WantedUser,
 )
+from ox_deploy.questions.run import current_run
 from ox_deploy.secrets import Secret
 from tests.unit.fakes import FakeHost, Outcome, both_phases, run, stop_sentence
 
@@ -453,12 +453,6 @@ def test_port_is_told_to_registerdatabase_where_it_is_not_the_usual_one() -> Non
 PORTS = {"open-xchange-admin": 1099, "open-xchange-groupware": 8009}
 
 
-@pytest.fixture(autouse=True)
-def no_restart_noted() -> Iterator[None]:
-    yield
-    daemon_operations._restart_needed.clear()
-
-
 def daemons(**groupware: bool) -> dict[str, Daemon]:
     values = {"active": True, "enabled": True, "listening": True, "pending": False} | groupware
     return ADMIN_RUNS | {"open-xchange-groupware": Daemon(**values)}
@@ -516,7 +510,7 @@ def test_no_further_node_is_restarted_after_one_that_did_not_come_back() -> None
     first = FakeHost(name="oxgw01")
     first.error_ops = 1
     second = FakeHost(name="oxgw02", oxgw01=first)
-    daemon_operations._restart_needed["oxgw02"] = ["open-xchange-groupware"]
+    current_run().restarts["oxgw02"] = ["open-xchange-groupware"]
     job = run(daemon_operations.restart, second, ports=PORTS, settle_seconds=6).job("daemons_undo")
     assert job["sentence"] == "oxgw02: not restarted, because oxgw01 did not come back; it runs as before."
     assert [service["name"] for service in job["services"]] == ["open-xchange-groupware"]
@@ -526,7 +520,7 @@ def test_node_is_proven_by_a_login_and_a_restart_can_be_undone() -> None:
     proof = daemon_operations.LoginProof("ox6_start", "open-xchange-groupware", "example.com")
     host = FakeHost({Daemons: daemons(active=False)}, name="oxgw01")
     start = both_phases(daemon_operations.start, host, ports=PORTS, proof=proof).job("ox6_start")
-    daemon_operations._restart_needed["oxgw01"] = list(PORTS)
+    current_run().restarts["oxgw01"] = list(PORTS)
     restart = both_phases(daemon_operations.restart, host, ports=PORTS, settle_seconds=6, proof=proof).job("ox6_start")
     login = {"service": "open-xchange-groupware", "context": "example.com", "port": 8009}
     assert (start["login"], start["undo"]) == (login, False)
@@ -550,7 +544,7 @@ def test_daemon_that_still_runs_with_old_files_is_not_asked_for_a_login_when_ano
 
 def test_next_node_is_restarted_after_one_that_came_back() -> None:
     for name in ("oxgw01", "oxgw02"):
-        daemon_operations._restart_needed[name] = ["open-xchange-groupware"]
+        current_run().restarts[name] = ["open-xchange-groupware"]
         host = FakeHost(name=name, other=FakeHost(name="other"))
         outcome = both_phases(daemon_operations.restart, host, ports=PORTS, settle_seconds=6)
         assert services(outcome) == [("open-xchange-groupware", 8009, True)]

@@ -15,15 +15,22 @@ import pytest
 from pyinfra.api.operation import OperationMeta
 from pyinfra.connectors.util import CommandOutput
 
-from ox_deploy.facts.base import Question, ask, ask_peer
 from ox_deploy.facts.hosts import HostState, HostStatus
 from ox_deploy.facts.openxchange import CachePeers
 from ox_deploy.facts.service import Service
 from ox_deploy.operations import hosts
-from ox_deploy.questions import prefetch, sending
+from ox_deploy.questions import prefetch
+from ox_deploy.questions.ask import ask
+from ox_deploy.questions.bounds import Guard
+from ox_deploy.questions.order import order
+from ox_deploy.questions.peer import ask_peer
+from ox_deploy.questions.program import FactCommand, together
+from ox_deploy.questions.pyinfra_internals import current_state
+from ox_deploy.questions.question import Question
+from ox_deploy.questions.run import current_run
 from ox_deploy.remote import answers
 from tests.unit.fakes import FakeHost, in_phase, run
-from tests.unit.programs import Clock, under_test
+from tests.unit.programs import under_test
 
 CACHES = Question(CachePeers, ports=[57462])
 AHEAD, LATER = {"192.0.2.2": [57462]}, {"192.0.2.3": [57462]}
@@ -43,11 +50,10 @@ def checked(*answers: dict[str, Any] | None) -> FakeHost:
     return host
 
 
-@pytest.fixture(autouse=True)
-def nothing_kept() -> Iterator[None]:
-    yield
-    hosts._seen.clear()
-    prefetch._answers.clear()
+def guard_of(host: Any) -> Guard:
+    """What all commands go through; this one has each end well."""
+    host.connector, host.executing_op_hash, host.current_op_hash = None, None, None
+    return Guard(host, lambda *_, **__: (True, CommandOutput([])))
 
 
 def asked(host: FakeHost) -> Any:
@@ -75,17 +81,32 @@ def test_other_arguments_are_another_question() -> None:
 
 @pytest.mark.parametrize(("executing", "known"), [(True, LATER), (False, AHEAD)])
 def test_no_answer_holds_once_an_order_is_sent_and_a_plan_sends_none(executing: bool, known: Any) -> None:
-    host = checked(AHEAD)
+    host: Any = checked(AHEAD)
     with in_phase(host, executing):
-        sending.order("service_configure", {})
+        sent = order("service_configure", {})
+        assert ask(host, CACHES) == AHEAD
+        guard_of(host)(sent)
     assert asked(host) == known
 
 
-def test_answer_holds_for_some_seconds_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_question_lets_answers_hold() -> None:
     host = checked(AHEAD)
-    clock = Clock()
-    clock.now = time.monotonic() + prefetch.HOLD_SECONDS
-    monkeypatch.setattr(prefetch, "time", clock)
+    with in_phase(host, executing=True):
+        guard_of(host)(CACHES.program)
+    assert asked(host) == AHEAD
+
+
+def test_nothing_is_kept_in_a_run_that_is_not_watched() -> None:
+    current_run().is_watched = False
+    assert asked(checked(AHEAD)) == LATER
+
+
+def test_answer_holds_for_some_seconds_only() -> None:
+    current_run().now = lambda: 100.0
+    host = checked(AHEAD)
+    current_run().now = lambda: 99.9 + prefetch.HOLD_SECONDS
+    assert asked(host) == AHEAD
+    current_run().now = lambda: 100.0 + prefetch.HOLD_SECONDS
     assert asked(host) == LATER
 
 
@@ -101,8 +122,9 @@ def test_change_by_an_operation_that_is_not_ours_counts_too(
     meta = OperationMeta("hash", is_change=None)
     if success is not None:
         meta.set_complete(success, commands or [], CommandOutput([]))
-    state: Any = SimpleNamespace(ops={"other": {}, "host": {"hash": SimpleNamespace(operation_meta=meta)}})
     with in_phase(host, executing=True):
+        state: Any = current_state()
+        state.ops = {"other": {}, "host": {"hash": SimpleNamespace(operation_meta=meta)}}
         prefetch.ForgetAfterChanges.operation_end(state, "hash")
     assert asked(host) == known
 
@@ -156,7 +178,7 @@ def test_call_notes_what_the_operation_asks_and_whom() -> None:
     assert operation.called == [{"name": "x", "ports": [1], "other": "there", "_serial": True}]
     (call,) = prefetch.calls(host)
     assert (call.name, call.arguments) == ("x", {"ports": [1], "other": "there"})
-    assert list(call.operation(**call.arguments)) == ["[1] there"]
+    assert list(call.commands()) == ["[1] there"]
 
 
 def test_operation_can_be_called_with_positions_and_without_a_name() -> None:
@@ -185,7 +207,7 @@ def test_call_notes_several_peers_and_no_question_to_the_host_itself() -> None:
     assert [asked for asked, _ in call.questions] == list(hosts.values())
 
 
-def shell(command: sending.Asking, path: str = os.environ["PATH"]) -> str:
+def shell(command: FactCommand, path: str = os.environ["PATH"]) -> str:
     """What a host's shell prints."""
     argv, environment = ["/bin/sh", "-c", command.get_raw_value()], {"PATH": path}
     done = subprocess.run(
@@ -202,7 +224,7 @@ def test_programs_are_answered_together_and_one_that_fails_spoils_no_other(tmp_p
     (tmp_path / "a").write_text("x")
     failing: Any = Question(Service, service="x", files=None, units=[])
     programs = [question.program for question in (files_of(tmp_path / "a"), failing, CACHES, files_of(tmp_path / "b"))]
-    first, failed, caches, last = json.loads(shell(sending.together(programs)))
+    first, failed, caches, last = json.loads(shell(together(programs)))
     assert first["files"][str(tmp_path / "a")]["digest"].startswith("2d711642b726b044")
     assert failed is None
     assert caches == {}

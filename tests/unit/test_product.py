@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -23,18 +23,17 @@ from ox_deploy.deploys import database
 from ox_deploy.deploys.switchover import switchover
 from ox_deploy.deploys.web import SITE
 from ox_deploy.errors import InputError
-from ox_deploy.facts.base import JsonFact, Question, ask
-from ox_deploy.operations import hosts
-from ox_deploy.operations import switchover as steps
 from ox_deploy.operations.openxchange.configuration import Administrator, WantedConfiguration
 from ox_deploy.operations.openxchange.wanted import ConfigdbLayout
-from ox_deploy.operations.verify.checks import records
 from ox_deploy.products import PRODUCTS
 from ox_deploy.products.base import Accounts, Cache, Discovery, Installer, Product, SiteValues
 from ox_deploy.products.ox6.configuration import Des
 from ox_deploy.questions import prefetch
+from ox_deploy.questions.ask import ask
 from ox_deploy.questions.bundle import paths_of
-from ox_deploy.questions.sending import Program
+from ox_deploy.questions.program import Program
+from ox_deploy.questions.question import JsonFact, Question
+from ox_deploy.questions.run import run_of
 from ox_deploy.remote.programs import module_of
 from ox_deploy.settings import Settings
 from ox_deploy.status.states import find, groupware
@@ -143,15 +142,6 @@ def tiny(guide: Guide, monkeypatch: pytest.MonkeyPatch) -> Guide:
     return guide
 
 
-@pytest.fixture(autouse=True)
-def nothing_noted() -> Iterator[None]:
-    yield
-    records.clear()
-    hosts._seen.clear()
-    prefetch._answers.clear()
-    steps._phases.clear()
-
-
 def sent(commands: list[StringCommand]) -> str:
     """All that hosts are sent: commands, arguments, and the paths of the modules."""
     texts = []
@@ -239,6 +229,7 @@ def test_verify_tries_what_the_product_has(tiny: Guide, monkeypatch: pytest.Monk
         text = sent([command for _, command in deployment.commands()])
         asked = str([question.arguments for question in deployment.questions])
         names = {step.name for step in deployment.steps()}
+    records = run_of(deployment.state).records
     assert not PARTICULAR.findall(text + asked + repr(records))
     assert "tiny.route" in asked
     assert "'ports': [7001]" in asked

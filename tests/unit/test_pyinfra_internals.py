@@ -5,14 +5,17 @@ The hosts are pyinfra's own pretended ones (`@fake`), this machine (`@local`), o
 
 from __future__ import annotations
 
+import gc
 import inspect
 import logging
 import os
 import socket
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +44,12 @@ from pyinfra.api.util import get_file_path
 from pyinfra.context import ctx_config, ctx_host, ctx_inventory, ctx_state
 from pyinfra_cli.util import load_func  # type: ignore[import-untyped]
 
-from ox_deploy.facts.base import Question, ask
 from ox_deploy.facts.service import Service, ServiceStatus
 from ox_deploy.questions import pyinfra_internals as internals
-from ox_deploy.questions import sending
+from ox_deploy.questions.ask import ask
+from ox_deploy.questions.order import Order
+from ox_deploy.questions.program import FactCommand
+from ox_deploy.questions.question import Question
 
 Commands = Generator[StringCommand, None, None]
 FAILS: dict[str, Any] = {"fake_responses": {"fail": {"success": False}}}
@@ -221,6 +226,31 @@ def test_run_has_its_state_and_its_inventory(begin: Begin) -> None:
     assert internals.current_inventory() is run.inventory
 
 
+def test_what_is_kept_with_a_state_is_made_once_and_is_no_other_states(begin: Begin) -> None:
+    one, two = begin("@fake/one").state, begin("@fake/one").state
+    kept = internals.kept_with(one, list[str])
+    kept.append("seen")
+    assert internals.kept_with(one, list[str]) is kept
+    assert internals.kept_with(two, list[str]) == []
+
+
+def test_what_is_kept_with_a_state_ends_with_it(begin: Begin) -> None:
+    inventory = Inventory((["@fake/one"], {}))  # type: ignore[no-untyped-call]
+    state = State(inventory, Config())  # type: ignore[no-untyped-call]
+    kept = weakref.ref(internals.kept_with(state, Kept))
+    internals.kept_with(state, Kept).hosts += list(inventory)
+    del state, inventory
+    gc.collect()
+    assert kept() is None
+
+
+@dataclass
+class Kept:
+    """Refers to hosts, which refer to their state."""
+
+    hosts: list[Host] = field(default_factory=list)
+
+
 def test_hosts_of_a_run_that_take_part_fail_or_are_left_out(begin: Begin) -> None:
     lost = ("127.0.0.1", {"ssh_port": 1, "ssh_allow_agent": False, "ssh_look_for_keys": False})
     limit = ["@fake/one", "@fake/two", "127.0.0.1"]
@@ -357,20 +387,21 @@ def test_operation_has_the_function_that_it_was_made_of() -> None:
 class Echo(FactBase[str]):
     """What this host is called."""
 
-    def command(self, text: str) -> sending.Asking:
-        return sending.Asking("echo", text, seconds=7)
+    def command(self, text: str) -> FactCommand:
+        return FactCommand("echo", text, seconds=7)
 
 
 def test_all_commands_of_a_host_go_through_what_stands_between_with_their_limits(begin: Begin) -> None:
     run = begin(("@fake/one", {"fake_responses": {"echo": "answer"}}), check=False)
     host = run.host("@fake/one")
-    seen: list[tuple[str, float | None, float | None]] = []
+    seen: list[tuple[str, type[StringCommand], float | None, float | None]] = []
 
     def between(real: internals.Runner) -> internals.Runner:
         def call(
             command: StringCommand, print_output: bool = False, print_input: bool = False, **arguments: Any
         ) -> internals.Result:
-            seen.append((command.get_raw_value(), getattr(command, "seconds", None), arguments.get("_timeout")))
+            limits = getattr(command, "seconds", None), arguments.get("_timeout")
+            seen.append((command.get_raw_value(), type(command), *limits))
             return real(command, print_output=print_output, print_input=print_input, **arguments)
 
         return call
@@ -381,15 +412,15 @@ def test_all_commands_of_a_host_go_through_what_stands_between_with_their_limits
     def all_ways() -> Commands:
         assert host.get_fact(Echo, text="fact") == "answer"
         assert internals.run_in_operation(host, StringCommand("echo inside"))[1].stdout == "answer"
-        assert internals.run_like_facts(host, StringCommand("echo like facts"))[0]
-        yield StringCommand("echo order", _timeout=9)
+        assert internals.run_like_facts(host, Order("echo like facts"))[0]
+        yield Order("echo order", _timeout=9)
 
     run(all_ways)
     assert seen == [
-        ("echo fact", 7, None),
-        ("echo inside", None, None),
-        ("echo like facts", None, None),
-        ("echo order", None, 9),
+        ("echo fact", FactCommand, 7, None),
+        ("echo inside", StringCommand, None, None),
+        ("echo like facts", Order, None, None),
+        ("echo order", Order, None, 9),
     ]
 
 

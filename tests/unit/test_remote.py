@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,11 +21,14 @@ import pytest
 from pyinfra.api import StringCommand
 
 import ox_deploy
-from ox_deploy.facts.base import Question
 from ox_deploy.facts.hosts import HostState
 from ox_deploy.facts.mysql import Mysql
-from ox_deploy.questions import bundle, sending
-from ox_deploy.questions.sending import Taking
+from ox_deploy.questions import bundle
+from ox_deploy.questions.lease import Taking
+from ox_deploy.questions.lease import command as lease_command
+from ox_deploy.questions.order import LOCK_SECONDS, SERVICE_SECONDS, checked, order
+from ox_deploy.questions.program import _PYTHON, Program, importable, shell_command
+from ox_deploy.questions.question import Question
 from ox_deploy.remote import programs, start
 from ox_deploy.remote.common import lease
 from ox_deploy.remote.common.fingerprints import fingerprint
@@ -68,7 +71,7 @@ def test_all_programs_that_are_sent_are_there() -> None:
 
 
 def test_every_module_is_part_of_a_program() -> None:
-    used = {path for name in PROGRAMS for path in sent(sending.Program(name, {}).stdin)[0]}
+    used = {path for name in PROGRAMS for path in sent(Program(name, {}).stdin)[0]}
     assert {path.relative_to(FOLDER.parent.parent).as_posix() for path in FOLDER.rglob("*.py")} <= used
 
 
@@ -99,7 +102,7 @@ def test_shell_program_has_no_syntax_error(path: Path) -> None:
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_order_has_its_input_where_nobody_sees_it(name: str) -> None:
-    command = sending.order(name, {"password": "Zc4qLw8mPn2rTx6v"})
+    command = order(name, {"password": "Zc4qLw8mPn2rTx6v"})
     assert program_of(command) == name
     assert stdin_of(command) == {"password": "Zc4qLw8mPn2rTx6v"}
     assert "Zc4qLw8mPn2rTx6v" not in command.get_raw_value() + repr(command)
@@ -107,58 +110,62 @@ def test_order_has_its_input_where_nobody_sees_it(name: str) -> None:
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_no_program_stands_on_a_command_line(name: str) -> None:
-    for command in (sending.order(name, {"a": 1}), sending.Program(name, {"a": 1})):
+    for command in (order(name, {"a": 1}), Program(name, {"a": 1})):
         shown = command.get_raw_value()
         assert len(shown) < 700
         assert name in shown
         assert "def " not in shown
 
 
-SENT: dict[str, StringCommand] = {
-    "question": sending.Program("service_state", {"a": "b"}),
-    "order": sending.order("service_configure", {"a": "b"}),
-    "first question": HostState().command("u", 1, 2, ["a"], [Question(Mysql, users=["u"])], taking=Taking("r", "{}")),
-    "installation": sending.checked(sending.shell_command("install", "a", "b")),
-    "lease": sending.lease_command("renew", "r"),
+def first_question() -> StringCommand:
+    return HostState().command("u", 1, 2, ["a"], [Question(Mysql, users=["u"])], taking=Taking("r", "{}"))
+
+
+SENT: dict[str, Callable[[], StringCommand]] = {
+    "question": lambda: Program("service_state", {"a": "b"}),
+    "order": lambda: order("service_configure", {"a": "b"}),
+    "first question": first_question,
+    "installation": lambda: checked(shell_command("install", "a", "b")),
+    "lease": lambda: lease_command("renew", "r"),
 }
 
 
 @pytest.mark.parametrize("command", SENT.values(), ids=SENT)
-def test_no_login_shell_reads_another_command(command: StringCommand) -> None:
+def test_no_login_shell_reads_another_command(command: Callable[[], StringCommand]) -> None:
     """fish changes backslashes in single quotes; csh takes neither new lines in them nor exclamation marks."""
-    assert re.findall(r"[\\\n!]", command.get_raw_value()) == []
+    assert re.findall(r"[\\\n!]", command().get_raw_value()) == []
 
 
 @pytest.mark.parametrize("kind", ["question", "order", "unit"])
 def test_login_has_no_say_in_modes_and_language(kind: str, tmp_path: Path) -> None:
     look = "import os, sys\numask = os.umask(0)\nprint(oct(umask), os.environ['LC_ALL'], sys.flags.utf8_mode)\n"
     task = {"as": kind, "program": "look", "arguments": {}, "seconds": 9, "lock_seconds": 9, "ticket": []}
-    program = f"""{sending.importable("service_state")}
+    program = f"""{importable("service_state")}
 from ox_deploy.remote import start
 from ox_deploy.remote.common import lease
 lease.STATE_DIRECTORY = {str(tmp_path)!r}
 start.program = lambda name: lambda arguments: exec({look!r})
 start.start({task!r})"""
     environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "LANG": "de_DE.ISO-8859-1"}
-    shell = ["sh", "-c", f'umask 077; exec {sending._PYTHON} "$1"', "sh", program]
+    shell = ["sh", "-c", f'umask 077; exec {_PYTHON} "$1"', "sh", program]
     done = subprocess.run(shell, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("0o22 C.UTF-8 1\n")
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_what_is_sent_is_the_same_each_time_and_holds_the_program(name: str) -> None:
-    files, _ = sent(sending.Program(name, {}).stdin)
+    files, _ = sent(Program(name, {}).stdin)
     assert list(files) == sorted(files)
     assert f"{programs.module_of(name).replace('.', '/')}.py" in files
     bundle.bundle.cache_clear()
-    assert sent(sending.Program(name, {}).stdin)[0] == files
+    assert sent(Program(name, {}).stdin)[0] == files
 
 
 def test_order_takes_the_lock_before_it_begins_and_a_question_does_not() -> None:
-    _, order = sent(str(sending.order("service_configure", {}).connector_arguments["_stdin"]))
-    assert (order["as"], order["ticket"], order["lock_seconds"]) == ("order", [], sending.LOCK_SECONDS)
-    assert order["seconds"] == sending.SERVICE_SECONDS
-    _, question = sent(sending.Program("service_state", {}, seconds=20).stdin)
+    _, task = sent(str(order("service_configure", {}).connector_arguments["_stdin"]))
+    assert (task["as"], task["ticket"], task["lock_seconds"]) == ("order", [], LOCK_SECONDS)
+    assert task["seconds"] == SERVICE_SECONDS
+    _, question = sent(Program("service_state", {}, seconds=20).stdin)
     assert question == {"as": "question", "program": "service_state", "arguments": {}, "seconds": 15}
 
 
@@ -212,7 +219,7 @@ def test_unit_has_no_limit_of_ours_and_no_lock(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_program_that_is_ended_ends_what_it_has_started(tmp_path: Path) -> None:
-    program = f"""{sending.importable("service_state")}
+    program = f"""{importable("service_state")}
 from ox_deploy.remote.common import commands, ending
 ending.end_within(1, "too slow")
 commands.run(["sh", "-c", "sleep 2; touch {tmp_path / "went-on"}"])"""
@@ -242,7 +249,7 @@ def test_what_systemd_limits_itself_has_no_other_limit(command: str, ends: bool)
 
 def ask(path: str, **wanted: Any) -> Any:
     """Run a question as a host's shell does."""
-    command = sending.Program("service_state", {"name": "x", "files": wanted, "units": []})
+    command = Program("service_state", {"name": "x", "files": wanted, "units": []})
     shell = ["/bin/sh", "-c", command.get_raw_value()]
     environment = {"PATH": path}
     done = subprocess.run(
@@ -261,14 +268,14 @@ def test_question_is_answered_in_json(tmp_path: Path) -> None:
 
 
 def test_question_that_is_asked_without_its_program_says_how_to_ask() -> None:
-    command = sending.Program("service_state", {}).get_raw_value()
+    command = Program("service_state", {}).get_raw_value()
     done = subprocess.run(["sh", "-c", command], input="", capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "no program came by standard input; ask with ox_deploy.facts.base.ask\n"
+    assert done.stderr == "no program came by standard input; ask with ox_deploy.questions.ask.ask\n"
 
 
 def test_nothing_is_written_on_the_host_whatever_its_umask(tmp_path: Path) -> None:
-    question = sending.Program("service_state", {"name": "x", "files": {}, "units": []})
+    question = Program("service_state", {"name": "x", "files": {}, "units": []})
     command = f"umask 077; {question.get_raw_value()}"
     done = subprocess.run(
         ["sh", "-c", command],
@@ -284,7 +291,7 @@ def test_nothing_is_written_on_the_host_whatever_its_umask(tmp_path: Path) -> No
 
 
 def test_traceback_on_the_host_names_module_and_line() -> None:
-    question = sending.Program("ground_state", {})
+    question = Program("ground_state", {})
     command = question.get_raw_value()
     done = subprocess.run(["sh", "-c", command], input=question.stdin, capture_output=True, text=True, check=False)
     assert re.search(

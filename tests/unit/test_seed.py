@@ -25,7 +25,6 @@ from ox_deploy.cluster import cluster_of
 from ox_deploy.deploys.seed import requested, seed
 from ox_deploy.errors import InputError
 from ox_deploy.facts.answers import Answers, ask_together
-from ox_deploy.facts.base import Question, ask
 from ox_deploy.facts.mysql import BinaryLog, Mysql, MysqlStatus, Replica, ServerState
 from ox_deploy.facts.seed import Contents, Seeding, SeedState, ServerSurvey, Survey
 from ox_deploy.mysql.replica_state import Source
@@ -34,6 +33,8 @@ from ox_deploy.operations import direct
 from ox_deploy.operations import seed as seeding
 from ox_deploy.operations.seed import Plan, Side, refusal
 from ox_deploy.questions import pyinfra_internals
+from ox_deploy.questions.ask import ask
+from ox_deploy.questions.question import Question
 from ox_deploy.secrets import Secret
 from tests.unit.deployment import Deployment, prepared
 from tests.unit.fakes import FakeHost, program_of, run, stdin_of, stop_sentence

@@ -21,8 +21,6 @@ from pyinfra.context import ctx_config, ctx_inventory, ctx_state
 from ox_deploy import secrets
 from ox_deploy.facts.health import HostHealth
 from ox_deploy.facts.hosts import HostState, HostStatus
-from ox_deploy.operations import hosts
-from ox_deploy.questions import prefetch
 from ox_deploy.status import gather, memory
 from ox_deploy.status.seen import Seen
 from tests.unit.guide import Guide
@@ -36,13 +34,6 @@ def bare(host: Host, asked: dict[str, Any]) -> HostStatus:
     status = HostStatus(system="debian 12", init="systemd", has_python=True, addresses=[host.data.address])
     status.answers = [{} for _ in asked["questions"]]
     return status
-
-
-@pytest.fixture(autouse=True)
-def nothing_kept() -> Iterator[None]:
-    yield
-    hosts._seen.clear()
-    prefetch._answers.clear()
 
 
 class Look:

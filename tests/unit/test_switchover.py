@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +24,7 @@ from ox_deploy.operations.openxchange.wanted import ConfigdbLayout, WantedDataba
 from ox_deploy.operations.service import ManagedFile
 from ox_deploy.operations.switchover import Switch
 from ox_deploy.products.ox6.configuration import Des
-from ox_deploy.questions import prefetch
+from ox_deploy.questions.run import current_run
 from ox_deploy.secrets import Secret
 from tests.unit.fakes import Facts, FakeHost, Outcome, both_phases, run, stop_sentence
 from tests.unit.guide import Guide
@@ -37,14 +36,6 @@ THIRD = Server("dbslave2", "dbslave2", "192.0.2.23", 3306, None)
 SWITCH = Switch(MASTER, SLAVE, "replication", Secret(PASSWORD), DATABASE_SERVERS["mariadb"])
 USERS = ["replication", "openexchange"]
 LOG = BinaryLog(file="mysql-bin.000003", position=342, first_file="mysql-bin.000001", complete=True)
-
-
-@pytest.fixture(autouse=True)
-def nothing_noted() -> Iterator[None]:
-    yield
-    switchover._phases.clear()
-    switchover._promoted.clear()
-    prefetch._answers.clear()
 
 
 def replica(of: Server = MASTER, **other: Any) -> Replica:
@@ -222,7 +213,7 @@ def test_slave_that_does_not_wait_is_left_alone(found: MysqlStatus) -> None:
 @pytest.mark.parametrize("server", [MASTER, SLAVE, THIRD])
 def test_healthy_servers_are_ready(server: Server) -> None:
     ready(server).assert_noop()
-    assert switchover._phases == {"dbslave": Phase.BEFORE}
+    assert current_run().phases == {"dbslave": Phase.BEFORE}
 
 
 REFUSALS: dict[str, tuple[Server, dict[str, Any], str]] = {
@@ -362,8 +353,8 @@ def test_after_the_point_of_no_return_nothing_is_refused_for_what_is_completed_n
     late = ServiceStatus(files={}, units={}, pending=True)
     for server in (MASTER, SLAVE, THIRD):
         ready(server, files=late, **statuses).assert_noop()
-    assert switchover._phases == {"dbslave": Phase.AFTER}
-    assert switchover._promoted == {"dbslave"}
+    assert current_run().phases == {"dbslave": Phase.AFTER}
+    assert current_run().promoted == {"dbslave"}
 
 
 # --- groupware nodes -------------------------------------------------------------------------------------
@@ -514,7 +505,7 @@ def test_loss_has_to_be_accepted_by_the_name_of_the_dead_master() -> None:
     for said in (None, "dbslave", True):
         assert stop_sentence(switchover.check_survivor, survivor(), **lose(accept_loss=said)) == sentence  # type: ignore[arg-type]
     run(switchover.check_survivor, survivor(), **lose(accept_loss="dbmaster")).assert_noop()
-    assert switchover._phases == {"dbslave": Phase.BEFORE}
+    assert current_run().phases == {"dbslave": Phase.BEFORE}
 
 
 def test_slave_with_less_is_refused_even_if_the_loss_is_accepted() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,6 @@ from ox_deploy import secrets
 from ox_deploy.deploys import database
 from ox_deploy.deploys.switchover import _registered, _switch, failover, switchover
 from ox_deploy.errors import InputError
-from ox_deploy.operations import switchover as steps
-from ox_deploy.questions import prefetch
 from tests.unit.deployment import Deployment, Step, prepared
 from tests.unit.guide import Guide
 
@@ -49,14 +47,6 @@ DAEMONS = [
     "Restart the daemons, one node after the other",
     "Wait until every node is connected with every other",
 ]
-
-
-@pytest.fixture(autouse=True)
-def nothing_noted() -> Iterator[None]:
-    yield
-    steps._phases.clear()
-    steps._promoted.clear()
-    prefetch._answers.clear()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ox_deploy.questions.sending import whole
+from ox_deploy.questions.program import whole
 from ox_deploy.remote.configdb import repoint as configdb_repoint
 from ox_deploy.remote.switch import guard as switch_guard
 from ox_deploy.remote.switch import promote as switch_promote

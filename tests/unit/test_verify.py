@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Mapping
-from types import SimpleNamespace
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from pyinfra.context import ctx_state
 from rich.console import Console
 
 from ox_deploy.facts.answers import Answers
@@ -43,24 +41,18 @@ from ox_deploy.mysql import passwords
 from ox_deploy.mysql.accounts import WantedAccount
 from ox_deploy.operations.openxchange.wanted import ConfigdbLayout, WantedDatabase, WantedRegistration
 from ox_deploy.operations.verify import databases, filestore, network, registration, report, sessions
-from ox_deploy.operations.verify.checks import Record, Verdict, problem, records
+from ox_deploy.operations.verify.checks import Record, Verdict, problem
 from ox_deploy.questions import prefetch
 from ox_deploy.questions.lease import Answer
-from ox_deploy.questions.sending import secret_question
+from ox_deploy.questions.program import secret_question
+from ox_deploy.questions.pyinfra_internals import current_state
+from ox_deploy.questions.run import current_run
 from ox_deploy.secrets import Secret
 from tests.unit.fakes import FakeHost, in_phase, program_of, run, stdin_of, stop_sentence, task_of
 from tests.unit.programs import MARIADB
 from tests.unit.verifying import VerifyHost, finding, note, states, verdict
 
 PASSWORD = "Zc4qLw8mPn2rTx6v"
-
-
-@pytest.fixture(autouse=True)
-def nothing_noted() -> Iterator[None]:
-    yield
-    records.clear()
-    sessions._trials.clear()
-    prefetch._answers.clear()
 
 
 def fingerprint(secret: str) -> Fingerprint:
@@ -81,7 +73,7 @@ def skipped(check: Any, host: FakeHost, /, **arguments: Any) -> str:
 def test_nothing_is_asked_while_pyinfra_only_looks_and_the_plan_shows_the_check() -> None:
     outcome = run(filestore.mounted, FakeHost(), executing=False, path="/f", source="nas:/f")
     assert outcome.texts == ["true"]
-    assert records == []
+    assert current_run().records == []
 
 
 @pytest.mark.parametrize(
@@ -134,7 +126,7 @@ def replicates(host: FakeHost, master: str | None = MASTER, slaves: int = 1) -> 
 def test_healthy_slave_and_master_hold() -> None:
     assert replicates(server(replica=replica())) == []
     assert replicates(server(binary_log=LOG), master=None) == []
-    assert records[-1].verdict.measured == "writes mysql-bin.000002"
+    assert current_run().records[-1].verdict.measured == "writes mysql-bin.000002"
 
 
 def test_server_is_asked_for_its_accounts_along_with_the_rest() -> None:
@@ -170,7 +162,7 @@ def test_stopped_slave_is_told_with_the_servers_error() -> None:
 def test_master_without_binary_log_matters_if_there_is_a_slave() -> None:
     assert replicates(server(), master=None) == ["no binary log"]
     assert replicates(server(), master=None, slaves=0) == []
-    assert records[-1].verdict.measured == "there is no slave"
+    assert current_run().records[-1].verdict.measured == "there is no slave"
 
 
 @pytest.mark.parametrize("state", [state for state in ServerState if state is not ServerState.RUNNING])
@@ -653,7 +645,7 @@ def test_password_goes_by_standard_input_and_the_command_runs_as_the_operation_i
     job = json.loads(arguments["_stdin"].split("\n")[-1])["arguments"]
     assert (job["login"], job["password"]) == ("testuser@defaultcontext", PASSWORD)
     assert (job["address"], job["count"], job["requests"]) == ("192.0.2.10", 20, 5)
-    shown = command.get_raw_value() + repr(command) + repr(records) + " ".join(host.logged + host.noops)
+    shown = command.get_raw_value() + repr(command) + repr(current_run().records) + " ".join(host.logged + host.noops)
     assert PASSWORD not in shown
 
 
@@ -783,8 +775,7 @@ class Run:
             host.peers = hosts
         self.by_name = {plain: hosts[name] for name, plain in CLUSTER.items()}
         away = {*failed, *lost, *left_out}
-        self.state = SimpleNamespace(
-            is_executing=True,
+        self.state = dict[str, Any](
             active_hosts={host for name, host in self.by_name.items() if name not in away},
             failed_hosts={self.by_name[name] for name in (*failed, *lost)},
             activated_hosts={host for name, host in self.by_name.items() if name not in {*failed, *left_out}},
@@ -793,7 +784,7 @@ class Run:
     def commands(self, name: str) -> list[str]:
         host = self.by_name[name]
         with in_phase(host, executing=True):
-            ctx_state.set(self.state)  # type: ignore[no-untyped-call]
+            vars(current_state()).update(self.state)
             return [command.get_raw_value() for command in report.report._inner(hosts=CLUSTER)]
 
 

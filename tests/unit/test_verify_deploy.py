@@ -12,10 +12,8 @@ from pyinfra.api.state import StateStage
 from pyinfra_cli.util import load_func  # type: ignore[import-untyped]
 
 from ox_deploy import secrets
-from ox_deploy.deploys.verify import RUN, _login, verify
-from ox_deploy.operations.verify import sessions
-from ox_deploy.operations.verify.checks import records
-from ox_deploy.questions import prefetch
+from ox_deploy.deploys.verify import _login, verify
+from ox_deploy.questions.run import run_of
 from tests.unit.deployment import Deployment, Step, prepared
 from tests.unit.guide import Guide, context
 
@@ -86,14 +84,6 @@ CLUSTERS: dict[str, Callable[[Guide], object]] = {
     "without-slave": without_slave,
     "reversed": lambda guide: guide.hosts.update(reversed(guide.hosts.items())),
 }
-
-
-@pytest.fixture(autouse=True)
-def nothing_noted() -> Iterator[None]:
-    yield
-    records.clear()
-    sessions._trials.clear()
-    prefetch._answers.clear()
 
 
 @pytest.fixture
@@ -172,6 +162,7 @@ def test_bare_host_is_asked_and_nothing_but_the_beginning_is_green(verification:
             failing.append((step.name, step.host))
             assert command.get_raw_value().endswith("exit 1")
     assert failing == [(END, name) for name in ("web", "oxgw01", "oxgw02", "dbmaster", "dbslave")]
+    records = run_of(deployment.state).records
     green = {record.check for record in records if not record.verdict.findings and not record.verdict.skipped}
     assert green == {BEGIN}
     assert {record.check for record in records} == {BEGIN} | DATABASES | NODES | WEB | ONCE
@@ -191,9 +182,9 @@ def test_nothing_that_is_asked_or_shown_holds_a_password(passwords: list[str], v
             shown += [repr(question), question.fact().command(**question.arguments).get_raw_value()]
         for name in deployment.state.op_meta.values():
             shown += [*name.names, *map(str, name.args)]
-    text = "".join(shown) + repr(records) + capsys.readouterr().err
+    text = "".join(shown) + repr(run_of(deployment.state).records) + capsys.readouterr().err
     assert not [password for password in passwords if password in text]
-    assert RUN in text
+    assert run_of(deployment.state).id[:12] in text
 
 
 def test_first_user_of_group_data_logs_in(guide: Guide, monkeypatch: pytest.MonkeyPatch) -> None:

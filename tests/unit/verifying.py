@@ -8,7 +8,8 @@ from pyinfra.api import StringCommand
 from pyinfra.connectors.util import CommandOutput, OutputLine
 
 from ox_deploy.findings import Finding
-from ox_deploy.operations.verify.checks import Record, Verdict, records
+from ox_deploy.operations.verify.checks import Record, Verdict
+from ox_deploy.questions.run import current_run
 from tests.unit.fakes import Facts, FakeHost, run
 
 # What pyinfra knows of an operation on a host that is reached as a user with sudo.
@@ -32,9 +33,9 @@ class VerifyHost(FakeHost):
 
 def verdict(check: Any, host: FakeHost, /, **arguments: Any) -> Verdict:
     """Make a check and return what it noted; it changes nothing, and says what it found or that it holds."""
-    before = len(records)
+    before = len(current_run().records)
     outcome = run(check, host, **arguments)
-    (record,) = records[before:]
+    (record,) = current_run().records[before:]
     assert record.host == host.name
     assert outcome.commands == []
     assert len(outcome.logged) == len(record.verdict.findings)
@@ -57,4 +58,4 @@ def finding(check: Any, host: FakeHost, /, **arguments: Any) -> Finding:
 
 def note(check: str, host: FakeHost, noted: Verdict | None = None) -> None:
     """Let an earlier check have been made on a host."""
-    records.append(Record(check, host.name, noted or Verdict("measured")))
+    current_run().records.append(Record(check, host.name, noted or Verdict("measured")))

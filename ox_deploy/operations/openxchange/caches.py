@@ -8,10 +8,11 @@ from typing import Any
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
-from ox_deploy.facts.base import Question, ask
 from ox_deploy.facts.openxchange import CachePeers
 from ox_deploy.questions import prefetch
-from ox_deploy.questions.sending import order
+from ox_deploy.questions.ask import ask
+from ox_deploy.questions.order import order
+from ox_deploy.questions.question import Question
 
 # How long the caches may take to find each other.
 MESH_SECONDS = 60

@@ -9,12 +9,13 @@ from typing import Any, Protocol
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
-from ox_deploy.facts.base import Question, ask
 from ox_deploy.facts.openxchange import Configuration, OpenXchangeConfiguration
 from ox_deploy.operations.stop import stop
 from ox_deploy.questions import prefetch
+from ox_deploy.questions.ask import ask
+from ox_deploy.questions.order import order
 from ox_deploy.questions.pyinfra_internals import is_executing
-from ox_deploy.questions.sending import order
+from ox_deploy.questions.question import Question
 from ox_deploy.secrets import Secret
 
 # Stands on oxinstaller's command line instead of the passwords, which are written to its files afterwards.

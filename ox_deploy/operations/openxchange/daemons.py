@@ -9,19 +9,17 @@ from typing import Any
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
-from ox_deploy.facts.base import Question, ask
 from ox_deploy.facts.openxchange import Daemon, Daemons
 from ox_deploy.operations.stop import failed_host
 from ox_deploy.questions import prefetch
+from ox_deploy.questions.ask import ask
+from ox_deploy.questions.order import SERVICE_SECONDS, order
 from ox_deploy.questions.pyinfra_internals import is_executing
-from ox_deploy.questions.sending import SERVICE_SECONDS, order
+from ox_deploy.questions.question import Question
+from ox_deploy.questions.run import current_run
 
 # How long a daemon may take to start, in seconds.
 START_SECONDS = 120
-
-# Nodes whose daemons run but have to be restarted, noted by `start` for `restart`, which takes its turn on
-# one node after the other: asking each of them again would take as long as there are nodes.
-_restart_needed: dict[str, list[str]] = {}
 
 
 @dataclass(frozen=True)
@@ -53,12 +51,14 @@ def start(ports: Mapping[str, int], proof: LoginProof | None = None) -> Generato
     Guide: the init scripts of the daemons, `start`.
     """
     found = ask(host, question(ports))
-    _restart_needed[host.name] = [name for name, daemon in found.items() if _needs_restart(daemon)]
+    left = [name for name, daemon in found.items() if _needs_restart(daemon)]
+    # `restart` takes its turn on one node after the other: asking each again would take as long as there are nodes.
+    current_run().restarts[host.name] = left
     down = [name for name in ports if name not in found or _needs_start(found[name])]
     if down:
         again = [name for name in down if name in found and has_old_files(found[name])]
         # One that still runs with old files has its turn, and its proof, in `restart`.
-        asked = proof if proof and proof.service not in _restart_needed[host.name] else None
+        asked = proof if proof and proof.service not in left else None
         yield _start(start_job(ports, down, again, asked), asked)
     else:
         host.noop("the daemons run")
@@ -90,7 +90,7 @@ def restart(
     Idempotent. To be called with `_serial=True`, so that one node after the other is down. A node that does not work
     again gets back the files that it ran with, and ends it: further nodes get theirs back, too, and run on.
     """
-    services = _restart_needed.get(host.name, [])
+    services = current_run().restarts.get(host.name, [])
     if not services:
         host.noop("no daemon has to be restarted")
         return

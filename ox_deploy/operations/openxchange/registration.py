@@ -8,15 +8,16 @@ from typing import Any
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
-from ox_deploy.facts.base import Question, ask
 from ox_deploy.facts.openxchange import Registration
 from ox_deploy.operations.openxchange import daemons
 from ox_deploy.operations.openxchange.configuration import Administrator
 from ox_deploy.operations.openxchange.wanted import WantedRegistration
 from ox_deploy.operations.stop import stop
 from ox_deploy.questions import prefetch
+from ox_deploy.questions.ask import ask
+from ox_deploy.questions.order import SERVICE_SECONDS, order
 from ox_deploy.questions.pyinfra_internals import is_executing
-from ox_deploy.questions.sending import SERVICE_SECONDS, order
+from ox_deploy.questions.question import Question
 
 # How long one of the product's tools may take.
 TOOL_SECONDS = 60

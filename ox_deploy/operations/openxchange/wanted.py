@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ox_deploy.facts.base import Question
 from ox_deploy.facts.openxchange import Configdb, Pool, Registration
+from ox_deploy.questions.question import Question
 from ox_deploy.secrets import Secret
 
 

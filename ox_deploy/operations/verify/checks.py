@@ -10,11 +10,13 @@ from typing import Any, ParamSpec, TypeVar
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
-from ox_deploy.facts.base import Question, ask
 from ox_deploy.facts.verify import Trial
 from ox_deploy.findings import Finding, Level
 from ox_deploy.questions import prefetch
+from ox_deploy.questions.ask import ask
 from ox_deploy.questions.pyinfra_internals import is_executing, set_inner
+from ox_deploy.questions.question import Question
+from ox_deploy.questions.run import current_run
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,10 +42,6 @@ class Record:
     check: str
     host: str
     verdict: Verdict
-
-
-# All verdicts of this run in their order.
-records: list[Record] = []
 
 
 class CouldNotRun(Exception):
@@ -87,7 +85,7 @@ def _note(title: str, examine: Callable[[], Verdict]) -> None:
         verdict = examine()
     except Exception as error:
         verdict = Verdict(findings=[_could_not_run(error)])
-    records.append(Record(title, host.name, verdict))
+    current_run().records.append(Record(title, host.name, verdict))
     for finding in verdict.findings:
         host.log(f"{finding.state}: {finding.found}; it should be: {finding.wanted}; {finding.remedy}.")
     if not verdict.findings:
@@ -110,7 +108,9 @@ def problem(state: str, found: str, wanted: str, remedy: str, level: Level = Lev
 
 def holds(title: str) -> bool:
     """Tell whether an earlier check was made on this host and found nothing."""
-    verdict = next((record.verdict for record in records if (record.check, record.host) == (title, host.name)), None)
+    verdict = next(
+        (record.verdict for record in current_run().records if (record.check, record.host) == (title, host.name)), None
+    )
     return verdict is not None and not verdict.findings and not verdict.skipped
 
 

@@ -7,14 +7,14 @@ from typing import Any
 
 from pyinfra import host
 
-from ox_deploy.facts.base import Question
 from ox_deploy.facts.mysql import Account, Mysql, MysqlStatus, Replica
 from ox_deploy.facts.verify import Canary
 from ox_deploy.findings import Finding
 from ox_deploy.mysql.accounts import WantedAccount, account_statements, stale_accounts
 from ox_deploy.mysql.replica_state import SEED, not_ready
 from ox_deploy.operations.verify.checks import CouldNotRun, Verdict, check, holds, learn, made, problem
-from ox_deploy.questions.sending import ticket
+from ox_deploy.questions.lease import ticket
+from ox_deploy.questions.question import Question
 
 REPLICATES = "Every slave replicates from the master"
 ARRIVES = "A new database reaches every slave"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ox_deploy.facts.base import Question
 from ox_deploy.facts.verify import MountPoint, MountTrial, SharedFile, SharedFiles
 from ox_deploy.findings import Finding
-from ox_deploy.operations.verify.checks import Verdict, check, holds, learn, made, problem, records
+from ox_deploy.operations.verify.checks import Verdict, check, holds, learn, made, problem
+from ox_deploy.questions.question import Question
+from ox_deploy.questions.run import current_run
 
 MOUNTED = "The filestore is mounted by NFS from its server"
 WRITES = "Every node writes into the filestore"
@@ -119,5 +120,5 @@ def _step(step: str, path: str, run: str, node: str, nodes: Sequence[str]) -> Qu
 
 def _writers(hosts: dict[str, str]) -> list[str]:
     """Return the nodes that could write; the others have findings of their own."""
-    wrote = {record.host for record in records if record.check == WRITES and record.verdict.measured}
+    wrote = {record.host for record in current_run().records if record.check == WRITES and record.verdict.measured}
     return [node for name, node in hosts.items() if name in wrote]

@@ -6,11 +6,11 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
-from ox_deploy.facts.base import Question
 from ox_deploy.facts.openxchange import CachePeers
 from ox_deploy.facts.verify import Route, RouteToGroup, RouteTrial
 from ox_deploy.findings import Finding
 from ox_deploy.operations.verify.checks import Verdict, check, learn, made, problem
+from ox_deploy.questions.question import Question
 
 
 def _route_question(group: str, address: str) -> Question[RouteTrial]:

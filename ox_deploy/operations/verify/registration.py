@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ox_deploy.facts.base import Question
 from ox_deploy.facts.openxchange import Configuration, OpenXchangeConfiguration, Pool, Registration
 from ox_deploy.facts.verify import FrontEnd, WebHost
 from ox_deploy.findings import Finding
 from ox_deploy.operations.openxchange.wanted import WantedDatabase, WantedRegistration
 from ox_deploy.operations.verify.checks import CouldNotRun, Verdict, check, learn, made, problem
+from ox_deploy.questions.question import Question
 
 DEPLOY = "run the deploy (`pyinfra inventory.py deploy.py`)"
 

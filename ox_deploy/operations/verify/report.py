@@ -14,8 +14,9 @@ from rich.text import Text
 from ox_deploy.findings import Finding, Level
 from ox_deploy.operations import lease
 from ox_deploy.operations.stop import stop
-from ox_deploy.operations.verify.checks import CouldNotRun, Record, Verdict, check, records
+from ox_deploy.operations.verify.checks import CouldNotRun, Record, Verdict, check
 from ox_deploy.questions.pyinfra_internals import active_hosts, failed_hosts, is_executing, took_part
+from ox_deploy.questions.run import current_run
 
 TAKES_PART = "Every host takes part"
 
@@ -54,6 +55,7 @@ def report(hosts: Mapping[str, str]) -> Generator[StringCommand, None, None]:
         return
     present = [name for name in hosts if host.inventory.get_host(name) in active_hosts()]
     absent = [Record(TAKES_PART, name, Verdict(findings=[_absent(name)])) for name in hosts if name not in present]
+    records = current_run().records
     is_first = host.name == present[0]
     if is_first:
         Console(stderr=True).print(table(_named([*absent, *records], hosts)))

@@ -10,12 +10,13 @@ from typing import Any
 from pyinfra import host
 from pyinfra.api import StringCommand
 
-from ox_deploy.facts.base import Question
 from ox_deploy.facts.verify import FrontEnd, LoginTrial, WebHost
 from ox_deploy.findings import Finding, Level
 from ox_deploy.operations.verify.checks import CouldNotRun, Verdict, check, holds, learn, made, problem
+from ox_deploy.questions.program import secret_question
 from ox_deploy.questions.pyinfra_internals import run_in_operation
-from ox_deploy.questions.sending import secret_question
+from ox_deploy.questions.question import Question
+from ox_deploy.questions.run import current_run
 from ox_deploy.secrets import Secret
 
 CERTIFICATE = "HTTPS shows the deployed certificate"
@@ -80,10 +81,6 @@ def certified(address: str, web_name: str, certificate: str, site: str) -> Verdi
     return Verdict(findings=[problem("certificate refused", refused, wanted, remedy)])
 
 
-# What the logins brought to light, for the check that follows.
-_trials: dict[str, LoginTrial] = {}
-
-
 @check(SPREADS)
 def spreads(
     address: str,
@@ -120,7 +117,7 @@ def spreads(
     trial = LoginTrial.model_validate(_run(secret_question("verify_logins", job)))
     if trial.error:
         return Verdict(findings=[_failed(f"the login as {login.name} fails: {trial.error}")])
-    _trials[host.name] = trial
+    current_run().login_trials[host.name] = trial
     failures = [_failed(f"{count} logins as {login.name} fail: {said}") for said, count in trial.failures.items()]
     return Verdict(
         _shown(members, trial.routes), [*failures, *_unknown(members, trial.routes), *uneven(members, trial)]
@@ -201,7 +198,7 @@ def stays(route_key: str) -> Verdict:
 
     + route_key: what a node's route is called in its configuration
     """
-    trial = _trials.pop(host.name, None)
+    trial = current_run().login_trials.pop(host.name, None)
     if trial is None:
         return Verdict(skipped="nobody could log in")
     if not trial.moved:

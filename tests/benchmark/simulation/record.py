@@ -22,7 +22,6 @@ from pyinfra_cli.inventory import make_inventory  # type: ignore[import-untyped]
 
 from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.deploys.database import replication_password, wanted_accounts
-from ox_deploy.facts.base import Question
 from ox_deploy.facts.mysql import Mysql
 from ox_deploy.facts.network import MulticastRoute
 from ox_deploy.facts.nfs import FilestoreMount
@@ -32,6 +31,7 @@ from ox_deploy.mysql import passwords
 from ox_deploy.mysql.accounts import WantedAccount
 from ox_deploy.operations.service import ManagedFile
 from ox_deploy.questions import prefetch
+from ox_deploy.questions.question import Question
 from ox_deploy.status.gather import CHAPTERS
 
 Document = dict[str, Any]
@@ -237,7 +237,7 @@ def record(inventory_file: str) -> dict[str, Document]:
                         asked[other.name].setdefault(question, call.arguments)
             for name, host in hosts.items():
                 # What is asked by no operation of its own: whether anything stands in the way. Nothing does.
-                for question in prefetch._planned.get(host, ()):
+                for question in prefetch.planned(host):
                     asked[name].setdefault(question, NOTHING)
             recorder = Recorder(cluster)
             return {name: recorder.host(cluster.node_of(host), host, asked[name]) for name, host in hosts.items()}

@@ -1,0 +1,74 @@
+"""What is known of a run besides what pyinfra's `State` has: each `State` has one `Run`, which ends with it.
+
+Nothing that changes while a run goes on is kept anywhere else.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import gevent
+from pyinfra.api import Host, State
+
+from ox_deploy.questions.pyinfra_internals import current_state, kept_with
+
+if TYPE_CHECKING:
+    from ox_deploy.facts.hosts import HostStatus
+    from ox_deploy.facts.mysql import MysqlStatus
+    from ox_deploy.facts.verify import LoginTrial
+    from ox_deploy.mysql.switch_rules import Phase
+    from ox_deploy.operations.verify.checks import Record
+    from ox_deploy.questions.lease import Lease
+    from ox_deploy.questions.prefetch import Call, KeptAnswers
+    from ox_deploy.questions.question import Question
+
+
+@dataclass
+class Run:
+    """One run. What is noted for an operation that follows is by the name of its host, if nothing else is said."""
+
+    # Tells it from all other runs.
+    id: str = field(default_factory=lambda: uuid4().hex)
+    # The clock by which answers go out of date.
+    now: Callable[[], float] = time.monotonic
+
+    # What this run has of the lease of the cluster, None if it has not asked for it.
+    lease: Lease | None = None
+    # Whether all waits for hosts have an end: see bounds.
+    is_watched: bool = False
+    # Hosts outside `--limit` that are being connected just now.
+    connecting: dict[Host, gevent.Greenlet[[Host], Exception | None]] = field(default_factory=dict)
+
+    # The operations that a deploy has for a host, what they are going to ask it, and what was answered: see prefetch.
+    calls: dict[Host, list[Call]] = field(default_factory=dict)
+    planned: dict[Host, list[Question[Any]]] = field(default_factory=dict)
+    answers: dict[Host, KeptAnswers] = field(default_factory=dict)
+
+    # What `hosts.check` saw, for `hosts.prepare`.
+    host_statuses: dict[str, HostStatus] = field(default_factory=dict)
+    # What `roles.check_roles` saw of the host's own server, for `roles.configure`.
+    server_statuses: dict[str, MysqlStatus] = field(default_factory=dict)
+    # The daemons that `openxchange.start` left to `openxchange.restart`.
+    restarts: dict[str, list[str]] = field(default_factory=dict)
+
+    # How far the switch is, by the name of the new master, and who is open and replicates from nobody.
+    phases: dict[str, Phase] = field(default_factory=dict)
+    promoted: set[str] = field(default_factory=set)
+
+    # What the checks of verify found, in their order, and what their logins brought to light.
+    records: list[Record] = field(default_factory=list)
+    login_trials: dict[str, LoginTrial] = field(default_factory=dict)
+
+
+def run_of(state: State) -> Run:
+    """Return the run of a state of pyinfra."""
+    return kept_with(state, Run)
+
+
+def current_run() -> Run:
+    """Return the run that is under way."""
+    return run_of(current_state())
