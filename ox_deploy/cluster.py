@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from typing import Annotated, Any
 
 from pyinfra.api import Host, Inventory
@@ -14,6 +13,7 @@ from ox_deploy.mysql.servers import DATABASE_SERVERS, DatabaseServer
 from ox_deploy.products import PRODUCTS
 from ox_deploy.products.base import Product
 from ox_deploy.questions.pyinfra_internals import data_of
+from ox_deploy.questions.run import current_run
 from ox_deploy.rules import Rule, between
 from ox_deploy.settings import Context, Model, Settings, User, parse
 from ox_deploy.topology import (
@@ -204,10 +204,12 @@ def cluster_of(inventory: Inventory) -> Cluster:
 
     Raises InputError as `build_cluster` does.
     """
-    return _cluster_of(inventory)
+    run = current_run()
+    if run.cluster is None:
+        run.cluster = _cluster_of(inventory)
+    return run.cluster
 
 
-@cache
 def _cluster_of(inventory: Inventory) -> Cluster:
     groups = {group: [host.name for host in inventory.get_group(group, [])] for group in GROUPS}
     if not any(groups.values()):

@@ -14,13 +14,13 @@ import secrets as random_source
 import stat
 import string
 import tomllib
-from collections.abc import Iterable, Mapping
-from functools import cache
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ox_deploy import rules
 from ox_deploy.errors import InputError
+from ox_deploy.questions.run import current_run
 from ox_deploy.settings import PasswordSettings, check_contexts, parse
 
 REPLICATION = "mysql_replication"
@@ -136,13 +136,17 @@ class Secrets:
             )
 
 
-@cache
 def load(path: str) -> Secrets:
     """Return the passwords from the environment and the file at `path` (relative to the working directory).
 
+    Read once in a run.
+
     Raises InputError if the file can be read by others or is not TOML.
     """
-    return Secrets(Path(path).expanduser(), os.environ)
+    loaded = current_run().secrets
+    if path not in loaded:
+        loaded[path] = Secrets(Path(path).expanduser(), os.environ)
+    return loaded[path]
 
 
 def _variable(name: str) -> str:
@@ -230,15 +234,17 @@ def _asked_for(group_data: str) -> tuple[str, list[dict[str, Any]]]:
     return settings.secrets_file, [context.model_dump() for context in settings.contexts]
 
 
-def main() -> None:
-    """Create or complete the secrets file."""
-    parser = argparse.ArgumentParser(prog="python -m ox_deploy.secrets", description=main.__doc__)
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Create or complete the secrets file, as the command's arguments say."""
+    parser = argparse.ArgumentParser(
+        prog="python -m ox_deploy.secrets", description="Create or complete the secrets file."
+    )
     parser.add_argument("--group-data", default="group_data/all.py", help="the file that lists the contexts")
     parser.add_argument("--file", help="the secrets file (default: `secrets_file` of group_data)")
-    arguments = parser.parse_args()
+    given = parser.parse_args(arguments)
     try:
-        file, contexts = _asked_for(arguments.group_data)
-        path = Path(arguments.file or file).expanduser()
+        file, contexts = _asked_for(given.group_data)
+        path = Path(given.file or file).expanduser()
         added = create(path, contexts)
     except InputError as error:
         parser.exit(1, f"{error}\n")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cache
-
-from pyinfra import host
-from pyinfra.api import Inventory, deploy
+from pyinfra import inventory
+from pyinfra.api import deploy
 
 from ox_deploy import certificate, secrets
 from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.errors import InputError
 from ox_deploy.local_files import GROUP_DATA, check_repository_key, read_text
+from ox_deploy.questions.run import current_run
 
 # How long the password of a slave may be for each server.
 LONGEST_REPLICATION = {"mariadb": ("MariaDB", 96), "mysql": ("MySQL", 32)}
@@ -19,12 +18,10 @@ LONGEST_REPLICATION = {"mariadb": ("MariaDB", 96), "mysql": ("MySQL", 32)}
 @deploy("Inputs")
 def check_inputs() -> None:
     """Refuse passwords, keys and certificates that would only fail, or hurt, once hosts have them."""
-    _check_once(host.inventory)
-
-
-@cache
-def _check_once(inventory: Inventory) -> None:
-    check(cluster_of(inventory))
+    run = current_run()
+    if not run.are_inputs_checked:
+        check(cluster_of(inventory))
+    run.are_inputs_checked = True
 
 
 def check(cluster: Cluster) -> None:

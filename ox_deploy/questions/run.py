@@ -17,6 +17,7 @@ from pyinfra.api import Host, State
 from ox_deploy.questions.pyinfra_internals import current_state, kept_with
 
 if TYPE_CHECKING:
+    from ox_deploy.cluster import Cluster
     from ox_deploy.facts.hosts import HostStatus
     from ox_deploy.facts.mysql import MysqlStatus
     from ox_deploy.facts.verify import LoginTrial
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ox_deploy.questions.lease import Lease
     from ox_deploy.questions.prefetch import Call, KeptAnswers
     from ox_deploy.questions.question import Question
+    from ox_deploy.secrets import Secrets
 
 
 @dataclass
@@ -35,6 +37,12 @@ class Run:
     id: str = field(default_factory=lambda: uuid4().hex)
     # The clock by which answers go out of date.
     now: Callable[[], float] = time.monotonic
+
+    # What inventory, settings and secrets files say, whose passwords are by the file's name.
+    cluster: Cluster | None = None
+    secrets: dict[str, Secrets] = field(default_factory=dict)
+    # Whether all that is sent from this machine has been judged.
+    are_inputs_checked: bool = False
 
     # What this run has of the lease of the cluster, None if it has not asked for it.
     lease: Lease | None = None

@@ -11,7 +11,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from pyinfra.context import ctx_state
 
-from ox_deploy import cluster, secrets
 from ox_deploy.questions.run import Run, current_run
 from tests.unit import programs
 from tests.unit.certificates import PUBLIC_KEY_PACKET, Issuer, armoured
@@ -43,11 +42,9 @@ def input_files(tmp_path_factory: pytest.TempPathFactory, pairs: tuple[Pair, Pai
 
 
 @pytest.fixture
-def guide(tmp_path: Path, input_files: dict[str, Any]) -> Iterator[Guide]:
+def guide(tmp_path: Path, input_files: dict[str, Any]) -> Guide:
     """The guide's five hosts, to be changed by a test before anything is built from them."""
-    yield Guide.with_files(input_files | {"secrets_file": str(tmp_path / "secrets.toml")})
-    cluster._cluster_of.cache_clear()
-    secrets.load.cache_clear()
+    return Guide.with_files(input_files | {"secrets_file": str(tmp_path / "secrets.toml")})
 
 
 @pytest.fixture(autouse=True)

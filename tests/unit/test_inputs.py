@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from ox_deploy import certificate, chain, secrets
 from ox_deploy.deploys.inputs import check
 from ox_deploy.errors import InputError
+from ox_deploy.questions.run import current_run
 from tests.unit.certificates import DAY, PRIVATE_KEY_PACKET, PUBLIC_KEY_PACKET, WEB_NAME, Issuer, armoured
 from tests.unit.guide import Guide
 
@@ -33,7 +34,7 @@ HTML = b"<!DOCTYPE html>\n<html><body>Not found</body></html>\n"
 @pytest.fixture
 def ready(guide: Guide) -> Guide:
     secrets.create(Path(guide.settings["secrets_file"]), guide.settings["contexts"])
-    secrets.load.cache_clear()
+    current_run().secrets.clear()
     return guide
 
 
@@ -311,7 +312,7 @@ def write(guide: Guide, text: bytes, add: bool = True) -> Guide:
     path = Path(guide.settings["secrets_file"])
     before = path.read_bytes() if add and path.exists() else b""
     path.write_bytes(before + text)
-    secrets.load.cache_clear()
+    current_run().secrets.clear()
     return guide
 
 

@@ -181,22 +181,17 @@ def test_command_makes_the_file_and_does_not_show_it(tmp_path: Path) -> None:
     assert all(line.split('"')[3] not in done.stdout + done.stderr for line in made.read_text().splitlines())
 
 
-def test_command_says_that_nothing_was_missing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_command_says_that_nothing_was_missing(tmp_path: Path, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = tmp_path / "all.py"
     data.write_text("contexts = []\n")
     secrets.create(path, [])
-    monkeypatch.setattr(sys, "argv", ["secrets", "--group-data", str(data), "--file", str(path)])
-    secrets.main()
+    secrets.main(["--group-data", str(data), "--file", str(path)])
     assert capsys.readouterr().out == f"{path}: 0 passwords added (none was missing)\n"
 
 
-def test_shipped_group_data_tells_the_command_what_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shipped_group_data_tells_the_command_what_is_needed(tmp_path: Path) -> None:
     file = tmp_path / "made.toml"
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(sys, "argv", ["secrets", "--file", str(file)])
-    secrets.main()
+    secrets.main(["--group-data", str(ROOT / "group_data/all.py"), "--file", str(file)])
     made = Secrets(file, {})
     for name in ("oxadminmaster", "context_1_oxadmin", "context_1_testuser"):
         made.get(name)

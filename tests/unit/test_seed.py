@@ -35,6 +35,7 @@ from ox_deploy.operations.seed import Plan, Side, refusal
 from ox_deploy.questions import pyinfra_internals
 from ox_deploy.questions.ask import ask
 from ox_deploy.questions.question import Question
+from ox_deploy.questions.run import current_run
 from ox_deploy.secrets import Secret
 from tests.unit.deployment import Deployment, prepared
 from tests.unit.fakes import FakeHost, program_of, run, stdin_of, stop_sentence
@@ -654,6 +655,7 @@ def test_request_that_is_not_clear_is_refused(guide: Guide, given: dict[str, str
 @pytest.mark.parametrize("key", ["seed_slave", "seed_method", "overwrite_slave"])
 def test_request_is_for_one_run_and_no_setting(guide: Guide, key: str) -> None:
     cluster_of(guide.inventory({key: "dbslave"}))
+    current_run().cluster = None
     guide.set(**{key: "dbslave"})
     with pytest.raises(InputError, match=f"`{key}` is not a setting"):
         cluster_of(guide.inventory())
