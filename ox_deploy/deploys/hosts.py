@@ -18,6 +18,7 @@ from ox_deploy.questions import bounds, prefetch, pyinfra_internals
 from ox_deploy.templates import render
 
 USER = "open-xchange"
+CHECK = "Look for what stands in the way"
 SOURCES = "/etc/apt/sources.list.d/open-xchange.sources"
 KEY = "/etc/apt/keyrings/open-xchange.asc"
 CREDENTIALS = "/etc/apt/auth.conf.d/open-xchange.conf"
@@ -44,7 +45,7 @@ def prepare_hosts() -> None:
     # Not pyinfra's `host`, which stands for another one in each turn.
     prefetch.plan(inventory.get_host(node.inventory_name), ground.question(wanted))
     hosts.check(
-        name="Look for what stands in the way",
+        name=CHECK,
         address=node.address,
         user=user,
         uid=settings.filestore_uid,

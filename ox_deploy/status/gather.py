@@ -5,7 +5,7 @@ The questions are those that a deploy would ask, so that the status also tells w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,12 +14,10 @@ from pyinfra.api import Config, Host, State
 
 from ox_deploy import ground
 from ox_deploy.cluster import Cluster, Node, cluster_of
-from ox_deploy.deploys.clustering import configure_multicast, start_cluster
-from ox_deploy.deploys.database import set_up_databases
-from ox_deploy.deploys.filestore import NFS_UNITS, set_up_filestore
-from ox_deploy.deploys.hosts import prepare_hosts
-from ox_deploy.deploys.openxchange import configure_open_xchange
-from ox_deploy.deploys.web import CERTIFICATE, set_up_balancer
+from ox_deploy.deploys.chapters import ON_HOSTS
+from ox_deploy.deploys.filestore import NFS_UNITS
+from ox_deploy.deploys.hosts import CHECK
+from ox_deploy.deploys.web import CERTIFICATE
 from ox_deploy.facts.ground import GroundState
 from ox_deploy.facts.health import Health, HostHealth
 from ox_deploy.facts.hosts import HostState, HostStatus
@@ -35,16 +33,10 @@ from ox_deploy.questions.bounds import NoAnswer
 from ox_deploy.questions.pyinfra_internals import turn_of
 from ox_deploy.questions.question import Question
 from ox_deploy.status.seen import Drift, Seen
+from ox_deploy.status.steps import CHECK_HOST, Step
 
-CHAPTERS = (
-    prepare_hosts,
-    set_up_databases,
-    set_up_filestore,
-    set_up_balancer,
-    configure_multicast,
-    configure_open_xchange,
-    start_cluster,
-)
+Plan = list[tuple[Step, prefetch.Call]]
+
 # How long a host may take for a connection, and for everything, in seconds.
 CONNECT_SECONDS = 4
 HOST_SECONDS = 9
@@ -83,20 +75,26 @@ def gather(inventory_file: str, ssh_user: str | None, sudo: bool) -> tuple[Clust
 def _gather(state: State) -> tuple[Cluster, list[Seen]]:
     cluster = cluster_of(state.inventory)
     all_hosts = [state.inventory.get_host(node.inventory_name) for node in cluster.nodes]
-    for host in all_hosts:
-        pyinfra_internals.prepare(state, host, _plan)
+    plans = [_plan(state, host) for host in all_hosts]
     jobs = [gevent.spawn(_look_at, cluster, node, host) for node, host in zip(cluster.nodes, all_hosts, strict=True)]
     gevent.joinall(jobs)
     seen = [job.get() for job in jobs]
-    for host, one in zip(all_hosts, seen, strict=True):
-        one.drift = [] if one.unreachable else list(_drift(cluster, host, one))
+    for host, one, plan in zip(all_hosts, seen, plans, strict=True):
+        one.drift = [] if one.unreachable else list(_drift(cluster, host, one, plan))
     return cluster, seen
 
 
-def _plan() -> None:
-    """Note what a deploy would do on the host whose turn it is, and so what it would ask."""
-    for chapter in CHAPTERS:
-        chapter()
+def _plan(state: State, host: Host) -> Plan:
+    """Return what a deploy would do on a host, and note what it would ask."""
+    plan: Plan = []
+
+    def call_chapters() -> None:
+        for chapter in ON_HOSTS:
+            chapter()
+            plan.extend((Step(chapter, call.operation), call) for call in prefetch.calls(host)[len(plan) :])
+
+    pyinfra_internals.prepare(state, host, call_chapters)
+    return plan
 
 
 def _look_at(cluster: Cluster, node: Node, host: Host) -> Seen:
@@ -121,7 +119,7 @@ def _ask(cluster: Cluster, seen: Seen, host: Host) -> None:
     with turn_of(host):
         pyinfra_internals.connect(host, show_errors=False)
         questions = [health, *prefetch.planned()]
-        prepare = prefetch.calls(host)[0].arguments
+        prepare = _prepare_arguments(host)
         arguments = {key: prepare[key] for key in ("user", "uid", "gid", "packages")}
         status = get(host, HostState, **arguments, questions=questions, wait=0, **LIMITS)
         if status is None or not status.init:
@@ -176,37 +174,42 @@ def _note(seen: Seen, status: HostStatus, answers: dict[Question[Any], dict[str,
     seen.host = status
 
 
-def _drift(cluster: Cluster, host: Host, seen: Seen) -> Iterator[Drift]:
+def _drift(cluster: Cluster, host: Host, seen: Seen, plan: Plan) -> Iterator[Drift]:
     """Yield the operations in which a deploy would change something, or refuse to."""
     assert seen.host is not None
     with turn_of(host):
         hosts.remember(seen.host)
         yield from _conflicts(cluster, host, seen)
-        for call in prefetch.calls(host):
+        for step, call in plan:
             if _is_known(call.questions):
-                yield from _try(call)
+                yield from _try(step, call)
 
 
 def _conflicts(cluster: Cluster, host: Host, seen: Seen) -> Iterator[Drift]:
     """Yield what would make a deploy refuse this host at its beginning; that one is at work is no fault."""
     assert seen.host is not None
-    prepare = prefetch.calls(host)[0].arguments
+    prepare = _prepare_arguments(host)
     user, uid, gid = (prepare[key] for key in ("user", "uid", "gid"))
     for sentence in hosts.find_conflicts(replace(seen.host, busy=False), seen.node.address, user, uid, gid):
-        yield Drift("Look for what stands in the way", sentence)
+        yield Drift(CHECK_HOST, CHECK, sentence)
     if seen.ground:
         for sentence in ground.find_obstacles(seen.ground, ground.wanted_of(cluster, seen.node)):
-            yield Drift("Look for what stands in the way", sentence)
+            yield Drift(CHECK_HOST, CHECK, sentence)
 
 
-def _is_known(questions: Sequence[tuple[Host, Any]]) -> bool:
+def _prepare_arguments(host: Host) -> Mapping[str, Any]:
+    """Return with which arguments a deploy would prepare a host."""
+    return next(call.arguments for call in prefetch.calls(host) if call.operation is hosts.prepare)
+
+
+def _is_known(questions: Sequence[tuple[Host, Question[Any]]]) -> bool:
     return all(prefetch.answer(host, question) is not None for host, question in questions)
 
 
-def _try(call: prefetch.Call) -> Iterator[Drift]:
+def _try(step: Step, call: prefetch.Call) -> Iterator[Drift]:
     """Look for a change as pyinfra does: an operation that yields anything has something to do."""
     try:
         if next(call.commands(), None) is not None:
-            yield Drift(call.name)
+            yield Drift(step, call.name)
     except Exception as error:
-        yield Drift(call.name, str(error))
+        yield Drift(step, call.name, str(error))

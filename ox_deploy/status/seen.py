@@ -13,13 +13,15 @@ from ox_deploy.facts.network import RouteStatus
 from ox_deploy.facts.nfs import MountStatus
 from ox_deploy.facts.openxchange import Configuration, Daemon, Registration
 from ox_deploy.facts.service import ServiceStatus
+from ox_deploy.status.steps import Step
 
 
 @dataclass(frozen=True)
 class Drift:
-    """An operation that a deploy would do something in; `sentence` is why it would refuse, or ""."""
+    """A step that a deploy would do something in, and its name there; `sentence` is why it would refuse, or ""."""
 
-    operation: str
+    step: Step
+    name: str
     sentence: str = ""
 
 

@@ -23,6 +23,7 @@ from ox_deploy.facts.nfs import Mount, MountStatus
 from ox_deploy.facts.openxchange import Configuration, Daemon, Registration
 from ox_deploy.facts.service import ServiceStatus, UnitState
 from ox_deploy.findings import Finding
+from ox_deploy.status import steps
 from ox_deploy.status.seen import Drift, Seen
 from ox_deploy.status.states import find
 from tests.unit.guide import Guide
@@ -241,9 +242,23 @@ def cut(picture: Picture, one: str, other: str, *ports: int) -> None:
             caches[address] = [port for port in caches[address] if ports and port not in ports]
 
 
-def drift(picture: Picture, name: str, *operations: str, sentence: str = "") -> None:
-    """Give operations of a deploy something to do on a host."""
-    picture[name].drift += [Drift(operation, sentence) for operation in operations]
+def drift(picture: Picture, name: str, *drifts: Drift, sentence: str = "") -> None:
+    """Give steps of a deploy something to do on a host."""
+    picture[name].drift += [replace(drift, sentence=sentence) for drift in drifts]
+
+
+ACCOUNTS = Drift(steps.MAKE_ACCOUNTS, "Make the accounts of the slaves and of Open-Xchange")
+SERVER = Drift(steps.CONFIGURE_SERVER, "Configure the server (bind address, server id, binary log)")
+ROLES = Drift(steps.CHECK_ROLES, "Look whether the master was switched")
+REPLICATE = Drift(steps.REPLICATE, "Replicate from the master")
+EXPORT = Drift(steps.EXPORT, "Export the filestore to the groupware nodes")
+MOUNT = Drift(steps.MOUNT, "Mount the filestore, now and at boot")
+BALANCE = Drift(steps.BALANCE, "Balance sessions over the groupware nodes")
+ROUTE = Drift(steps.ROUTE, "Route multicast to the cluster's interface")
+NODE = Drift(steps.CONFIGURE_NODE, "Configure the node (oxinstaller)")
+REGISTER = Drift(steps.REGISTER, "Create configdb; register server, filestore and databases; create contexts and users")
+START = Drift(steps.START, "Start the daemons")
+WAIT = Drift(steps.JOIN_CACHES, "Wait until every node is connected with every other")
 
 
 def never_set_up_slave(picture: Picture) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import itertools
 import sys
@@ -13,6 +14,7 @@ import pytest
 from pyinfra.api import StringCommand
 
 from ox_deploy import secrets
+from ox_deploy.deploys.chapters import CHAPTERS
 from ox_deploy.errors import InputError
 from ox_deploy.facts.hosts import HostState
 from ox_deploy.questions.program import together
@@ -121,6 +123,15 @@ def assert_before(steps: list[Step], first: Callable[[Step], bool], second: Call
 
 def begins(text: str) -> Callable[[Step], bool]:
     return lambda step: step.name.startswith(text)
+
+
+def test_deploy_file_calls_all_chapters_in_their_order() -> None:
+    """On a line each, or pyinfra would not know the order."""
+    tree = ast.parse(Path(DEPLOY).read_text()).body
+    imported = {alias.name: each.module for each in tree if isinstance(each, ast.ImportFrom) for alias in each.names}
+    calls = [ast.unparse(each) for each in tree if isinstance(each, ast.Expr) and isinstance(each.value, ast.Call)]
+    assert calls == [f"{chapter.__name__}()" for chapter in CHAPTERS]
+    assert imported == {chapter.__name__: chapter.__module__ for chapter in CHAPTERS}
 
 
 def test_chapters_follow_each_other_over_all_hosts(deployment: Deployment) -> None:

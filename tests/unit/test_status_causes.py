@@ -11,10 +11,22 @@ from ox_deploy.status.seen import Drift
 from ox_deploy.status.states import find
 from tests.unit.guide import Guide
 from tests.unit.seeing import (
+    ACCOUNTS,
     ADMIN,
     ADMIN_PORT,
+    BALANCE,
+    EXPORT,
     GROUPWARE,
+    MOUNT,
+    NODE,
+    REGISTER,
+    REPLICATE,
+    ROLES,
+    ROUTE,
+    SERVER,
     SESSION_PORT,
+    START,
+    WAIT,
     Break,
     add_nodes,
     change_daemon,
@@ -44,17 +56,6 @@ from tests.unit.seeing import (
 )
 
 CRITICAL, WARNING = Level.CRITICAL, Level.WARNING
-
-ACCOUNTS = "Make the accounts of the slaves and of Open-Xchange"
-SERVER = "Configure the server (bind address, server id, binary log)"
-REPLICATE = "Replicate from the master"
-EXPORT = "Export the filestore to the groupware nodes"
-MOUNT = "Mount the filestore, now and at boot"
-BALANCE = "Balance sessions over the groupware nodes"
-ROUTE = "Route multicast to the cluster's interface"
-REGISTER = "Create configdb; register server, filestore and databases; create contexts and users"
-START = "Start the daemons"
-WAIT = "Wait until every node is connected with every other"
 
 CAN_NOT_ASK = "configdb cannot be asked (2003, no route); deploy the database chapter."
 
@@ -90,7 +91,7 @@ CAN_NOT_ASK = "configdb cannot be asked (2003, no route); deploy the database ch
     ],
 )
 def test_state_explains_drift_on_its_host_only(
-    guide: Guide, operation: str, broken: Break, expected: tuple[str, str]
+    guide: Guide, operation: Drift, broken: Break, expected: tuple[str, str]
 ) -> None:
     cluster = guide.build()
     picture = healthy(cluster)
@@ -125,7 +126,7 @@ def test_other_drift_of_a_host_stays(guide: Guide) -> None:
     cluster = guide.build()
     picture = healthy(cluster)
     change_mount(picture["oxgw01"], mount=None)
-    drift(picture, "oxgw01", MOUNT, "Configure the node (oxinstaller)")
+    drift(picture, "oxgw01", MOUNT, NODE)
     findings = find(cluster, list(picture.values()))
     assert summary(findings) == [("mount missing", "oxgw01"), ("configuration drifted", "oxgw01")]
     assert findings[1].found == "a deploy has something to do in: Configure the node (oxinstaller)"
@@ -149,7 +150,7 @@ def test_master_server_down_is_one_finding(guide: Guide) -> None:
     cluster = guide.build()
     picture = healthy(cluster)
     picture["dbmaster"].mysql = MysqlStatus(state=ServerState.NOT_RUNNING)
-    picture["dbmaster"].drift = [Drift(SERVER), Drift(ACCOUNTS)]
+    picture["dbmaster"].drift = [SERVER, ACCOUNTS]
     change_replica(picture["dbslave"], io_running="Connecting", io_error="error reconnecting", seconds_behind=None)
     drift(picture, "dbslave", REPLICATE)
     # While nothing is executed the operation does not say why it has something to do.
@@ -203,7 +204,7 @@ def test_configdb_that_cannot_be_used_explains_the_registration_only(guide: Guid
     change_registration(picture, state, "server")
     drift(picture, "oxgw01", REGISTER)
     assert found(cluster, picture) == [(expected, "oxgw01")]
-    drift(picture, "oxgw01", "Configure the node (oxinstaller)")
+    drift(picture, "oxgw01", NODE)
     drift(picture, "dbmaster", ACCOUNTS)
     assert found(cluster, picture) == [
         (expected, "oxgw01"),
@@ -276,7 +277,7 @@ def test_master_that_handed_over_should_not_be_made_writable(guide: Guide) -> No
     picture = healthy(cluster)
     change_server(picture["dbmaster"], variables={"server_id": "1", "read_only": "ON"})
     change_server(picture["dbslave"], taken_from="dbmaster", replica=None)
-    drift(picture, "oxgw01", "Look whether the master was switched")
+    drift(picture, "oxgw01", ROLES)
     assert found(cluster, picture) == [("master switched", "dbslave")]
 
 

@@ -23,6 +23,7 @@ from ox_deploy.facts.health import HostHealth
 from ox_deploy.facts.hosts import HostState, HostStatus
 from ox_deploy.status import gather, memory
 from ox_deploy.status.seen import Seen
+from ox_deploy.status.states.causes import HIDES_DRIFT
 from tests.unit.guide import Guide
 from tests.unit.snapshots import cluster as snapshot_of_cluster
 
@@ -52,14 +53,19 @@ class Look:
         self.asked.setdefault(host.name, []).append(arguments)
         return self.answer(host, arguments)
 
-    def take(self) -> dict[str, Seen]:
+    @contextmanager
+    def begun(self) -> Iterator[State]:
         config: Any = Config()  # type: ignore[no-untyped-call]
         state = State(check_for_changes=False)
         with _set(ctx_state, state), _set(ctx_config, config):
             inventory = self.guide.inventory()
             state.init(inventory, config)
             with _set(ctx_inventory, inventory):
-                _, seen = gather._gather(state)
+                yield state
+
+    def take(self) -> dict[str, Seen]:
+        with self.begun() as state:
+            _, seen = gather._gather(state)
         return {one.node.name: one for one in seen}
 
 
@@ -90,15 +96,22 @@ def test_every_host_is_asked_once_for_everything(look: Look) -> None:
 
 def test_what_a_deploy_would_do_is_drift(look: Look) -> None:
     seen = look.take()
-    drift = {name: [one.operation for one in found.drift] for name, found in seen.items()}
+    drift = {name: [one.name for one in found.drift] for name, found in seen.items()}
     assert drift["web"] == ["Names, user, package sources, packages", "Balance sessions over the groupware nodes"]
     assert "Route multicast to the cluster's interface" in drift["oxgw02"]
     assert "Replicate from the master" in drift["dbslave"]
 
 
+def test_steps_that_something_explains_are_steps_of_a_deploy(look: Look) -> None:
+    """Or what they are compared with could never be equal."""
+    with look.begun() as state:
+        plan = {step for host in state.inventory for step, _ in gather._plan(state, host)}
+    assert {step for _, _, explained in HIDES_DRIFT for step in explained} <= plan
+
+
 def test_error_while_looking_for_drift_is_told_and_spoils_nothing(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ox_deploy.operations.service.changes", lambda *_: 1 / 0)
-    drift = {one.operation: one.sentence for one in look.take()["web"].drift}
+    drift = {one.name: one.sentence for one in look.take()["web"].drift}
     assert drift["Balance sessions over the groupware nodes"] == "division by zero"
 
 
@@ -120,7 +133,7 @@ def test_refusal_is_drift_with_its_sentence(look: Look) -> None:
         return status
 
     look.answer = occupied
-    (drift,) = [one for one in look.take()["oxgw01"].drift if one.operation.startswith("Mount")]
+    (drift,) = [one for one in look.take()["oxgw01"].drift if one.name.startswith("Mount")]
     assert "is not empty (old)" in drift.sentence
 
 
@@ -132,7 +145,7 @@ def test_host_that_a_deploy_would_refuse_is_drift(look: Look) -> None:
 
     look.answer = elsewhere
     first = look.take()["web"].drift[0]
-    assert first.operation == "Look for what stands in the way"
+    assert first.name == "Look for what stands in the way"
     assert "the host has 192.0.2.99" in first.sentence
     assert not [one for one in look.take()["web"].drift if "still at work" in one.sentence]
 
@@ -158,7 +171,7 @@ def test_host_that_cannot_be_reached_says_why_and_the_rest_is_complete(look: Loo
     assert seen["dbmaster"].unreachable == "no route to host"
     assert {name for name, found in seen.items() if found.host} == set(look.guide.hosts) - {"dbmaster"}
     # Its master is not known, so nobody can tell whether the slave would be changed.
-    assert "Replicate from the master" not in [one.operation for one in seen["dbslave"].drift]
+    assert "Replicate from the master" not in [one.name for one in seen["dbslave"].drift]
 
 
 def test_host_that_hangs_is_given_up(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:

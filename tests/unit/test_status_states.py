@@ -15,11 +15,13 @@ from ox_deploy.findings import Level
 from ox_deploy.status.states import STATES, find
 from tests.unit.guide import Guide
 from tests.unit.seeing import (
+    ACCOUNTS,
     ADMIN,
     ADMIN_PORT,
     GB,
     GROUPWARE,
     NOW,
+    REPLICATE,
     SESSION_PORT,
     Break,
     Picture,
@@ -127,8 +129,8 @@ def _not_installed(picture: Picture) -> None:
 
 
 def _drifted(picture: Picture) -> None:
-    drift(picture, "dbslave", "Make the accounts")
-    drift(picture, "dbslave", "Replicate from the master", sentence="it replicates from another master")
+    drift(picture, "dbslave", ACCOUNTS)
+    drift(picture, "dbslave", REPLICATE, sentence="it replicates from another master")
 
 
 WARNING, CRITICAL = Level.WARNING, Level.CRITICAL
@@ -402,7 +404,8 @@ BROKEN: list[tuple[str, Level, str, str, Break]] = [
         "configuration drifted",
         WARNING,
         "dbslave",
-        "in: Make the accounts; Replicate from the master (it replicates from another master)",
+        "in: Make the accounts of the slaves and of Open-Xchange; Replicate from the master (it replicates from "
+        "another master)",
         _drifted,
     ),
 ]
@@ -467,7 +470,7 @@ def test_the_worst_comes_first_then_by_host(guide: Guide) -> None:
     change_replica(picture["dbslave"], seconds_behind=100)
     stop_unit(picture["web"], "apache2")
     change_mount(picture["oxgw02"], answers=False)
-    drift(picture, "dbmaster", "Make the accounts")
+    drift(picture, "dbmaster", ACCOUNTS)
     assert found(cluster, picture) == [
         ("mount stale", "oxgw02"),
         ("balancer down", "web"),

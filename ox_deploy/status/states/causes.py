@@ -3,7 +3,7 @@
 - `HIDES`: which state hides which other one, and on which host it has to be. The master's server that is down, for
   instance, hides that slaves cannot read from it, and a mount that is missing hides the daemons that systemd stops
   with it.
-- `HIDES_DRIFT`: which operations of a deploy have something to do because of a state, and no more than that.
+- `HIDES_DRIFT`: which steps of a deploy have something to do because of a state, and no more than that.
 - What is hidden still hides its own consequences: the NFS server that is down hides the missing mount, and that the
   daemon.
 - A cause is as bad as the worst of what it hides: a missing route is critical where it leaves a node alone.
@@ -17,8 +17,10 @@ from typing import Literal
 
 from ox_deploy.facts.openxchange import Registration
 from ox_deploy.findings import Finding
+from ox_deploy.status import steps
 from ox_deploy.status.seen import Drift, Seen
 from ox_deploy.status.states.base import Picture
+from ox_deploy.status.steps import Step
 
 Where = Literal["host", "about", "either", "anywhere"]
 
@@ -55,22 +57,22 @@ HIDES: dict[tuple[str, str], Where] = {
 _DAEMON_DOWN = ("admin daemon down", "groupware daemon down")
 _CACHES_APART = ("host unreachable", *_DAEMON_DOWN, "multicast route missing", "node alone", "cache link missing")
 
-# (states, where one of them has to be, beginning of the names of the operations)
-HIDES_DRIFT: list[tuple[tuple[str, ...], Where, tuple[str, ...]]] = [
-    (("master unreachable", "database server down"), "host", ("Configure the server", "Make the accounts")),
-    (("master switched",), "anywhere", ("Look whether the master", "Configure the server", "Replicate")),
-    (("slave half seeded",), "host", ("Configure the server", "Replicate", "Make the accounts")),
-    (("slave writable",), "host", ("Configure the server", "Replicate")),
-    (("slave stopped", "slave of another master", "database server down"), "host", ("Replicate",)),
-    (("master unreachable",), "anywhere", ("Replicate", "Create configdb")),
-    (("configdb not reachable", "configdb damaged"), "host", ("Create configdb",)),
-    (("NFS server down",), "host", ("Export the filestore",)),
-    (("mount missing", "mount stale"), "host", ("Mount the filestore",)),
-    (("balancer down", "certificate unreadable"), "host", ("Balance sessions",)),
-    (("balancer member missing", "balancer member disabled"), "host", ("Balance sessions",)),
-    (("multicast route missing",), "host", ("Route multicast",)),
-    (_DAEMON_DOWN, "host", ("Start the daemons",)),
-    (_CACHES_APART, "anywhere", ("Wait until every node",)),
+# (states, where one of them has to be, steps)
+HIDES_DRIFT: list[tuple[tuple[str, ...], Where, tuple[Step, ...]]] = [
+    (("master unreachable", "database server down"), "host", (steps.CONFIGURE_SERVER, steps.MAKE_ACCOUNTS)),
+    (("master switched",), "anywhere", (steps.CHECK_ROLES, steps.CONFIGURE_SERVER, steps.REPLICATE)),
+    (("slave half seeded",), "host", (steps.CONFIGURE_SERVER, steps.REPLICATE, steps.MAKE_ACCOUNTS)),
+    (("slave writable",), "host", (steps.CONFIGURE_SERVER, steps.REPLICATE)),
+    (("slave stopped", "slave of another master", "database server down"), "host", (steps.REPLICATE,)),
+    (("master unreachable",), "anywhere", (steps.REPLICATE, steps.REGISTER)),
+    (("configdb not reachable", "configdb damaged"), "host", (steps.REGISTER,)),
+    (("NFS server down",), "host", (steps.EXPORT,)),
+    (("mount missing", "mount stale"), "host", (steps.MOUNT,)),
+    (("balancer down", "certificate unreadable"), "host", (steps.BALANCE,)),
+    (("balancer member missing", "balancer member disabled"), "host", (steps.BALANCE,)),
+    (("multicast route missing",), "host", (steps.ROUTE,)),
+    (_DAEMON_DOWN, "host", (steps.START,)),
+    (_CACHES_APART, "anywhere", (steps.JOIN_CACHES,)),
 ]
 
 
@@ -105,12 +107,12 @@ def _as_bad_as_hidden(cause: Finding, findings: Sequence[Finding]) -> Finding:
 
 
 def _is_explained(drift: Drift, seen: Seen, findings: Sequence[Finding]) -> bool:
-    if drift.operation.startswith("Create configdb") and not _is_unusable(drift, seen):
+    if drift.step == steps.REGISTER and not _is_unusable(drift, seen):
         return False
     return any(
-        drift.operation.startswith(operations)
+        drift.step in explained
         and any(finding.state in states and _is_there(finding, where, seen.node.name) for finding in findings)
-        for states, where, operations in HIDES_DRIFT
+        for states, where, explained in HIDES_DRIFT
     )
 
 

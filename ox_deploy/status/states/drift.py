@@ -26,4 +26,4 @@ def configuration_drifted(picture: Picture) -> Iterator[Problem]:
 
 
 def _described(drift: Drift) -> str:
-    return f"{drift.operation} ({drift.sentence})" if drift.sentence else drift.operation
+    return f"{drift.name} ({drift.sentence})" if drift.sentence else drift.name

@@ -21,6 +21,7 @@ from pyinfra.context import ctx_config, ctx_host, ctx_inventory, ctx_state
 from pyinfra_cli.inventory import make_inventory  # type: ignore[import-untyped]
 
 from ox_deploy.cluster import Cluster, Node, cluster_of
+from ox_deploy.deploys.chapters import ON_HOSTS
 from ox_deploy.deploys.database import replication_password, wanted_accounts
 from ox_deploy.facts.mysql import Mysql
 from ox_deploy.facts.network import MulticastRoute
@@ -32,7 +33,6 @@ from ox_deploy.mysql.accounts import WantedAccount
 from ox_deploy.operations.service import ManagedFile
 from ox_deploy.questions import prefetch
 from ox_deploy.questions.question import Question
-from ox_deploy.status.gather import CHAPTERS
 
 Document = dict[str, Any]
 SALT = "0123456789abcdef"
@@ -227,7 +227,7 @@ def record(inventory_file: str) -> dict[str, Document]:
             for host in hosts.values():
                 state.activate_host(host)
                 with of_host.use(host):
-                    for chapter in CHAPTERS:
+                    for chapter in ON_HOSTS:
                         chapter()
                 state.op_meta.clear()
             asked: dict[str, dict[Any, Mapping[str, Any]]] = {name: {} for name in hosts}
