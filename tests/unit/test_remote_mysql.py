@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import struct
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +18,6 @@ from ox_deploy.mysql import gtid
 from ox_deploy.remote.mysql import reconnect as mysql_reconnect
 from ox_deploy.remote.mysql import replicate as mysql_replicate
 from ox_deploy.remote.mysql import run as mysql_run
-from ox_deploy.remote.mysql import session as mysql_session
 from ox_deploy.remote.mysql import state as mysql_state
 from tests.unit.programs import Session, under_test
 
@@ -593,9 +591,9 @@ def ca(tmp_path: Path) -> str:
     return str(tmp_path / "ca.pem")
 
 
-def test_other_server_has_to_show_a_certificate(monkeypatch: pytest.MonkeyPatch, program: Any, ca: str) -> None:
+def test_other_server_has_to_show_a_certificate(program: Any, ca: str) -> None:
     driver = Driver(encrypts=True)
-    monkeypatch.setitem(sys.modules, "pymysql", driver)
+    program.driver = lambda: driver
     assert program.connect_to(THERE | {"ca": ca}, connect_timeout=3) is driver.session
     assert driver.options["ssl"] == {"ca": ca}
     assert driver.options["connect_timeout"] == 3
@@ -603,19 +601,17 @@ def test_other_server_has_to_show_a_certificate(monkeypatch: pytest.MonkeyPatch,
     assert "ssl" not in driver.options
 
 
-def test_other_server_that_offers_no_encryption_is_not_talked_to(
-    monkeypatch: pytest.MonkeyPatch, program: Any, ca: str
-) -> None:
+def test_other_server_that_offers_no_encryption_is_not_talked_to(program: Any, ca: str) -> None:
     driver = Driver(encrypts=False)
-    monkeypatch.setitem(sys.modules, "pymysql", driver)
+    program.driver = lambda: driver
     with pytest.raises(RuntimeError, match=r"192\.0\.2\.21 offers no encrypted connection"):
         program.connect_to(THERE | {"ca": ca})
     assert driver.session.statements == ["close"]
     assert program.connect_to(THERE | {"ca": ""}) is driver.session
 
 
-def test_missing_certificates_are_named(monkeypatch: pytest.MonkeyPatch, program: Any) -> None:
-    monkeypatch.setitem(sys.modules, "pymysql", Driver(encrypts=True))
+def test_missing_certificates_are_named(program: Any) -> None:
+    program.driver = lambda: Driver(encrypts=True)
     with pytest.raises(RuntimeError, match=r"^/no/such\.pem is missing; deploy this host$"):
         program.connect_to(THERE | {"ca": "/no/such.pem"})
 
@@ -686,13 +682,13 @@ def test_server_that_takes_a_connection_and_says_nothing_is_given_up(tmp_path: P
 
 @pytest.mark.parametrize(("limits", "greeting", "silent"), [({}, 30, None), ({"read_timeout": 7}, 7, 7)])
 def test_statements_of_a_server_that_let_us_in_may_take_long(
-    monkeypatch: pytest.MonkeyPatch, limits: dict[str, Any], greeting: int, silent: int | None
+    program: Any, limits: dict[str, Any], greeting: int, silent: int | None
 ) -> None:
-    options: dict[str, Any] = {}
-    monkeypatch.setattr("pymysql.connect", lambda **given: options.update(given) or SimpleNamespace())
-    session: Any = mysql_session.connect(None, **limits)
+    driver = Driver(encrypts=False)
+    program.driver = lambda: driver
+    session = program.connect(None, **limits)
     assert session._read_timeout == silent
-    assert options["read_timeout"] == greeting
+    assert driver.options["read_timeout"] == greeting
 
 
 # --- a replica that waits for its next attempt ---------------------------------------------------------------

@@ -15,8 +15,9 @@ from collections.abc import Iterator, Mapping
 from ox_deploy.remote.common.commands import run_or_fail
 from ox_deploy.remote.common.ending import fail
 from ox_deploy.remote.common.files import STATE_DIRECTORY, read
+from ox_deploy.remote.common.sql import rows, value_of
 from ox_deploy.remote.common.types import Document, Session
-from ox_deploy.remote.configdb.session import connect, rows, value_of
+from ox_deploy.remote.configdb.session import connect
 from ox_deploy.remote.configdb.state import registrations
 
 TEMPORARY = os.path.join(STATE_DIRECTORY, "configdb.password")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Any
 
 from ox_deploy.remote.common.ending import fail
 from ox_deploy.remote.common.files import read_present
+from ox_deploy.remote.common.sql import driver, value_of
 from ox_deploy.remote.common.types import Document, Session
 
 
@@ -32,9 +31,8 @@ def settings(file: str) -> Document:
 
 def connect(server: Document, database: str | None = None, password: str | None = None) -> Session:
     """Open a session on the write host."""
-    import pymysql
-
-    return pymysql.connect(
+    pymysql = driver()
+    session: Session = pymysql.connect(
         host=server["host"],
         port=server["port"],
         user=server["user"],
@@ -47,18 +45,7 @@ def connect(server: Document, database: str | None = None, password: str | None 
         # Encrypted where the server can do it, whoever it is.
         ssl={"check_hostname": False},
     )
-
-
-def rows(session: Session, statement: str, values: Sequence[Any] | None = None) -> list[Document]:
-    """Return the rows of a query."""
-    with session.cursor() as cursor:
-        cursor.execute(statement, values)
-        return list(cursor.fetchall())
-
-
-def value_of(session: Session, expression: str, values: Sequence[Any] | None = None) -> Any:
-    """Return the value of an SQL expression."""
-    return rows(session, f"SELECT {expression} AS value", values)[0]["value"]
+    return session
 
 
 def alone(session: Session) -> None:

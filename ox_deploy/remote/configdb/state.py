@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 from ox_deploy.remote.common.files import STATE_DIRECTORY
 from ox_deploy.remote.common.fingerprints import fingerprint
+from ox_deploy.remote.common.sql import rows
 from ox_deploy.remote.common.types import Document, Session
-from ox_deploy.remote.configdb.session import connect, rows, settings
+from ox_deploy.remote.configdb.session import connect, settings
 
 
 def configdb_state(wanted: Document) -> Document:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Literal
 
 from ox_deploy.remote.common.files import read, read_present
-from ox_deploy.remote.mysql.session import connect, rows
+from ox_deploy.remote.common.sql import rows
+from ox_deploy.remote.mysql.session import connect
 
 # How long the database server is waited for.
 SERVER_SECONDS = 1

@@ -6,16 +6,10 @@ import time
 from typing import Any
 
 from ox_deploy.remote.common.ending import fail
+from ox_deploy.remote.common.sql import rows
 from ox_deploy.remote.common.types import Cursor, Document, Session
 from ox_deploy.remote.mysql.role import check_unchanged
-from ox_deploy.remote.mysql.session import (
-    connect,
-    dialect,
-    rows,
-    status_as_replica,
-    user_databases,
-    without_statement,
-)
+from ox_deploy.remote.mysql.session import connect, dialect, status_as_replica, user_databases, without_statement
 
 # Access denied, unknown position, same server id or UUID, refused certificate: waiting does not help.
 HOPELESS = (1045, 1236, 1593, 2026, 2061, 13114, 13117)

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from ox_deploy.remote.common.ending import fail
+from ox_deploy.remote.common.sql import value_of
 from ox_deploy.remote.common.types import Document, Session
-from ox_deploy.remote.mysql.session import dialect, replica_status, rows, user_databases
+from ox_deploy.remote.mysql.session import dialect, replica_status, user_databases
 
 # Who holds this user lock may open an old master again (switch/common.py).
 GUARD = "ox-deploy.guard"
 
 
-def value(session: Session, expression: str, values: Sequence[Any] | None = None) -> Any:
-    """Return the value of an SQL expression."""
-    return rows(session, f"SELECT {expression} AS value", values)[0]["value"]
-
-
 def is_read_only(session: Session) -> bool:
     """Tell whether only we may write."""
-    return bool(value(session, "@@GLOBAL.read_only"))
+    return bool(value_of(session, "@@GLOBAL.read_only"))
 
 
 def holder(session: Session, lock: str) -> int | None:
     """Return the session that holds a lock, or None."""
-    number: int | None = value(session, "IS_USED_LOCK(%s)", [lock])
+    number: int | None = value_of(session, "IS_USED_LOCK(%s)", [lock])
     return number
 
 
@@ -63,6 +56,6 @@ def check_unchanged(session: Session, seen: Document | None) -> None:
     """Like `check_role`, for a server whose data has to be what it was, too."""
     check_role(session, seen)
     if seen and not seen["source"]:
-        written = value(session, "@@GLOBAL.{gtid_binlog}".format(**dialect(session)["variables"]))
+        written = value_of(session, "@@GLOBAL.{gtid_binlog}".format(**dialect(session)["variables"]))
         if (written or "").replace("\n", "") != seen["written"] or user_databases(session) != seen["databases"]:
             fail("this server was written to after this run had looked; nothing was changed here; run again")

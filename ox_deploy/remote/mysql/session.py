@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from typing import Any
 
+from ox_deploy.remote.common.sql import driver, rows
 from ox_deploy.remote.common.types import Document, Session
 from ox_deploy.remote.mysql.dialects import dialect_of
 
@@ -23,11 +23,10 @@ def connect(option_file: str | None, **limits: Any) -> Session:
 
 def opened(read_timeout: float | None = None, **options: Any) -> Session:
     """Open a session; `read_timeout` is for how many seconds its statements may be silent."""
-    import pymysql
-
+    pymysql = driver()
     cursor = pymysql.cursors.DictCursor
     greeting = read_timeout or GREETING_SECONDS
-    session = pymysql.connect(cursorclass=cursor, autocommit=True, read_timeout=greeting, **options)
+    session: Session = pymysql.connect(cursorclass=cursor, autocommit=True, read_timeout=greeting, **options)
     # What follows may take another time than the greeting.
     session._read_timeout = read_timeout  # type: ignore[attr-defined]
     return session
@@ -87,13 +86,6 @@ def is_using_gtid(status: Document, names: Document) -> bool:
 def without_statement(error: str) -> str:
     """Return a replica's error without the statement that failed, which may hold a password or customers' data."""
     return error.partition(" Query: '")[0]
-
-
-def rows(session: Session, statement: str, values: Sequence[Any] | None = None) -> list[Document]:
-    """Return the rows of a query."""
-    with session.cursor() as cursor:
-        cursor.execute(statement, values)
-        return list(cursor.fetchall())
 
 
 def user_databases(session: Session) -> list[str]:

@@ -10,6 +10,7 @@ import struct
 from ox_deploy.remote.common.commands import run
 from ox_deploy.remote.common.files import STATE_DIRECTORY, read
 from ox_deploy.remote.common.fingerprints import fingerprint
+from ox_deploy.remote.common.sql import rows
 from ox_deploy.remote.common.types import Document, Session
 from ox_deploy.remote.mysql.dialects import FENCES, decided_in
 from ox_deploy.remote.mysql.session import (
@@ -17,7 +18,6 @@ from ox_deploy.remote.mysql.session import (
     dialect,
     is_using_gtid,
     replica_status,
-    rows,
     user_databases,
     without_statement,
 )

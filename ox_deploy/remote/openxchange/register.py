@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import secrets
 
+from ox_deploy.remote.common.sql import rows
 from ox_deploy.remote.common.types import Document, Session
 from ox_deploy.remote.configdb.init import configdb_init, restore_password
 from ox_deploy.remote.configdb.repoint import set_urls
-from ox_deploy.remote.configdb.session import alone, connect, rows, settings
+from ox_deploy.remote.configdb.session import alone, connect, settings
 from ox_deploy.remote.configdb.state import registrations
 from ox_deploy.remote.daemons.start import daemons_start
 from ox_deploy.remote.openxchange.tools import tool_or_fail, wait_for_admin_daemon

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from ox_deploy.remote.common.ending import fail
+from ox_deploy.remote.common.sql import rows
 from ox_deploy.remote.common.types import Document, Session
-from ox_deploy.remote.mysql.session import dialect, rows
+from ox_deploy.remote.mysql.session import dialect
 
 # Whose it is, and the text.
 Statement: TypeAlias = tuple[str, str]

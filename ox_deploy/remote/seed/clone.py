@@ -10,11 +10,12 @@ from collections.abc import Iterator
 
 from ox_deploy.remote.common.commands import run, run_or_fail
 from ox_deploy.remote.common.ending import fail
+from ox_deploy.remote.common.sql import rows
 from ox_deploy.remote.common.types import Document, Session
 from ox_deploy.remote.common.units import active_state
 from ox_deploy.remote.mysql.replicate import run_replica
 from ox_deploy.remote.mysql.role import check_role
-from ox_deploy.remote.mysql.session import connect, rows
+from ox_deploy.remote.mysql.session import connect
 from ox_deploy.remote.seed.common import Progress, no_data_came, work
 from ox_deploy.remote.seed.plugin import kill, lend_plugin, return_plugin
 from ox_deploy.remote.seed.slave import (

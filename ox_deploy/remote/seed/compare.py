@@ -11,9 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
 from ox_deploy.remote.common.ending import fail
+from ox_deploy.remote.common.sql import rows
 from ox_deploy.remote.common.types import Cursor, Document, Session
 from ox_deploy.remote.mysql.replicate import run_replica
-from ox_deploy.remote.mysql.session import dialect, rows, status_as_replica, user_databases, without_statement
+from ox_deploy.remote.mysql.session import dialect, status_as_replica, user_databases, without_statement
 from ox_deploy.remote.seed.accounts import identifier
 from ox_deploy.remote.seed.master import login_at_master, wait_for_calm
 

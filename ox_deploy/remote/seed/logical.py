@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from typing import IO
 
 from ox_deploy.remote.common.ending import fail
+from ox_deploy.remote.common.sql import rows
 from ox_deploy.remote.common.types import Document, Session
 from ox_deploy.remote.mysql.replicate import run_replica
 from ox_deploy.remote.mysql.role import check_role
-from ox_deploy.remote.mysql.session import SOCKET, SYSTEM_DATABASES, connect, dialect, rows, user_databases
+from ox_deploy.remote.mysql.session import SOCKET, SYSTEM_DATABASES, connect, dialect, user_databases
 from ox_deploy.remote.seed.accounts import Statement, identifier, read_accounts, write_accounts
 from ox_deploy.remote.seed.common import Progress, no_data_came, pipe_of, pour, private, said_by, start, work
 from ox_deploy.remote.seed.master import gtid_state_of_master, login_at_master, wait_for_calm

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 
 from ox_deploy.remote.common.ending import fail
+from ox_deploy.remote.common.sql import rows
 from ox_deploy.remote.common.types import Document, Session
-from ox_deploy.remote.mysql.session import connect_to, dialect, rows
+from ox_deploy.remote.mysql.session import connect_to, dialect
 
 # Before all tables of a MySQL master are locked, no statement may run longer than that, and so long that is waited for.
 LONG_SECONDS = 2

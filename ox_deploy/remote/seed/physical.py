@@ -11,10 +11,11 @@ from ox_deploy.remote.common.commands import run, run_or_fail
 from ox_deploy.remote.common.ending import fail
 from ox_deploy.remote.common.files import read
 from ox_deploy.remote.common.lease import host_lock
+from ox_deploy.remote.common.sql import rows
 from ox_deploy.remote.common.types import Document, Session
 from ox_deploy.remote.common.units import wait_until_settled
 from ox_deploy.remote.mysql.role import check_role
-from ox_deploy.remote.mysql.session import connect, rows
+from ox_deploy.remote.mysql.session import connect
 from ox_deploy.remote.seed.common import Progress, pipe_of, pour, said_by, start, work
 from ox_deploy.remote.seed.master import gtid_state_of_master, login_at_master
 from ox_deploy.remote.seed.slave import (

@@ -7,8 +7,8 @@ import time
 
 from ox_deploy.remote.common.ending import fail
 from ox_deploy.remote.common.files import STATE_DIRECTORY
+from ox_deploy.remote.common.sql import rows
 from ox_deploy.remote.common.types import Session
-from ox_deploy.remote.mysql.session import rows
 
 # Is there while the plugin is one that we installed.
 OURS = "clone-plugin"

@@ -13,10 +13,11 @@ from typing import Any
 from ox_deploy.remote.common.commands import run_or_fail
 from ox_deploy.remote.common.ending import fail
 from ox_deploy.remote.common.files import STATE_DIRECTORY, read
+from ox_deploy.remote.common.sql import rows
 from ox_deploy.remote.common.types import Document, Session
 from ox_deploy.remote.common.units import wait_until_settled
 from ox_deploy.remote.mysql.replicate import CONNECT_SECONDS, change_master, run_replica, wait_until_caught_up
-from ox_deploy.remote.mysql.session import dialect, rows
+from ox_deploy.remote.mysql.session import dialect
 from ox_deploy.remote.seed.accounts import identifier
 from ox_deploy.remote.seed.common import MARK, Progress
 from ox_deploy.remote.seed.compare import compare

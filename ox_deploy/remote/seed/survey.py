@@ -6,8 +6,9 @@ import contextlib
 import os
 import shutil
 
+from ox_deploy.remote.common.sql import rows
 from ox_deploy.remote.common.types import Document, Session
-from ox_deploy.remote.mysql.session import connect, dialect, rows, user_databases
+from ox_deploy.remote.mysql.session import connect, dialect, user_databases
 from ox_deploy.remote.seed.plugin import cloning_now, has_plugin
 
 # In which a server has to be as its master is to run on its data; what one does not have is left out.

@@ -14,9 +14,10 @@ import time
 from ox_deploy.remote.common.commands import run
 from ox_deploy.remote.common.files import read
 from ox_deploy.remote.common.sockets import listens
+from ox_deploy.remote.common.sql import rows
 from ox_deploy.remote.common.types import Document
 from ox_deploy.remote.common.units import unit_states
-from ox_deploy.remote.mysql.session import connect, rows
+from ox_deploy.remote.mysql.session import connect
 
 PROBE_SECONDS, PROBE_STEP_SECONDS, ANSWER_SECONDS = 30, 0.1, 5
 # A daemon that dies of a reload lives on for a moment, and answers with what it had before.

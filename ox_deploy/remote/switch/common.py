@@ -18,8 +18,8 @@ import os
 import time
 from collections.abc import Callable
 
+from ox_deploy.remote.common.sql import value_of
 from ox_deploy.remote.common.types import Document, Session
-from ox_deploy.remote.mysql.role import value
 from ox_deploy.remote.mysql.session import connect_to, dialect
 
 CLAIM, ABORT = "ox-deploy.claim", "ox-deploy.abort"
@@ -37,18 +37,18 @@ def reach(server: Document) -> Session:
 def last_transaction(session: Session) -> str:
     """Return the GTIDs of all that a server wrote, in its own form."""
     # MySQL breaks long lists into lines.
-    gtids: str = value(session, "@@GLOBAL.{gtid_binlog}".format(**dialect(session)["variables"]))
+    gtids: str = value_of(session, "@@GLOBAL.{gtid_binlog}".format(**dialect(session)["variables"]))
     return gtids.replace("\n", "")
 
 
 def arrives(session: Session, gtids: str, seconds: float) -> bool:
     """Wait for transactions; tell whether they came."""
-    return bool(value(session, dialect(session)["wait_for_gtid"], [gtids, seconds]) == 0)
+    return bool(value_of(session, dialect(session)["wait_for_gtid"], [gtids, seconds]) == 0)
 
 
 def take(session: Session, lock: str) -> bool:
     """Take a lock without waiting; tell whether it was free."""
-    return bool(value(session, "GET_LOCK(%s, 0)", [lock]) == 1)
+    return bool(value_of(session, "GET_LOCK(%s, 0)", [lock]) == 1)
 
 
 def wait_until(condition: Callable[[], object], seconds: float) -> bool:

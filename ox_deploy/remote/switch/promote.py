@@ -10,10 +10,11 @@ import re
 import time
 
 from ox_deploy.remote.common.ending import fail
+from ox_deploy.remote.common.sql import value_of
 from ox_deploy.remote.common.types import Document, Session
 from ox_deploy.remote.mysql.dialects import TAKEN_OVER, fence_text
 from ox_deploy.remote.mysql.replicate import apply_rest, run_replica
-from ox_deploy.remote.mysql.role import GUARD, holder, is_read_only, value
+from ox_deploy.remote.mysql.role import GUARD, holder, is_read_only
 from ox_deploy.remote.mysql.session import (
     connect,
     dialect,
@@ -108,7 +109,7 @@ def apply_received(here: Session) -> None:
         arrived = arrives(here, status[names["received"]], APPLY_SECONDS)
     else:
         read = [status["Master_Log_File"], status["Read_Master_Log_Pos"], APPLY_SECONDS]
-        waited = value(here, names["wait_for_position"], read)
+        waited = value_of(here, names["wait_for_position"], read)
         arrived = waited is not None and waited >= 0
     if not arrived:
         error = without_statement(status_as_replica(here)["Last_SQL_Error"]) or "run again when it has"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from ox_deploy.remote.common.commands import run
 from ox_deploy.remote.common.ending import fail
+from ox_deploy.remote.common.sql import rows
 from ox_deploy.remote.common.types import Document, Session
 from ox_deploy.remote.common.units import program_file
 from ox_deploy.remote.mysql.dialects import fence_text
 from ox_deploy.remote.mysql.role import GUARD, holder, is_read_only, role_of
-from ox_deploy.remote.mysql.session import connect, rows
+from ox_deploy.remote.mysql.session import connect
 from ox_deploy.remote.switch.common import (
     ABORT,
     AGREE_SECONDS,

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ox_deploy.remote.common.lease import read_lease
+from ox_deploy.remote.common.sql import rows
 from ox_deploy.remote.common.types import Document, Session
-from ox_deploy.remote.mysql.session import SOCKET, connect, rows
+from ox_deploy.remote.mysql.session import SOCKET, connect
 from ox_deploy.remote.verify.common import attempt, guard, release
 
 # How long the master waits until its slaves look, and a slave until it gives up.
