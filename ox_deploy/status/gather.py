@@ -69,14 +69,18 @@ def gather(inventory_file: str, ssh_user: str | None, sudo: bool) -> tuple[Clust
     config = Config(SUDO=sudo, CONNECT_TIMEOUT=CONNECT_SECONDS)  # type: ignore[no-untyped-call]
     override = {"ssh_user": ssh_user} if ssh_user else {}
     with pyinfra_internals.opened(inventory_file, config, override) as state:
-        return _gather(state)
+        return look_at_all(state)
 
 
-def _gather(state: State) -> tuple[Cluster, list[Seen]]:
+def look_at_all(state: State, seconds: float = HOST_SECONDS) -> tuple[Cluster, list[Seen]]:
+    """Return the cluster and what was seen of each host, each of which has so many seconds for everything."""
     cluster = cluster_of(state.inventory)
     all_hosts = [state.inventory.get_host(node.inventory_name) for node in cluster.nodes]
     plans = [_plan(state, host) for host in all_hosts]
-    jobs = [gevent.spawn(_look_at, cluster, node, host) for node, host in zip(cluster.nodes, all_hosts, strict=True)]
+    jobs = [
+        gevent.spawn(_look_at, cluster, node, host, seconds)
+        for node, host in zip(cluster.nodes, all_hosts, strict=True)
+    ]
     gevent.joinall(jobs)
     seen = [job.get() for job in jobs]
     for host, one, plan in zip(all_hosts, seen, plans, strict=True):
@@ -97,14 +101,14 @@ def _plan(state: State, host: Host) -> Plan:
     return plan
 
 
-def _look_at(cluster: Cluster, node: Node, host: Host) -> Seen:
+def _look_at(cluster: Cluster, node: Node, host: Host, seconds: float) -> Seen:
     """Ask one host everything, in one command."""
     seen = Seen(node)
-    limit = gevent.Timeout.start_new(HOST_SECONDS)
+    limit = gevent.Timeout.start_new(seconds)
     try:
         _ask(cluster, seen, host)
     except gevent.Timeout:
-        seen.unreachable = f"no answer within {HOST_SECONDS} seconds"
+        seen.unreachable = f"no answer within {seconds} seconds"
     except NoAnswer as error:
         seen.unreachable = error.reason
     except Exception as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from pyinfra.api.host import Host
 from pyinfra.api.inventory import Inventory
 from pyinfra.api.state import State, StateStage
 from pyinfra.context import ctx_host, ctx_inventory, ctx_state
-from pyinfra_cli.util import load_deploy_file  # type: ignore[import-untyped]
+from pyinfra_cli.util import load_deploy_file, load_func  # type: ignore[import-untyped]
 
 from ox_deploy.facts.hosts import HostState, HostStatus
 from ox_deploy.facts.lease import Look, Looked
@@ -43,21 +43,37 @@ class Question(NamedTuple):
 
 
 class Deployment:
-    """deploy.py, prepared for hosts on which there is nothing yet."""
+    """deploy.py, or another deploy, prepared for hosts on which there is nothing yet; `lost` ones are away."""
 
-    def __init__(self, inventory: Inventory, limit: Iterable[str] | None, check: bool) -> None:
-        self.inventory = inventory
+    def __init__(
+        self,
+        inventory: Inventory,
+        limit: Iterable[str] | None,
+        check: bool,
+        deploy: Callable[[], object] | None,
+        lost: Iterable[str],
+    ) -> None:
+        self.inventory, self.deploy = inventory, deploy
         hosts = [inventory.get_host(name) for name in limit] if limit else list(inventory)
         config: Any = Config()  # type: ignore[no-untyped-call]
         config.lock_current_state()
         self.state = State(inventory, config, check_for_changes=check, initial_limit=hosts)
         for host in hosts:
             self.state.activate_host(host)
+        for host in inventory:
+            # Each host has its own, which comes before the method of its class.
+            vars(host).update(connected=True, get_fact=partial(self.answer, host))
+        for name in lost:
+            self.state.active_hosts.discard(inventory.get_host(name))
+            self.state.failed_hosts.add(inventory.get_host(name))
         self.questions: list[Question] = []
 
     def load(self) -> None:
         self.state.current_stage = StateStage.Prepare
-        load_deploy_file(self.state, DEPLOY)
+        if self.deploy:
+            load_func(self.state, self.deploy)
+        else:
+            load_deploy_file(self.state, DEPLOY)
 
     def answer(self, host: Host, fact: type[FactBase[Any]], **arguments: Any) -> Any:
         """Answer as a bare Debian host without Python does."""
@@ -96,10 +112,15 @@ class Deployment:
 
 @contextmanager
 def prepared(
-    monkeypatch: pytest.MonkeyPatch, inventory: Inventory, limit: Iterable[str] | None = None, check: bool = False
+    monkeypatch: pytest.MonkeyPatch,
+    inventory: Inventory,
+    limit: Iterable[str] | None = None,
+    check: bool = False,
+    deploy: Callable[[], object] | None = None,
+    lost: Iterable[str] = (),
 ) -> Iterator[Deployment]:
-    """Load deploy.py for the hosts of an inventory; `check` lets pyinfra look for changes, as without `-y`."""
-    deployment = Deployment(inventory, limit, check)
+    """Load deploy.py, or `deploy`, for the hosts of an inventory; `check` lets pyinfra look for changes."""
+    deployment = Deployment(inventory, limit, check, deploy, lost)
     contexts: Any = (ctx_state, ctx_inventory)
     before = [context.get() for context in contexts]
     # The order comes from line numbers, as on the command line only.
@@ -107,8 +128,6 @@ def prepared(
     # It reads the sources of all callers otherwise, which takes most of the time.
     monkeypatch.setattr("pyinfra.api.util.stack", partial(inspect.stack, 0))
     monkeypatch.setattr("pyinfra.api.util.getframeinfo", partial(inspect.getframeinfo, context=0))
-    monkeypatch.setattr(Host, "get_fact", lambda host, fact, **arguments: deployment.answer(host, fact, **arguments))
-    monkeypatch.setattr(Host, "connected", True)
     for context, module in zip(contexts, (deployment.state, inventory), strict=True):
         context.set(module)
     try:

@@ -13,13 +13,15 @@ from pyinfra.api import StringCommand
 from pyinfra.connectors.util import CommandOutput, OutputLine
 from pyinfra.context import ctx_state
 
-from ox_deploy import operations
 from ox_deploy.deploys import lease
 from ox_deploy.facts.lease import LeaseBroken
 from ox_deploy.questions import bounds
 from ox_deploy.questions.bounds import Guard, NoAnswer, Pace
 from ox_deploy.questions.program import QUESTION_SECONDS, FactCommand
+from ox_deploy.questions.run import run_of
+from tests.unit.deployment import prepared
 from tests.unit.fakes import FakeHost, in_phase
+from tests.unit.guide import Guide
 
 PACE = Pace(probe_every=0.05, probe=0.1, show_every=0.15)
 ORDER: Any = {"_timeout": 30}
@@ -202,10 +204,9 @@ def test_all_hosts_of_a_run_are_watched_once() -> None:
     assert [host.connector.run_shell_command for host in hosts] == guards
 
 
-def test_release_of_a_lease_does_not_wait_for_a_frozen_host_either(monkeypatch: pytest.MonkeyPatch) -> None:
-    watched: list[Any] = []
-    monkeypatch.setattr(bounds, "watch", watched.append)
-    monkeypatch.setattr(operations.lease, "end", lambda name: None)
-    lease.release._inner()
-    assert len(watched) == 1
+def test_release_of_a_lease_does_not_wait_for_a_frozen_host_either(
+    guide: Guide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with prepared(monkeypatch, guide.inventory(), deploy=lease.release) as deployment:
+        assert run_of(deployment.state).is_watched
     assert LeaseBroken().command().seconds == QUESTION_SECONDS

@@ -16,8 +16,6 @@ import pytest
 from cryptography import x509
 from pyinfra.api import StringCommand
 from pyinfra.api.exceptions import OperationError
-from pyinfra.api.state import StateStage
-from pyinfra_cli.util import load_func  # type: ignore[import-untyped]
 
 from ox_deploy import secrets as passwords
 from ox_deploy.certificate import one_time_pair
@@ -37,7 +35,7 @@ from ox_deploy.questions.ask import ask
 from ox_deploy.questions.question import Question
 from ox_deploy.questions.run import current_run
 from ox_deploy.secrets import Secret
-from tests.unit.deployment import Deployment, prepared
+from tests.unit.deployment import prepared
 from tests.unit.fakes import FakeHost, program_of, run, stdin_of, stop_sentence
 from tests.unit.guide import Guide
 from tests.unit.programs import Clock
@@ -661,19 +659,10 @@ def test_request_is_for_one_run_and_no_setting(guide: Guide, key: str) -> None:
         cluster_of(guide.inventory())
 
 
-class Seed(Deployment):
-    """The deploy `seed` instead of deploy.py."""
-
-    def load(self) -> None:
-        self.state.current_stage = StateStage.Prepare
-        load_func(self.state, seed)
-
-
 @pytest.fixture
 def seeds(guide: Guide, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     passwords.create(Path(guide.settings["secrets_file"]), guide.settings["contexts"])
-    monkeypatch.setattr("tests.unit.deployment.Deployment", Seed)
-    yield lambda data, **options: prepared(monkeypatch, guide.inventory(data), **options)
+    yield lambda data, **options: prepared(monkeypatch, guide.inventory(data), deploy=seed, **options)
 
 
 def test_only_the_named_slave_is_seeded_and_gets_its_accounts(guide: Guide, seeds: Any) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +41,15 @@ def bare(host: Host, asked: dict[str, Any]) -> HostStatus:
 class Look:
     """A status of the guide's cluster, on pretended hosts."""
 
-    def __init__(self, guide: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, guide: Guide) -> None:
         secrets.create(Path(guide.settings["secrets_file"]), guide.settings["contexts"])
         self.guide, self.asked = guide, dict[str, list[dict[str, Any]]]()
         self.answer: Answer = bare
+        self.seconds = 9.0
         self.connect: Callable[[Host], None] = lambda host: None
-        monkeypatch.setattr(Host, "connect", lambda host, **_: self.connect(host))
-        monkeypatch.setattr(Host, "get_fact", lambda host, fact, **arguments: self.get_fact(host, fact, **arguments))
+
+    def connect_to(self, host: Host, **_: Any) -> None:
+        self.connect(host)
 
     def get_fact(self, host: Host, fact: type[FactBase[Any]], **arguments: Any) -> HostStatus:
         assert fact is HostState, f"{host.name} is asked for {fact.__name__}, too"
@@ -60,12 +63,15 @@ class Look:
         with _set(ctx_state, state), _set(ctx_config, config):
             inventory = self.guide.inventory()
             state.init(inventory, config)
+            for host in inventory:
+                # Each has its own, which comes before the method of its class.
+                vars(host).update(connect=partial(self.connect_to, host), get_fact=partial(self.get_fact, host))
             with _set(ctx_inventory, inventory):
                 yield state
 
     def take(self) -> dict[str, Seen]:
         with self.begun() as state:
-            _, seen = gather._gather(state)
+            _, seen = gather.look_at_all(state, self.seconds)
         return {one.node.name: one for one in seen}
 
 
@@ -78,8 +84,8 @@ def _set(context: Any, value: Any) -> Iterator[None]:
 
 
 @pytest.fixture
-def look(guide: Guide, monkeypatch: pytest.MonkeyPatch) -> Look:
-    return Look(guide, monkeypatch)
+def look(guide: Guide) -> Look:
+    return Look(guide)
 
 
 def test_every_host_is_asked_once_for_everything(look: Look) -> None:
@@ -174,8 +180,8 @@ def test_host_that_cannot_be_reached_says_why_and_the_rest_is_complete(look: Loo
     assert "Replicate from the master" not in [one.name for one in seen["dbslave"].drift]
 
 
-def test_host_that_hangs_is_given_up(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gather, "HOST_SECONDS", 0.1)
+def test_host_that_hangs_is_given_up(look: Look) -> None:
+    look.seconds = 0.1
     look.connect = lambda host: gevent.sleep(5 if host.name == "web" else 0)
     seen = look.take()
     assert seen["web"].unreachable == "no answer within 0.1 seconds"

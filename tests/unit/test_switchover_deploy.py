@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pyinfra.api.state import StateStage
-from pyinfra_cli.util import load_func  # type: ignore[import-untyped]
 
 from ox_deploy import secrets
 from ox_deploy.deploys import database
 from ox_deploy.deploys.switchover import _registered, _switch, failover, switchover
 from ox_deploy.errors import InputError
-from tests.unit.deployment import Deployment, Step, prepared
+from tests.unit.deployment import Step, prepared
 from tests.unit.guide import Guide
 
 BARRIERS = {
@@ -58,14 +56,9 @@ def passwords(guide: Guide) -> list[str]:
 
 @pytest.fixture
 def run(guide: Guide, passwords: list[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    def start(deploy: Any = switchover, limit: list[str] | None = None, **data: Any) -> Any:
-        class Switching(Deployment):
-            def load(self) -> None:
-                self.state.current_stage = StateStage.Prepare
-                load_func(self.state, deploy)
-
-        monkeypatch.setattr("tests.unit.deployment.Deployment", Switching)
-        return prepared(monkeypatch, guide.inventory({"new_master": "dbslave"} | data), limit)
+    def start(deploy: Any = switchover, limit: list[str] | None = None, lost: Sequence[str] = (), **data: Any) -> Any:
+        inventory = guide.inventory({"new_master": "dbslave"} | data)
+        return prepared(monkeypatch, inventory, limit, deploy=deploy, lost=lost)
 
     return start
 
@@ -182,22 +175,12 @@ def test_dead_master_may_be_unreachable_for_a_failover_only(
     refused = []
     for kind, deploy in (("switchover", switchover), ("failover", failover)):
         for name in ("dbmaster", "oxgw01"):
-            load = Deployment.__init__
-
-            def fail(self: Deployment, *arguments: Any, name: str = name, load: Any = load) -> None:
-                load(self, *arguments)
-                host = self.inventory.get_host(name)
-                self.state.active_hosts.discard(host)
-                self.state.failed_hosts.add(host)
-
-            monkeypatch.setattr(Deployment, "__init__", fail)
             try:
-                with run(deploy):
+                with run(deploy, lost=[name]):
                     pass
             except InputError as error:
                 assert f"{name} cannot be reached, and nothing was changed" in str(error)
                 refused.append((kind, name))
-            monkeypatch.setattr(Deployment, "__init__", load)
     assert refused == [("switchover", "dbmaster"), ("switchover", "oxgw01"), ("failover", "oxgw01")]
 
 

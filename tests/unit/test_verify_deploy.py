@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pyinfra.api.state import StateStage
-from pyinfra_cli.util import load_func  # type: ignore[import-untyped]
 
 from ox_deploy import secrets
 from ox_deploy.deploys.verify import _login, verify
@@ -43,14 +41,6 @@ WEB = {
 ONCE = {"configdb holds what the inventory has, and no more"}
 BEGIN, END = "Every host takes part", "Report"
 ALONE = "No other run is at work"
-
-
-class Verification(Deployment):
-    """The deploy `verify` instead of deploy.py."""
-
-    def load(self) -> None:
-        self.state.current_stage = StateStage.Prepare
-        load_func(self.state, verify)
 
 
 def many(guide: Guide) -> None:
@@ -97,8 +87,7 @@ def passwords(guide: Guide) -> list[str]:
 def verification(
     guide: Guide, passwords: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Iterator[Deployment]]:
-    monkeypatch.setattr("tests.unit.deployment.Deployment", Verification)
-    return lambda **options: prepared(monkeypatch, guide.inventory(), **options)  # type: ignore[return-value]
+    return lambda **options: prepared(monkeypatch, guide.inventory(), deploy=verify, **options)  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("title", sorted({BEGIN} | DATABASES | NODES | WEB | ONCE))
