@@ -1,4 +1,4 @@
-"""The typed picture of the cluster, built once from inventory and group data. No I/O on any host."""
+"""The typed description of the cluster, built once from inventory and group data. No I/O on any host."""
 
 from __future__ import annotations
 

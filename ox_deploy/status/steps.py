@@ -38,4 +38,4 @@ CONFIGURE_NODE = Step(configure_open_xchange, configuration.configure)
 REGISTER = Step(configure_open_xchange, registration.register)
 START = Step(start_cluster, daemons.start)
 # A product whose nodes find each other in another way has another step.
-JOIN_CACHES = Step(start_cluster, caches.join_caches)
+JOIN_CACHES = Step(start_cluster, caches.join)

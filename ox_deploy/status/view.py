@@ -18,7 +18,7 @@ from ox_deploy.findings import Finding, Level
 from ox_deploy.status.seen import Seen
 from ox_deploy.status.snapshot import HostView, Link, Snapshot
 from ox_deploy.status.states.balancer import certificate_of
-from ox_deploy.status.states.base import Picture
+from ox_deploy.status.states.base import Observation
 from ox_deploy.status.states.databases import running_server
 from ox_deploy.status.states.filestore import mounts_filestore
 from ox_deploy.status.states.groupware import connected_ports
@@ -87,13 +87,13 @@ LINK_STATES: dict[Kind, LinkStates] = {
 
 def view(cluster: Cluster, seen: Sequence[Seen], findings: Sequence[Finding], time: datetime) -> Snapshot:
     """Return the state of the whole cluster at a time, with the findings that `states.find` has of it."""
-    picture = Picture(cluster, seen)
+    observed = Observation(cluster, seen)
     return Snapshot(
         time=time,
         web_name=cluster.settings.web_name,
         product=cluster.settings.product,
-        hosts=[_host(picture, one, findings) for one in picture.seen.values()],
-        links=list(_links(picture, findings)),
+        hosts=[_host(observed, one, findings) for one in observed.seen.values()],
+        links=list(_links(observed, findings)),
         findings=list(findings),
         external_filestore=cluster.settings.external_filestore or "",
     )
@@ -102,15 +102,15 @@ def view(cluster: Cluster, seen: Sequence[Seen], findings: Sequence[Finding], ti
 # --- hosts -----------------------------------------------------------------------------------------------
 
 
-def _host(picture: Picture, seen: Seen, findings: Sequence[Finding]) -> HostView:
+def _host(observed: Observation, seen: Seen, findings: Sequence[Finding]) -> HostView:
     node = seen.node
     return HostView(
         name=node.name,
         address=node.address,
-        roles=_roles(picture.cluster, node),
+        roles=_roles(observed.cluster, node),
         level=max((finding.level for finding in findings if finding.host == node.name), default=Level.FINE),
         reachable=not seen.unreachable,
-        details=dict(_details(picture, seen)),
+        details=dict(_details(observed, seen)),
         versions=dict(seen.host.packages) if seen.host else {},
     )
 
@@ -120,16 +120,16 @@ def _roles(cluster: Cluster, node: Node) -> list[str]:
     return [group for group in GROUPS if group in groups]
 
 
-def _details(picture: Picture, seen: Seen) -> Iterator[tuple[str, str]]:
+def _details(observed: Observation, seen: Seen) -> Iterator[tuple[str, str]]:
     if seen.unreachable:
         yield "unreachable", seen.unreachable
         return
     for disk in (seen.health or Health()).disks:
         yield f"disk of {disk.path}", disk_use(disk)
-    yield from _database_details(picture.cluster, seen)
-    yield from _filestore_details(picture.cluster, seen)
-    yield from _web_details(picture.cluster, seen)
-    yield from _node_details(picture, seen)
+    yield from _database_details(observed.cluster, seen)
+    yield from _filestore_details(observed.cluster, seen)
+    yield from _web_details(observed.cluster, seen)
+    yield from _node_details(observed, seen)
     if seen.host:
         yield "system", seen.host.system
 
@@ -186,13 +186,13 @@ def _member(member: Member) -> str:
     return ", ".join([f"route {member.route}", f"load factor {member.factor}", *marks])
 
 
-def _node_details(picture: Picture, seen: Seen) -> Iterator[tuple[str, str]]:
+def _node_details(observed: Observation, seen: Seen) -> Iterator[tuple[str, str]]:
     if "groupware" not in seen.node.groups:
         return
-    for service, port in picture.cluster.product.ports.items():
+    for service, port in observed.cluster.product.ports.items():
         yield service, _daemon((seen.daemons or {}).get(service), port)
-    peers = [peer for peer in picture.cluster.groupware if peer != seen.node]
-    connected = [peer for peer in peers if connected_ports(seen, picture.of(peer))]
+    peers = [peer for peer in observed.cluster.groupware if peer != seen.node]
+    connected = [peer for peer in peers if connected_ports(seen, observed.of(peer))]
     yield "cache peers", f"{len(connected)} of {len(peers)}"
 
 
@@ -205,19 +205,19 @@ def _daemon(daemon: Daemon | None, port: int) -> str:
 # --- arrows ----------------------------------------------------------------------------------------------
 
 
-def _links(picture: Picture, findings: Sequence[Finding]) -> Iterator[Link]:
+def _links(observed: Observation, findings: Sequence[Finding]) -> Iterator[Link]:
     """Return all arrows; a host that uses itself has none for that."""
-    for kind, source, target, text in _arrows(picture):
+    for kind, source, target, text in _arrows(observed):
         if source != target:
-            told = [(finding.level, _words(finding, kind, source, target, picture)) for finding in findings]
+            told = [(finding.level, _words(finding, kind, source, target, observed)) for finding in findings]
             level = max((level for level, words in told if words is not None), default=Level.FINE)
             added = dict.fromkeys(words for _, words in told if words)
             yield Link(kind=kind, source=source, target=target, level=level, text=", ".join([text, *added]))
 
 
-def _arrows(picture: Picture) -> Iterator[tuple[Kind, str, str, str]]:
+def _arrows(observed: Observation) -> Iterator[tuple[Kind, str, str, str]]:
     """Yield kind, names of source and target, and text; the target of an external filestore is ""."""
-    cluster = picture.cluster
+    cluster = observed.cluster
     master, reader = cluster.master.name, cluster.read_database.name
     filestore = cluster.filestore.name if cluster.filestore else ""
     for web in cluster.web:
@@ -228,11 +228,11 @@ def _arrows(picture: Picture) -> Iterator[tuple[Kind, str, str, str]]:
         if reader != master:
             yield "database", node.name, reader, "reads"
     for slave in cluster.slaves:
-        yield "replication", master, slave.name, _lag(picture.of(slave))
+        yield "replication", master, slave.name, _lag(observed.of(slave))
     for node in cluster.groupware:
-        yield "nfs", node.name, filestore, _mount(cluster, picture.of(node))
+        yield "nfs", node.name, filestore, _mount(cluster, observed.of(node))
     for one, other in combinations(cluster.groupware, 2):
-        connected = connected_ports(picture.of(one), picture.of(other))
+        connected = connected_ports(observed.of(one), observed.of(other))
         yield "caches", one.name, other.name, f"{len(connected)} of {len(cluster.product.caches)} caches"
 
 
@@ -245,10 +245,10 @@ def _mount(cluster: Cluster, seen: Seen) -> str:
     return "mounted" if seen.mount.answers else "does not answer"
 
 
-def _words(finding: Finding, kind: Kind, source: str, target: str, picture: Picture) -> str | None:
+def _words(finding: Finding, kind: Kind, source: str, target: str, observed: Observation) -> str | None:
     """Return what a finding adds to the text of an arrow, None if it does not concern that arrow."""
     states = LINK_STATES[kind]
-    if finding.host in (source, target) and _is_unreachable(finding, picture):
+    if finding.host in (source, target) and _is_unreachable(finding, observed):
         return states.unreachable
     if (finding.host, finding.about) == (source, target) and finding.state in states.pair:
         return states.pair[finding.state]
@@ -257,7 +257,7 @@ def _words(finding: Finding, kind: Kind, source: str, target: str, picture: Pict
     return states.target.get(finding.state) if finding.host == target else None
 
 
-def _is_unreachable(finding: Finding, picture: Picture) -> bool:
+def _is_unreachable(finding: Finding, observed: Observation) -> bool:
     """Tell whether a finding says that its host cannot be asked; that of the master may be about its server only."""
     says_so = finding.state in ("host unreachable", "master unreachable")
-    return says_so and bool(picture.seen[finding.host].unreachable)
+    return says_so and bool(observed.seen[finding.host].unreachable)

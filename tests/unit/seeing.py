@@ -33,8 +33,8 @@ GB = 10**9
 ADMIN, GROUPWARE = "open-xchange-admin", "open-xchange-groupware"
 ADMIN_PORT, GROUPWARE_PORT, SESSION_PORT = 57461, 57462, 58849
 
-Picture = dict[str, Seen]
-Break = Callable[[Picture], object]
+SeenHosts = dict[str, Seen]
+Break = Callable[[SeenHosts], object]
 
 
 # --- a healthy cluster -----------------------------------------------------------------------------------
@@ -63,7 +63,7 @@ def running(*units: str) -> ServiceStatus:
     return ServiceStatus(units={unit: UnitState(loaded=True, active=True, enabled=True) for unit in units})
 
 
-def healthy(cluster: Cluster) -> Picture:
+def healthy(cluster: Cluster) -> SeenHosts:
     """Return what is seen of the hosts of a cluster in which all is well, by name."""
     return {node.name: healthy_host(cluster, node) for node in cluster.nodes}
 
@@ -160,9 +160,9 @@ def change_replica(seen: Seen, **values: Any) -> None:
     change_server(seen, replica=seen.mysql.replica.model_copy(update=values))
 
 
-def change_registration(picture: Picture, state: str, error: str = "") -> None:
+def change_registration(hosts: SeenHosts, state: str, error: str = "") -> None:
     """Have the first node, which registers the cluster, see configdb in another state."""
-    picture["oxgw01"].registration = Registration(state=state, error=error)
+    hosts["oxgw01"].registration = Registration(state=state, error=error)
 
 
 def change_member(seen: Seen, position: int, **values: Any) -> None:
@@ -203,48 +203,48 @@ def lose_route(seen: Seen) -> None:
     seen.route = RouteStatus(running("ox-multicast-route.service"), present=False)
 
 
-def lose(picture: Picture, name: str) -> None:
+def lose(hosts: SeenHosts, name: str) -> None:
     """Make a host unreachable; of the others, those that held connections to it have none any more."""
-    picture[name] = Seen(picture[name].node, unreachable="no answer within 8 seconds")
-    disconnect(picture, name)
+    hosts[name] = Seen(hosts[name].node, unreachable="no answer within 8 seconds")
+    disconnect(hosts, name)
 
 
-def stop_daemon(picture: Picture, name: str, service: str) -> None:
+def stop_daemon(hosts: SeenHosts, name: str, service: str) -> None:
     """Stop a daemon, with all that comes of it: its caches are not connected, and the balancer is told so."""
-    change_daemon(picture[name], service, active=False, listening=False)
+    change_daemon(hosts[name], service, active=False, listening=False)
     if service == ADMIN:
-        disconnect(picture, name, ADMIN_PORT)
+        disconnect(hosts, name, ADMIN_PORT)
     else:
-        disconnect(picture, name, GROUPWARE_PORT, SESSION_PORT)
-        fail_member(picture, name)
+        disconnect(hosts, name, GROUPWARE_PORT, SESSION_PORT)
+        fail_member(hosts, name)
 
 
-def fail_member(picture: Picture, name: str) -> None:
+def fail_member(hosts: SeenHosts, name: str) -> None:
     """Put a node in error at every balancer."""
-    for seen in picture.values():
+    for seen in hosts.values():
         for position, member in enumerate((seen.health and seen.health.members) or []):
-            if member.url == f"ajp://{picture[name].node.address}:8009":
+            if member.url == f"ajp://{hosts[name].node.address}:8009":
                 change_member(seen, position, error=True)
 
 
-def disconnect(picture: Picture, name: str, *ports: int) -> None:
+def disconnect(hosts: SeenHosts, name: str, *ports: int) -> None:
     """Cut the connections of a node's caches with all others, or those of some ports."""
-    for other in picture:
+    for other in hosts:
         if other != name:
-            cut(picture, name, other, *ports)
+            cut(hosts, name, other, *ports)
 
 
-def cut(picture: Picture, one: str, other: str, *ports: int) -> None:
+def cut(hosts: SeenHosts, one: str, other: str, *ports: int) -> None:
     """Cut the connections of the caches of two nodes, or those of some ports."""
     for here, there in ((one, other), (other, one)):
-        caches, address = picture[here].caches, picture[there].node.address
+        caches, address = hosts[here].caches, hosts[there].node.address
         if caches and address in caches:
             caches[address] = [port for port in caches[address] if ports and port not in ports]
 
 
-def drift(picture: Picture, name: str, *drifts: Drift, sentence: str = "") -> None:
+def drift(hosts: SeenHosts, name: str, *drifts: Drift, sentence: str = "") -> None:
     """Give steps of a deploy something to do on a host."""
-    picture[name].drift += [replace(drift, sentence=sentence) for drift in drifts]
+    hosts[name].drift += [replace(drift, sentence=sentence) for drift in drifts]
 
 
 ACCOUNTS = Drift(steps.MAKE_ACCOUNTS, "Make the accounts of the slaves and of Open-Xchange")
@@ -261,16 +261,16 @@ START = Drift(steps.START, "Start the daemons")
 WAIT = Drift(steps.JOIN_CACHES, "Wait until every node is connected with every other")
 
 
-def never_set_up_slave(picture: Picture) -> None:
+def never_set_up_slave(hosts: SeenHosts) -> None:
     """Give the slave no master."""
-    change_server(picture["dbslave"], replica=None)
+    change_server(hosts["dbslave"], replica=None)
 
 
-def drop_member(picture: Picture) -> None:
+def drop_member(hosts: SeenHosts) -> None:
     """Take the second node out of the balancer."""
-    health = picture["web"].health
+    health = hosts["web"].health
     assert health and health.members
-    change_health(picture["web"], members=health.members[:1])
+    change_health(hosts["web"], members=health.members[:1])
 
 
 # --- shapes of a cluster ---------------------------------------------------------------------------------
@@ -332,13 +332,13 @@ def summary(findings: list[Finding]) -> list[tuple[str, str]]:
     return [(finding.state, finding.host) for finding in findings]
 
 
-def found(cluster: Cluster, picture: Picture) -> list[tuple[str, str]]:
+def found(cluster: Cluster, hosts: SeenHosts) -> list[tuple[str, str]]:
     """Return state and host of what is found."""
-    return summary(find(cluster, list(picture.values())))
+    return summary(find(cluster, list(hosts.values())))
 
 
-def only_finding(cluster: Cluster, picture: Picture) -> Finding:
+def only_finding(cluster: Cluster, hosts: SeenHosts) -> Finding:
     """Return what is found, which has to be one thing."""
-    findings = find(cluster, list(picture.values()))
+    findings = find(cluster, list(hosts.values()))
     assert len(findings) == 1, findings
     return findings[0]

@@ -1,4 +1,4 @@
-"""The picture of the cluster: what it is built from, and what it refuses with one sentence."""
+"""The description of the cluster: what it is built from, and what it refuses with one sentence."""
 
 from __future__ import annotations
 

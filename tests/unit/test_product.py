@@ -13,14 +13,13 @@ import pytest
 from passlib.hash import des_crypt
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
-from pyinfra.api.state import StateStage
-from pyinfra_cli.util import load_func  # type: ignore[import-untyped]
 
 import ox_deploy
 from ox_deploy import secrets
 from ox_deploy.cluster import Cluster, Node
 from ox_deploy.deploys import database
 from ox_deploy.deploys.switchover import switchover
+from ox_deploy.deploys.verify import verify
 from ox_deploy.deploys.web import SITE
 from ox_deploy.errors import InputError
 from ox_deploy.operations.openxchange.configuration import Administrator, WantedConfiguration
@@ -37,13 +36,12 @@ from ox_deploy.questions.run import run_of
 from ox_deploy.remote.programs import module_of
 from ox_deploy.settings import Settings
 from ox_deploy.status.states import find, groupware
-from ox_deploy.status.states.base import Picture
+from ox_deploy.status.states.base import Observation
 from ox_deploy.status.view import view
 from tests.unit.deployment import Deployment, prepared
 from tests.unit.fakes import stdin_of, task_of
 from tests.unit.guide import Guide, context
 from tests.unit.test_status_gather import Look
-from tests.unit.test_verify_deploy import Verification
 
 ROOT = Path(ox_deploy.__file__).parent
 # What only 6.10 has.
@@ -204,17 +202,17 @@ def test_settings_are_compared_with_the_product(tiny: Guide) -> None:
         tiny.set(mysql_port=3306, contexts=access).build()
 
 
-def test_status_looks_at_what_the_product_has(tiny: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
-    look = Look(tiny, monkeypatch)
+def test_status_looks_at_what_the_product_has(tiny: Guide) -> None:
+    look = Look(tiny)
     seen = list(look.take().values())
     asked = [question.program for asked in look.asked.values() for question in asked[0]["questions"]]
     assert not PARTICULAR.findall(json.dumps([program.arguments for program in asked]))
     assert {"balancer": "tinies"}.items() <= next(one for one in asked if one.name == "host_health").arguments.items()
     cluster = tiny.build()
-    picture = Picture(cluster, seen)
+    observed = Observation(cluster, seen)
     # One daemon is down once, whatever it does.
-    assert list(groupware.admin_daemon_down.findings(picture)) == []
-    down = [finding.wanted for finding in groupware.groupware_daemon_down.findings(picture)]
+    assert list(groupware.admin_daemon_down.findings(observed)) == []
+    down = [finding.wanted for finding in groupware.groupware_daemon_down.findings(observed)]
     assert down == ["tiny runs and listens on port 7000"] * 2
     shown = view(cluster, seen, find(cluster, seen), datetime.now(UTC))
     node = next(one for one in shown.hosts if one.name == "oxgw01")
@@ -223,8 +221,7 @@ def test_status_looks_at_what_the_product_has(tiny: Guide, monkeypatch: pytest.M
 
 
 def test_verify_tries_what_the_product_has(tiny: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.unit.deployment.Deployment", Verification)
-    with prepared(monkeypatch, tiny.inventory()) as deployment:
+    with prepared(monkeypatch, tiny.inventory(), deploy=verify) as deployment:
         deployment.state.is_executing = True
         text = sent([command for _, command in deployment.commands()])
         asked = str([question.arguments for question in deployment.questions])
@@ -239,13 +236,7 @@ def test_verify_tries_what_the_product_has(tiny: Guide, monkeypatch: pytest.Monk
 
 
 def test_switch_of_the_master_ends_with_what_the_product_says(tiny: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Switching(Deployment):
-        def load(self) -> None:
-            self.state.current_stage = StateStage.Prepare
-            load_func(self.state, switchover)
-
-    monkeypatch.setattr("tests.unit.deployment.Deployment", Switching)
-    with prepared(monkeypatch, tiny.inventory({"new_master": "dbslave"})) as deployment:
+    with prepared(monkeypatch, tiny.inventory({"new_master": "dbslave"}), deploy=switchover) as deployment:
         deployment.state.is_executing = True
         jobs = done(deployment)
         text = sent([command for _, command in deployment.commands()])

@@ -24,7 +24,7 @@ from tests.unit.seeing import (
     REPLICATE,
     SESSION_PORT,
     Break,
-    Picture,
+    SeenHosts,
     certificate,
     change_daemon,
     change_health,
@@ -87,50 +87,50 @@ def test_nothing_is_found_where_all_is_well(guide: Guide, shape: Callable[[Guide
 # --- one thing is broken ---------------------------------------------------------------------------------
 
 
-def _wrong_route(picture: Picture) -> None:
-    change_member(picture["web"], 0, route="OX-9")
+def _wrong_route(hosts: SeenHosts) -> None:
+    change_member(hosts["web"], 0, route="OX-9")
 
 
-def _disks(picture: Picture, name: str, *disks: tuple[str, int, int]) -> None:
-    change_health(picture[name], disks=[Disk(path=path, size=size * GB, free=free * GB) for path, size, free in disks])
+def _disks(hosts: SeenHosts, name: str, *disks: tuple[str, int, int]) -> None:
+    change_health(hosts[name], disks=[Disk(path=path, size=size * GB, free=free * GB) for path, size, free in disks])
 
 
-def _clock(picture: Picture, name: str, seconds: float) -> None:
-    change_health(picture[name], time=NOW.timestamp() + seconds)
+def _clock(hosts: SeenHosts, name: str, seconds: float) -> None:
+    change_health(hosts[name], time=NOW.timestamp() + seconds)
 
 
-def _certificate(picture: Picture, days: float) -> None:
-    change_health(picture["web"], certificate=certificate(timedelta(days=days)))
+def _certificate(hosts: SeenHosts, days: float) -> None:
+    change_health(hosts["web"], certificate=certificate(timedelta(days=days)))
 
 
-def _early(picture: Picture) -> None:
+def _early(hosts: SeenHosts) -> None:
     """The certificate begins in 26 hours."""
-    change_health(picture["web"], certificate=certificate(timedelta(days=100), timedelta(hours=26)))
+    change_health(hosts["web"], certificate=certificate(timedelta(days=100), timedelta(hours=26)))
 
 
-def _loose_errant(picture: Picture) -> None:
-    change_server(picture["dbslave"], gtid_state="0-1-345,0-2-346")
+def _loose_errant(hosts: SeenHosts) -> None:
+    change_server(hosts["dbslave"], gtid_state="0-1-345,0-2-346")
 
 
-def _old_errant(picture: Picture) -> None:
+def _old_errant(hosts: SeenHosts) -> None:
     """Both know transactions of the slave's time as a master, the slave knows more of them."""
-    change_server(picture["dbmaster"], gtid_state="0-1-345,0-2-7")
-    change_server(picture["dbslave"], gtid_state="0-1-345,0-2-9")
+    change_server(hosts["dbmaster"], gtid_state="0-1-345,0-2-7")
+    change_server(hosts["dbslave"], gtid_state="0-1-345,0-2-9")
 
 
-def _unknown_log(picture: Picture) -> None:
-    change_server(picture["dbmaster"], gtid_state="")
-    _loose_errant(picture)
+def _unknown_log(hosts: SeenHosts) -> None:
+    change_server(hosts["dbmaster"], gtid_state="")
+    _loose_errant(hosts)
 
 
-def _not_installed(picture: Picture) -> None:
-    picture["oxgw01"].configuration = Configuration(installed=False)
-    change_registration(picture, "no access", "No such file or directory")
+def _not_installed(hosts: SeenHosts) -> None:
+    hosts["oxgw01"].configuration = Configuration(installed=False)
+    change_registration(hosts, "no access", "No such file or directory")
 
 
-def _drifted(picture: Picture) -> None:
-    drift(picture, "dbslave", ACCOUNTS)
-    drift(picture, "dbslave", REPLICATE, sentence="it replicates from another master")
+def _drifted(hosts: SeenHosts) -> None:
+    drift(hosts, "dbslave", ACCOUNTS)
+    drift(hosts, "dbslave", REPLICATE, sentence="it replicates from another master")
 
 
 WARNING, CRITICAL = Level.WARNING, Level.CRITICAL
@@ -418,9 +418,9 @@ def test_what_is_broken_is_reported_as_itself(
     guide: Guide, state: str, level: Level, host: str, text: str, broken: Break
 ) -> None:
     cluster = guide.build()
-    picture = healthy(cluster)
-    broken(picture)
-    finding = only_finding(cluster, picture)
+    hosts = healthy(cluster)
+    broken(hosts)
+    finding = only_finding(cluster, hosts)
     assert (finding.state, finding.level, finding.host) == (state, level, host)
     assert text in finding.found
     assert finding.wanted and finding.remedy
@@ -459,19 +459,19 @@ FINE: list[tuple[str, Break]] = [
 @pytest.mark.parametrize("change", [change for _, change in FINE], ids=[name for name, _ in FINE])
 def test_what_is_near_a_limit_is_fine(guide: Guide, change: Break) -> None:
     cluster = guide.build()
-    picture = healthy(cluster)
-    change(picture)
-    assert found(cluster, picture) == []
+    hosts = healthy(cluster)
+    change(hosts)
+    assert found(cluster, hosts) == []
 
 
 def test_the_worst_comes_first_then_by_host(guide: Guide) -> None:
     cluster = guide.build()
-    picture = healthy(cluster)
-    change_replica(picture["dbslave"], seconds_behind=100)
-    stop_unit(picture["web"], "apache2")
-    change_mount(picture["oxgw02"], answers=False)
-    drift(picture, "dbmaster", ACCOUNTS)
-    assert found(cluster, picture) == [
+    hosts = healthy(cluster)
+    change_replica(hosts["dbslave"], seconds_behind=100)
+    stop_unit(hosts["web"], "apache2")
+    change_mount(hosts["oxgw02"], answers=False)
+    drift(hosts, "dbmaster", ACCOUNTS)
+    assert found(cluster, hosts) == [
         ("mount stale", "oxgw02"),
         ("balancer down", "web"),
         ("configuration drifted", "dbmaster"),
@@ -481,9 +481,9 @@ def test_the_worst_comes_first_then_by_host(guide: Guide) -> None:
 
 def test_two_full_file_systems_are_two_findings(guide: Guide) -> None:
     cluster = guide.build()
-    picture = healthy(cluster)
-    _disks(picture, "dbmaster", ("/", 40, 1), ("/var/lib/mysql", 80, 9))
-    findings = find(cluster, list(picture.values()))
+    hosts = healthy(cluster)
+    _disks(hosts, "dbmaster", ("/", 40, 1), ("/var/lib/mysql", 80, 9))
+    findings = find(cluster, list(hosts.values()))
     assert [(finding.level, finding.about, finding.found) for finding in findings] == [
         (CRITICAL, "/", "97 % of 40 GB is used on the file system of /"),
         (WARNING, "/var/lib/mysql", "88 % of 80 GB is used on the file system of /var/lib/mysql"),
@@ -492,77 +492,77 @@ def test_two_full_file_systems_are_two_findings(guide: Guide) -> None:
 
 def test_findings_of_one_state_on_one_host_say_what_they_are_about(guide: Guide) -> None:
     cluster = guide.build()
-    picture = healthy(cluster)
-    change_member(picture["web"], 0, disabled=True)
-    change_member(picture["web"], 1, disabled=True)
-    findings = find(cluster, list(picture.values()))
+    hosts = healthy(cluster)
+    change_member(hosts["web"], 0, disabled=True)
+    change_member(hosts["web"], 1, disabled=True)
+    findings = find(cluster, list(hosts.values()))
     assert [finding.about for finding in findings] == ["oxgw01", "oxgw02"]
 
 
 def test_first_certificate_of_a_chain_counts(guide: Guide) -> None:
     cluster = guide.build()
-    picture = healthy(cluster)
+    hosts = healthy(cluster)
     chain = certificate(timedelta(days=10)) + certificate(timedelta(days=1000))
-    change_health(picture["web"], certificate=chain)
-    assert "in 10 days" in only_finding(cluster, picture).found
+    change_health(hosts["web"], certificate=chain)
+    assert "in 10 days" in only_finding(cluster, hosts).found
 
 
 def test_both_threads_of_a_slave_are_named(guide: Guide) -> None:
     cluster = guide.build()
-    picture = healthy(cluster)
-    change_replica(picture["dbslave"], io_running="No", io_error="no such log", sql_running="No", sql_error="bad row")
-    assert only_finding(cluster, picture).found == (
+    hosts = healthy(cluster)
+    change_replica(hosts["dbslave"], io_running="No", io_error="no such log", sql_running="No", sql_error="bad row")
+    assert only_finding(cluster, hosts).found == (
         "Slave_IO_Running is No (no such log); Slave_SQL_Running is No (bad row)"
     )
 
 
 def test_other_origins_are_named_too(guide: Guide) -> None:
     cluster = guide.build()
-    picture = healthy(cluster)
-    change_server(picture["dbslave"], gtid_state="0-1-345,7-9-4")
-    assert "up to 7-9-4" in only_finding(cluster, picture).found
+    hosts = healthy(cluster)
+    change_server(hosts["dbslave"], gtid_state="0-1-345,7-9-4")
+    assert "up to 7-9-4" in only_finding(cluster, hosts).found
 
 
 def test_what_the_master_replicates_itself_may_have_come_after_it_was_asked(guide: Guide) -> None:
     cluster = guide.build()
-    picture = healthy(cluster)
-    change_server(picture["dbmaster"], gtid_state="0-1-345,7-9-4", replica=replica(cluster))
-    change_server(picture["dbslave"], gtid_state="0-1-350,7-9-5")
-    assert found(cluster, picture) == []
-    change_server(picture["dbslave"], gtid_state="0-1-350,7-9-5,0-2-346")
-    assert "does not have: up to 0-2-346" in only_finding(cluster, picture).found
+    hosts = healthy(cluster)
+    change_server(hosts["dbmaster"], gtid_state="0-1-345,7-9-4", replica=replica(cluster))
+    change_server(hosts["dbslave"], gtid_state="0-1-350,7-9-5")
+    assert found(cluster, hosts) == []
+    change_server(hosts["dbslave"], gtid_state="0-1-350,7-9-5,0-2-346")
+    assert "does not have: up to 0-2-346" in only_finding(cluster, hosts).found
 
 
 def test_master_that_stopped_replicating_gets_nothing_from_elsewhere(guide: Guide) -> None:
     """What a former master wrote last may have come to the slave, and never to the new master."""
     cluster = guide.build()
-    picture = healthy(cluster)
-    change_server(picture["dbmaster"], gtid_state="0-1-345,0-9-4", replica=replica(cluster))
-    change_replica(picture["dbmaster"], sql_running="No")
-    change_server(picture["dbslave"], gtid_state="0-1-345,0-9-5")
-    assert "after 0-9-4 up to 0-9-5" in only_finding(cluster, picture).found
+    hosts = healthy(cluster)
+    change_server(hosts["dbmaster"], gtid_state="0-1-345,0-9-4", replica=replica(cluster))
+    change_replica(hosts["dbmaster"], sql_running="No")
+    change_server(hosts["dbslave"], gtid_state="0-1-345,0-9-5")
+    assert "after 0-9-4 up to 0-9-5" in only_finding(cluster, hosts).found
 
 
 def test_findings_of_configdb_are_about_the_master_and_say_what_should_reach_it(guide: Guide) -> None:
     guide.set(mysql_port=3307)
     cluster = guide.build()
-    picture = healthy(cluster)
-    change_replica(picture["dbslave"], port=3307)
-    change_registration(picture, "no access", "Connection refused")
-    finding = only_finding(cluster, picture)
+    hosts = healthy(cluster)
+    change_replica(hosts["dbslave"], port=3307)
+    change_registration(hosts, "no access", "Connection refused")
+    finding = only_finding(cluster, hosts)
     assert finding.about == "dbmaster"
     assert finding.wanted == "its account reaches configdb on dbmaster (192.0.2.21:3307) from 192.0.2.11"
-    change_registration(picture, "damaged", "server")
-    assert only_finding(cluster, picture).about == "dbmaster"
+    change_registration(hosts, "damaged", "server")
+    assert only_finding(cluster, hosts).about == "dbmaster"
 
 
 def test_slave_reads_from_the_port_of_the_inventory(guide: Guide) -> None:
     guide.set(mysql_port=3307)
     cluster = guide.build()
-    picture = healthy(cluster)
-    assert only_finding(cluster, picture).wanted == "it replicates from dbmaster (192.0.2.21:3307)"
-    change_replica(picture["dbslave"], port=3307)
-    assert found(cluster, picture) == []
+    hosts = healthy(cluster)
+    assert only_finding(cluster, hosts).wanted == "it replicates from dbmaster (192.0.2.21:3307)"
+    change_replica(hosts["dbslave"], port=3307)
+    assert found(cluster, hosts) == []
 
 
 # --- other clusters --------------------------------------------------------------------------------------
@@ -571,44 +571,44 @@ def test_slave_reads_from_the_port_of_the_inventory(guide: Guide) -> None:
 def test_each_web_host_has_its_own_findings(guide: Guide) -> None:
     many_webs(guide)
     cluster = guide.build()
-    picture = healthy(cluster)
-    change_member(picture["web2"], 0, disabled=True)
-    stop_unit(picture["web"], "apache2")
-    assert found(cluster, picture) == [("balancer down", "web"), ("balancer member disabled", "web2")]
+    hosts = healthy(cluster)
+    change_member(hosts["web2"], 0, disabled=True)
+    stop_unit(hosts["web"], "apache2")
+    assert found(cluster, hosts) == [("balancer down", "web"), ("balancer member disabled", "web2")]
 
 
 def test_node_down_is_one_finding_with_several_web_hosts(guide: Guide) -> None:
     many_webs(guide)
     cluster = guide.build()
-    picture = healthy(cluster)
-    stop_daemon(picture, "oxgw01", GROUPWARE)
-    assert found(cluster, picture) == [("groupware daemon down", "oxgw01")]
+    hosts = healthy(cluster)
+    stop_daemon(hosts, "oxgw01", GROUPWARE)
+    assert found(cluster, hosts) == [("groupware daemon down", "oxgw01")]
 
 
 def test_each_slave_has_its_own_findings(guide: Guide) -> None:
     guide.add("db_slave", "dbslave2", address="192.0.2.23", server_id=3)
     cluster = guide.build()
-    picture = healthy(cluster)
-    change_replica(picture["dbslave"], sql_running="No", sql_error="Duplicate entry")
-    change_replica(picture["dbslave2"], seconds_behind=90)
-    assert found(cluster, picture) == [("slave stopped", "dbslave"), ("slave lagging", "dbslave2")]
+    hosts = healthy(cluster)
+    change_replica(hosts["dbslave"], sql_running="No", sql_error="Duplicate entry")
+    change_replica(hosts["dbslave2"], seconds_behind=90)
+    assert found(cluster, hosts) == [("slave stopped", "dbslave"), ("slave lagging", "dbslave2")]
 
 
 def test_cluster_without_slave_has_its_master_only(guide: Guide) -> None:
     no_slave(guide)
     cluster = guide.build()
-    picture = healthy(cluster)
-    picture["dbmaster"].mysql = MysqlStatus(state=ServerState.NOT_RUNNING)
-    assert found(cluster, picture) == [("master unreachable", "dbmaster")]
+    hosts = healthy(cluster)
+    hosts["dbmaster"].mysql = MysqlStatus(state=ServerState.NOT_RUNNING)
+    assert found(cluster, hosts) == [("master unreachable", "dbmaster")]
 
 
 def test_host_that_is_node_and_filestore_mounts_nothing(guide: Guide) -> None:
     filestore_on_a_node(guide)
     cluster = guide.build()
-    picture = healthy(cluster)
-    stop_unit(picture["oxgw01"], "nfs")
-    change_mount(picture["oxgw02"], answers=False)
-    assert found(cluster, picture) == [("NFS server down", "oxgw01")]
+    hosts = healthy(cluster)
+    stop_unit(hosts["oxgw01"], "nfs")
+    change_mount(hosts["oxgw02"], answers=False)
+    assert found(cluster, hosts) == [("NFS server down", "oxgw01")]
 
 
 def test_dead_cluster_says_so_of_every_host(guide: Guide) -> None:

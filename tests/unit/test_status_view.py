@@ -18,7 +18,7 @@ from tests.unit.seeing import (
     GROUPWARE,
     NOW,
     Break,
-    Picture,
+    SeenHosts,
     add_nodes,
     change_daemon,
     change_member,
@@ -37,16 +37,16 @@ from tests.unit.seeing import (
 FINE, WARNING, CRITICAL = Level.FINE, Level.WARNING, Level.CRITICAL
 
 
-def shown(cluster: Cluster, picture: Picture | None = None) -> Snapshot:
-    seen = list((healthy(cluster) if picture is None else picture).values())
+def shown(cluster: Cluster, hosts: SeenHosts | None = None) -> Snapshot:
+    seen = list((healthy(cluster) if hosts is None else hosts).values())
     return view(cluster, seen, find(cluster, seen), NOW)
 
 
 def after(guide: Guide, broken: Break) -> Snapshot:
     cluster = guide.build()
-    picture = healthy(cluster)
-    broken(picture)
-    return shown(cluster, picture)
+    hosts = healthy(cluster)
+    broken(hosts)
+    return shown(cluster, hosts)
 
 
 def host(snapshot: Snapshot, name: str) -> HostView:
@@ -90,11 +90,11 @@ def test_hosts_are_in_the_order_of_the_inventory(guide: Guide) -> None:
 
 def test_findings_are_kept_and_make_their_host_as_bad(guide: Guide) -> None:
     cluster = guide.build()
-    picture = healthy(cluster)
-    change_replica(picture["dbslave"], seconds_behind=100)
-    stop_unit(picture["web"], "apache2")
-    change_member(picture["web"], 0, disabled=True)
-    snapshot = shown(cluster, picture)
+    hosts = healthy(cluster)
+    change_replica(hosts["dbslave"], seconds_behind=100)
+    stop_unit(hosts["web"], "apache2")
+    change_member(hosts["web"], 0, disabled=True)
+    snapshot = shown(cluster, hosts)
     assert [finding.state for finding in snapshot.findings] == [
         "balancer down",
         "slave lagging",
@@ -219,9 +219,9 @@ def test_cluster_without_slave_reads_where_it_writes(guide: Guide) -> None:
 def test_external_filestore_is_no_host(guide: Guide) -> None:
     guide.set(external_filestore="nas.example.com:/export/ox")
     cluster = guide.build()
-    picture = healthy(cluster)
-    change_mount(picture["oxgw02"], answers=False)
-    snapshot = shown(cluster, picture)
+    hosts = healthy(cluster)
+    change_mount(hosts["oxgw02"], answers=False)
+    snapshot = shown(cluster, hosts)
     assert snapshot.external_filestore == "nas.example.com:/export/ox"
     assert arrows(snapshot, "nfs") == [("oxgw01", "", "mounted"), ("oxgw02", "", "does not answer")]
     assert bad(snapshot) == {("nfs", "oxgw02", ""): CRITICAL}
@@ -346,8 +346,8 @@ def test_text_of_an_arrow_says_what_is_not_well(
 
 
 def test_words_that_several_findings_have_in_common_are_said_once(guide: Guide) -> None:
-    def broken(picture: Picture) -> None:
-        stop_daemon(picture, "oxgw02", ADMIN)
-        stop_daemon(picture, "oxgw02", GROUPWARE)
+    def broken(hosts: SeenHosts) -> None:
+        stop_daemon(hosts, "oxgw02", ADMIN)
+        stop_daemon(hosts, "oxgw02", GROUPWARE)
 
     assert arrows(after(guide, broken), "caches") == [("oxgw01", "oxgw02", "0 of 3 caches, daemon down")]

@@ -12,7 +12,7 @@ from ox_deploy.cluster import Cluster
 from ox_deploy.findings import Finding
 from ox_deploy.status.seen import Seen
 from ox_deploy.status.states import balancer, databases, drift, filestore, groupware, hosts
-from ox_deploy.status.states.base import Picture, State
+from ox_deploy.status.states.base import Observation, State
 from ox_deploy.status.states.causes import without_consequences, without_explained_drift
 
 # Findings that are equally bad and on one host are in this order.
@@ -53,9 +53,9 @@ STATES: list[State] = [
 
 def find(cluster: Cluster, seen: Sequence[Seen]) -> list[Finding]:
     """Return what is wrong, the worst first, then by host; consequences of something else are left out."""
-    picture = Picture(cluster, seen)
+    observed = Observation(cluster, seen)
     findings = [
-        finding for state in STATES if state is not drift.configuration_drifted for finding in state.findings(picture)
+        finding for state in STATES if state is not drift.configuration_drifted for finding in state.findings(observed)
     ]
-    findings += drift.configuration_drifted.findings(without_explained_drift(picture, findings))
+    findings += drift.configuration_drifted.findings(without_explained_drift(observed, findings))
     return sorted(without_consequences(findings), key=lambda finding: (-finding.level, finding.host))

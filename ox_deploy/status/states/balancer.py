@@ -12,7 +12,7 @@ from ox_deploy.cluster import Node
 from ox_deploy.facts.health import Health, Member
 from ox_deploy.findings import Level
 from ox_deploy.status.seen import Seen
-from ox_deploy.status.states.base import Picture, Problem, idle_units, state
+from ox_deploy.status.states.base import Observation, Problem, idle_units, state
 
 CERTIFICATE_WARNING, CERTIFICATE_CRITICAL = timedelta(days=21), timedelta(days=3)
 
@@ -22,9 +22,9 @@ CERTIFICATE_WARNING, CERTIFICATE_CRITICAL = timedelta(days=21), timedelta(days=3
     Level.CRITICAL,
     "run the deploy, which starts Apache; `apachectl configtest` and `journalctl -u apache2` there show its errors",
 )
-def balancer_down(picture: Picture) -> Iterator[Problem]:
+def balancer_down(observed: Observation) -> Iterator[Problem]:
     """Find web hosts whose Apache does not run, or does not balance."""
-    for seen in picture.answering(picture.cluster.web):
+    for seen in observed.answering(observed.cluster.web):
         health = seen.health or Health()
         why = idle_units(seen.services.get("apache2"))
         if not why and health.members is None:
@@ -39,9 +39,9 @@ def balancer_down(picture: Picture) -> Iterator[Problem]:
     "enable it at https://127.0.0.1/balancer-manager on the web host, or reload Apache there, unless somebody is "
     "working on it",
 )
-def balancer_member_disabled(picture: Picture) -> Iterator[Problem]:
+def balancer_member_disabled(observed: Observation) -> Iterator[Problem]:
     """Find nodes that a balancer was told to leave out."""
-    for seen, node, member in _members(picture):
+    for seen, node, member in _members(observed):
         if member and member.disabled:
             yield Problem(
                 seen.node, f"{node.name} (route {node.route}) is disabled", "it gets sessions", about=node.name
@@ -54,9 +54,9 @@ def balancer_member_disabled(picture: Picture) -> Iterator[Problem]:
     "check whether a firewall or the network keeps the web host from the node; the balancer tries again with the "
     "next request",
 )
-def balancer_member_in_error(picture: Picture) -> Iterator[Problem]:
+def balancer_member_in_error(observed: Observation) -> Iterator[Problem]:
     """Find nodes that a balancer could not reach."""
-    for seen, node, member in _members(picture):
+    for seen, node, member in _members(observed):
         if member and member.error:
             yield Problem(
                 seen.node,
@@ -67,9 +67,9 @@ def balancer_member_in_error(picture: Picture) -> Iterator[Problem]:
 
 
 @state("balancer member missing", Level.CRITICAL, "run the deploy, which writes all nodes into Apache's configuration")
-def balancer_member_missing(picture: Picture) -> Iterator[Problem]:
+def balancer_member_missing(observed: Observation) -> Iterator[Problem]:
     """Find nodes that a balancer does not know."""
-    for seen, node, member in _members(picture):
+    for seen, node, member in _members(observed):
         if member is None:
             yield Problem(
                 seen.node,
@@ -84,10 +84,10 @@ def balancer_member_missing(picture: Picture) -> Iterator[Problem]:
     Level.WARNING,
     "get a new one, put it and its key where `web_certificate` and `web_certificate_key` say, and run the deploy",
 )
-def certificate_expiring(picture: Picture) -> Iterator[Problem]:
+def certificate_expiring(observed: Observation) -> Iterator[Problem]:
     """Find web hosts whose certificate ends soon, or has ended."""
-    now = datetime.fromtimestamp(picture.clock, UTC)
-    for seen in picture.answering(picture.cluster.web):
+    now = datetime.fromtimestamp(observed.clock, UTC)
+    for seen in observed.answering(observed.cluster.web):
         certificate = certificate_of(seen)
         left = certificate.not_valid_after_utc - now if certificate else CERTIFICATE_WARNING
         if certificate and left < CERTIFICATE_WARNING:
@@ -106,10 +106,10 @@ def certificate_expiring(picture: Picture) -> Iterator[Problem]:
     "put one that is valid now where `web_certificate` says and run the deploy; if its start date is right, correct "
     "the clock",
 )
-def certificate_not_yet_valid(picture: Picture) -> Iterator[Problem]:
+def certificate_not_yet_valid(observed: Observation) -> Iterator[Problem]:
     """Find web hosts whose certificate begins later: no browser takes it before."""
-    now = datetime.fromtimestamp(picture.clock, UTC)
-    for seen in picture.answering(picture.cluster.web):
+    now = datetime.fromtimestamp(observed.clock, UTC)
+    for seen in observed.answering(observed.cluster.web):
         certificate = certificate_of(seen)
         if certificate and certificate.not_valid_before_utc > now:
             begins = certificate.not_valid_before_utc
@@ -121,9 +121,9 @@ def certificate_not_yet_valid(picture: Picture) -> Iterator[Problem]:
     Level.WARNING,
     "make sure that `web_certificate` names a certificate in PEM format, and run the deploy, which puts it there",
 )
-def certificate_unreadable(picture: Picture) -> Iterator[Problem]:
+def certificate_unreadable(observed: Observation) -> Iterator[Problem]:
     """Find web hosts without a certificate."""
-    for seen in picture.answering(picture.cluster.web):
+    for seen in observed.answering(observed.cluster.web):
         if seen.health and certificate_of(seen) is None:
             there = seen.health.certificate is not None
             found = "the file in its place is not a certificate in PEM format" if there else "there is no certificate"
@@ -137,11 +137,11 @@ def member_of(seen: Seen, node: Node) -> Member | None:
     return next((member for member in members if (urlsplit(member.url).hostname, member.route) == wanted), None)
 
 
-def _members(picture: Picture) -> Iterator[tuple[Seen, Node, Member | None]]:
+def _members(observed: Observation) -> Iterator[tuple[Seen, Node, Member | None]]:
     """Return every node as every balancer that could be asked sees it."""
-    for seen in picture.answering(picture.cluster.web):
+    for seen in observed.answering(observed.cluster.web):
         if seen.health and seen.health.members is not None:
-            for node in picture.cluster.groupware:
+            for node in observed.cluster.groupware:
                 yield seen, node, member_of(seen, node)
 
 

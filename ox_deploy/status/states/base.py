@@ -1,4 +1,4 @@
-"""What the states are made of: the picture that they look at, the problems they find, and their form."""
+"""What the states are made of: the observation that they look at, the problems they find, and their form."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ox_deploy.findings import Finding, Level
 from ox_deploy.status.seen import Seen
 
 
-class Picture:
+class Observation:
     """The cluster with what was seen of its hosts; one that nothing was seen of counts as unreachable."""
 
     def __init__(self, cluster: Cluster, seen: Iterable[Seen]) -> None:
@@ -51,7 +51,7 @@ class Problem:
     level: Level | None = None
 
 
-Look = Callable[[Picture], Iterable[Problem]]
+Look = Callable[[Observation], Iterable[Problem]]
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ class State:
     remedy: str
     look: Look
 
-    def findings(self, picture: Picture) -> Iterator[Finding]:
+    def findings(self, observed: Observation) -> Iterator[Finding]:
         """Return where the state is found."""
-        for problem in self.look(picture):
+        for problem in self.look(observed):
             yield Finding(
                 state=self.name,
                 level=self.level if problem.level is None else problem.level,

@@ -19,7 +19,7 @@ from ox_deploy.facts.openxchange import Registration
 from ox_deploy.findings import Finding
 from ox_deploy.status import steps
 from ox_deploy.status.seen import Drift, Seen
-from ox_deploy.status.states.base import Picture
+from ox_deploy.status.states.base import Observation
 from ox_deploy.status.steps import Step
 
 Where = Literal["host", "about", "either", "anywhere"]
@@ -82,13 +82,13 @@ def without_consequences(findings: Sequence[Finding]) -> list[Finding]:
     return [_as_bad_as_hidden(cause, findings) for cause in causes]
 
 
-def without_explained_drift(picture: Picture, findings: Sequence[Finding]) -> Picture:
-    """Return the picture without what a deploy would do only because of what was found already."""
+def without_explained_drift(observed: Observation, findings: Sequence[Finding]) -> Observation:
+    """Return the observation without what a deploy would do only because of what was found already."""
     seen = [
         replace(one, drift=[drift for drift in one.drift if not _is_explained(drift, one, findings)])
-        for one in picture.seen.values()
+        for one in observed.seen.values()
     ]
-    return Picture(picture.cluster, seen)
+    return Observation(observed.cluster, seen)
 
 
 def _hides(cause: Finding, finding: Finding) -> bool:

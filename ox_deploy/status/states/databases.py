@@ -10,7 +10,7 @@ from ox_deploy.findings import Level
 from ox_deploy.mysql import gtid, switch_rules
 from ox_deploy.mysql.replica_state import SEED, STATES
 from ox_deploy.status.seen import Seen
-from ox_deploy.status.states.base import Picture, Problem, state
+from ox_deploy.status.states.base import Observation, Problem, state
 
 LAG_SECONDS = 60
 
@@ -21,9 +21,9 @@ LAG_SECONDS = 60
     "start the host and its database server; `journalctl -u mariadb` (MySQL: `-u mysql`) there shows the server's "
     "errors",
 )
-def master_unreachable(picture: Picture) -> Iterator[Problem]:
+def master_unreachable(observed: Observation) -> Iterator[Problem]:
     """Find out whether the master's host or server cannot be asked."""
-    seen = picture.of(picture.cluster.master)
+    seen = observed.of(observed.cluster.master)
     wanted = "the database master runs and can be asked"
     if seen.unreachable:
         yield Problem(seen.node, f"its host cannot be asked: {seen.unreachable}", wanted)
@@ -40,12 +40,12 @@ SWITCHOVER = "pyinfra -y inventory.py ox_deploy.deploys.switchover.switchover --
     f"complete the switch with `{SWITCHOVER}`, then change the inventory as it says; do not make the old master "
     "writable",
 )
-def master_switched(picture: Picture) -> Iterator[Problem]:
+def master_switched(observed: Observation) -> Iterator[Problem]:
     """Find a slave that has taken over from the master, by GTID, whether it takes writes or not."""
-    master = picture.cluster.master
-    seen = picture.of(master)
+    master = observed.cluster.master
+    seen = observed.of(master)
     status = None if seen.unreachable else running_server(seen)
-    for one in picture.answering(picture.cluster.slaves):
+    for one in observed.answering(observed.cluster.slaves):
         own = running_server(one)
         if own and status and status.replica is None and switch_rules.is_decided(own, status):
             takes = "takes writes" if switch_rules.is_writable(own) else "is read-only"
@@ -59,9 +59,9 @@ def master_switched(picture: Picture) -> Iterator[Problem]:
     "run `SET GLOBAL read_only = 0` there if nobody is switching the master right now, then find out who set it; a "
     "deploy does not fix it, because it compares only files",
 )
-def master_read_only(picture: Picture) -> Iterator[Problem]:
+def master_read_only(observed: Observation) -> Iterator[Problem]:
     """Find out whether the master takes no writes of Open-Xchange."""
-    seen = picture.of(picture.cluster.master)
+    seen = observed.of(observed.cluster.master)
     status = None if seen.unreachable else running_server(seen)
     read_only = status.variables.get("read_only", "unknown") if status else "OFF"
     if read_only != "OFF":
@@ -73,9 +73,9 @@ def master_read_only(picture: Picture) -> Iterator[Problem]:
     Level.CRITICAL,
     "start it with `systemctl start mariadb` (MySQL: `mysql`); `journalctl -u` with that name there shows its errors",
 )
-def database_server_down(picture: Picture) -> Iterator[Problem]:
+def database_server_down(observed: Observation) -> Iterator[Problem]:
     """Find slaves whose server cannot be asked."""
-    for seen in picture.answering(picture.cluster.slaves):
+    for seen in observed.answering(observed.cluster.slaves):
         if running_server(seen) is None:
             yield Problem(seen.node, _why_no_server(seen), "the database server runs and can be asked")
 
@@ -85,10 +85,10 @@ def database_server_down(picture: Picture) -> Iterator[Problem]:
     Level.CRITICAL,
     "correct `db_master`, or run `STOP SLAVE; RESET SLAVE ALL` (MySQL: `REPLICA`) there",
 )
-def slave_of_another_master(picture: Picture) -> Iterator[Problem]:
+def slave_of_another_master(observed: Observation) -> Iterator[Problem]:
     """Find slaves that read from another server than the inventory's master."""
-    master, port = picture.cluster.master, picture.cluster.settings.mysql_port
-    for node, status in _running_slaves(picture):
+    master, port = observed.cluster.master, observed.cluster.settings.mysql_port
+    for node, status in _running_slaves(observed):
         replica = status.replica
         if replica and (replica.host, replica.port) != (master.address, port):
             yield Problem(
@@ -104,9 +104,9 @@ def slave_of_another_master(picture: Picture) -> Iterator[Problem]:
     "wait until its seeding ends (`systemctl status ox-seed` there), or seed it again "
     f"(`{SEED.format(name='<slave>')}`)",
 )
-def slave_half_seeded(picture: Picture) -> Iterator[Problem]:
+def slave_half_seeded(observed: Observation) -> Iterator[Problem]:
     """Find slaves that do not have all of their master's data yet, whether that still comes or not."""
-    for seen in picture.answering(picture.cluster.slaves):
+    for seen in observed.answering(observed.cluster.slaves):
         if seen.mysql and seen.mysql.seeding:
             found = "its seeding has not finished"
             yield Problem(seen.node, found, "it has all of its master's data")
@@ -118,11 +118,11 @@ def slave_half_seeded(picture: Picture) -> Iterator[Problem]:
     "fix what the error names, then run `START SLAVE` (MySQL: `START REPLICA`) there; without an error, run the "
     "deploy, which starts replication or sets it up",
 )
-def slave_stopped(picture: Picture) -> Iterator[Problem]:
+def slave_stopped(observed: Observation) -> Iterator[Problem]:
     """Find slaves that do not replicate."""
-    master = picture.cluster.master
+    master = observed.cluster.master
     wanted = f"it replicates from {master.name}: Slave_IO_Running and Slave_SQL_Running are Yes"
-    for node, status in _running_slaves(picture):
+    for node, status in _running_slaves(observed):
         if status.replica is None:
             yield Problem(node, "replication is not set up: the server has no master", wanted)
             continue
@@ -138,9 +138,9 @@ def slave_stopped(picture: Picture) -> Iterator[Problem]:
     Level.WARNING,
     "find out what holds it up (`SHOW PROCESSLIST` there, the load of its disk); until then its readers see stale data",
 )
-def slave_lagging(picture: Picture) -> Iterator[Problem]:
+def slave_lagging(observed: Observation) -> Iterator[Problem]:
     """Find slaves that are far behind the master."""
-    for node, status in _running_slaves(picture):
+    for node, status in _running_slaves(observed):
         lag = status.replica.seconds_behind if status.replica else None
         if lag is not None and lag > LAG_SECONDS:
             yield Problem(node, f"it is {lag} s behind the master", f"it is at most {LAG_SECONDS} s behind")
@@ -151,9 +151,9 @@ def slave_lagging(picture: Picture) -> Iterator[Problem]:
     Level.CRITICAL,
     "run the deploy, which makes it read-only again; find out what was written there meanwhile",
 )
-def slave_writable(picture: Picture) -> Iterator[Problem]:
+def slave_writable(observed: Observation) -> Iterator[Problem]:
     """Find slaves that others than their master may write to."""
-    for node, status in _running_slaves(picture):
+    for node, status in _running_slaves(observed):
         read_only = status.variables.get("read_only", "unknown")
         if read_only != "ON":
             yield Problem(node, f"read_only is {read_only}", "read_only is ON")
@@ -166,12 +166,12 @@ def slave_writable(picture: Picture) -> Iterator[Problem]:
     "sql_log_bin = 0`) or repeat them on the master, then run `RESET MASTER` on the slave (MySQL: commit empty "
     "transactions with their GTIDs on the master), or seed it anew from the master",
 )
-def errant_transactions(picture: Picture) -> Iterator[Problem]:
+def errant_transactions(observed: Observation) -> Iterator[Problem]:
     """Find slaves that were written to by others than their master."""
-    master = running_server(picture.of(picture.cluster.master))
+    master = running_server(observed.of(observed.cluster.master))
     if master is None or not master.gtid_state:
         return
-    for node, status in _running_slaves(picture):
+    for node, status in _running_slaves(observed):
         errant = gtid.errant(status, master)
         if errant:
             yield Problem(
@@ -188,10 +188,10 @@ def errant_transactions(picture: Picture) -> Iterator[Problem]:
     "/opt/open-xchange/etc/admindaemon/configdb.properties; if it still cannot ask, check whether a firewall blocks "
     "the connection",
 )
-def configdb_not_reachable(picture: Picture) -> Iterator[Problem]:
+def configdb_not_reachable(observed: Observation) -> Iterator[Problem]:
     """Find out whether the registrar cannot ask configdb with the account and the write host of its configuration."""
-    master, port = picture.cluster.master, picture.cluster.settings.mysql_port
-    for seen in picture.answering([picture.cluster.registrar]):
+    master, port = observed.cluster.master, observed.cluster.settings.mysql_port
+    for seen in observed.answering([observed.cluster.registrar]):
         # Before Open-Xchange is installed there is no account to ask with.
         if seen.configuration and not seen.configuration.installed:
             continue
@@ -209,10 +209,10 @@ def configdb_not_reachable(picture: Picture) -> Iterator[Problem]:
     Level.CRITICAL,
     "restore configdb from a backup; a deploy changes nothing in it until then",
 )
-def configdb_damaged(picture: Picture) -> Iterator[Problem]:
+def configdb_damaged(observed: Observation) -> Iterator[Problem]:
     """Find out whether configdb lacks tables, but holds registrations."""
-    master = picture.cluster.master.name
-    for seen in picture.answering([picture.cluster.registrar]):
+    master = observed.cluster.master.name
+    for seen in observed.answering([observed.cluster.registrar]):
         if seen.registration and seen.registration.state == "damaged":
             yield Problem(
                 seen.node,
@@ -227,8 +227,8 @@ def running_server(seen: Seen) -> MysqlStatus | None:
     return seen.mysql if seen.mysql and seen.mysql.state is ServerState.RUNNING else None
 
 
-def _running_slaves(picture: Picture) -> Iterator[tuple[Node, MysqlStatus]]:
-    for seen in picture.answering(picture.cluster.slaves):
+def _running_slaves(observed: Observation) -> Iterator[tuple[Node, MysqlStatus]]:
+    for seen in observed.answering(observed.cluster.slaves):
         status = running_server(seen)
         if status:
             yield seen.node, status

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ox_deploy.findings import Level
 from ox_deploy.status.seen import Drift
-from ox_deploy.status.states.base import Picture, Problem, state
+from ox_deploy.status.states.base import Observation, Problem, state
 
 
 @state(
@@ -14,9 +14,9 @@ from ox_deploy.status.states.base import Picture, Problem, state
     Level.WARNING,
     "run the deploy (`pyinfra inventory.py deploy.py`); with `--dry` it shows what it would do and changes nothing",
 )
-def configuration_drifted(picture: Picture) -> Iterator[Problem]:
+def configuration_drifted(observed: Observation) -> Iterator[Problem]:
     """Find hosts on which a deploy would do something."""
-    for seen in picture.answering(picture.cluster.nodes):
+    for seen in observed.answering(observed.cluster.nodes):
         if seen.drift:
             yield Problem(
                 seen.node,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ox_deploy.cluster import Cluster, Node
 from ox_deploy.findings import Level
 from ox_deploy.status.seen import Seen
-from ox_deploy.status.states.base import Picture, Problem, idle_units, state
+from ox_deploy.status.states.base import Observation, Problem, idle_units, state
 
 
 @state(
@@ -15,10 +15,10 @@ from ox_deploy.status.states.base import Picture, Problem, idle_units, state
     Level.CRITICAL,
     "run the deploy, which starts it; `systemctl status` of the unit there says why it stopped",
 )
-def nfs_server_down(picture: Picture) -> Iterator[Problem]:
+def nfs_server_down(observed: Observation) -> Iterator[Problem]:
     """Find out whether our own host of the filestore does not export it."""
-    filestore = picture.cluster.filestore
-    for seen in picture.answering([filestore] if filestore else []):
+    filestore = observed.cluster.filestore
+    for seen in observed.answering([filestore] if filestore else []):
         idle = idle_units(seen.services.get("nfs"))
         if idle:
             yield Problem(seen.node, idle, "the NFS server exports the filestore")
@@ -29,15 +29,15 @@ def nfs_server_down(picture: Picture) -> Iterator[Problem]:
     Level.CRITICAL,
     "run the deploy, which mounts it; if something else is mounted there, stop Open-Xchange and unmount that first",
 )
-def mount_missing(picture: Picture) -> Iterator[Problem]:
+def mount_missing(observed: Observation) -> Iterator[Problem]:
     """Find nodes without the filestore, or with another one."""
-    source, path = picture.cluster.filestore_source, picture.cluster.settings.filestore_path
-    for seen in _clients(picture):
+    source, path = observed.cluster.filestore_source, observed.cluster.settings.filestore_path
+    for seen in _clients(observed):
         mount = seen.mount.mount if seen.mount else None
         if mount is None or mount.source != source:
             what = mount.source if mount else "nothing"
             yield Problem(
-                seen.node, f"{what} is mounted at {path}", f"{source} is mounted there", _filestore_name(picture)
+                seen.node, f"{what} is mounted at {path}", f"{source} is mounted there", _filestore_name(observed)
             )
 
 
@@ -46,16 +46,16 @@ def mount_missing(picture: Picture) -> Iterator[Problem]:
     Level.CRITICAL,
     "check whether the NFS server answers, and whether the network to it works; the deploy mounts it again",
 )
-def mount_stale(picture: Picture) -> Iterator[Problem]:
+def mount_stale(observed: Observation) -> Iterator[Problem]:
     """Find nodes whose filestore is mounted, but hangs."""
-    source, path = picture.cluster.filestore_source, picture.cluster.settings.filestore_path
-    for seen in _clients(picture):
+    source, path = observed.cluster.filestore_source, observed.cluster.settings.filestore_path
+    for seen in _clients(observed):
         if seen.mount and seen.mount.mount and seen.mount.mount.source == source and not seen.mount.answers:
             yield Problem(
                 seen.node,
                 f"{source} is mounted at {path}, but does not answer",
                 "the mount answers at once",
-                _filestore_name(picture),
+                _filestore_name(observed),
             )
 
 
@@ -64,10 +64,10 @@ def mounts_filestore(cluster: Cluster, node: Node) -> bool:
     return "groupware" in node.groups and node != cluster.filestore
 
 
-def _clients(picture: Picture) -> list[Seen]:
-    cluster = picture.cluster
-    return picture.answering(node for node in cluster.nodes if mounts_filestore(cluster, node))
+def _clients(observed: Observation) -> list[Seen]:
+    cluster = observed.cluster
+    return observed.answering(node for node in cluster.nodes if mounts_filestore(cluster, node))
 
 
-def _filestore_name(picture: Picture) -> str:
-    return picture.cluster.filestore.name if picture.cluster.filestore else ""
+def _filestore_name(observed: Observation) -> str:
+    return observed.cluster.filestore.name if observed.cluster.filestore else ""

@@ -11,7 +11,7 @@ from itertools import combinations
 from ox_deploy.cluster import Node
 from ox_deploy.findings import Level
 from ox_deploy.status.seen import Seen
-from ox_deploy.status.states.base import Picture, Problem, idle_units, state
+from ox_deploy.status.states.base import Observation, Problem, idle_units, state
 
 
 @state(
@@ -19,9 +19,9 @@ from ox_deploy.status.states.base import Picture, Problem, idle_units, state
     Level.WARNING,
     "run the deploy, which sets it; `systemctl status` of it there says why it does not run",
 )
-def multicast_route_missing(picture: Picture) -> Iterator[Problem]:
+def multicast_route_missing(observed: Observation) -> Iterator[Problem]:
     """Find nodes without the route for the discovery of the other nodes."""
-    for seen in picture.answering(picture.cluster.groupware):
+    for seen in observed.answering(observed.cluster.groupware):
         if not seen.route:
             continue
         found = idle_units(seen.route.service) or ("" if seen.route.present else "the kernel has no such route")
@@ -34,11 +34,11 @@ def multicast_route_missing(picture: Picture) -> Iterator[Problem]:
     Level.CRITICAL,
     "run the deploy, which starts it; `journalctl -u` of the service and /var/log/open-xchange there show its errors",
 )
-def admin_daemon_down(picture: Picture) -> Iterator[Problem]:
+def admin_daemon_down(observed: Observation) -> Iterator[Problem]:
     """Find nodes without the admin daemon, if that is one of its own."""
-    product = picture.cluster.product
+    product = observed.cluster.product
     if product.admin_service != product.groupware_service:
-        yield from _daemons_down(picture, product.admin_service)
+        yield from _daemons_down(observed, product.admin_service)
 
 
 @state(
@@ -46,9 +46,9 @@ def admin_daemon_down(picture: Picture) -> Iterator[Problem]:
     Level.CRITICAL,
     "run the deploy, which starts it; `journalctl -u` of the service and /var/log/open-xchange there show its errors",
 )
-def groupware_daemon_down(picture: Picture) -> Iterator[Problem]:
+def groupware_daemon_down(observed: Observation) -> Iterator[Problem]:
     """Find nodes without the groupware daemon."""
-    yield from _daemons_down(picture, picture.cluster.product.groupware_service)
+    yield from _daemons_down(observed, observed.cluster.product.groupware_service)
 
 
 @state(
@@ -57,12 +57,12 @@ def groupware_daemon_down(picture: Picture) -> Iterator[Problem]:
     "check that the route for multicast is there (`ip route`), that the link carries multicast, and that no firewall "
     "stands between the nodes; then restart the daemons of this node",
 )
-def node_alone(picture: Picture) -> Iterator[Problem]:
+def node_alone(observed: Observation) -> Iterator[Problem]:
     """Find nodes whose caches are connected with no other; of two that lack each other only the first is named."""
     named: list[tuple[Node, Node]] = []
-    nodes = picture.answering(picture.cluster.groupware)
+    nodes = observed.answering(observed.cluster.groupware)
     for seen in nodes:
-        peers = [peer for peer in nodes if peer is not seen and expected_caches(picture, seen, peer)]
+        peers = [peer for peer in nodes if peer is not seen and expected_caches(observed, seen, peer)]
         if not peers or any(connected_ports(seen, peer) for peer in peers):
             continue
         only = peers[0].node if len(peers) == 1 else None
@@ -86,11 +86,11 @@ def node_alone(picture: Picture) -> Iterator[Problem]:
     Level.WARNING,
     "check that no firewall blocks these ports between the two nodes, then restart the daemons of one of them",
 )
-def cache_link_missing(picture: Picture) -> Iterator[Problem]:
+def cache_link_missing(observed: Observation) -> Iterator[Problem]:
     """Find pairs of nodes that lack a connection of their caches."""
-    for seen, peer in combinations(picture.answering(picture.cluster.groupware), 2):
+    for seen, peer in combinations(observed.answering(observed.cluster.groupware), 2):
         connected = connected_ports(seen, peer)
-        missing = {name: port for name, port in expected_caches(picture, seen, peer).items() if port not in connected}
+        missing = {name: port for name, port in expected_caches(observed, seen, peer).items() if port not in connected}
         if missing:
             listed = ", ".join(f"{name} (port {port})" for name, port in missing.items())
             yield Problem(
@@ -107,9 +107,9 @@ def daemon_runs(seen: Seen, service: str) -> bool:
     return not seen.unreachable and daemon is not None and daemon.active and daemon.listening
 
 
-def _daemons_down(picture: Picture, service: str) -> Iterator[Problem]:
-    port = picture.cluster.product.ports[service]
-    for seen in picture.answering(picture.cluster.groupware):
+def _daemons_down(observed: Observation, service: str) -> Iterator[Problem]:
+    port = observed.cluster.product.ports[service]
+    for seen in observed.answering(observed.cluster.groupware):
         if not daemon_runs(seen, service):
             daemon = (seen.daemons or {}).get(service)
             active = daemon is not None and daemon.active
@@ -117,11 +117,11 @@ def _daemons_down(picture: Picture, service: str) -> Iterator[Problem]:
             yield Problem(seen.node, found, f"{service} runs and listens on port {port}")
 
 
-def expected_caches(picture: Picture, one: Seen, other: Seen) -> dict[str, int]:
+def expected_caches(observed: Observation, one: Seen, other: Seen) -> dict[str, int]:
     """Return name and port of the caches of two nodes that should be connected: their daemon runs on both."""
     return {
         name: cache.port
-        for name, cache in picture.cluster.product.caches.items()
+        for name, cache in observed.cluster.product.caches.items()
         if all(daemon_runs(seen, cache.service) for seen in (one, other))
     }
 

@@ -7,16 +7,16 @@ from collections.abc import Iterator
 
 from ox_deploy.facts.health import Disk, Health
 from ox_deploy.findings import Level
-from ox_deploy.status.states.base import Picture, Problem, state
+from ox_deploy.status.states.base import Observation, Problem, state
 
 CLOCK_SECONDS = 5
 DISK_WARNING, DISK_CRITICAL = 85, 95
 
 
 @state("host unreachable", Level.CRITICAL, "start the host, or fix its network or the login there")
-def host_unreachable(picture: Picture) -> Iterator[Problem]:
+def host_unreachable(observed: Observation) -> Iterator[Problem]:
     """Find hosts that could not be asked."""
-    for seen in picture.seen.values():
+    for seen in observed.seen.values():
         if seen.unreachable:
             yield Problem(seen.node, f"it cannot be asked: {seen.unreachable}", "it answers")
 
@@ -26,9 +26,9 @@ def host_unreachable(picture: Picture) -> Iterator[Problem]:
     Level.WARNING,
     "make room there (old logs in /var/log, binary logs with `PURGE BINARY LOGS`), or give it a larger disk",
 )
-def disk_nearly_full(picture: Picture) -> Iterator[Problem]:
+def disk_nearly_full(observed: Observation) -> Iterator[Problem]:
     """Find file systems with little room, each one once."""
-    for seen in picture.answering(picture.cluster.nodes):
+    for seen in observed.answering(observed.cluster.nodes):
         paths: dict[tuple[int, int], list[Disk]] = defaultdict(list)
         for disk in (seen.health or Health()).disks:
             paths[disk.size, disk.free].append(disk)
@@ -49,10 +49,10 @@ def disk_nearly_full(picture: Picture) -> Iterator[Problem]:
     Level.WARNING,
     "set the clock there, and keep it right with a time service (`timedatectl` shows whether there is one)",
 )
-def clock_differs(picture: Picture) -> Iterator[Problem]:
+def clock_differs(observed: Observation) -> Iterator[Problem]:
     """Find hosts whose clock is not that of most others."""
-    clock = picture.clock
-    for seen in picture.answering(picture.cluster.nodes):
+    clock = observed.clock
+    for seen in observed.answering(observed.cluster.nodes):
         time = seen.health.time if seen.health else 0
         if time and abs(time - clock) > CLOCK_SECONDS:
             direction = "ahead of" if time > clock else "behind"
