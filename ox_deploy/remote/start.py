@@ -1,4 +1,4 @@
-"""Starts a program on the host, as sending.py wants it."""
+"""Starts a program on the host, as questions/program.py wants it."""
 
 from __future__ import annotations
 
