@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 
+from ox_deploy.remote.common.sql import rows
 from ox_deploy.remote.common.types import Document, Session
 from ox_deploy.remote.mysql.dialects import LOGS
-from ox_deploy.remote.mysql.session import dialect, rows
+from ox_deploy.remote.mysql.session import dialect
 
 
 def keep_names(session: Session, files: list[Document]) -> None:
