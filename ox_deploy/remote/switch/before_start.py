@@ -10,9 +10,10 @@ import re
 from typing import Any
 
 from ox_deploy.remote.common.files import read
+from ox_deploy.remote.common.sql import value_of
 from ox_deploy.remote.common.types import Document, Session
 from ox_deploy.remote.mysql.dialects import TAKEN_OVER, fence_text
-from ox_deploy.remote.mysql.role import is_read_only, value
+from ox_deploy.remote.mysql.role import is_read_only
 from ox_deploy.remote.mysql.session import connect_to, dialect
 from ox_deploy.remote.service.probe import plain, settings_in
 from ox_deploy.remote.switch.common import write_fence
@@ -47,11 +48,11 @@ def took_over(session: Session, settings: dict[str, Any], logs: str) -> bool:
     """
     if dialect(session)["server"] == "MariaDB":
         own, its = (
-            last_of(value(session, "@@GLOBAL.gtid_binlog_state"), server)
-            for server in (settings["server_id"], str(value(session, "@@GLOBAL.server_id")))
+            last_of(value_of(session, "@@GLOBAL.gtid_binlog_state"), server)
+            for server in (settings["server_id"], str(value_of(session, "@@GLOBAL.server_id")))
         )
         return its > own
-    marks = re.search(TAKEN_OVER + r"((?::\d+(?:-\d+)?)+)", value(session, "@@GLOBAL.gtid_executed"))
+    marks = re.search(TAKEN_OVER + r"((?::\d+(?:-\d+)?)+)", value_of(session, "@@GLOBAL.gtid_executed"))
     return marks is not None and max(map(int, re.findall(r"\d+", marks[1]))) > last_written(logs)
 
 
