@@ -261,7 +261,6 @@ def replication_password(cluster: Cluster) -> secrets.Secret:
 def replicate(cluster: Cluster, node: Node, former: Node | None = None) -> None:
     """Let a slave read from the master, also one that still belongs to a `former` master."""
     master = cluster.master
-    others = [*cluster.databases, *([former] if former else [])]
     mysql.replica(
         name="Replicate from the master",
         source=source_of(cluster),
@@ -270,8 +269,14 @@ def replicate(cluster: Cluster, node: Node, former: Node | None = None) -> None:
         master_option_file=master.mysql_option_file,
         option_file=node.mysql_option_file,
         by_gtid=cluster.settings.replication_by == "gtid",
-        siblings=[other.address for other in others if other not in (master, node)],
+        siblings=siblings(cluster, node, former),
     )
+
+
+def siblings(cluster: Cluster, node: Node, former: Node | None = None) -> list[str]:
+    """Return the addresses of the other database hosts, from which a slave can be moved to the master."""
+    others = [*cluster.databases, *([former] if former else [])]
+    return [other.address for other in others if other not in (cluster.master, node)]
 
 
 def source_of(cluster: Cluster) -> Source:

@@ -141,6 +141,7 @@ def _check(cluster: Cluster, node: Node, switch: steps.Switch) -> None:
             accounts=database.wanted_accounts(cluster),
             files=files,
             max_lag=_max_lag(),
+            siblings=database.siblings(cluster, node),
         )
     if wanted:
         steps.check_node(

@@ -9,7 +9,7 @@ from pyinfra.api import deploy
 
 from ox_deploy import secrets
 from ox_deploy.cluster import Cluster, Node, cluster_of
-from ox_deploy.deploys.database import OPENEXCHANGE_USER, REPLICATION_USER, wanted_accounts
+from ox_deploy.deploys.database import USERS, siblings, source_of, wanted_accounts
 from ox_deploy.deploys.hosts import lease_for
 from ox_deploy.deploys.openxchange import wanted_registration
 from ox_deploy.deploys.web import CERTIFICATE, SITE
@@ -42,14 +42,20 @@ def verify() -> None:
 
 
 def _test_databases(cluster: Cluster, node: Node) -> None:
-    users, option_file = [REPLICATION_USER, OPENEXCHANGE_USER], node.mysql_option_file
+    users, option_file = USERS, node.mysql_option_file
     is_master, slaves = node == cluster.master, len(cluster.slaves)
-    master = None if is_master else f"{cluster.master.address}:{cluster.settings.mysql_port}"
-    databases.replicates(users=users, option_file=option_file, master=master, slaves=slaves)
+    reading = None if is_master else _reading(cluster, node)
+    databases.replicates(users=users, option_file=option_file, reading=reading, slaves=slaves)
     databases.read_only(users=users, option_file=option_file, writable=is_master)
     databases.accounts(users=users, option_file=option_file, wanted=wanted_accounts(cluster))
     databases.arrives(run=RUN, option_file=option_file, master=is_master, slaves=slaves)
     databases.vanishes(run=RUN, option_file=option_file, master=is_master, slaves=slaves)
+
+
+def _reading(cluster: Cluster, node: Node) -> databases.Reading:
+    master = cluster.master
+    others = siblings(cluster, node)
+    return databases.Reading(source_of(cluster), master.inventory_name, master.mysql_option_file, node.address, others)
 
 
 def _test_filestore(cluster: Cluster, node: Node) -> None:

@@ -12,7 +12,7 @@ from ox_deploy.facts.base import PeerUnreachable, Question, ask, ask_peer
 from ox_deploy.facts.mysql import Mysql, MysqlStatus, Replica, ServerState
 from ox_deploy.mysql import gtid
 from ox_deploy.mysql.accounts import Statement, WantedAccount, differences, drop_account, listed, stale_accounts
-from ox_deploy.mysql.replica_state import REMEDIES, Situation, Source, explain, not_ready, recognise, runs
+from ox_deploy.mysql.replica_state import DEPLOYED, Diagnosis, Situation, Source, diagnose, not_ready
 from ox_deploy.mysql.switch_rules import Server
 from ox_deploy.operations import tls
 from ox_deploy.operations.stop import stop
@@ -186,14 +186,14 @@ def replica(
     if problem:
         yield stop(problem) if is_executing() else StringCommand("true")
         return
-    situation = recognise(slave, master, source, address, siblings)
+    found = diagnose(host.name, slave, master, source, address, siblings)
+    situation = found.situation
     # A slave with transactions of its own follows its master all the same, and no deploy could put that right.
-    follows = situation is Situation.HEALTHY or (situation is Situation.ERRANT and runs(slave.replica))
-    if follows:
-        yield from _keep(situation, slave, master, source, option_file, by_gtid)
-    elif situation in REMEDIES:
+    if found.follows:
+        yield from _keep(found, master, option_file, by_gtid)
+    elif situation not in DEPLOYED:
         if is_executing() or situation not in _BEFORE_CONFIGURATION:
-            yield stop(explain(host.name, situation, slave, master))
+            yield stop(found.sentence())
         else:
             yield StringCommand("true")
     else:
@@ -203,17 +203,13 @@ def replica(
 
 
 def _keep(
-    situation: Situation,
-    slave: MysqlStatus,
-    master: MysqlStatus,
-    source: Source,
-    option_file: str | None,
-    by_gtid: bool,
+    found: Diagnosis, master: MysqlStatus, option_file: str | None, by_gtid: bool
 ) -> Generator[StringCommand, None, None]:
     """Leave a slave that follows its master where it is."""
+    slave, source = found.slave, found.source
     assert slave.replica is not None
     writable = slave.variables.get("read_only") == "OFF"
-    is_healthy = situation is Situation.HEALTHY
+    is_healthy = found.situation is Situation.HEALTHY
     moves = _moves(slave, slave.replica, master, source, by_gtid) if is_healthy else {}
     if writable:
         yield order("mysql_run", _read_only_job(slave, option_file))
@@ -223,7 +219,7 @@ def _keep(
         host.noop(f"it replicates from {source.name}")
         if not is_healthy:
             # What is only a no-op is shown with `-v` alone.
-            host.log(explain(host.name, situation, slave, master))
+            host.log(found.sentence())
 
 
 def _read_only_job(slave: MysqlStatus, option_file: str | None) -> dict[str, Any]:

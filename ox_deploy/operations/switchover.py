@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
@@ -16,7 +16,7 @@ from ox_deploy.facts.openxchange import Registration
 from ox_deploy.facts.switchover import Reaches
 from ox_deploy.mysql import switch_rules
 from ox_deploy.mysql.accounts import WantedAccount, account_statements
-from ox_deploy.mysql.replica_state import not_ready
+from ox_deploy.mysql.replica_state import Source, diagnose, not_ready
 from ox_deploy.mysql.servers import DatabaseServer
 from ox_deploy.mysql.switch_rules import Phase, Server, is_writable
 from ox_deploy.operations import service
@@ -63,6 +63,11 @@ class Switch:
             "password": self.password.reveal(),
             "ca": self.ca,
         }
+
+    @property
+    def source(self) -> Source:
+        """Return what the slaves replicate from before the switch."""
+        return Source(self.old.name, self.old.address, self.old.port, self.user, self.password, self.ca)
 
 
 # The phase by the name of the new master, and who is open and replicates from nobody. Noted by the checks for what
@@ -117,6 +122,7 @@ def check_server(
     accounts: Sequence[WantedAccount],
     files: Sequence[service.ManagedFile],
     max_lag: float,
+    siblings: Sequence[str] = (),
 ) -> Generator[StringCommand, None, None]:
     """
     Refuse to switch if this database server would not come through without a loss. Changes nothing.
@@ -126,6 +132,7 @@ def check_server(
     + users, accounts: the accounts that the new master has to have
     + files: its configuration files as they should be
     + max_lag: how many seconds a slave may be behind
+    + siblings: addresses of the other database hosts
     """
     try:
         new, old, own = (_ask(one, users) for one in (switch.new, switch.old, server))
@@ -139,7 +146,8 @@ def check_server(
         if server == switch.old:
             problems += switch_rules.problems_of_old(own, server.name)
         else:
-            problems += switch_rules.problems_of_slave(own, old, server.name, switch.old, max_lag)
+            found = diagnose(server.name, own, old, switch.source, server.address, siblings)
+            problems += switch_rules.problems_of_slave(replace(found, seconds=max_lag), old)
         if server not in (switch.new, switch.old):
             problems += switch_rules.problems_of_sibling(own, new, (server.name, switch.new.name))
         if server == switch.new:

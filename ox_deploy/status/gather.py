@@ -15,7 +15,7 @@ from pyinfra.api import Config, Host, State
 from ox_deploy import ground
 from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.deploys.clustering import configure_multicast, start_cluster
-from ox_deploy.deploys.database import set_up_databases
+from ox_deploy.deploys.database import set_up_databases, source_of
 from ox_deploy.deploys.filestore import NFS_UNITS, set_up_filestore
 from ox_deploy.deploys.hosts import prepare_hosts
 from ox_deploy.deploys.openxchange import configure_open_xchange
@@ -100,7 +100,7 @@ def _plan() -> None:
 
 def _look_at(cluster: Cluster, node: Node, host: Host) -> Seen:
     """Ask one host everything, in one command."""
-    seen = Seen(node)
+    seen = Seen(node, source=source_of(cluster) if node in cluster.slaves else None)
     limit = gevent.Timeout.start_new(HOST_SECONDS)
     try:
         _ask(cluster, seen, host)

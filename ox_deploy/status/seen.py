@@ -13,6 +13,7 @@ from ox_deploy.facts.network import RouteStatus
 from ox_deploy.facts.nfs import MountStatus
 from ox_deploy.facts.openxchange import Configuration, Daemon, Registration
 from ox_deploy.facts.service import ServiceStatus
+from ox_deploy.mysql.replica_state import Source
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Seen:
     """One host. What its role does not have, and what could not be asked, is None or missing.
 
     `unreachable` says why it could not be asked at all, or is "". `services` has the files and units of a service by
-    the service's name: host, mariadb, nfs, apache2.
+    the service's name: host, mariadb, nfs, apache2. `source` is what a slave should replicate from.
     """
 
     node: Node
@@ -38,6 +39,7 @@ class Seen:
     ground: Ground | None = None
     services: dict[str, ServiceStatus] = field(default_factory=dict)
     mysql: MysqlStatus | None = None
+    source: Source | None = None
     mount: MountStatus | None = None
     route: RouteStatus | None = None
     configuration: Configuration | None = None

@@ -154,6 +154,11 @@ class Code:
                 self.enums[node.name] = [
                     Place(member.value, (), module) for member in node.body if isinstance(member, ast.Assign)
                 ]
+                # A member with several values is made by the enumeration's `__init__`.
+                for member in self.enums[node.name]:
+                    if isinstance(member.node, ast.Tuple):
+                        made = ast.Call(ast.Name(node.name), member.node.elts, [])
+                        self.calls[node.name].append(Place(made, (), module))
         elif isinstance(node, Function):
             self.names[node] = owner if node.name == "__init__" else node.name
             self.functions[self.names[node]].append(place)

@@ -23,6 +23,8 @@ from ox_deploy.facts.nfs import Mount, MountStatus
 from ox_deploy.facts.openxchange import Configuration, Daemon, Registration
 from ox_deploy.facts.service import ServiceStatus, UnitState
 from ox_deploy.findings import Finding
+from ox_deploy.mysql.replica_state import Source
+from ox_deploy.secrets import Secret
 from ox_deploy.status.seen import Drift, Seen
 from ox_deploy.status.states import find
 from tests.unit.guide import Guide
@@ -72,6 +74,11 @@ def healthy_host(cluster: Cluster, node: Node) -> Seen:
     seen = Seen(node, host=HostStatus(system="debian 12", init="systemd", packages={"python3": "3.11.2-1+b1"}))
     seen.health = Health(time=NOW.timestamp(), disks=[Disk(path="/", size=40 * GB, free=30 * GB)])
     seen.services["host"] = ServiceStatus()
+    if node in cluster.slaves:
+        master, settings = cluster.master, cluster.settings
+        seen.source = Source(
+            master.name, master.address, settings.mysql_port, "replication", Secret("Zc4qLw8mPn2rTx6v")
+        )
     if node in cluster.databases:
         seen.services["mariadb"] = running("mariadb")
         seen.mysql = server(cluster, node)

@@ -13,7 +13,7 @@ from ox_deploy.facts.mysql import Account, BinaryLog, Grant, Gtid, Mysql, MysqlS
 from ox_deploy.facts.secret import Fingerprint
 from ox_deploy.mysql import passwords
 from ox_deploy.mysql.accounts import WantedAccount
-from ox_deploy.mysql.replica_state import REMEDIES, Situation, Source, not_ready, recognise
+from ox_deploy.mysql.replica_state import BESIDE, DEPLOYED, Situation, Source, not_ready, recognise
 from ox_deploy.mysql.switch_rules import Server
 from ox_deploy.operations import mysql
 from ox_deploy.secrets import Secret
@@ -437,7 +437,8 @@ def test_situation_is_recognised(found: MysqlStatus, source: MysqlStatus, situat
 
 
 def test_every_situation_is_covered() -> None:
-    assert {situation for _, _, situation in SITUATIONS.values()} == set(Situation)
+    alone = {Situation.NOT_SET_UP, Situation.STOPPED}
+    assert {situation for _, _, situation in SITUATIONS.values()} == set(Situation) - BESIDE - alone
 
 
 @pytest.mark.parametrize("error", ["error connecting to master 'replication@192.0.2.21:3306'", ""])
@@ -699,28 +700,28 @@ STOPS: dict[str, str] = {
     f"changed: seed it (`{SEED}`).",
     "has-data": "dbslave has databases of its own but does not replicate (wiki); nothing was changed: take it out of "
     f"`db_slave`, or replace all its data with the master's (`{OVERWRITE}`).",
-    "sql-error": "dbslave stopped with an error (Duplicate entry); nothing was changed: fix what the error names, "
-    f"then run `START SLAVE`, or seed it (`{OVERWRITE}`).",
-    "io-error": "dbslave stopped with an error (1236 impossible position); nothing was changed: fix what the error "
-    f"names, then run `START SLAVE`, or seed it (`{OVERWRITE}`).",
+    "sql-error": "dbslave stopped with an error (Slave_SQL_Running is No: Duplicate entry); nothing was changed: "
+    f"fix what the error names, then run `START SLAVE`, or seed it (`{OVERWRITE}`).",
+    "io-error": "dbslave stopped with an error (Slave_IO_Running is No: 1236 impossible position); nothing was "
+    f"changed: fix what the error names, then run `START SLAVE`, or seed it (`{OVERWRITE}`).",
     "former-master-with-more": "dbslave was the master, and has transactions that the master lacks (after 0-2-300 up "
     "to 0-2-301); nothing was changed: inspect them there with `mariadb-binlog`, repeat on the master what is needed, "
     f"then seed it (`{OVERWRITE}`).",
     "purged": f"dbslave lacks what its master's binary log no longer holds; nothing was changed: seed it "
     f"(`{OVERWRITE}`).",
     "errant-and-stopped": "dbslave has transactions that its master does not have (up to 0-2-8); nothing was changed: "
-    "inspect them with `mariadb-binlog` there; undo or repeat them on the master and run `RESET MASTER` on dbslave, "
-    f"or seed it (`{OVERWRITE}`).",
-    "half-seeded": "dbslave is half seeded; nothing was changed: wait until its seeding ends, or seed it again "
-    f"(`{SEED}`).",
-    "half-seeded-and-down": "dbslave is half seeded; nothing was changed: wait until its seeding ends, or seed it "
-    f"again (`{SEED}`).",
-    "unknown": "dbslave is in an unknown state (Slave_IO_Running is Dreaming, Slave_SQL_Running is Yes); nothing was "
+    "inspect them with `mariadb-binlog` there; undo them (with `SET sql_log_bin = 0`) or repeat them on the master, "
+    f"then run `RESET MASTER` on dbslave, or seed it (`{OVERWRITE}`).",
+    "half-seeded": "dbslave is half seeded; nothing was changed: wait until its seeding ends (`systemctl status "
+    f"ox-seed` there), or seed it again (`{SEED}`).",
+    "half-seeded-and-down": "dbslave is half seeded; nothing was changed: wait until its seeding ends (`systemctl "
+    f"status ox-seed` there), or seed it again (`{SEED}`).",
+    "unknown": "dbslave is in an unknown state (Slave_IO_Running is Dreaming); nothing was "
     "changed: look at `SHOW SLAVE STATUS` there.",
     "same-server-id-as-slave": "dbslave has the server id of another slave (2, under which 192.0.2.29 reads); nothing "
     "was changed: give each a `server_id` of its own in the inventory, restart their servers and deploy them.",
-    "other-master": "dbslave replicates from another master; nothing was changed: correct `db_master`, or run "
-    f"`STOP SLAVE; RESET SLAVE ALL` there and seed it (`{OVERWRITE}`).",
+    "other-master": "dbslave replicates from another master (192.0.2.99:3306); nothing was changed: correct "
+    f"`db_master`, or run `STOP SLAVE; RESET SLAVE ALL` there and seed it (`{OVERWRITE}`).",
     "same-server-id": "dbslave has the server id of its master; nothing was changed: give the host a `server_id` of "
     "its own and deploy it.",
     "same-server-uuid": "dbslave has the server_uuid of its master; nothing was changed: remove `auto.cnf` from its "
@@ -730,7 +731,9 @@ STOPS: dict[str, str] = {
 
 
 def test_every_stop_has_its_sentence() -> None:
-    assert {SITUATIONS[name][2] for name in STOPS} == set(REMEDIES)
+    alone = {Situation.NOT_SET_UP, Situation.STOPPED}
+    stops = set(Situation) - DEPLOYED - BESIDE - alone - {Situation.HEALTHY}
+    assert {SITUATIONS[name][2] for name in STOPS} == stops
 
 
 @pytest.mark.parametrize("read_only", ["ON", "OFF"])

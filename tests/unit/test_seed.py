@@ -541,9 +541,17 @@ def test_account_stays_while_the_unit_goes_on_without_us(monkeypatch: pytest.Mon
     ("replica", "is_marked", "said"),
     [
         ({"sql_running": "No"}, True, "dbslave is half seeded"),
-        ({"sql_running": "No"}, False, "dbslave is stopped, and its master still has all that it lacks (oxdb)"),
-        ({"io_running": "Connecting"}, False, "(oxdb); it was seeded: deploy it, and it replicates again."),
-        ({"host": "192.0.2.99"}, False, "dbslave replicates from another master (oxdb); it was seeded: correct"),
+        ({"sql_running": "No"}, False, "dbslave is stopped, and its master still has all that it lacks (Slave_SQL"),
+        (
+            {"io_running": "Connecting"},
+            False,
+            "; it was seeded: run the deploy, which starts it, or says what keeps it from its master.",
+        ),
+        (
+            {"host": "192.0.2.99"},
+            False,
+            "dbslave replicates from another master (192.0.2.99:3306); it was seeded: correct",
+        ),
     ],
 )
 def test_slave_that_does_not_replicate_afterwards_is_no_success(

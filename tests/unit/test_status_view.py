@@ -264,7 +264,7 @@ CACHES = ("caches", "oxgw01", "oxgw02")
         (lambda p: change_replica(p["dbslave"], seconds_behind=61), {REPLICATION: WARNING}),
         (lambda p: change_replica(p["dbslave"], sql_running="No"), {REPLICATION: CRITICAL}),
         (lambda p: change_server(p["dbslave"], gtid_state="0-2-9"), {REPLICATION: WARNING}),
-        (lambda p: change_server(p["dbslave"], variables={}), {}),
+        (lambda p: change_server(p["dbslave"], variables={"server_id": "2"}), {}),
         (
             lambda p: setattr(p["dbslave"], "mysql", None),
             {READS_1: CRITICAL, READS_2: CRITICAL, REPLICATION: CRITICAL},

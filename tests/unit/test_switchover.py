@@ -197,6 +197,7 @@ def check_arguments(server: Server, **other: Any) -> dict[str, Any]:
         "accounts": [],
         "files": [FILE],
         "max_lag": 10,
+        "siblings": [one.address for one in (SLAVE, THIRD) if one != server],
     } | other
 
 
@@ -231,27 +232,47 @@ REFUSALS: dict[str, tuple[Server, dict[str, Any], str]] = {
         {"dbmaster": master(replicates=replica(THIRD))},
         "dbmaster replicates from 192.0.2.23, so it is not the master; correct `db_master`",
     ),
-    "master-without-log": (MASTER, {"dbmaster": master(binary_log=None)}, "dbmaster writes no binary log; deploy it"),
-    "no-slave": (THIRD, {"dbslave2": slave(number=3, replicates=None)}, "dbslave2 does not replicate; deploy it"),
+    "master-without-log": (
+        MASTER,
+        {"dbmaster": master(binary_log=None)},
+        "dbmaster writes no binary log; deploy the master first",
+    ),
+    "no-slave": (
+        THIRD,
+        {"dbslave2": slave(number=3, replicates=None, databases=[])},
+        "dbslave2 is empty and the master's binary log holds everything; run the deploy, which starts replication from "
+        "the first transaction",
+    ),
+    "half-seeded": (
+        SLAVE,
+        {"dbslave": slave(seeding=True)},
+        "dbslave is half seeded; wait until its seeding ends (`systemctl status ox-seed` there), or seed it again "
+        "(`pyinfra -y inventory.py ox_deploy.deploys.seed.seed --data seed_slave=dbslave`)",
+    ),
     "other-master": (
         THIRD,
         {"dbslave2": slave(number=3, replicates=replica(SLAVE))},
-        "dbslave2 replicates from 192.0.2.22:3306, not from dbmaster; deploy it",
+        "dbslave2 replicates from another database host of the cluster (192.0.2.22:3306); run the deploy, which moves "
+        "it to the master",
     ),
     "stopped": (
         SLAVE,
         {"dbslave": slave(replicates=replica(sql_running="No", sql_error="Duplicate entry"))},
-        "dbslave has stopped (Duplicate entry); fix that, then run `START SLAVE` there",
+        "dbslave stopped with an error (Slave_SQL_Running is No: Duplicate entry); fix what the error names, then run "
+        "`START SLAVE`, or seed it (`pyinfra -y inventory.py ox_deploy.deploys.seed.seed --data seed_slave=dbslave "
+        "--data overwrite_slave=dbslave`)",
     ),
     "connecting": (
         SLAVE,
         {"dbslave": slave(replicates=replica(io_running="Connecting"))},
-        "dbslave has stopped (without an error); fix that, then run `START SLAVE` there",
+        "dbslave is stopped, and its master still has all that it lacks (Slave_IO_Running is Connecting); "
+        "run the deploy, which starts it, or says what keeps it from its master",
     ),
     "lagging": (
         THIRD,
         {"dbslave2": slave(number=3, replicates=replica(seconds_behind=11))},
-        "dbslave2 is 11 s behind; it should be 10 s at most; wait, or allow more with `--data max_lag=SECONDS`",
+        "dbslave2 is too far behind its master (11 s, more than 10 s); wait, or find out what holds it up (`SHOW "
+        "PROCESSLIST` there, the load of its disk), or allow more with `--data max_lag=SECONDS`",
     ),
     "no-position": (
         THIRD,
@@ -261,18 +282,22 @@ REFUSALS: dict[str, tuple[Server, dict[str, Any], str]] = {
     "writable": (
         THIRD,
         {"dbslave2": slave("OFF", number=3)},
-        "dbslave2 takes writes although it is a slave; deploy it",
+        "dbslave2 takes writes although it is a slave (read_only is OFF); run the deploy, which makes it read-only "
+        "again; find out what was written there meanwhile",
     ),
     "errant": (
         SLAVE,
         {"dbslave": slave(gtid_state="0-1-345,0-2-346")},
-        "dbslave has transactions that dbmaster lacks (up to 0-2-346); inspect them with `mariadb-binlog` (MySQL: "
-        "`mysqlbinlog`), repeat what is needed, then seed it from the master",
+        "dbslave has transactions that its master does not have (up to 0-2-346); inspect them with `mariadb-binlog` "
+        "there; undo them (with `SET sql_log_bin = 0`) or repeat them on the master, then run `RESET MASTER` on "
+        "dbslave, or seed it (`pyinfra -y inventory.py "
+        "ox_deploy.deploys.seed.seed --data seed_slave=dbslave --data overwrite_slave=dbslave`)",
     ),
     "same-server-id": (
         THIRD,
         {"dbslave2": slave(variables={"server_id": "2", "read_only": "ON", "log_slave_updates": "ON"})},
-        "dbslave2 has the server id of dbslave; give it one of its own, restart its server and deploy it",
+        "dbslave2 has the server id of dbslave; give each a `server_id` of its own in the inventory, restart their "
+        "servers and deploy them",
     ),
     "no-log-of-what-it-replicates": (
         SLAVE,
@@ -569,7 +594,8 @@ def test_slaves_of_which_each_has_what_the_other_lacks_are_both_named() -> None:
 def test_slave_that_is_half_seeded_is_no_master() -> None:
     assert "dbslave is half seeded" in refused(dbslave=slave(seeding=True))
     assert refusal(SLAVE, dbslave=slave(seeding=True)) == (
-        "dbslave is half seeded; wait until its seeding ends, or seed it again. Nothing was changed."
+        "dbslave is half seeded; wait until its seeding ends (`systemctl status ox-seed` there), or seed it again "
+        "(`pyinfra -y inventory.py ox_deploy.deploys.seed.seed --data seed_slave=dbslave`). Nothing was changed."
     )
     # Nor does it count as one that has more.
     half = slave(number=3, replicates=replica(received="0-1-350"), seeding=True)

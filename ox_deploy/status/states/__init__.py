@@ -1,7 +1,8 @@
 """The named states of a cluster that is not well, found in what was seen of its hosts. Nothing is asked here.
 
-Each state is one function with its name, its level and its one remedy, in the module of its area; `STATES` lists all
-of them. What is only a consequence of something else is left out, see `causes`.
+Each state is one function with its name, its level and its remedy, in the module of its area; `STATES` lists all of
+them. Those of slaves are their diagnoses (mysql/replica_state.py). What is only a consequence of something else is left
+out, see `causes`.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from ox_deploy.status.seen import Seen
 from ox_deploy.status.states import balancer, databases, drift, filestore, groupware, hosts
 from ox_deploy.status.states.base import Picture, State
 from ox_deploy.status.states.causes import without_consequences, without_explained_drift
+from ox_deploy.status.states.databases import SlaveState
 
 # Findings that are equally bad and on one host are in this order.
-STATES: list[State] = [
+STATES: list[State | SlaveState] = [
     hosts.host_unreachable,
     hosts.disk_nearly_full,
     hosts.clock_differs,
@@ -24,12 +26,7 @@ STATES: list[State] = [
     databases.master_switched,
     databases.master_read_only,
     databases.database_server_down,
-    databases.slave_of_another_master,
-    databases.slave_half_seeded,
-    databases.slave_stopped,
-    databases.slave_lagging,
-    databases.slave_writable,
-    databases.errant_transactions,
+    *databases.SLAVE_STATES,
     databases.configdb_not_reachable,
     databases.configdb_damaged,
     filestore.nfs_server_down,

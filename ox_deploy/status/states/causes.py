@@ -19,6 +19,7 @@ from ox_deploy.facts.openxchange import Registration
 from ox_deploy.findings import Finding
 from ox_deploy.status.seen import Drift, Seen
 from ox_deploy.status.states.base import Picture
+from ox_deploy.status.states.databases import SLAVE_STATES
 
 Where = Literal["host", "about", "either", "anywhere"]
 
@@ -29,14 +30,13 @@ HIDES: dict[tuple[str, str], Where] = {
     ("master unreachable", "slave stopped"): "about",
     ("master unreachable", "configdb not reachable"): "about",
     ("master switched", "master read-only"): "anywhere",
+    ("master switched", "slave not set up"): "host",
     ("master switched", "slave stopped"): "host",
     ("master switched", "slave writable"): "host",
     ("master switched", "errant transactions"): "host",
-    ("slave of another master", "slave stopped"): "host",
+    ("master switched", "slave of another master"): "anywhere",
     ("slave of another master", "slave lagging"): "host",
-    ("slave of another master", "errant transactions"): "host",
     ("slave half seeded", "database server down"): "host",
-    ("slave half seeded", "slave stopped"): "host",
     ("slave half seeded", "slave lagging"): "host",
     ("slave stopped", "slave lagging"): "host",
     ("host unreachable", "mount missing"): "about",
@@ -61,7 +61,7 @@ HIDES_DRIFT: list[tuple[tuple[str, ...], Where, tuple[str, ...]]] = [
     (("master switched",), "anywhere", ("Look whether the master", "Configure the server", "Replicate")),
     (("slave half seeded",), "host", ("Configure the server", "Replicate", "Make the accounts")),
     (("slave writable",), "host", ("Configure the server", "Replicate")),
-    (("slave stopped", "slave of another master", "database server down"), "host", ("Replicate",)),
+    (("database server down", *(state.name for state in SLAVE_STATES)), "host", ("Replicate",)),
     (("master unreachable",), "anywhere", ("Replicate", "Create configdb")),
     (("configdb not reachable", "configdb damaged"), "host", ("Create configdb",)),
     (("NFS server down",), "host", ("Export the filestore",)),
@@ -105,7 +105,7 @@ def _as_bad_as_hidden(cause: Finding, findings: Sequence[Finding]) -> Finding:
 
 
 def _is_explained(drift: Drift, seen: Seen, findings: Sequence[Finding]) -> bool:
-    if drift.operation.startswith("Create configdb") and not _is_unusable(drift, seen):
+    if drift.operation.startswith("Create configdb") and not _is_unusable(seen.registration):
         return False
     return any(
         drift.operation.startswith(operations)
@@ -114,7 +114,6 @@ def _is_explained(drift: Drift, seen: Seen, findings: Sequence[Finding]) -> bool
     )
 
 
-def _is_unusable(drift: Drift, seen: Seen) -> bool:
-    """Tell whether configdb could not be asked or is damaged; the operation says so only while it executes."""
-    state = (seen.registration or Registration()).state
-    return "cannot be asked" in drift.sentence or state in ("no access", "damaged")
+def _is_unusable(registration: Registration | None) -> bool:
+    """Tell whether configdb could not be asked or is damaged, which is why nothing can be registered."""
+    return registration is None or registration.state in ("no access", "damaged")

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from ox_deploy.cluster import Node
-from ox_deploy.facts.mysql import MysqlStatus, Replica, ServerState
-from ox_deploy.findings import Level
-from ox_deploy.mysql import gtid, switch_rules
-from ox_deploy.mysql.replica_state import SEED, STATES
+from ox_deploy.deploys.database import siblings
+from ox_deploy.facts.mysql import MysqlStatus, ServerState
+from ox_deploy.findings import Finding, Level
+from ox_deploy.mysql import switch_rules
+from ox_deploy.mysql.replica_state import WRITE_AGAIN, Diagnosis, Situation, beside, diagnose, why_not
 from ox_deploy.status.seen import Seen
 from ox_deploy.status.states.base import Picture, Problem, state
+from ox_deploy.status.states.hosts import host_unreachable
 
-LAG_SECONDS = 60
 
-
-@state(
-    "master unreachable",
-    Level.CRITICAL,
-    "start the host and its database server; `journalctl -u mariadb` (MySQL: `-u mysql`) there shows the server's "
-    "errors",
-)
+@state("master unreachable", Level.CRITICAL)
 def master_unreachable(picture: Picture) -> Iterator[Problem]:
     """Find out whether the master's host or server cannot be asked."""
     seen = picture.of(picture.cluster.master)
     wanted = "the database master runs and can be asked"
     if seen.unreachable:
-        yield Problem(seen.node, f"its host cannot be asked: {seen.unreachable}", wanted)
+        found = f"its host cannot be asked: {seen.unreachable}"
+        yield Problem(seen.node, found, wanted, remedy=host_unreachable.remedy)
     elif running_server(seen) is None:
-        yield Problem(seen.node, _why_no_server(seen), wanted)
+        yield _no_server(seen, wanted)
 
 
 SWITCHOVER = "pyinfra -y inventory.py ox_deploy.deploys.switchover.switchover --data new_master=<slave>"
@@ -53,12 +49,7 @@ def master_switched(picture: Picture) -> Iterator[Problem]:
             yield Problem(one.node, found, f"{master.name} is the master, as in the inventory", master.name)
 
 
-@state(
-    "master read-only",
-    Level.CRITICAL,
-    "run `SET GLOBAL read_only = 0` there if nobody is switching the master right now, then find out who set it; a "
-    "deploy does not fix it, because it compares only files",
-)
+@state("master read-only", Level.CRITICAL, WRITE_AGAIN)
 def master_read_only(picture: Picture) -> Iterator[Problem]:
     """Find out whether the master takes no writes of Open-Xchange."""
     seen = picture.of(picture.cluster.master)
@@ -68,117 +59,43 @@ def master_read_only(picture: Picture) -> Iterator[Problem]:
         yield Problem(seen.node, f"read_only is {read_only}", "read_only is OFF")
 
 
-@state(
-    "database server down",
-    Level.CRITICAL,
-    "start it with `systemctl start mariadb` (MySQL: `mysql`); `journalctl -u` with that name there shows its errors",
-)
+@state("database server down", Level.CRITICAL)
 def database_server_down(picture: Picture) -> Iterator[Problem]:
     """Find slaves whose server cannot be asked."""
     for seen in picture.answering(picture.cluster.slaves):
         if running_server(seen) is None:
-            yield Problem(seen.node, _why_no_server(seen), "the database server runs and can be asked")
+            yield _no_server(seen, "the database server runs and can be asked")
 
 
-@state(
-    "slave of another master",
-    Level.CRITICAL,
-    "correct `db_master`, or run `STOP SLAVE; RESET SLAVE ALL` (MySQL: `REPLICA`) there",
-)
-def slave_of_another_master(picture: Picture) -> Iterator[Problem]:
-    """Find slaves that read from another server than the inventory's master."""
-    master, port = picture.cluster.master, picture.cluster.settings.mysql_port
-    for node, status in _running_slaves(picture):
-        replica = status.replica
-        if replica and (replica.host, replica.port) != (master.address, port):
-            yield Problem(
-                node,
-                f"it replicates from {replica.host}:{replica.port}",
-                f"it replicates from {master.name} ({master.address}:{port})",
-            )
+@dataclass(frozen=True)
+class SlaveState:
+    """A named state of slaves; what it is, how bad, and what to do is said by the slave's diagnosis."""
+
+    name: str
+
+    def findings(self, picture: Picture) -> Iterator[Finding]:
+        """Return where the state is found."""
+        for seen, found in _diagnoses(picture):
+            if found.situation.known_as == self.name:
+                yield found.finding(seen.node.name)
 
 
-@state(
-    "slave half seeded",
-    Level.CRITICAL,
-    "wait until its seeding ends (`systemctl status ox-seed` there), or seed it again "
-    f"(`{SEED.format(name='<slave>')}`)",
-)
-def slave_half_seeded(picture: Picture) -> Iterator[Problem]:
-    """Find slaves that do not have all of their master's data yet, whether that still comes or not."""
-    for seen in picture.answering(picture.cluster.slaves):
-        if seen.mysql and seen.mysql.seeding:
-            found = "its seeding has not finished"
-            yield Problem(seen.node, found, "it has all of its master's data")
+SLAVE_STATES = [SlaveState(name) for name in dict.fromkeys(situation.known_as for situation in Situation) if name]
 
 
-@state(
-    "slave stopped",
-    Level.CRITICAL,
-    "fix what the error names, then run `START SLAVE` (MySQL: `START REPLICA`) there; without an error, run the "
-    "deploy, which starts replication or sets it up",
-)
-def slave_stopped(picture: Picture) -> Iterator[Problem]:
-    """Find slaves that do not replicate."""
-    master = picture.cluster.master
-    wanted = f"it replicates from {master.name}: Slave_IO_Running and Slave_SQL_Running are Yes"
-    for node, status in _running_slaves(picture):
-        if status.replica is None:
-            yield Problem(node, "replication is not set up: the server has no master", wanted)
+def _diagnoses(picture: Picture) -> Iterator[tuple[Seen, Diagnosis]]:
+    cluster = picture.cluster
+    master = running_server(picture.of(cluster.master))
+    for seen in picture.answering(cluster.slaves):
+        if seen.mysql is None or seen.source is None or not (seen.mysql.seeding or running_server(seen)):
             continue
-        stopped = _stopped_threads(status.replica)
-        if stopped:
-            # Only what reads from the master can have stopped because of it.
-            about = master.name if list(stopped) == ["IO"] else ""
-            yield Problem(node, "; ".join(stopped.values()), wanted, about)
-
-
-@state(
-    "slave lagging",
-    Level.WARNING,
-    "find out what holds it up (`SHOW PROCESSLIST` there, the load of its disk); until then its readers see stale data",
-)
-def slave_lagging(picture: Picture) -> Iterator[Problem]:
-    """Find slaves that are far behind the master."""
-    for node, status in _running_slaves(picture):
-        lag = status.replica.seconds_behind if status.replica else None
-        if lag is not None and lag > LAG_SECONDS:
-            yield Problem(node, f"it is {lag} s behind the master", f"it is at most {LAG_SECONDS} s behind")
-
-
-@state(
-    "slave writable",
-    Level.CRITICAL,
-    "run the deploy, which makes it read-only again; find out what was written there meanwhile",
-)
-def slave_writable(picture: Picture) -> Iterator[Problem]:
-    """Find slaves that others than their master may write to."""
-    for node, status in _running_slaves(picture):
-        read_only = status.variables.get("read_only", "unknown")
-        if read_only != "ON":
-            yield Problem(node, f"read_only is {read_only}", "read_only is ON")
-
-
-@state(
-    "errant transactions",
-    Level.WARNING,
-    "inspect them with `mariadb-binlog` (MySQL: `mysqlbinlog`) in the slave's binary log; undo them there (with `SET "
-    "sql_log_bin = 0`) or repeat them on the master, then run `RESET MASTER` on the slave (MySQL: commit empty "
-    "transactions with their GTIDs on the master), or seed it anew from the master",
-)
-def errant_transactions(picture: Picture) -> Iterator[Problem]:
-    """Find slaves that were written to by others than their master."""
-    master = running_server(picture.of(picture.cluster.master))
-    if master is None or not master.gtid_state:
-        return
-    for node, status in _running_slaves(picture):
-        errant = gtid.errant(status, master)
-        if errant:
-            yield Problem(
-                node,
-                f"it has transactions that the master does not have: {', '.join(errant)}",
-                "all that is in its binary log came from the master",
-            )
+        node = seen.node
+        found = diagnose(node.inventory_name, seen.mysql, master, seen.source, node.address, siblings(cluster, node))
+        # One that still connects is given its time.
+        if not found.connects:
+            yield seen, found
+        if running_server(seen):
+            yield from ((seen, other) for other in beside(found))
 
 
 @state(
@@ -227,25 +144,7 @@ def running_server(seen: Seen) -> MysqlStatus | None:
     return seen.mysql if seen.mysql and seen.mysql.state is ServerState.RUNNING else None
 
 
-def _running_slaves(picture: Picture) -> Iterator[tuple[Node, MysqlStatus]]:
-    for seen in picture.answering(picture.cluster.slaves):
-        status = running_server(seen)
-        if status:
-            yield seen.node, status
-
-
-def _why_no_server(seen: Seen) -> str:
-    if seen.mysql is None:
-        return "its database server could not be asked"
-    detail = f" ({seen.mysql.error})" if seen.mysql.error else ""
-    return f"its database server {STATES[seen.mysql.state]}{detail}"
-
-
-def _stopped_threads(replica: Replica) -> dict[str, str]:
-    """Return the threads that do not run, in the server's own terms; one that still connects is given its time."""
-    stopped = {}
-    if replica.io_running == "No" or (replica.io_running != "Yes" and replica.io_error):
-        stopped["IO"] = f"Slave_IO_Running is {replica.io_running} ({replica.io_error or 'without an error'})"
-    if replica.sql_running != "Yes":
-        stopped["SQL"] = f"Slave_SQL_Running is {replica.sql_running} ({replica.sql_error or 'without an error'})"
-    return stopped
+def _no_server(seen: Seen, wanted: str) -> Problem:
+    found, remedy = why_not(seen.mysql or MysqlStatus(state=ServerState.NOT_RUNNING)) or ("", "")
+    found = found if seen.mysql else "could not be asked"
+    return Problem(seen.node, f"its database server {found}", wanted, remedy=remedy)
