@@ -9,14 +9,14 @@ from pyinfra.api import deploy
 
 from ox_deploy import secrets
 from ox_deploy.cluster import Cluster, Node, cluster_of
-from ox_deploy.deploys.database import USERS, siblings, source_of, wanted_accounts
 from ox_deploy.deploys.hosts import lease_for
 from ox_deploy.deploys.openxchange import wanted_registration
 from ox_deploy.deploys.web import CERTIFICATE, SITE
-from ox_deploy.operations.verify import databases, filestore, network, registration, sessions
+from ox_deploy.operations.verify import filestore, network, registration, sessions
 from ox_deploy.operations.verify.report import go_on, report, take_part
 from ox_deploy.questions import bounds
 from ox_deploy.questions.pyinfra_internals import current_state
+from ox_deploy.topologies.known import topology_of
 
 # Makes the names of what is made for a moment unique; the same on all hosts of a run.
 RUN = uuid4().hex[:12]
@@ -31,7 +31,7 @@ def verify() -> None:
     take_part(**lease_for(cluster, node, "verify"))
     go_on(name="No other run is at work")
     if node in cluster.databases:
-        _test_databases(cluster, node)
+        topology_of(cluster).verify(cluster, node, RUN)
     if "groupware" in node.groups:
         _test_filestore(cluster, node)
         _test_network(cluster, node)
@@ -39,23 +39,6 @@ def verify() -> None:
     if "web" in node.groups:
         _test_sessions(cluster, node)
     report(name="Report", hosts={other.inventory_name: other.name for other in cluster.nodes})
-
-
-def _test_databases(cluster: Cluster, node: Node) -> None:
-    users, option_file = USERS, node.mysql_option_file
-    is_master, slaves = node == cluster.master, len(cluster.slaves)
-    reading = None if is_master else _reading(cluster, node)
-    databases.replicates(users=users, option_file=option_file, reading=reading, slaves=slaves)
-    databases.read_only(users=users, option_file=option_file, writable=is_master)
-    databases.accounts(users=users, option_file=option_file, wanted=wanted_accounts(cluster))
-    databases.arrives(run=RUN, option_file=option_file, master=is_master, slaves=slaves)
-    databases.vanishes(run=RUN, option_file=option_file, master=is_master, slaves=slaves)
-
-
-def _reading(cluster: Cluster, node: Node) -> databases.Reading:
-    master = cluster.master
-    others = siblings(cluster, node)
-    return databases.Reading(source_of(cluster), master.inventory_name, master.mysql_option_file, node.address, others)
 
 
 def _test_filestore(cluster: Cluster, node: Node) -> None:

@@ -15,7 +15,7 @@ from pyinfra.api import Config, Host, State
 from ox_deploy import ground
 from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.deploys.clustering import configure_multicast, start_cluster
-from ox_deploy.deploys.database import set_up_databases, source_of
+from ox_deploy.deploys.database import set_up_databases
 from ox_deploy.deploys.filestore import NFS_UNITS, set_up_filestore
 from ox_deploy.deploys.hosts import prepare_hosts
 from ox_deploy.deploys.openxchange import configure_open_xchange
@@ -34,6 +34,7 @@ from ox_deploy.questions import prefetch, pyinfra_internals
 from ox_deploy.questions.bounds import NoAnswer
 from ox_deploy.questions.pyinfra_internals import turn_of
 from ox_deploy.status.seen import Drift, Seen
+from ox_deploy.topologies.known import topology_of
 
 CHAPTERS = (
     prepare_hosts,
@@ -100,7 +101,9 @@ def _plan() -> None:
 
 def _look_at(cluster: Cluster, node: Node, host: Host) -> Seen:
     """Ask one host everything, in one command."""
-    seen = Seen(node, source=source_of(cluster) if node in cluster.slaves else None)
+    seen = Seen(node)
+    if node in cluster.databases:
+        seen.expected = topology_of(cluster).expected(cluster, node)
     limit = gevent.Timeout.start_new(HOST_SECONDS)
     try:
         _ask(cluster, seen, host)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from ox_deploy.cluster import Node
 from ox_deploy.facts.ground import Ground
@@ -13,7 +14,6 @@ from ox_deploy.facts.network import RouteStatus
 from ox_deploy.facts.nfs import MountStatus
 from ox_deploy.facts.openxchange import Configuration, Daemon, Registration
 from ox_deploy.facts.service import ServiceStatus
-from ox_deploy.mysql.replica_state import Source
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class Seen:
     """One host. What its role does not have, and what could not be asked, is None or missing.
 
     `unreachable` says why it could not be asked at all, or is "". `services` has the files and units of a service by
-    the service's name: host, mariadb, nfs, apache2. `source` is what a slave should replicate from.
+    the service's name: host, mariadb, nfs, apache2. `expected`
+    is what its topology wants of a database server.
     """
 
     node: Node
@@ -39,7 +40,7 @@ class Seen:
     ground: Ground | None = None
     services: dict[str, ServiceStatus] = field(default_factory=dict)
     mysql: MysqlStatus | None = None
-    source: Source | None = None
+    expected: Any = None
     mount: MountStatus | None = None
     route: RouteStatus | None = None
     configuration: Configuration | None = None

@@ -19,7 +19,16 @@ import ox_deploy
 
 ROOT = Path(ox_deploy.__file__).parent
 # What these find goes into a report with a remedy of its own: docs/verify.md, docs/status.md.
-REPORTS = ("operations/verify/", "deploys/verify", "remote/verify/", "status/", "findings")
+REPORTS = (
+    "operations/verify/",
+    "deploys/verify",
+    "remote/verify/",
+    "status/",
+    "findings",
+    "topologies/base",
+    "topologies/master_slaves/verify",
+    "topologies/master_slaves/status",
+)
 # A text with fewer words is a name, or a part of a sentence that is found anyway.
 WORDS = 3
 WORD = r"(?<!\S)[(`]?[a-z][a-z'-]*[`).,:;]*(?!\S)"

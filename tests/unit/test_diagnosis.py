@@ -15,16 +15,16 @@ from ox_deploy.facts.seed import Survey
 from ox_deploy.facts.service import Service, ServiceStatus
 from ox_deploy.facts.verify import Canary, CanaryTrial
 from ox_deploy.findings import Finding
-from ox_deploy.mysql.replica_state import BESIDE, DEPLOY, DEPLOYED, Diagnosis, Situation, Source
 from ox_deploy.mysql.servers import DATABASE_SERVERS
-from ox_deploy.mysql.switch_rules import Server
-from ox_deploy.operations import mysql, switchover
-from ox_deploy.operations import seed as seeding
-from ox_deploy.operations.verify import databases
 from ox_deploy.operations.verify.checks import records
 from ox_deploy.questions import prefetch
 from ox_deploy.secrets import Secret
-from ox_deploy.status.states import find
+from ox_deploy.status.states.find import find
+from ox_deploy.topologies.master_slaves import verify as databases
+from ox_deploy.topologies.master_slaves.operations import replication, switchover
+from ox_deploy.topologies.master_slaves.operations import seed as seeding
+from ox_deploy.topologies.master_slaves.replica_state import BESIDE, DEPLOY, DEPLOYED, Diagnosis, Situation, Source
+from ox_deploy.topologies.master_slaves.switch_rules import Server
 from tests.unit.fakes import FakeHost, both_phases, in_phase, stop_sentence
 from tests.unit.guide import Guide
 from tests.unit.programs import MARIADB
@@ -172,15 +172,15 @@ REPLICA: dict[str, Any] = {"source": SOURCE, "master_host": "dbmaster", "address
 def test_deploy_puts_it_right_or_refuses_with_its_remedy(kind: Kind, situation: Situation) -> None:
     host = pair(kind, situation)
     if situation in DEPLOYED:
-        assert both_phases(mysql.replica, host, **REPLICA).jobs
+        assert both_phases(replication.replica, host, **REPLICA).jobs
         assert remedy(kind, situation).startswith(DEPLOY)
     elif situation is Situation.LAGGING:
-        both_phases(mysql.replica, host, **REPLICA).assert_noop()
+        both_phases(replication.replica, host, **REPLICA).assert_noop()
     elif situation is Situation.ERRANT:
-        (told,) = both_phases(mysql.replica, host, **REPLICA).logged
+        (told,) = both_phases(replication.replica, host, **REPLICA).logged
         assert told.endswith(f": {remedy(kind, situation)}.")
     else:
-        assert stop_sentence(mysql.replica, host, **REPLICA).endswith(f"changed: {remedy(kind, situation)}.")
+        assert stop_sentence(replication.replica, host, **REPLICA).endswith(f"changed: {remedy(kind, situation)}.")
         assert not remedy(kind, situation).startswith(DEPLOY)
 
 

@@ -6,14 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ox_deploy.facts.mysql import MysqlStatus, ServerState
-from ox_deploy.mysql.replica_state import Diagnosis, Situation, Source, why_not
+from ox_deploy.mysql.not_ready import why_not
 from ox_deploy.secrets import Secret
-from ox_deploy.status.states import STATES, hosts
+from ox_deploy.status.states import hosts
 from ox_deploy.status.states.base import State
 from ox_deploy.status.states.causes import HIDES
-from ox_deploy.status.states.databases import SlaveState
+from ox_deploy.status.states.find import states_of
+from ox_deploy.topologies.base import NamedState
+from ox_deploy.topologies.master_slaves.replica_state import Diagnosis, Situation, Source
+from ox_deploy.topologies.master_slaves.status import SlaveState
+from ox_deploy.topologies.master_slaves.topology import MASTER_SLAVES
 from tests.unit.programs import MARIADB
 
+STATES = states_of(MASTER_SLAVES)
 TEXT = (Path(__file__).parents[2] / "docs" / "status.md").read_text()
 
 
@@ -35,7 +40,8 @@ def test_every_state_is_documented_with_its_level_and_remedy() -> None:
     ]
 
 
-def of(state: State) -> tuple[str, str, str]:
+def of(state: NamedState) -> tuple[str, str, str]:
+    assert isinstance(state, State)
     return state.name, state.level.name.lower(), state.remedy
 
 
@@ -59,4 +65,4 @@ def test_remedies_of_a_server_that_cannot_be_asked_are_documented() -> None:
 def test_every_cause_is_documented_with_what_it_hides() -> None:
     names = [state.name for state in STATES]
     shown = {(cause, name) for cause, hidden in rows(["Cause", "Leaves out"]) for name in names if name in hidden}
-    assert shown == set(HIDES)
+    assert shown == set(HIDES) | set(MASTER_SLAVES.causes.hides)

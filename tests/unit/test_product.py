@@ -19,13 +19,11 @@ from pyinfra_cli.util import load_func  # type: ignore[import-untyped]
 import ox_deploy
 from ox_deploy import secrets
 from ox_deploy.cluster import Cluster, Node
-from ox_deploy.deploys import database
 from ox_deploy.deploys.switchover import switchover
 from ox_deploy.deploys.web import SITE
 from ox_deploy.errors import InputError
 from ox_deploy.facts.base import JsonFact, Question, ask
 from ox_deploy.operations import hosts
-from ox_deploy.operations import switchover as steps
 from ox_deploy.operations.openxchange.configuration import Administrator, WantedConfiguration
 from ox_deploy.operations.openxchange.wanted import ConfigdbLayout
 from ox_deploy.operations.verify.checks import records
@@ -37,9 +35,12 @@ from ox_deploy.questions.bundle import paths_of
 from ox_deploy.questions.sending import Program
 from ox_deploy.remote.programs import module_of
 from ox_deploy.settings import Settings
-from ox_deploy.status.states import find, groupware
+from ox_deploy.status.states import groupware
 from ox_deploy.status.states.base import Picture
+from ox_deploy.status.states.find import find
 from ox_deploy.status.view import view
+from ox_deploy.topologies.master_slaves.deploys import database
+from ox_deploy.topologies.master_slaves.operations import switchover as steps
 from tests.unit.deployment import Deployment, prepared
 from tests.unit.fakes import stdin_of, task_of
 from tests.unit.guide import Guide, context
@@ -282,7 +283,7 @@ def test_general_modules_name_nothing_of_a_product() -> None:
         for match in PARTICULAR.finditer(path.read_text())
     ]
     # A remedy, whose words are part of docs/status.md.
-    assert found == ["status/states/databases.py: admindaemon"]
+    assert found == ["status/states/configdb.py: admindaemon"]
 
 
 def test_each_thing_of_6_10_is_found_where_it_belongs() -> None:

@@ -22,19 +22,19 @@ from pyinfra_cli.util import load_func  # type: ignore[import-untyped]
 from ox_deploy import secrets as passwords
 from ox_deploy.certificate import one_time_pair
 from ox_deploy.cluster import cluster_of
-from ox_deploy.deploys.seed import requested, seed
 from ox_deploy.errors import InputError
 from ox_deploy.facts.answers import Answers, ask_together
 from ox_deploy.facts.base import Question, ask
 from ox_deploy.facts.mysql import BinaryLog, Mysql, MysqlStatus, Replica, ServerState
 from ox_deploy.facts.seed import Contents, Seeding, SeedState, ServerSurvey, Survey
-from ox_deploy.mysql.replica_state import Source
 from ox_deploy.mysql.servers import DATABASE_SERVERS
 from ox_deploy.operations import direct
-from ox_deploy.operations import seed as seeding
-from ox_deploy.operations.seed import Plan, Side, refusal
 from ox_deploy.questions import pyinfra_internals
 from ox_deploy.secrets import Secret
+from ox_deploy.topologies.master_slaves.deploys.seed import requested, seed
+from ox_deploy.topologies.master_slaves.operations import seed as seeding
+from ox_deploy.topologies.master_slaves.operations.seed import Plan, Side, refusal
+from ox_deploy.topologies.master_slaves.replica_state import Source
 from tests.unit.deployment import Deployment, prepared
 from tests.unit.fakes import FakeHost, program_of, run, stdin_of, stop_sentence
 from tests.unit.guide import Guide

@@ -8,7 +8,7 @@ from ox_deploy.facts.mysql import MysqlStatus, ServerState
 from ox_deploy.facts.openxchange import Configuration
 from ox_deploy.findings import Level
 from ox_deploy.status.seen import Drift
-from ox_deploy.status.states import find
+from ox_deploy.status.states.find import find
 from tests.unit.guide import Guide
 from tests.unit.seeing import (
     ADMIN,

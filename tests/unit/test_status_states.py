@@ -12,9 +12,10 @@ from ox_deploy.facts.mysql import MysqlStatus, ServerState
 from ox_deploy.facts.nfs import Mount
 from ox_deploy.facts.openxchange import Configuration
 from ox_deploy.findings import Level
-from ox_deploy.mysql.replica_state import Situation
-from ox_deploy.status.states import STATES, find
 from ox_deploy.status.states.base import State
+from ox_deploy.status.states.find import find, states_of
+from ox_deploy.topologies.master_slaves.replica_state import Situation
+from ox_deploy.topologies.master_slaves.topology import MASTER_SLAVES
 from tests.unit.guide import Guide
 from tests.unit.seeing import (
     ADMIN,
@@ -484,6 +485,9 @@ def test_what_is_broken_is_reported_as_itself(
     assert (finding.state, finding.level, finding.host) == (state, level, host)
     assert text in finding.found
     assert finding.wanted and finding.remedy
+
+
+STATES = states_of(MASTER_SLAVES)
 
 
 def test_every_state_is_tried_here() -> None:

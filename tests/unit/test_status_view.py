@@ -9,7 +9,7 @@ from ox_deploy.facts.mysql import MysqlStatus, ServerState
 from ox_deploy.facts.nfs import Mount
 from ox_deploy.findings import Level
 from ox_deploy.status.snapshot import HostView, Link, Snapshot
-from ox_deploy.status.states import find
+from ox_deploy.status.states.find import find
 from ox_deploy.status.view import view
 from tests.unit.guide import Guide
 from tests.unit.seeing import (

@@ -15,18 +15,21 @@ from ox_deploy.facts.openxchange import Configdb, Configuration, OpenXchangeConf
 from ox_deploy.facts.secret import Fingerprint
 from ox_deploy.facts.service import Service, ServiceStatus
 from ox_deploy.facts.switchover import Reaches
-from ox_deploy.mysql import gtid, switch_rules
+from ox_deploy.mysql import gtid
 from ox_deploy.mysql.accounts import WantedAccount
 from ox_deploy.mysql.servers import DATABASE_SERVERS
-from ox_deploy.mysql.switch_rules import Phase, Server
-from ox_deploy.operations import lease, roles, switchover
+from ox_deploy.operations import lease
 from ox_deploy.operations.openxchange.configuration import Administrator, WantedConfiguration
 from ox_deploy.operations.openxchange.wanted import ConfigdbLayout, WantedDatabase, WantedRegistration
 from ox_deploy.operations.service import ManagedFile
-from ox_deploy.operations.switchover import Switch
 from ox_deploy.products.ox6.configuration import Des
 from ox_deploy.questions import prefetch
 from ox_deploy.secrets import Secret
+from ox_deploy.topologies.master_slaves import switch_rules
+from ox_deploy.topologies.master_slaves.operations import roles, switchover
+from ox_deploy.topologies.master_slaves.operations.switchover import Switch
+from ox_deploy.topologies.master_slaves.roles import slaves_of, switched
+from ox_deploy.topologies.master_slaves.switch_rules import Phase, Server
 from tests.unit.fakes import Facts, FakeHost, Outcome, both_phases, run, stop_sentence
 from tests.unit.guide import Guide
 
@@ -776,7 +779,7 @@ def test_slave_that_took_over_and_died_completes_the_failover() -> None:
 
 def names(guide: Guide, lost: bool = False, new: str = "dbslave") -> dict[str, list[str]]:
     cluster = guide.build()
-    after = cluster.switched(next(node for node in cluster.slaves if node.name == new), lost)
+    after = switched(cluster, next(node for node in slaves_of(cluster) if node.name == new), lost)
     groups = ("db_master", "db_slave", "filestore", "groupware")
     return {group: [node.name for node in after.group(group)] for group in groups}
 
@@ -798,21 +801,21 @@ def test_switched_cluster_has_the_roles_turned_and_the_filestore_where_it_was(gu
 
 def test_switched_cluster_is_what_the_changed_inventory_gives(guide: Guide) -> None:
     before = guide.build()
-    after = before.switched(before.slaves[0])
+    after = switched(before, slaves_of(before)[0])
     guide.groups |= {"db_master": ["dbslave"], "db_slave": ["dbmaster"], "filestore": ["dbmaster"]}
     assert guide.build() == after
 
 
 def test_change_of_the_inventory_is_told(guide: Guide) -> None:
     before = guide.build()
-    new = before.slaves[0]
-    assert switch_rules.inventory_change(before, before.switched(new)) == (
+    new = slaves_of(before)[0]
+    assert switch_rules.inventory_change(before, switched(before, new)) == (
         "move the line of dbslave from `db_slave` to `db_master`; move the line of dbmaster from `db_master` to "
         "`db_slave`, in its place; add a group `filestore` with the line of dbmaster, or the filestore would move to "
         "dbslave"
     )
-    lost = switch_rules.inventory_change(before, before.switched(new, lost=True))
+    lost = switch_rules.inventory_change(before, switched(before, new, lost=True))
     assert "remove the line of dbmaster from `db_master`; add it to `db_slave` when the host is back" in lost
     guide.add("filestore", "nas", address="192.0.2.30")
     before = guide.build()
-    assert "filestore" not in switch_rules.inventory_change(before, before.switched(before.slaves[0]))
+    assert "filestore" not in switch_rules.inventory_change(before, switched(before, slaves_of(before)[0]))

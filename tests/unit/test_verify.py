@@ -41,15 +41,16 @@ from ox_deploy.facts.verify import (
 from ox_deploy.findings import Level
 from ox_deploy.mysql import passwords
 from ox_deploy.mysql.accounts import WantedAccount
-from ox_deploy.mysql.replica_state import Source
 from ox_deploy.operations.openxchange.wanted import ConfigdbLayout, WantedDatabase, WantedRegistration
-from ox_deploy.operations.verify import databases, filestore, network, registration, report, sessions
+from ox_deploy.operations.verify import filestore, network, registration, report, sessions
 from ox_deploy.operations.verify.checks import Record, Verdict, problem, records
-from ox_deploy.operations.verify.databases import Reading
 from ox_deploy.questions import prefetch
 from ox_deploy.questions.lease import Answer
 from ox_deploy.questions.sending import secret_question
 from ox_deploy.secrets import Secret
+from ox_deploy.topologies.master_slaves import verify as databases
+from ox_deploy.topologies.master_slaves.replica_state import Source
+from ox_deploy.topologies.master_slaves.verify import Reading
 from tests.unit.fakes import FakeHost, in_phase, program_of, run, stdin_of, stop_sentence, task_of
 from tests.unit.programs import MARIADB
 from tests.unit.verifying import VerifyHost, finding, note, states, verdict

@@ -13,32 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
 
 from ox_deploy.facts.openxchange import Registration
 from ox_deploy.findings import Finding
 from ox_deploy.status.seen import Drift, Seen
 from ox_deploy.status.states.base import Picture
-from ox_deploy.status.states.databases import SLAVE_STATES
+from ox_deploy.topologies.base import Causes, Where
 
-Where = Literal["host", "about", "either", "anywhere"]
-
-# (cause, consequence) -> where the cause has to be: on the host of the consequence, on the other host that the
-# consequence is about, on either of them, or anywhere.
+# (cause, consequence) -> where the cause has to be. Those of the databases are their topology's.
 HIDES: dict[tuple[str, str], Where] = {
-    ("master unreachable", "host unreachable"): "host",
-    ("master unreachable", "slave stopped"): "about",
-    ("master unreachable", "configdb not reachable"): "about",
-    ("master switched", "master read-only"): "anywhere",
-    ("master switched", "slave not set up"): "host",
-    ("master switched", "slave stopped"): "host",
-    ("master switched", "slave writable"): "host",
-    ("master switched", "errant transactions"): "host",
-    ("master switched", "slave of another master"): "anywhere",
-    ("slave of another master", "slave lagging"): "host",
-    ("slave half seeded", "database server down"): "host",
-    ("slave half seeded", "slave lagging"): "host",
-    ("slave stopped", "slave lagging"): "host",
     ("host unreachable", "mount missing"): "about",
     ("host unreachable", "mount stale"): "about",
     ("NFS server down", "mount missing"): "about",
@@ -57,12 +40,6 @@ _CACHES_APART = ("host unreachable", *_DAEMON_DOWN, "multicast route missing", "
 
 # (states, where one of them has to be, beginning of the names of the operations)
 HIDES_DRIFT: list[tuple[tuple[str, ...], Where, tuple[str, ...]]] = [
-    (("master unreachable", "database server down"), "host", ("Configure the server", "Make the accounts")),
-    (("master switched",), "anywhere", ("Look whether the master", "Configure the server", "Replicate")),
-    (("slave half seeded",), "host", ("Configure the server", "Replicate", "Make the accounts")),
-    (("slave writable",), "host", ("Configure the server", "Replicate")),
-    (("database server down", *(state.name for state in SLAVE_STATES)), "host", ("Replicate",)),
-    (("master unreachable",), "anywhere", ("Replicate", "Create configdb")),
     (("configdb not reachable", "configdb damaged"), "host", ("Create configdb",)),
     (("NFS server down",), "host", ("Export the filestore",)),
     (("mount missing", "mount stale"), "host", ("Mount the filestore",)),
@@ -74,23 +51,28 @@ HIDES_DRIFT: list[tuple[tuple[str, ...], Where, tuple[str, ...]]] = [
 ]
 
 
-def without_consequences(findings: Sequence[Finding]) -> list[Finding]:
+def causes_with(others: Causes) -> Causes:
+    """Return the causes of all areas, with those of the databases' topology."""
+    return Causes({**others.hides, **HIDES}, [*others.hides_drift, *HIDES_DRIFT])
+
+
+def without_consequences(findings: Sequence[Finding], known: Causes) -> list[Finding]:
     """Return the findings that none of the others is the cause of, each as bad as the worst of what it hides."""
-    causes = [finding for finding in findings if not any(_hides(cause, finding) for cause in findings)]
-    return [_as_bad_as_hidden(cause, findings) for cause in causes]
+    causes = [finding for finding in findings if not any(_hides(cause, finding, known) for cause in findings)]
+    return [_as_bad_as_hidden(cause, findings, known) for cause in causes]
 
 
-def without_explained_drift(picture: Picture, findings: Sequence[Finding]) -> Picture:
+def without_explained_drift(picture: Picture, findings: Sequence[Finding], known: Causes) -> Picture:
     """Return the picture without what a deploy would do only because of what was found already."""
     seen = [
-        replace(one, drift=[drift for drift in one.drift if not _is_explained(drift, one, findings)])
+        replace(one, drift=[drift for drift in one.drift if not _is_explained(drift, one, findings, known)])
         for one in picture.seen.values()
     ]
     return Picture(picture.cluster, seen)
 
 
-def _hides(cause: Finding, finding: Finding) -> bool:
-    where = HIDES.get((cause.state, finding.state))
+def _hides(cause: Finding, finding: Finding, known: Causes) -> bool:
+    where = known.hides.get((cause.state, finding.state))
     return where is not None and _is_there(cause, where, finding.host, finding.about)
 
 
@@ -99,18 +81,18 @@ def _is_there(cause: Finding, where: Where, host: str, about: str = "") -> bool:
     return where == "anywhere" or cause.host in places[where]
 
 
-def _as_bad_as_hidden(cause: Finding, findings: Sequence[Finding]) -> Finding:
-    level = max([cause.level, *(finding.level for finding in findings if _hides(cause, finding))])
+def _as_bad_as_hidden(cause: Finding, findings: Sequence[Finding], known: Causes) -> Finding:
+    level = max([cause.level, *(finding.level for finding in findings if _hides(cause, finding, known))])
     return cause.model_copy(update={"level": level})
 
 
-def _is_explained(drift: Drift, seen: Seen, findings: Sequence[Finding]) -> bool:
+def _is_explained(drift: Drift, seen: Seen, findings: Sequence[Finding], known: Causes) -> bool:
     if drift.operation.startswith("Create configdb") and not _is_unusable(seen.registration):
         return False
     return any(
         drift.operation.startswith(operations)
         and any(finding.state in states and _is_there(finding, where, seen.node.name) for finding in findings)
-        for states, where, operations in HIDES_DRIFT
+        for states, where, operations in known.hides_drift
     )
 
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from ox_deploy.topologies.master_slaves.roles import master_of
+
 import pyinfra_cli  # type: ignore[import-untyped]  # noqa: F401 # isort: skip
 
 import hashlib
@@ -21,7 +23,6 @@ from pyinfra.context import ctx_config, ctx_host, ctx_inventory, ctx_state
 from pyinfra_cli.inventory import make_inventory  # type: ignore[import-untyped]
 
 from ox_deploy.cluster import Cluster, Node, cluster_of
-from ox_deploy.deploys.database import replication_password, wanted_accounts
 from ox_deploy.facts.base import Question
 from ox_deploy.facts.mysql import Mysql
 from ox_deploy.facts.network import MulticastRoute
@@ -33,6 +34,7 @@ from ox_deploy.mysql.accounts import WantedAccount
 from ox_deploy.operations.service import ManagedFile
 from ox_deploy.questions import prefetch
 from ox_deploy.status.gather import CHAPTERS
+from ox_deploy.topologies.master_slaves.deploys.database import replication_password, wanted_accounts
 
 Document = dict[str, Any]
 SALT = "0123456789abcdef"
@@ -83,8 +85,8 @@ class Recorder:
         }
 
     def mysql(self, node: Node, users: Sequence[str]) -> Document:
-        is_master = node == self.cluster.master
-        gtid = f"0-{self.cluster.master.server_id}-345"
+        is_master = node == master_of(self.cluster)
+        gtid = f"0-{master_of(self.cluster).server_id}-345"
         return {
             "state": "running",
             "version": VERSION,
@@ -104,7 +106,7 @@ class Recorder:
         }
 
     def replica(self, gtid: str) -> Document:
-        master = self.cluster.master
+        master = master_of(self.cluster)
         return {
             "host": master.address,
             "port": self.cluster.settings.mysql_port,

@@ -11,14 +11,14 @@ from pyinfra.api import StringCommand, operation
 from ox_deploy.facts.base import PeerUnreachable, Question, ask_peer
 from ox_deploy.facts.mysql import MysqlStatus
 from ox_deploy.facts.service import ServiceStatus
-from ox_deploy.mysql import switch_rules
-from ox_deploy.mysql.switch_rules import Server
 from ox_deploy.operations import service
 from ox_deploy.operations.stop import failed_host, stop
-from ox_deploy.operations.switchover import answer_of, status_question
 from ox_deploy.questions import prefetch
 from ox_deploy.questions.pyinfra_internals import is_executing
 from ox_deploy.questions.sending import order
+from ox_deploy.topologies.master_slaves import switch_rules
+from ox_deploy.topologies.master_slaves.operations.switchover import answer_of, status_question
+from ox_deploy.topologies.master_slaves.switch_rules import Server
 
 # What `check_roles` saw of a host's server, for `configure`, which depends on it.
 _seen: dict[str, MysqlStatus] = {}

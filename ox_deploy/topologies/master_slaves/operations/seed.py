@@ -19,15 +19,7 @@ from ox_deploy.facts.mysql import Mysql, MysqlStatus
 from ox_deploy.facts.seed import Contents, Seeding, SeedState, ServerSurvey, Survey
 from ox_deploy.mysql.accounts import Statement, WantedAccount, account_statements, drop_account, listed
 from ox_deploy.mysql.gtid import took_over
-from ox_deploy.mysql.replica_state import (
-    OVERWRITE,
-    Diagnosis,
-    Situation,
-    Source,
-    diagnose,
-    mistaken_identity,
-    not_ready,
-)
+from ox_deploy.mysql.not_ready import not_ready
 from ox_deploy.mysql.servers import DatabaseServer
 from ox_deploy.operations.direct import carry_out
 from ox_deploy.operations.stop import stop
@@ -36,6 +28,14 @@ from ox_deploy.questions.pyinfra_internals import is_executing
 from ox_deploy.questions.sending import order, seed_order
 from ox_deploy.remote.mysql.dialects import server_of_version, version_numbers
 from ox_deploy.secrets import Secret
+from ox_deploy.topologies.master_slaves.replica_state import (
+    OVERWRITE,
+    Diagnosis,
+    Situation,
+    Source,
+    diagnose,
+    mistaken_identity,
+)
 
 USER = "ox_seed"
 METHODS = ("logical", "physical")

@@ -14,11 +14,9 @@ from ox_deploy.facts.base import PeerUnreachable, Question, ask, ask_peer
 from ox_deploy.facts.mysql import Mysql, MysqlStatus, ServerState
 from ox_deploy.facts.openxchange import Registration
 from ox_deploy.facts.switchover import Reaches
-from ox_deploy.mysql import switch_rules
 from ox_deploy.mysql.accounts import WantedAccount, account_statements
-from ox_deploy.mysql.replica_state import Source, diagnose, not_ready
+from ox_deploy.mysql.not_ready import not_ready
 from ox_deploy.mysql.servers import DatabaseServer
-from ox_deploy.mysql.switch_rules import Phase, Server, is_writable
 from ox_deploy.operations import service
 from ox_deploy.operations.openxchange import configuration
 from ox_deploy.operations.openxchange import registration as registering
@@ -29,6 +27,9 @@ from ox_deploy.questions.pyinfra_internals import is_executing
 from ox_deploy.questions.sending import order, whole
 from ox_deploy.remote.mysql.reconnect import WAITING
 from ox_deploy.secrets import Secret
+from ox_deploy.topologies.master_slaves import switch_rules
+from ox_deploy.topologies.master_slaves.replica_state import Source, diagnose
+from ox_deploy.topologies.master_slaves.switch_rules import Phase, Server, is_writable
 
 # After how many seconds the guard opens the old master again, if nobody takes over. Long enough for all that the
 # program which stops writes waits for, and for the next operation to begin.

@@ -1,4 +1,4 @@
-"""Guide: Testing Master/Slave."""
+"""The checks of a master and its slaves. Guide: Testing Master/Slave."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from typing import Any
 
 from pyinfra import host
 
+from ox_deploy.cluster import Cluster, Node
 from ox_deploy.facts.base import PeerUnreachable, Question, ask_peer
 from ox_deploy.facts.mysql import Account, Mysql, MysqlStatus, ServerState
 from ox_deploy.facts.verify import Canary
 from ox_deploy.findings import Finding
 from ox_deploy.mysql.accounts import WantedAccount, account_statements, stale_accounts
-from ox_deploy.mysql.replica_state import WRITE_AGAIN, Situation, Source, diagnose, why_not
+from ox_deploy.mysql.not_ready import why_not
 from ox_deploy.operations.verify.checks import CouldNotRun, Verdict, check, holds, learn, made, problem
 from ox_deploy.questions.sending import ticket
+from ox_deploy.topologies.master_slaves.deploys.database import USERS, siblings, source_of, wanted_accounts
+from ox_deploy.topologies.master_slaves.replica_state import WRITE_AGAIN, Situation, Source, diagnose
+from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of
 
 REPLICATES = "Every slave replicates from the master"
 ARRIVES = "A new database reaches every slave"
@@ -193,3 +197,20 @@ def vanishes(run: str, option_file: str | None, master: bool, slaves: int) -> Ve
     remedy = f"drop `ox_verify_{run}` on the master if it is still there, and wait until it is gone here"
     found = f"ox_verify_{run} is still here 10 seconds after the master was told to drop it"
     return Verdict(findings=[problem("dropped database stays", found, "it is gone", remedy)])
+
+
+def verify(cluster: Cluster, node: Node, run: str) -> None:
+    """Call the checks of one database server; `run` makes the name of the database that is made unique."""
+    option_file = node.mysql_option_file
+    is_master, slaves = node == master_of(cluster), len(slaves_of(cluster))
+    reading = None if is_master else _reading(cluster, node)
+    replicates(users=USERS, option_file=option_file, reading=reading, slaves=slaves)
+    read_only(users=USERS, option_file=option_file, writable=is_master)
+    accounts(users=USERS, option_file=option_file, wanted=wanted_accounts(cluster))
+    arrives(run=run, option_file=option_file, master=is_master, slaves=slaves)
+    vanishes(run=run, option_file=option_file, master=is_master, slaves=slaves)
+
+
+def _reading(cluster: Cluster, node: Node) -> Reading:
+    master, others = master_of(cluster), siblings(cluster, node)
+    return Reading(source_of(cluster), master.inventory_name, master.mysql_option_file, node.address, others)

@@ -10,7 +10,8 @@ from enum import Enum
 from ox_deploy.cluster import Cluster, Node
 from ox_deploy.facts.mysql import MysqlStatus, ServerState
 from ox_deploy.mysql import gtid
-from ox_deploy.mysql.replica_state import Diagnosis, Situation, beside
+from ox_deploy.topologies.master_slaves.replica_state import Diagnosis, Situation, beside
+from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of
 
 # What the new master has to have free, in bytes.
 ROOM = 1 << 30
@@ -236,8 +237,8 @@ def unsure(
 
 def inventory_change(before: Cluster, after: Cluster) -> str:
     """Return what is to be changed in inventory.py when a cluster has another master."""
-    old, new = before.master, after.master
-    is_slave = old.inventory_name in {node.inventory_name for node in after.slaves}
+    old, new = master_of(before), master_of(after)
+    is_slave = old.inventory_name in {node.inventory_name for node in slaves_of(after)}
     lines = [f"move the line of {new.name} from `db_slave` to `db_master`"]
     if is_slave:
         lines.append(f"move the line of {old.name} from `db_master` to `db_slave`, in its place")
