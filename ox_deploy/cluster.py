@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
+from pydantic import ConfigDict
 from pyinfra.api import Host, Inventory
 
 from ox_deploy import rules
@@ -16,6 +17,8 @@ from ox_deploy.questions.pyinfra_internals import data_of
 from ox_deploy.questions.run import current_run
 from ox_deploy.rules import Rule, between
 from ox_deploy.settings import Context, Model, Settings, User, parse
+from ox_deploy.topologies.base import Roles
+from ox_deploy.topologies.master_slaves.roles import ROLES
 from ox_deploy.topology import (
     GROUP_DATA,
     INVENTORY,
@@ -26,7 +29,6 @@ from ox_deploy.topology import (
 )
 
 __all__ = [
-    "GROUPS",
     "NODE_KEYS",
     "RUN_OPTIONS",
     "Cluster",
@@ -38,7 +40,6 @@ __all__ = [
     "cluster_of",
 ]
 
-GROUPS = ("web", "groupware", "db_master", "db_slave", "filestore")
 NODE_KEYS = {
     "hostname",
     "address",
@@ -50,6 +51,8 @@ NODE_KEYS = {
     "mysql_tls_certificate",
     "mysql_tls_key",
 }
+# The first ones of which the inventory has a group are those of its cluster.
+KNOWN_ROLES: list[Roles] = [ROLES]
 # What is asked for one run with `--data`; in the inventory or in group_data it would hold for ever.
 RUN_OPTIONS = frozenset({"seed_slave", "seed_method", "overwrite_slave", "new_master", "accept_loss", "max_lag"})
 # Keys that pyinfra and its connectors read from the same data.
@@ -75,8 +78,16 @@ class Node(Model):
 class Cluster(Model):
     """All that the chapters need to know, and nothing that has to be asked from a host."""
 
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
     settings: Settings
     nodes: tuple[Node, ...]
+    roles: Roles = ROLES
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Return the groups of the inventory that have a meaning."""
+        return groups_with(self.roles)
 
     def group(self, name: str) -> tuple[Node, ...]:
         """Return the nodes of a group in the order of the inventory."""
@@ -107,31 +118,26 @@ class Cluster(Model):
         return self.group("groupware")
 
     @property
-    def master(self) -> Node:
-        """Return the database master."""
-        return self.group("db_master")[0]
-
-    @property
-    def slaves(self) -> tuple[Node, ...]:
-        """Return the database slaves."""
-        return self.group("db_slave")
-
-    @property
     def databases(self) -> tuple[Node, ...]:
-        """Return the master and the slaves."""
-        return (self.master, *self.slaves)
+        """Return all database servers."""
+        return self.roles.servers(self)
 
     @property
-    def read_database(self) -> Node:
-        """Return the host OX reads from: the first slave, since configdb knows one slave per master."""
-        return self.slaves[0] if self.slaves else self.master
+    def writer(self) -> Node:
+        """Return the database server that takes writes."""
+        return self.roles.writer(self)
+
+    @property
+    def reader(self) -> Node:
+        """Return the database server that Open-Xchange reads from."""
+        return self.roles.reader(self)
 
     @property
     def filestore(self) -> Node | None:
-        """Return the NFS server that is ours to set up: group `filestore`, or the master as in the guide."""
+        """Return the NFS server that is ours to set up: group `filestore`, or who takes writes as in the guide."""
         if self.settings.external_filestore:
             return None
-        return (*self.group("filestore"), self.master)[0]
+        return (*self.group("filestore"), self.writer)[0]
 
     @property
     def filestore_source(self) -> str:
@@ -141,26 +147,13 @@ class Cluster(Model):
         assert self.filestore is not None
         return f"{self.filestore.address}:{self.settings.filestore_path}"
 
-    def switched(self, new: Node, lost: bool = False) -> Cluster:
-        """Return the cluster as it is with another master, which changes places with the old one.
-
-        Where the old master is `lost`, it is no slave either. The filestore stays where it is.
-        """
-        old = self.master
-        names = {group: [node.inventory_name for node in self.group(group)] for group in GROUPS}
-        if self.filestore == old:
-            names["filestore"] = [old.inventory_name]
-        names["db_master"] = [new.inventory_name]
-        others = [old if slave == new else slave for slave in self.slaves]
-        names["db_slave"] = [node.inventory_name for node in others if not (lost and node == old)]
-        return self.model_copy(update={"nodes": self._with_groups(names)})
-
-    def _with_groups(self, names: Mapping[str, Sequence[str]]) -> tuple[Node, ...]:
-        """Return the nodes in other groups, in the order that an inventory with these would give them."""
+    def with_groups(self, names: Mapping[str, Sequence[str]]) -> Cluster:
+        """Return the cluster with its hosts in other groups, in the order that an inventory with these would give."""
         nodes = {node.inventory_name: node for node in self.nodes}
-        members = dict.fromkeys(name for group in GROUPS for name in names[group])
-        groups = {name: frozenset(group for group in GROUPS if name in names[group]) for name in members}
-        return tuple(nodes[name].model_copy(update={"groups": groups[name]}) for name in members)
+        members = dict.fromkeys(name for group in self.groups for name in names[group])
+        groups = {name: frozenset(group for group in self.groups if name in names[group]) for name in members}
+        moved = tuple(nodes[name].model_copy(update={"groups": groups[name]}) for name in members)
+        return self.model_copy(update={"nodes": moved})
 
     @property
     def makes_certificates(self) -> bool:
@@ -178,6 +171,7 @@ def build_cluster(
     data: Mapping[str, Mapping[str, Any]],
     settings: Mapping[str, Any],
     origins: Mapping[str, Mapping[str, str]] | None = None,
+    roles: Roles = ROLES,
 ) -> Cluster:
     """Build and validate the cluster.
 
@@ -185,6 +179,7 @@ def build_cluster(
     + data: host data by name of the host, only the keys in `NODE_KEYS`
     + settings: the keys of group_data/all.py
     + origins: by name of the host and key, which file has it, where that is not the usual one
+    + roles: how the database servers stand to each other
 
     Raises InputError with one sentence that names the key at fault and its file.
     """
@@ -193,10 +188,17 @@ def build_cluster(
     files = {key: file for key, file in first.items() if key in settings}
     parsed = parse(Settings, dict(settings), GROUP_DATA, files)
     check_product(parsed, PRODUCTS[parsed.product], files)
-    members = [name for group in GROUPS for name in groups.get(group, ())]
-    nodes = tuple(_build_node(name, groups, data[name], origins.get(name, {})) for name in dict.fromkeys(members))
-    check_topology(nodes, parsed)
-    return Cluster(settings=parsed, nodes=nodes)
+    known = {group: groups.get(group, ()) for group in groups_with(roles)}
+    members = dict.fromkeys(name for names in known.values() for name in names)
+    nodes = tuple(_build_node(name, known, data[name], origins.get(name, {})) for name in members)
+    roles.check(nodes)
+    check_topology(nodes, parsed, roles.groups)
+    return Cluster(settings=parsed, nodes=nodes, roles=roles)
+
+
+def groups_with(roles: Roles) -> tuple[str, ...]:
+    """Return the groups of an inventory whose database servers have these roles."""
+    return ("web", "groupware", *roles.groups, "filestore")
 
 
 def cluster_of(inventory: Inventory) -> Cluster:
@@ -211,16 +213,17 @@ def cluster_of(inventory: Inventory) -> Cluster:
 
 
 def _cluster_of(inventory: Inventory) -> Cluster:
-    groups = {group: [host.name for host in inventory.get_group(group, [])] for group in GROUPS}
+    roles = next((one for one in KNOWN_ROLES if any(inventory.get_group(group, []) for group in one.groups)), ROLES)
+    groups = {group: [host.name for host in inventory.get_group(group, [])] for group in groups_with(roles)}
     if not any(groups.values()):
-        raise InputError(f"{INVENTORY}: none of the groups {', '.join(GROUPS)} has a host; add the hosts.")
+        raise InputError(f"{INVENTORY}: none of the groups {', '.join(groups)} has a host; add the hosts.")
     hosts = {name: inventory.get_host(name) for names in groups.values() for name in names}
     data = {name: data_of(host) for name, host in hosts.items()}
     given: Mapping[str, Any] = inventory.get_override_data()  # type: ignore[no-untyped-call]
     for name, values in data.items():
         _check_keys(name, values, RUN_OPTIONS & given.keys())
     settings = _common_settings(data)
-    return build_cluster(groups, data, settings, {name: _origins(hosts[name]) for name in data})
+    return build_cluster(groups, data, settings, {name: _origins(hosts[name]) for name in data}, roles)
 
 
 def _origins(host: Host) -> dict[str, str]:
@@ -274,7 +277,7 @@ def _build_node(
         check_host_name(name, where)
     values["inventory_name"] = name
     values["name"] = values.pop("hostname", name)
-    values["groups"] = frozenset(group for group in GROUPS if name in groups.get(group, ()))
+    values["groups"] = frozenset(group for group, names in groups.items() if name in names)
     check_mysql_settings(values.get("mysql_settings", {}), origins.get("mysql_settings", where))
     files = {key: file for key, file in origins.items() if key != "name"}
     return parse(Node, values, where, files, {"name": "hostname"})

@@ -18,8 +18,8 @@ class Level(IntEnum):
 class Finding(BaseModel):
     """One thing that is not as it should be, on one host.
 
-    `state` is its name, such as "slave stopped"; there is one remedy for each name. `about` tells findings of one
-    state on one host apart: another host, or a path.
+    `state` is its name, such as "slave stopped". `about` tells findings of one state on one host apart: another host,
+    or a path.
     """
 
     model_config = ConfigDict(frozen=True)

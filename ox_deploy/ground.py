@@ -38,7 +38,7 @@ class Wanted:
 def wanted_of(cluster: Cluster, node: Node) -> Wanted:
     """Return what the cluster wants of a host."""
     settings, groupware = cluster.settings, "groupware" in node.groups
-    database = bool(node.groups & {"db_master", "db_slave"})
+    database = node in cluster.databases
     return Wanted(
         filestore=settings.filestore_path,
         serves=node == cluster.filestore,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from ox_deploy import rules
@@ -75,12 +75,8 @@ def check_product(settings: Settings, product: Product, origins: Mapping[str, st
         )
 
 
-def check_topology(nodes: Sequence[NodeLike], settings: Settings) -> None:
-    """Raise InputError unless hosts, groups and settings fit together."""
-    masters = [node.name for node in nodes if "db_master" in node.groups]
-    if len(masters) != 1:
-        found = ", ".join(masters) or "none"
-        raise InputError(f"{INVENTORY}: group `db_master` has {found}; it should have exactly one host.")
+def check_topology(nodes: Sequence[NodeLike], settings: Settings, database_groups: Collection[str]) -> None:
+    """Raise InputError unless hosts, groups and settings fit together; what the databases' roles need is theirs."""
     for group in ("web", "groupware"):
         if not any(group in node.groups for node in nodes):
             raise InputError(f"{INVENTORY}: group `{group}` is empty; it should have at least one host.")
@@ -94,21 +90,11 @@ def check_topology(nodes: Sequence[NodeLike], settings: Settings) -> None:
             f"{GROUP_DATA}: `external_filestore` is set, but the inventory also has a group `filestore`; keep one."
         )
     for node in nodes:
-        _check_roles(node)
+        if "groupware" in node.groups and node.route is None:
+            raise InputError(f"{INVENTORY}, host {node.name}: `route` is missing; add one such as OX-1.")
     _check_duplicates(nodes)
     check_contexts(settings.contexts)
-    _check_certificates(nodes, settings)
-
-
-def _check_roles(node: NodeLike) -> None:
-    if {"db_master", "db_slave"} <= node.groups:
-        raise InputError(
-            f"{INVENTORY}, host {node.name}: it is in both `db_master` and `db_slave`; remove it from one."
-        )
-    if "groupware" in node.groups and node.route is None:
-        raise InputError(f"{INVENTORY}, host {node.name}: `route` is missing; add one such as OX-1.")
-    if node.groups & {"db_master", "db_slave"} and node.server_id is None:
-        raise InputError(f"{INVENTORY}, host {node.name}: `server_id` is missing; add a unique number.")
+    _check_certificates([node for node in nodes if not node.groups.isdisjoint(database_groups)], settings)
 
 
 def _check_duplicates(nodes: Sequence[NodeLike]) -> None:
@@ -131,13 +117,12 @@ def _check_duplicates(nodes: Sequence[NodeLike]) -> None:
                 raise InputError(f"{INVENTORY}: `{key}` {value} is used by {names}; it should be unique.")
 
 
-def _check_certificates(nodes: Sequence[NodeLike], settings: Settings) -> None:
+def _check_certificates(servers: Sequence[NodeLike], settings: Settings) -> None:
     """Have certificates given for all database servers or for none, since all have to trust each other."""
     given = {(GROUP_DATA, "mysql_tls_ca"): settings.mysql_tls_ca}
-    for node in nodes:
-        if node.groups & {"db_master", "db_slave"}:
-            given[f"{INVENTORY}, host {node.name}", "mysql_tls_certificate"] = node.mysql_tls_certificate
-            given[f"{INVENTORY}, host {node.name}", "mysql_tls_key"] = node.mysql_tls_key
+    for node in servers:
+        given[f"{INVENTORY}, host {node.name}", "mysql_tls_certificate"] = node.mysql_tls_certificate
+        given[f"{INVENTORY}, host {node.name}", "mysql_tls_key"] = node.mysql_tls_key
     if not any(given.values()):
         return
     for (where, key), value in given.items():

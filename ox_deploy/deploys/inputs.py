@@ -55,7 +55,7 @@ def _check_secrets(cluster: Cluster) -> None:
         passwords.get(name)
     server, longest = LONGEST_REPLICATION[settings.database_server]
     length = len(passwords.get(secrets.REPLICATION).reveal())
-    if cluster.slaves and length > longest:
+    if len(cluster.databases) > 1 and length > longest:
         raise InputError(
             f"{settings.secrets_file}: `{secrets.REPLICATION}` has {length} characters, but {server} lets a slave log "
             f"in with at most {longest}; choose a shorter one."

@@ -7,13 +7,13 @@ from pyinfra.api import deploy
 
 from ox_deploy import secrets
 from ox_deploy.cluster import Cluster, Context, Node, cluster_of
-from ox_deploy.deploys.database import OPENEXCHANGE_USER
 from ox_deploy.operations.barrier import barrier
 from ox_deploy.operations.openxchange import configuration, registration, wanted
 from ox_deploy.products.base import Accounts
 
 MASTER_ADMIN_USER = "oxadminmaster"
 # Names under which the guide registers the databases.
+OPENEXCHANGE_USER = "openexchange"
 MASTER_DATABASE = "oxdatabase"
 SLAVE_DATABASE = "oxdatabase_slave"
 
@@ -69,9 +69,9 @@ def wanted_registration(cluster: Cluster) -> wanted.WantedRegistration:
     settings = cluster.settings
     passwords = secrets.load(settings.secrets_file)
     login = (settings.mysql_port, OPENEXCHANGE_USER, passwords.get(secrets.OPENEXCHANGE))
-    databases = [wanted.WantedDatabase(MASTER_DATABASE, cluster.master.address, *login)]
-    if cluster.slaves:
-        slave = wanted.WantedDatabase(SLAVE_DATABASE, cluster.read_database.address, *login, master=MASTER_DATABASE)
+    databases = [wanted.WantedDatabase(MASTER_DATABASE, cluster.writer.address, *login)]
+    if cluster.reader != cluster.writer:
+        slave = wanted.WantedDatabase(SLAVE_DATABASE, cluster.reader.address, *login, master=MASTER_DATABASE)
         databases.append(slave)
     return wanted.WantedRegistration(
         layout=cluster.product.configdb,

@@ -7,15 +7,15 @@ from pyinfra.api import deploy
 
 from ox_deploy import secrets
 from ox_deploy.cluster import Cluster, Node, cluster_of
-from ox_deploy.deploys.database import OPENEXCHANGE_USER, REPLICATION_USER, wanted_accounts
 from ox_deploy.deploys.hosts import lease_for
 from ox_deploy.deploys.openxchange import wanted_registration
 from ox_deploy.deploys.web import CERTIFICATE, SITE
-from ox_deploy.operations.verify import databases, filestore, network, registration, sessions
+from ox_deploy.operations.verify import filestore, network, registration, sessions
 from ox_deploy.operations.verify.report import go_on, report, take_part
 from ox_deploy.questions import bounds
 from ox_deploy.questions.pyinfra_internals import current_state
 from ox_deploy.questions.run import current_run
+from ox_deploy.topologies.known import topology_of
 
 
 @deploy("Verify")
@@ -27,7 +27,7 @@ def verify() -> None:
     take_part(**lease_for(cluster, node, "verify"))
     go_on(name="No other run is at work")
     if node in cluster.databases:
-        _test_databases(cluster, node)
+        topology_of(cluster).verify(cluster, node, _run_name())
     if "groupware" in node.groups:
         _test_filestore(cluster, node)
         _test_network(cluster, node)
@@ -40,17 +40,6 @@ def verify() -> None:
 def _run_name() -> str:
     """Return what makes the names of what is made for a moment unique; the same on all hosts of a run."""
     return current_run().id[:12]
-
-
-def _test_databases(cluster: Cluster, node: Node) -> None:
-    users, option_file = [REPLICATION_USER, OPENEXCHANGE_USER], node.mysql_option_file
-    is_master, slaves = node == cluster.master, len(cluster.slaves)
-    master = None if is_master else f"{cluster.master.address}:{cluster.settings.mysql_port}"
-    databases.replicates(users=users, option_file=option_file, master=master, slaves=slaves)
-    databases.read_only(users=users, option_file=option_file, writable=is_master)
-    databases.accounts(users=users, option_file=option_file, wanted=wanted_accounts(cluster))
-    databases.arrives(run=_run_name(), option_file=option_file, master=is_master, slaves=slaves)
-    databases.vanishes(run=_run_name(), option_file=option_file, master=is_master, slaves=slaves)
 
 
 def _test_filestore(cluster: Cluster, node: Node) -> None:

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from ox_deploy.facts.hosts import HostStatus
     from ox_deploy.facts.mysql import MysqlStatus
     from ox_deploy.facts.verify import LoginTrial
-    from ox_deploy.mysql.switch_rules import Phase
     from ox_deploy.operations.verify.checks import Record
     from ox_deploy.questions.lease import Lease
     from ox_deploy.questions.prefetch import Call, KeptAnswers
     from ox_deploy.questions.question import Question
     from ox_deploy.secrets import Secrets
+    from ox_deploy.topologies.master_slaves.switch_rules import Phase
 
 
 @dataclass

@@ -25,7 +25,7 @@ from ox_deploy.status import memory
 from ox_deploy.status.gather import gather
 from ox_deploy.status.page import render_page
 from ox_deploy.status.snapshot import Changes, Snapshot, compare
-from ox_deploy.status.states import find
+from ox_deploy.status.states.find import find
 from ox_deploy.status.table import print_snapshot
 from ox_deploy.status.view import view
 

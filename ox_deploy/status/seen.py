@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from ox_deploy.cluster import Node
 from ox_deploy.facts.ground import Ground
@@ -13,7 +14,9 @@ from ox_deploy.facts.network import RouteStatus
 from ox_deploy.facts.nfs import MountStatus
 from ox_deploy.facts.openxchange import Configuration, Daemon, Registration
 from ox_deploy.facts.service import ServiceStatus
-from ox_deploy.status.steps import Step
+
+if TYPE_CHECKING:
+    from ox_deploy.status.steps import Step
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Seen:
     """One host. What its role does not have, and what could not be asked, is None or missing.
 
     `unreachable` says why it could not be asked at all, or is "". `services` has the files and units of a service by
-    the service's name: host, mariadb, nfs, apache2.
+    the service's name: host, mariadb, nfs, apache2. `expected` is what its topology wants of a database server.
     """
 
     node: Node
@@ -40,6 +43,7 @@ class Seen:
     ground: Ground | None = None
     services: dict[str, ServiceStatus] = field(default_factory=dict)
     mysql: MysqlStatus | None = None
+    expected: Any = None
     mount: MountStatus | None = None
     route: RouteStatus | None = None
     configuration: Configuration | None = None

@@ -1,4 +1,7 @@
-"""The steps of a deploy that the status knows: an operation, as a chapter calls it."""
+"""The steps of a deploy that the status knows: an operation, as a chapter calls it.
+
+Those of the databases are their topology's.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,11 @@ from typing import Any
 
 from ox_deploy.deploys.chapters import Chapter
 from ox_deploy.deploys.clustering import configure_multicast, start_cluster
-from ox_deploy.deploys.database import set_up_databases
 from ox_deploy.deploys.filestore import set_up_filestore
 from ox_deploy.deploys.hosts import prepare_hosts
 from ox_deploy.deploys.openxchange import configure_open_xchange
 from ox_deploy.deploys.web import set_up_balancer
-from ox_deploy.operations import hosts, mysql, network, nfs, roles, service
+from ox_deploy.operations import hosts, network, nfs, service
 from ox_deploy.operations.openxchange import caches, configuration, daemons, registration
 
 
@@ -26,10 +28,6 @@ class Step:
 
 
 CHECK_HOST = Step(prepare_hosts, hosts.check)
-CHECK_ROLES = Step(set_up_databases, roles.check_roles)
-CONFIGURE_SERVER = Step(set_up_databases, roles.configure)
-MAKE_ACCOUNTS = Step(set_up_databases, mysql.accounts)
-REPLICATE = Step(set_up_databases, mysql.replica)
 EXPORT = Step(set_up_filestore, service.configure)
 MOUNT = Step(set_up_filestore, nfs.mount)
 BALANCE = Step(set_up_balancer, service.configure)

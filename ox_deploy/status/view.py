@@ -1,17 +1,17 @@
 """What a status shows: the hosts with their details, the arrows between them, and the findings. Nothing is asked here.
 
-An arrow is as bad as the worst finding that concerns it, and its text says so, see `LINK_STATES`.
+An arrow is as bad as the worst finding that concerns it, and its text says so, see `LINK_STATES` and
+the databases' topology.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import combinations
 from typing import Literal
 
-from ox_deploy.cluster import GROUPS, Cluster, Node
+from ox_deploy.cluster import Cluster, Node
 from ox_deploy.facts.health import Health, Member
 from ox_deploy.facts.openxchange import Daemon
 from ox_deploy.findings import Finding, Level
@@ -19,26 +19,13 @@ from ox_deploy.status.seen import Seen
 from ox_deploy.status.snapshot import HostView, Link, Snapshot
 from ox_deploy.status.states.balancer import certificate_of
 from ox_deploy.status.states.base import Observation
-from ox_deploy.status.states.databases import running_server
 from ox_deploy.status.states.filestore import mounts_filestore
 from ox_deploy.status.states.groupware import connected_ports
 from ox_deploy.status.states.hosts import disk_use
+from ox_deploy.topologies.base import LinkStates, Topology
+from ox_deploy.topologies.known import topology_of
 
 Kind = Literal["balancing", "replication", "nfs", "database", "caches"]
-
-
-@dataclass(frozen=True)
-class LinkStates:
-    """Which states concern a kind of arrow: those of the host it comes from, of its target, and of this pair.
-
-    Each has the words that it adds to the arrow's text, "" where that tells it already. `unreachable` is what is
-    added where one of the two hosts cannot be asked, which concerns all of its arrows.
-    """
-
-    source: Mapping[str, str] = field(default_factory=dict)
-    target: Mapping[str, str] = field(default_factory=dict)
-    pair: Mapping[str, str] = field(default_factory=dict)
-    unreachable: str = ""
 
 
 _NODE = {
@@ -60,24 +47,7 @@ LINK_STATES: dict[Kind, LinkStates] = {
         unreachable="unreachable",
     ),
     "database": LinkStates(
-        target={
-            "master unreachable": "server down",
-            "master read-only": "read-only",
-            "database server down": "server down",
-        },
         pair={"configdb not reachable": "configdb not reachable", "configdb damaged": "configdb damaged"},
-        unreachable="unreachable",
-    ),
-    "replication": LinkStates(
-        source={"master unreachable": "master down"},
-        target={
-            "database server down": "server down",
-            "slave of another master": "of another master",
-            "slave half seeded": "half seeded",
-            "slave stopped": "",
-            "slave lagging": "",
-            "errant transactions": "errant transactions",
-        },
         unreachable="unreachable",
     ),
     "nfs": LinkStates(source={"mount missing": "", "mount stale": ""}, target={"NFS server down": ""}),
@@ -117,7 +87,7 @@ def _host(observed: Observation, seen: Seen, findings: Sequence[Finding]) -> Hos
 
 def _roles(cluster: Cluster, node: Node) -> list[str]:
     groups = node.groups | ({"filestore"} if node == cluster.filestore else set())
-    return [group for group in GROUPS if group in groups]
+    return [group for group in cluster.groups if group in groups]
 
 
 def _details(observed: Observation, seen: Seen) -> Iterator[tuple[str, str]]:
@@ -126,40 +96,13 @@ def _details(observed: Observation, seen: Seen) -> Iterator[tuple[str, str]]:
         return
     for disk in (seen.health or Health()).disks:
         yield f"disk of {disk.path}", disk_use(disk)
-    yield from _database_details(observed.cluster, seen)
+    if seen.node in observed.cluster.databases:
+        yield from topology_of(observed.cluster).details(observed, seen)
     yield from _filestore_details(observed.cluster, seen)
     yield from _web_details(observed.cluster, seen)
     yield from _node_details(observed, seen)
     if seen.host:
         yield "system", seen.host.system
-
-
-def _database_details(cluster: Cluster, seen: Seen) -> Iterator[tuple[str, str]]:
-    if seen.node not in cluster.databases:
-        return
-    role = "master" if seen.node == cluster.master else "slave"
-    status = running_server(seen)
-    if status is None:
-        yield "database", f"{seen.mysql.state.value if seen.mysql else 'unknown'}, {role}"
-        return
-    yield "database", f"{status.version}, {role}"
-    if role == "slave":
-        replica = status.replica
-        position = f"{_lag(seen)}, at {replica.file}:{replica.position} of {replica.host}" if replica else _lag(seen)
-        yield "replication", position
-    elif status.binary_log:
-        yield "binary log", f"{status.binary_log.file}:{status.binary_log.position}"
-
-
-def _lag(seen: Seen) -> str:
-    """Return how far a slave is behind, such as "lag 0 s"."""
-    status = running_server(seen)
-    if status is None:
-        return "lag unknown"
-    if status.replica is None:
-        return "not set up"
-    behind = status.replica.seconds_behind
-    return "stopped" if behind is None else f"lag {behind} s"
 
 
 def _filestore_details(cluster: Cluster, seen: Seen) -> Iterator[tuple[str, str]]:
@@ -218,17 +161,17 @@ def _links(observed: Observation, findings: Sequence[Finding]) -> Iterator[Link]
 def _arrows(observed: Observation) -> Iterator[tuple[Kind, str, str, str]]:
     """Yield kind, names of source and target, and text; the target of an external filestore is ""."""
     cluster = observed.cluster
-    master, reader = cluster.master.name, cluster.read_database.name
+    writer, reader = cluster.writer.name, cluster.reader.name
     filestore = cluster.filestore.name if cluster.filestore else ""
     for web in cluster.web:
         for node in cluster.groupware:
             yield "balancing", web.name, node.name, f"route {node.route}"
     for node in cluster.groupware:
-        yield "database", node.name, master, "writes"
-        if reader != master:
+        yield "database", node.name, writer, "writes"
+        if reader != writer:
             yield "database", node.name, reader, "reads"
-    for slave in cluster.slaves:
-        yield "replication", master, slave.name, _lag(observed.of(slave))
+    for source, target, text in topology_of(cluster).arrows(observed):
+        yield "replication", source, target, text
     for node in cluster.groupware:
         yield "nfs", node.name, filestore, _mount(cluster, observed.of(node))
     for one, other in combinations(cluster.groupware, 2):
@@ -245,9 +188,20 @@ def _mount(cluster: Cluster, seen: Seen) -> str:
     return "mounted" if seen.mount.answers else "does not answer"
 
 
+def _link_states(kind: Kind, topology: Topology) -> LinkStates:
+    """Return the states that concern a kind of arrow, with those of the databases' topology."""
+    ours, theirs = LINK_STATES.get(kind, LinkStates()), topology.links.get(kind, LinkStates())
+    return LinkStates(
+        source={**ours.source, **theirs.source},
+        target={**ours.target, **theirs.target},
+        pair={**ours.pair, **theirs.pair},
+        unreachable=ours.unreachable or theirs.unreachable,
+    )
+
+
 def _words(finding: Finding, kind: Kind, source: str, target: str, observed: Observation) -> str | None:
     """Return what a finding adds to the text of an arrow, None if it does not concern that arrow."""
-    states = LINK_STATES[kind]
+    states = _link_states(kind, topology_of(observed.cluster))
     if finding.host in (source, target) and _is_unreachable(finding, observed):
         return states.unreachable
     if (finding.host, finding.about) == (source, target) and finding.state in states.pair:
@@ -258,6 +212,5 @@ def _words(finding: Finding, kind: Kind, source: str, target: str, observed: Obs
 
 
 def _is_unreachable(finding: Finding, observed: Observation) -> bool:
-    """Tell whether a finding says that its host cannot be asked; that of the master may be about its server only."""
-    says_so = finding.state in ("host unreachable", "master unreachable")
-    return says_so and bool(observed.seen[finding.host].unreachable)
+    """Tell whether a finding is about a host that cannot be asked at all."""
+    return bool(observed.seen[finding.host].unreachable)

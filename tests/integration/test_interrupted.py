@@ -37,8 +37,8 @@ class Kill:
 
 KILLS = [
     Kill("Hosts | Names, user", "oxgw02", "pgrep -x dpkg", "oxgw02"),
-    Kill("Master/Slave database setup | Configure the server", "dbslave", NOW, "dbslave"),
-    Kill("Master/Slave database setup | Replicate from the master", "dbslave", NOW, "dbslave"),
+    Kill("Databases | Configure the server", "dbslave", NOW, "dbslave"),
+    Kill("Databases | Replicate from the master", "dbslave", NOW, "dbslave"),
     Kill("Distributed file storage | Mount the filestore", "oxgw01", NOW, "oxgw01"),
     Kill("Session load balancing | Balance sessions", "web", NOW, "web"),
     Kill("Clustering: network configuration | Route multicast", "oxgw01"),

@@ -186,11 +186,11 @@ def test_killed_and_run_again_it_completes(steps: Sequence[str]) -> None:
 
 
 REFUSALS = {
-    "stopped": ("STOP SLAVE SQL_THREAD", "START SLAVE SQL_THREAD", "dbslave has stopped"),
+    "stopped": ("STOP SLAVE SQL_THREAD", "START SLAVE SQL_THREAD", "dbslave is stopped, and its master still has"),
     "errant": (
         "CREATE DATABASE errant",
         "DROP DATABASE errant",
-        r"dbslave has transactions that dbmaster lacks \((.*up to 0-2-|[0-9a-f-]{36}:)\d+\)",
+        r"dbslave has transactions that its master does not have \((.*up to 0-2-|[0-9a-f-]{36}:)\d+\)",
     ),
     "writable": ("SET GLOBAL read_only = 0", "SET GLOBAL read_only = 1", "dbslave takes writes although"),
 }

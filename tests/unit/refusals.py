@@ -19,7 +19,16 @@ import ox_deploy
 
 ROOT = Path(ox_deploy.__file__).parent
 # What these find goes into a report with a remedy of its own: docs/verify.md, docs/status.md.
-REPORTS = ("operations/verify/", "deploys/verify", "remote/verify/", "status/", "findings")
+REPORTS = (
+    "operations/verify/",
+    "deploys/verify",
+    "remote/verify/",
+    "status/",
+    "findings",
+    "topologies/base",
+    "topologies/master_slaves/verify",
+    "topologies/master_slaves/status",
+)
 # A text with fewer words is a name, or a part of a sentence that is found anyway.
 WORDS = 3
 WORD = r"(?<!\S)[(`]?[a-z][a-z'-]*[`).,:;]*(?!\S)"
@@ -154,6 +163,11 @@ class Code:
                 self.enums[node.name] = [
                     Place(member.value, (), module) for member in node.body if isinstance(member, ast.Assign)
                 ]
+                # A member with several values is made by the enumeration's `__init__`.
+                for member in self.enums[node.name]:
+                    if isinstance(member.node, ast.Tuple):
+                        made = ast.Call(ast.Name(node.name), member.node.elts, [])
+                        self.calls[node.name].append(Place(made, (), module))
         elif isinstance(node, Function):
             self.names[node] = owner if node.name == "__init__" else node.name
             self.functions[self.names[node]].append(place)

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from ox_deploy.cluster import Cluster, Node
+from ox_deploy.deploys.database import set_up_databases
 from ox_deploy.facts.health import Disk, Health, Member
 from ox_deploy.facts.hosts import HostStatus
 from ox_deploy.facts.mysql import BinaryLog, MysqlStatus, Replica, ServerState
@@ -23,9 +24,15 @@ from ox_deploy.facts.nfs import Mount, MountStatus
 from ox_deploy.facts.openxchange import Configuration, Daemon, Registration
 from ox_deploy.facts.service import ServiceStatus, UnitState
 from ox_deploy.findings import Finding
+from ox_deploy.operations import mysql
+from ox_deploy.secrets import Secret
 from ox_deploy.status import steps
 from ox_deploy.status.seen import Drift, Seen
-from ox_deploy.status.states import find
+from ox_deploy.status.states.find import find
+from ox_deploy.status.steps import Step
+from ox_deploy.topologies.master_slaves.operations import replication, roles
+from ox_deploy.topologies.master_slaves.replica_state import Source
+from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of
 from tests.unit.guide import Guide
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -73,6 +80,11 @@ def healthy_host(cluster: Cluster, node: Node) -> Seen:
     seen = Seen(node, host=HostStatus(system="debian 12", init="systemd", packages={"python3": "3.11.2-1+b1"}))
     seen.health = Health(time=NOW.timestamp(), disks=[Disk(path="/", size=40 * GB, free=30 * GB)])
     seen.services["host"] = ServiceStatus()
+    if node in slaves_of(cluster):
+        master, settings = master_of(cluster), cluster.settings
+        seen.expected = Source(
+            master.name, master.address, settings.mysql_port, "replication", Secret("Zc4qLw8mPn2rTx6v")
+        )
     if node in cluster.databases:
         seen.services["mariadb"] = running("mariadb")
         seen.mysql = server(cluster, node)
@@ -102,21 +114,21 @@ def make_groupware(cluster: Cluster, seen: Seen) -> None:
 
 def server(cluster: Cluster, node: Node) -> MysqlStatus:
     """Return a database server that is well, with replication on a slave."""
-    is_master = node == cluster.master
+    is_master = node == master_of(cluster)
     return MysqlStatus(
         state=ServerState.RUNNING,
         version="10.11.6-MariaDB",
         variables={"server_id": str(node.server_id), "read_only": "OFF" if is_master else "ON"},
         binary_log=BinaryLog(file="mysql-bin.000003", position=1234, first_file="mysql-bin.000001", complete=True),
         replica=None if is_master else replica(cluster),
-        gtid_state=f"0-{cluster.master.server_id}-345",
+        gtid_state=f"0-{master_of(cluster).server_id}-345",
     )
 
 
 def replica(cluster: Cluster) -> Replica:
     """Return replication that goes on."""
     return Replica(
-        host=cluster.master.address,
+        host=master_of(cluster).address,
         port=3306,
         user="replication",
         io_running="Yes",
@@ -247,10 +259,10 @@ def drift(hosts: SeenHosts, name: str, *drifts: Drift, sentence: str = "") -> No
     hosts[name].drift += [replace(drift, sentence=sentence) for drift in drifts]
 
 
-ACCOUNTS = Drift(steps.MAKE_ACCOUNTS, "Make the accounts of the slaves and of Open-Xchange")
-SERVER = Drift(steps.CONFIGURE_SERVER, "Configure the server (bind address, server id, binary log)")
-ROLES = Drift(steps.CHECK_ROLES, "Look whether the master was switched")
-REPLICATE = Drift(steps.REPLICATE, "Replicate from the master")
+ACCOUNTS = Drift(Step(set_up_databases, mysql.accounts), "Make the accounts of the slaves and of Open-Xchange")
+SERVER = Drift(Step(set_up_databases, roles.configure), "Configure the server (bind address, server id, binary log)")
+ROLES = Drift(Step(set_up_databases, roles.check_roles), "Look whether the master was switched")
+REPLICATE = Drift(Step(set_up_databases, replication.replica), "Replicate from the master")
 EXPORT = Drift(steps.EXPORT, "Export the filestore to the groupware nodes")
 MOUNT = Drift(steps.MOUNT, "Mount the filestore, now and at boot")
 BALANCE = Drift(steps.BALANCE, "Balance sessions over the groupware nodes")

@@ -10,13 +10,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from ox_deploy import secrets
 from ox_deploy.cluster import Cluster
-from ox_deploy.deploys import clustering, database, hosts, openxchange
+from ox_deploy.deploys import clustering, hosts, openxchange
 from ox_deploy.errors import InputError
 from ox_deploy.mysql.servers import DATABASE_SERVERS
 from ox_deploy.operations.openxchange.configuration import PLACEHOLDER, WantedConfiguration
 from ox_deploy.products import PRODUCTS
 from ox_deploy.products.base import Installer
 from ox_deploy.products.ox6 import jcs
+from ox_deploy.topologies.master_slaves.deploys import database
+from ox_deploy.topologies.master_slaves.roles import master_of
 from tests.unit.deployment import prepared
 from tests.unit.fakes import Outcome
 from tests.unit.guide import Guide, Pair
@@ -152,7 +154,7 @@ def test_only_slaves_are_read_only(guide: Guide, monkeypatch: pytest.MonkeyPatch
 def tls_steps(guide: Guide, monkeypatch: pytest.MonkeyPatch, host: str, **settings: Any) -> list[str]:
     secrets.create(Path(guide.settings["secrets_file"]), guide.settings["contexts"])
     with prepared(monkeypatch, guide.set(**settings).inventory()) as deployment:
-        return [step.name for step in deployment.steps() if step.host == host and step.chapter.startswith("Master")]
+        return [step.name for step in deployment.steps() if step.host == host and step.chapter == "Databases"]
 
 
 CERTIFICATE, TRUST = "Make the server's certificate", "Trust the certificates of all database servers"
@@ -186,9 +188,9 @@ def test_accounts_require_encryption_at_the_end_only(guide: Guide, monkeypatch: 
     }
     asked: dict[str, Any] = {}
     monkeypatch.setattr("ox_deploy.operations.mysql.accounts", lambda **arguments: asked.update(arguments))
-    database._make_first_accounts(cluster, cluster.master)
+    database._make_first_accounts(cluster, master_of(cluster))
     assert {account.tls for account in asked["wanted"]} == {None}
-    database._make_first_accounts(guide.set(replication_tls=False).build(), cluster.master)
+    database._make_first_accounts(guide.set(replication_tls=False).build(), master_of(cluster))
     assert {(account.user, account.tls) for account in asked["wanted"]} == {
         ("replication", False),
         ("openexchange", None),
@@ -198,20 +200,20 @@ def test_accounts_require_encryption_at_the_end_only(guide: Guide, monkeypatch: 
 def test_without_encryption_nothing_of_it_is_left(guide: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not {CERTIFICATE, TRUST, ENCRYPT} & set(tls_steps(guide, monkeypatch, "dbmaster"))
     cluster = guide.build()
-    absent = {file.path for file in database.server_files(cluster, cluster.master) if file.content is None}
+    absent = {file.path for file in database.server_files(cluster, master_of(cluster)) if file.content is None}
     assert {database.TLS.pair, database.TLS.trusted} < absent
     assert database.source_of(cluster).ca == database.trusted_by_slaves(cluster) == ""
-    assert "openssl" not in hosts.packages_of(cluster, cluster.master)
+    assert "openssl" not in hosts.packages_of(cluster, master_of(cluster))
 
 
 def test_made_certificate_is_used_by_server_and_slaves(guide: Guide) -> None:
     cluster = guide.set(replication_tls=True).build()
     secrets.create(Path(guide.settings["secrets_file"]), guide.settings["contexts"])
-    written = {file.path: file for file in database.server_files(cluster, cluster.master)}
+    written = {file.path: file for file in database.server_files(cluster, master_of(cluster))}
     assert not {database.TLS.pair, database.TLS.trusted} & written.keys()
     assert f"ssl_key = {database.TLS.pair}\n" in str(written[MARIADB.configuration].content)
     assert database.source_of(cluster).ca == database.TLS.trusted
-    assert "openssl" in hosts.packages_of(cluster, cluster.master)
+    assert "openssl" in hosts.packages_of(cluster, master_of(cluster))
     # A switch takes the fence away from the list.
     assert list(written)[-1] == MARIADB.fence
 
@@ -220,7 +222,7 @@ def test_acknowledgement_is_wanted_by_servers_and_slaves(guide: Guide) -> None:
     secrets.create(Path(guide.settings["secrets_file"]), guide.settings["contexts"])
     for wanted in (False, True):
         cluster = guide.set(semi_synchronous=wanted).build()
-        text = str([file.content for file in database.server_files(cluster, cluster.master)])
+        text = str([file.content for file in database.server_files(cluster, master_of(cluster))])
         assert ("rpl_semi_sync_master_enabled = ON" in text) is wanted
         assert database.source_of(cluster).semi_synchronous is wanted
 
@@ -239,11 +241,11 @@ def test_given_certificate_is_written_with_its_key_for_the_server_only(guide: Gu
     certificate = issued(KEY, "192.0.2.21")
     private = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     cluster = given(guide, tmp_path, certificate, private).build()
-    written = {file.path: file for file in database.server_files(cluster, cluster.master)}
+    written = {file.path: file for file in database.server_files(cluster, master_of(cluster))}
     pair = written[database.TLS.pair]
     assert (pair.content, pair.mode, pair.owner) == (certificate + private, "0600", "mysql")
     assert written[database.TLS.trusted].content == certificate
-    assert "openssl" not in hosts.packages_of(cluster, cluster.master)
+    assert "openssl" not in hosts.packages_of(cluster, master_of(cluster))
 
 
 def test_given_certificate_of_another_server_ends_the_run_before_a_change(

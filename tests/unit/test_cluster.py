@@ -13,6 +13,7 @@ from pyinfra_cli.inventory import make_inventory_from_files  # type: ignore[impo
 
 from ox_deploy.cluster import RUN_OPTIONS, Settings, cluster_of
 from ox_deploy.errors import InputError
+from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of
 from tests.unit.fakes import in_phase
 from tests.unit.guide import Guide, context
 
@@ -34,8 +35,8 @@ def test_guides_hosts_have_the_guides_roles(guide: Guide) -> None:
     assert [node.name for node in cluster.groupware] == ["oxgw01", "oxgw02"]
     assert [node.name for node in cluster.databases] == ["dbmaster", "dbslave"]
     assert cluster.registrar.name == "oxgw01"
-    assert cluster.read_database.name == "dbslave"
-    assert cluster.filestore == cluster.master
+    assert cluster.reader.name == "dbslave"
+    assert cluster.filestore == master_of(cluster)
     assert cluster.filestore_source == "192.0.2.21:/var/opt/filestore"
     assert {node.load_factor for node in cluster.groupware} == {50}
 
@@ -50,14 +51,14 @@ def test_any_number_of_hosts_keeps_the_order_of_the_inventory(guide: Guide) -> N
     assert [node.name for node in cluster.web] == ["web", "web2"]
     assert [node.route for node in cluster.groupware] == [f"OX-{number}" for number in range(1, 21)]
     assert [node.server_id for node in cluster.databases] == [1, 2, 3, 4]
-    assert cluster.read_database.name == "dbslave"
+    assert cluster.reader.name == "dbslave"
 
 
 def test_cluster_without_slave_reads_from_the_master(guide: Guide) -> None:
     del guide.groups["db_slave"]
     cluster = guide.build()
-    assert cluster.slaves == ()
-    assert cluster.read_database == cluster.master
+    assert slaves_of(cluster) == ()
+    assert cluster.reader == master_of(cluster)
 
 
 def test_host_in_two_groups_is_one_node(guide: Guide) -> None:

@@ -25,7 +25,7 @@ from tests.unit.guide import Guide
 
 HOSTS, DATABASE, FILESTORE, WEB, MULTICAST, OPENXCHANGE, CLUSTERING = (
     "Hosts",
-    "Master/Slave database setup",
+    "Databases",
     "Distributed file storage",
     "Session load balancing",
     "Clustering: network configuration",
@@ -36,7 +36,7 @@ HOSTS, DATABASE, FILESTORE, WEB, MULTICAST, OPENXCHANGE, CLUSTERING = (
 ORDER = [{HOSTS}, {DATABASE}, {FILESTORE}, {WEB, MULTICAST}, {OPENXCHANGE}, {CLUSTERING}]
 BARRIERS = {
     "All hosts are prepared",
-    "The master is the one of the inventory",
+    "The database servers have the roles of the inventory",
     "The databases are done",
     "The filestore is done",
     "Databases, filestore and balancer are done",

@@ -13,13 +13,13 @@ from ox_deploy.facts.mysql import Account, BinaryLog, Grant, Gtid, MysqlStatus, 
 from ox_deploy.facts.secret import Fingerprint
 from ox_deploy.mysql import gtid, passwords
 from ox_deploy.mysql.accounts import WantedAccount, account_statements
-from ox_deploy.mysql.replica_state import Situation, Source, recognise
 from ox_deploy.remote.common import fingerprints as common_fingerprints
 from ox_deploy.remote.mysql import replicate as mysql_replicate
 from ox_deploy.remote.mysql import state as mysql_state
 from ox_deploy.remote.mysql.dialects import DIALECTS, TAKEN_OVER, dialect_of, server_of_version, version_numbers
 from ox_deploy.remote.switch import promote as switch_promote
 from ox_deploy.secrets import Secret
+from ox_deploy.topologies.master_slaves.replica_state import Situation, Source, recognise
 from tests.unit.programs import MARIADB, Session, under_test
 
 PASSWORD = "Zc4qLw8mPn2rTx6v"

@@ -1,4 +1,4 @@
-"""mysql.accounts and mysql.replica: statements for what differs, and when nothing may be touched."""
+"""mysql.accounts and replication.replica: statements for what differs, and when nothing may be touched."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from ox_deploy.facts.mysql import Account, BinaryLog, Grant, Gtid, Mysql, MysqlS
 from ox_deploy.facts.secret import Fingerprint
 from ox_deploy.mysql import passwords
 from ox_deploy.mysql.accounts import WantedAccount
-from ox_deploy.mysql.replica_state import REMEDIES, Situation, Source, not_ready, recognise
-from ox_deploy.mysql.switch_rules import Server
+from ox_deploy.mysql.not_ready import not_ready
 from ox_deploy.operations import mysql
 from ox_deploy.secrets import Secret
+from ox_deploy.topologies.master_slaves.operations import replication
+from ox_deploy.topologies.master_slaves.replica_state import BESIDE, DEPLOYED, Situation, Source, recognise
+from ox_deploy.topologies.master_slaves.switch_rules import Server
 from tests.unit.fakes import FakeHost, Outcome, both_phases, run, stop_sentence
 from tests.unit.programs import MARIADB, MYSQL
 
@@ -437,7 +439,8 @@ def test_situation_is_recognised(found: MysqlStatus, source: MysqlStatus, situat
 
 
 def test_every_situation_is_covered() -> None:
-    assert {situation for _, _, situation in SITUATIONS.values()} == set(Situation)
+    alone = {Situation.NOT_SET_UP, Situation.STOPPED}
+    assert {situation for _, _, situation in SITUATIONS.values()} == set(Situation) - BESIDE - alone
 
 
 @pytest.mark.parametrize("error", ["error connecting to master 'replication@192.0.2.21:3306'", ""])
@@ -454,7 +457,7 @@ def pair(found: MysqlStatus, source: object) -> FakeHost:
 
 
 def replicate(found: MysqlStatus, source: MysqlStatus, **other: Any) -> dict[str, Any]:
-    return both_phases(mysql.replica, pair(found, source), **ARGUMENTS | other).job("mysql_replicate")
+    return both_phases(replication.replica, pair(found, source), **ARGUMENTS | other).job("mysql_replicate")
 
 
 LOGIN = {"user": "replication", "password": PASSWORD}
@@ -467,14 +470,14 @@ def start(**position: Any) -> dict[str, Any]:
 
 def test_slave_that_replicates_by_now_is_not_started_on_what_it_was_before() -> None:
     host = FakeHost({Mysql: [slave(), slave(replica())]}, name="dbslave", dbmaster=FakeHost({Mysql: master()}))
-    run(mysql.replica, host, **ARGUMENTS).assert_noop()
+    run(replication.replica, host, **ARGUMENTS).assert_noop()
     assert len(host.asked) == 2
 
 
 def test_healthy_replica_that_can_be_written_to_is_made_read_only() -> None:
     writable = slave(replica(), variables={"server_id": "2", "read_only": "OFF"})
     host = FakeHost({Mysql: writable}, dbmaster=FakeHost({Mysql: master()}))
-    job = both_phases(mysql.replica, host, source=SOURCE, master_host="dbmaster").job("mysql_run")
+    job = both_phases(replication.replica, host, source=SOURCE, master_host="dbmaster").job("mysql_run")
     assert [statement["sql"] for statement in job["statements"]] == ["SET GLOBAL read_only = 1"]
     assert job["replicate"] is False
 
@@ -482,7 +485,7 @@ def test_healthy_replica_that_can_be_written_to_is_made_read_only() -> None:
 def test_healthy_replica_is_left_alone() -> None:
     host = pair(slave(replica()), master())
     arguments = ARGUMENTS | {"option_file": "/root/slave.cnf", "master_option_file": "/root/master.cnf"}
-    both_phases(mysql.replica, host, **arguments).assert_noop()
+    both_phases(replication.replica, host, **arguments).assert_noop()
     assert host.asked[-1] == (Mysql, {"users": [], "option_file": "/root/slave.cnf"})
     assert host.peers["dbmaster"].asked[-1] == (Mysql, {"users": [], "option_file": "/root/master.cnf"})
 
@@ -535,7 +538,7 @@ def test_healthy_replica_is_moved_between_position_and_gtid(by_gtid: bool) -> No
     job = replicate(slave(replica(using_gtid=not by_gtid)), master(), by_gtid=by_gtid)
     assert job["source"] == {"by_gtid": by_gtid}
     moved = pair(slave(replica(using_gtid=by_gtid)), master())
-    both_phases(mysql.replica, moved, **ARGUMENTS, by_gtid=by_gtid).assert_noop()
+    both_phases(replication.replica, moved, **ARGUMENTS, by_gtid=by_gtid).assert_noop()
 
 
 CA = "/etc/mysql/ssl/replication-ca.pem"
@@ -544,7 +547,7 @@ WITH_TLS = {"server_id": "1", "ssl_cert": "/etc/mysql/ssl/replication.pem"}
 
 
 def connected(found: MysqlStatus, source: MysqlStatus, wanted: Source = ENCRYPTED) -> Any:
-    outcome = both_phases(mysql.replica, pair(found, source), **ARGUMENTS | {"source": wanted})
+    outcome = both_phases(replication.replica, pair(found, source), **ARGUMENTS | {"source": wanted})
     return outcome.job("mysql_replicate")["source"]
 
 
@@ -559,18 +562,18 @@ def test_replica_is_moved_to_an_encrypted_connection_and_back_from_where_it_stan
 
 def test_replica_that_reads_encrypted_is_left_alone() -> None:
     found = pair(slave(replica(ca=CA)), master(variables=WITH_TLS))
-    both_phases(mysql.replica, found, **ARGUMENTS | {"source": ENCRYPTED}).assert_noop()
+    both_phases(replication.replica, found, **ARGUMENTS | {"source": ENCRYPTED}).assert_noop()
 
 
 def test_encryption_that_somebody_else_set_up_is_not_taken_away() -> None:
     found = pair(slave(replica(ca="/etc/mysql/own-ca.pem")), master(variables=WITH_TLS))
-    both_phases(mysql.replica, found, **ARGUMENTS).assert_noop()
+    both_phases(replication.replica, found, **ARGUMENTS).assert_noop()
 
 
 def test_replica_reads_on_in_clear_until_its_master_can_do_better() -> None:
     without = master(variables={"server_id": "1", "ssl_cert": ""})
     arguments = ARGUMENTS | {"source": ENCRYPTED}
-    both_phases(mysql.replica, pair(slave(replica()), without), **arguments).assert_noop()
+    both_phases(replication.replica, pair(slave(replica()), without), **arguments).assert_noop()
     assert connected(slave(replica(io_running="No")), without) is None
 
 
@@ -606,7 +609,7 @@ def test_replica_that_acknowledges_or_need_not_is_left_alone(
     found: Replica, variables: dict[str, str], source: Source
 ) -> None:
     host = pair(slave(found), master(variables=variables))
-    both_phases(mysql.replica, host, **ARGUMENTS | {"source": source}).assert_noop()
+    both_phases(replication.replica, host, **ARGUMENTS | {"source": source}).assert_noop()
 
 
 def test_stopped_replica_keeps_what_it_has_received() -> None:
@@ -634,7 +637,7 @@ def encrypted_logins(reader: object, *stored: str) -> tuple[FakeHost, Outcome]:
     slave_host = FakeHost({Mysql: reader}, name="@dbslave")
     found = FakeHost({Mysql: server(*accounts)}, name="dbmaster", **{"@dbslave": slave_host})
     arguments: dict[str, Any] = {"wanted": [READER, NOBODY_YET], "users": ["replication"], "slaves": SLAVES}
-    return slave_host, both_phases(mysql.encrypt_logins, found, **arguments)
+    return slave_host, both_phases(replication.encrypt_logins, found, **arguments)
 
 
 @pytest.mark.parametrize("reader", [slave(), slave(replica(ca=CA))])
@@ -665,9 +668,9 @@ def test_account_of_a_slave_that_may_read_in_clear_goes_on_to_allow_it(reader: o
 def test_logins_are_left_alone_while_the_server_cannot_be_asked() -> None:
     down = FakeHost({Mysql: MysqlStatus(state=ServerState.NOT_RUNNING)}, name="dbmaster")
     arguments: dict[str, Any] = {"wanted": [READER], "users": ["replication"], "slaves": SLAVES}
-    sentence = stop_sentence(mysql.encrypt_logins, down, **arguments)
+    sentence = stop_sentence(replication.encrypt_logins, down, **arguments)
     assert sentence.startswith("the database server of dbmaster is not running")
-    assert run(mysql.encrypt_logins, down, executing=False, **arguments).texts == ["true"]
+    assert run(replication.encrypt_logins, down, executing=False, **arguments).texts == ["true"]
 
 
 @pytest.mark.parametrize(
@@ -679,7 +682,7 @@ def test_logins_are_left_alone_while_the_server_cannot_be_asked() -> None:
     ],
 )
 def test_replica_without_a_gtid_position_is_left_at_its_file_and_position(found: MysqlStatus) -> None:
-    both_phases(mysql.replica, pair(found, master()), **ARGUMENTS).assert_noop()
+    both_phases(replication.replica, pair(found, master()), **ARGUMENTS).assert_noop()
 
 
 def test_replica_that_is_not_healthy_is_not_moved() -> None:
@@ -688,7 +691,7 @@ def test_replica_that_is_not_healthy_is_not_moved() -> None:
 
 def test_by_position_a_former_master_is_moved_back_after_it_followed() -> None:
     found, source, _ = STARTS["former-master-where-it-ended"]
-    jobs = run(mysql.replica, pair(found, source), **ARGUMENTS, by_gtid=False).jobs
+    jobs = run(replication.replica, pair(found, source), **ARGUMENTS, by_gtid=False).jobs
     assert [job["source"] for _, job in jobs] == [start(gtid="0-2-300"), {"by_gtid": False}]
 
 
@@ -699,28 +702,28 @@ STOPS: dict[str, str] = {
     f"changed: seed it (`{SEED}`).",
     "has-data": "dbslave has databases of its own but does not replicate (wiki); nothing was changed: take it out of "
     f"`db_slave`, or replace all its data with the master's (`{OVERWRITE}`).",
-    "sql-error": "dbslave stopped with an error (Duplicate entry); nothing was changed: fix what the error names, "
-    f"then run `START SLAVE`, or seed it (`{OVERWRITE}`).",
-    "io-error": "dbslave stopped with an error (1236 impossible position); nothing was changed: fix what the error "
-    f"names, then run `START SLAVE`, or seed it (`{OVERWRITE}`).",
+    "sql-error": "dbslave stopped with an error (Slave_SQL_Running is No: Duplicate entry); nothing was changed: "
+    f"fix what the error names, then run `START SLAVE`, or seed it (`{OVERWRITE}`).",
+    "io-error": "dbslave stopped with an error (Slave_IO_Running is No: 1236 impossible position); nothing was "
+    f"changed: fix what the error names, then run `START SLAVE`, or seed it (`{OVERWRITE}`).",
     "former-master-with-more": "dbslave was the master, and has transactions that the master lacks (after 0-2-300 up "
     "to 0-2-301); nothing was changed: inspect them there with `mariadb-binlog`, repeat on the master what is needed, "
     f"then seed it (`{OVERWRITE}`).",
     "purged": f"dbslave lacks what its master's binary log no longer holds; nothing was changed: seed it "
     f"(`{OVERWRITE}`).",
     "errant-and-stopped": "dbslave has transactions that its master does not have (up to 0-2-8); nothing was changed: "
-    "inspect them with `mariadb-binlog` there; undo or repeat them on the master and run `RESET MASTER` on dbslave, "
-    f"or seed it (`{OVERWRITE}`).",
-    "half-seeded": "dbslave is half seeded; nothing was changed: wait until its seeding ends, or seed it again "
-    f"(`{SEED}`).",
-    "half-seeded-and-down": "dbslave is half seeded; nothing was changed: wait until its seeding ends, or seed it "
-    f"again (`{SEED}`).",
-    "unknown": "dbslave is in an unknown state (Slave_IO_Running is Dreaming, Slave_SQL_Running is Yes); nothing was "
+    "inspect them with `mariadb-binlog` there; undo them (with `SET sql_log_bin = 0`) or repeat them on the master, "
+    f"then run `RESET MASTER` on dbslave, or seed it (`{OVERWRITE}`).",
+    "half-seeded": "dbslave is half seeded; nothing was changed: wait until its seeding ends (`systemctl status "
+    f"ox-seed` there), or seed it again (`{SEED}`).",
+    "half-seeded-and-down": "dbslave is half seeded; nothing was changed: wait until its seeding ends (`systemctl "
+    f"status ox-seed` there), or seed it again (`{SEED}`).",
+    "unknown": "dbslave is in an unknown state (Slave_IO_Running is Dreaming); nothing was "
     "changed: look at `SHOW SLAVE STATUS` there.",
     "same-server-id-as-slave": "dbslave has the server id of another slave (2, under which 192.0.2.29 reads); nothing "
     "was changed: give each a `server_id` of its own in the inventory, restart their servers and deploy them.",
-    "other-master": "dbslave replicates from another master; nothing was changed: correct `db_master`, or run "
-    f"`STOP SLAVE; RESET SLAVE ALL` there and seed it (`{OVERWRITE}`).",
+    "other-master": "dbslave replicates from another master (192.0.2.99:3306); nothing was changed: correct "
+    f"`db_master`, or run `STOP SLAVE; RESET SLAVE ALL` there and seed it (`{OVERWRITE}`).",
     "same-server-id": "dbslave has the server id of its master; nothing was changed: give the host a `server_id` of "
     "its own and deploy it.",
     "same-server-uuid": "dbslave has the server_uuid of its master; nothing was changed: remove `auto.cnf` from its "
@@ -730,14 +733,16 @@ STOPS: dict[str, str] = {
 
 
 def test_every_stop_has_its_sentence() -> None:
-    assert {SITUATIONS[name][2] for name in STOPS} == set(REMEDIES)
+    alone = {Situation.NOT_SET_UP, Situation.STOPPED}
+    stops = set(Situation) - DEPLOYED - BESIDE - alone - {Situation.HEALTHY}
+    assert {SITUATIONS[name][2] for name in STOPS} == stops
 
 
 @pytest.mark.parametrize("read_only", ["ON", "OFF"])
 def test_running_slave_with_transactions_of_its_own_is_told_and_left_alone(read_only: str) -> None:
     variables = {"server_id": "2", "read_only": read_only}
     found = slave(replica(), gtid_state=OWN, variables=variables)
-    outcome = both_phases(mysql.replica, pair(found, master(gtid_state="0-1-7")), **ARGUMENTS)
+    outcome = both_phases(replication.replica, pair(found, master(gtid_state="0-1-7")), **ARGUMENTS)
     if read_only == "OFF":
         assert outcome.job("mysql_run")["statements"][0]["sql"] == "SET GLOBAL read_only = 1"
     else:
@@ -748,30 +753,30 @@ def test_running_slave_with_transactions_of_its_own_is_told_and_left_alone(read_
 @pytest.mark.parametrize(("name", "sentence"), STOPS.items(), ids=STOPS)
 def test_what_could_lose_data_stops_the_operation(name: str, sentence: str) -> None:
     found, source, _ = SITUATIONS[name]
-    assert stop_sentence(mysql.replica, pair(found, source), **ARGUMENTS) == sentence
+    assert stop_sentence(replication.replica, pair(found, source), **ARGUMENTS) == sentence
 
 
 @pytest.mark.parametrize("name", ["needs-seed", "has-data", "sql-error", "other-master"])
 def test_what_could_lose_data_ends_the_run_before_anything_is_changed(name: str) -> None:
     found, source, _ = SITUATIONS[name]
     with pytest.raises(OperationError, match="nothing was changed"):
-        run(mysql.replica, pair(found, source), executing=False, **ARGUMENTS)
+        run(replication.replica, pair(found, source), executing=False, **ARGUMENTS)
 
 
 # A server that Debian set up has the id 1 and no binary log until it is configured.
 @pytest.mark.parametrize("name", ["no-binary-log", "same-server-id"])
 def test_what_the_configuration_will_put_right_does_not_end_the_plan(name: str) -> None:
     found, source, _ = SITUATIONS[name]
-    assert run(mysql.replica, pair(found, source), executing=False, **ARGUMENTS).texts == ["true"]
+    assert run(replication.replica, pair(found, source), executing=False, **ARGUMENTS).texts == ["true"]
 
 
 @pytest.mark.parametrize("state", NOT_READY)
 def test_neither_side_is_touched_while_one_cannot_be_asked(state: ServerState) -> None:
     down = MysqlStatus(state=state)
     for host, name in ((pair(down, master()), "dbslave"), (pair(slave(), down), "dbmaster")):
-        sentence = stop_sentence(mysql.replica, host, **ARGUMENTS)
+        sentence = stop_sentence(replication.replica, host, **ARGUMENTS)
         assert sentence == f"the database server of {name} {NOT_READY[state]}"
-        assert run(mysql.replica, host, executing=False, **ARGUMENTS).texts == ["true"]
+        assert run(replication.replica, host, executing=False, **ARGUMENTS).texts == ["true"]
 
 
 @pytest.mark.parametrize(
@@ -782,15 +787,15 @@ def test_master_that_cannot_be_reached_is_named(answer: object, reason: str) -> 
         f"dbslave needs to know the state of dbmaster, which cannot be asked ({reason}); make that host reachable and "
         "run again."
     )
-    assert stop_sentence(mysql.replica, pair(slave(), answer), **ARGUMENTS) == sentence
+    assert stop_sentence(replication.replica, pair(slave(), answer), **ARGUMENTS) == sentence
     with pytest.raises(OperationError) as stopped:
-        run(mysql.replica, pair(slave(), answer), executing=False, **ARGUMENTS)
+        run(replication.replica, pair(slave(), answer), executing=False, **ARGUMENTS)
     assert str(stopped.value) == sentence
 
 
 @pytest.mark.parametrize("name", STARTS)
 def test_password_is_on_standard_input_only(name: str) -> None:
     found, source, _ = STARTS[name]
-    (command,) = run(mysql.replica, pair(found, source), **ARGUMENTS).commands
+    (command,) = run(replication.replica, pair(found, source), **ARGUMENTS).commands
     for shown in (str(command), repr(command), command.get_raw_value(), repr(SOURCE)):
         assert PASSWORD not in shown

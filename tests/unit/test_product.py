@@ -17,7 +17,6 @@ from pyinfra.api import StringCommand, operation
 import ox_deploy
 from ox_deploy import secrets
 from ox_deploy.cluster import Cluster, Node
-from ox_deploy.deploys import database
 from ox_deploy.deploys.switchover import switchover
 from ox_deploy.deploys.verify import verify
 from ox_deploy.deploys.web import SITE
@@ -35,9 +34,11 @@ from ox_deploy.questions.question import JsonFact, Question
 from ox_deploy.questions.run import run_of
 from ox_deploy.remote.programs import module_of
 from ox_deploy.settings import Settings
-from ox_deploy.status.states import find, groupware
+from ox_deploy.status.states import groupware
 from ox_deploy.status.states.base import Observation
+from ox_deploy.status.states.find import find
 from ox_deploy.status.view import view
+from ox_deploy.topologies.master_slaves.deploys import database
 from tests.unit.deployment import Deployment, prepared
 from tests.unit.fakes import stdin_of, task_of
 from tests.unit.guide import Guide, context
@@ -264,7 +265,7 @@ def test_general_modules_name_nothing_of_a_product() -> None:
         for match in PARTICULAR.finditer(path.read_text())
     ]
     # A remedy, whose words are part of docs/status.md.
-    assert found == ["status/states/databases.py: admindaemon"]
+    assert found == ["status/states/configdb.py: admindaemon"]
 
 
 def test_each_thing_of_6_10_is_found_where_it_belongs() -> None:

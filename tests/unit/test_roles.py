@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 
-from ox_deploy.deploys.database import _probe
 from ox_deploy.facts.service import Service, ServiceStatus
-from ox_deploy.operations import roles
 from ox_deploy.remote.mysql import configure as mysql_configure
 from ox_deploy.remote.mysql import logs
 from ox_deploy.remote.mysql import replicate as mysql_replicate
 from ox_deploy.remote.mysql import role as mysql_role
 from ox_deploy.remote.mysql import run as mysql_run
 from ox_deploy.remote.mysql.dialects import LOGS, dialect_of
+from ox_deploy.topologies.master_slaves.deploys.database import _probe
+from ox_deploy.topologies.master_slaves.operations import roles
+from ox_deploy.topologies.master_slaves.roles import master_of
 from tests.unit.fakes import FakeHost, both_phases, stop_sentence
 from tests.unit.guide import Guide
 from tests.unit.programs import Session, under_test
@@ -186,7 +187,7 @@ def test_server_has_its_turn_after_and_beside_one_that_comes_back() -> None:
 def test_server_is_asked_for_the_variables_of_the_template_and_not_for_the_users(guide: Guide, kind: str) -> None:
     guide.set(database_server=kind, mysql_settings={"max_connections": 9000})
     cluster = guide.build()
-    probe = _probe(cluster, cluster.master).database
+    probe = _probe(cluster, master_of(cluster)).database
     assert probe
     assert {"port", "bind_address", "server_id", "read_only", "sync_binlog"} <= set(probe.names)
     # The server says the last one in other words, or as the user's settings have it.

@@ -20,21 +20,21 @@ from pyinfra.api.exceptions import OperationError
 from ox_deploy import secrets as passwords
 from ox_deploy.certificate import one_time_pair
 from ox_deploy.cluster import cluster_of
-from ox_deploy.deploys.seed import requested, seed
 from ox_deploy.errors import InputError
 from ox_deploy.facts.answers import Answers, ask_together
 from ox_deploy.facts.mysql import BinaryLog, Mysql, MysqlStatus, Replica, ServerState
 from ox_deploy.facts.seed import Contents, Seeding, SeedState, ServerSurvey, Survey
-from ox_deploy.mysql.replica_state import Source
 from ox_deploy.mysql.servers import DATABASE_SERVERS
 from ox_deploy.operations import direct
-from ox_deploy.operations import seed as seeding
-from ox_deploy.operations.seed import Plan, Side, refusal
 from ox_deploy.questions import pyinfra_internals
 from ox_deploy.questions.ask import ask
 from ox_deploy.questions.question import Question
 from ox_deploy.questions.run import current_run
 from ox_deploy.secrets import Secret
+from ox_deploy.topologies.master_slaves.deploys.seed import requested, seed
+from ox_deploy.topologies.master_slaves.operations import seed as seeding
+from ox_deploy.topologies.master_slaves.operations.seed import Plan, Side, refusal
+from ox_deploy.topologies.master_slaves.replica_state import Source
 from tests.unit.deployment import prepared
 from tests.unit.fakes import FakeHost, program_of, run, stdin_of, stop_sentence
 from tests.unit.guide import Guide
@@ -541,9 +541,17 @@ def test_account_stays_while_the_unit_goes_on_without_us(monkeypatch: pytest.Mon
     ("replica", "is_marked", "said"),
     [
         ({"sql_running": "No"}, True, "dbslave is half seeded"),
-        ({"sql_running": "No"}, False, "dbslave is stopped, and its master still has all that it lacks (oxdb)"),
-        ({"io_running": "Connecting"}, False, "(oxdb); it was seeded: deploy it, and it replicates again."),
-        ({"host": "192.0.2.99"}, False, "dbslave replicates from another master (oxdb); it was seeded: correct"),
+        ({"sql_running": "No"}, False, "dbslave is stopped, and its master still has all that it lacks (Slave_SQL"),
+        (
+            {"io_running": "Connecting"},
+            False,
+            "; it was seeded: run the deploy, which starts it, or says what keeps it from its master.",
+        ),
+        (
+            {"host": "192.0.2.99"},
+            False,
+            "dbslave replicates from another master (192.0.2.99:3306); it was seeded: correct",
+        ),
     ],
 )
 def test_slave_that_does_not_replicate_afterwards_is_no_success(

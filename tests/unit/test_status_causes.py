@@ -8,7 +8,7 @@ from ox_deploy.facts.mysql import MysqlStatus, ServerState
 from ox_deploy.facts.openxchange import Configuration
 from ox_deploy.findings import Level
 from ox_deploy.status.seen import Drift
-from ox_deploy.status.states import find
+from ox_deploy.status.states.find import find
 from tests.unit.guide import Guide
 from tests.unit.seeing import (
     ACCOUNTS,
@@ -68,8 +68,14 @@ CAN_NOT_ASK = "configdb cannot be asked (2003, no route); deploy the database ch
         (REPLICATE, lambda p: setattr(p["dbslave"], "mysql", None), ("database server down", "dbslave")),
         (SERVER, lambda p: setattr(p["dbmaster"], "mysql", None), ("master unreachable", "dbmaster")),
         (ACCOUNTS, lambda p: setattr(p["dbmaster"], "mysql", None), ("master unreachable", "dbmaster")),
-        (SERVER, lambda p: change_server(p["dbslave"], variables={"read_only": "OFF"}), ("slave writable", "dbslave")),
-        (REPLICATE, never_set_up_slave, ("slave stopped", "dbslave")),
+        (
+            SERVER,
+            lambda p: change_server(p["dbslave"], variables={"server_id": "2", "read_only": "OFF"}),
+            ("slave writable", "dbslave"),
+        ),
+        (REPLICATE, never_set_up_slave, ("slave not set up", "dbslave")),
+        (REPLICATE, lambda p: change_replica(p["dbslave"], sql_running="No"), ("slave stopped", "dbslave")),
+        (REPLICATE, lambda p: change_replica(p["dbslave"], user="repl"), ("slave login differs", "dbslave")),
         (
             REPLICATE,
             lambda p: change_replica(p["dbslave"], host="192.0.2.99"),
@@ -139,6 +145,7 @@ def test_master_host_down_is_one_finding(guide: Guide) -> None:
     lose(hosts, "dbmaster")
     change_replica(hosts["dbslave"], io_running="Connecting", io_error="error reconnecting", seconds_behind=None)
     drift(hosts, "dbslave", REPLICATE, sentence="dbslave needs to know the state of dbmaster, which cannot be asked")
+    change_registration(hosts, "no access", "2003, no route")
     drift(hosts, "oxgw01", REGISTER, sentence=CAN_NOT_ASK)
     for name in ("oxgw01", "oxgw02"):
         change_mount(hosts[name], answers=False)
@@ -175,7 +182,7 @@ def test_master_unreachable_explains_no_other_error_of_a_slave(guide: Guide) -> 
     assert found(cluster, hosts) == [("master unreachable", "dbmaster"), ("slave stopped", "dbslave")]
     hosts["dbslave"] = healthy(cluster)["dbslave"]
     never_set_up_slave(hosts)
-    assert found(cluster, hosts) == [("master unreachable", "dbmaster"), ("slave stopped", "dbslave")]
+    assert found(cluster, hosts) == [("master unreachable", "dbmaster"), ("slave not set up", "dbslave")]
 
 
 def test_what_is_not_registered_is_drift_while_the_master_is_unreachable(guide: Guide) -> None:

@@ -12,7 +12,10 @@ from ox_deploy.facts.mysql import MysqlStatus, ServerState
 from ox_deploy.facts.nfs import Mount
 from ox_deploy.facts.openxchange import Configuration
 from ox_deploy.findings import Level
-from ox_deploy.status.states import STATES, find
+from ox_deploy.status.states.base import State
+from ox_deploy.status.states.find import find, states_of
+from ox_deploy.topologies.master_slaves.replica_state import Situation
+from ox_deploy.topologies.master_slaves.topology import MASTER_SLAVES
 from tests.unit.guide import Guide
 from tests.unit.seeing import (
     ACCOUNTS,
@@ -112,6 +115,11 @@ def _loose_errant(hosts: SeenHosts) -> None:
     change_server(hosts["dbslave"], gtid_state="0-1-345,0-2-346")
 
 
+def _stopped_errant(hosts: SeenHosts) -> None:
+    _loose_errant(hosts)
+    change_replica(hosts["dbslave"], io_running="No", sql_running="No", seconds_behind=None)
+
+
 def _old_errant(hosts: SeenHosts) -> None:
     """Both know transactions of the slave's time as a master, the slave knows more of them."""
     change_server(hosts["dbmaster"], gtid_state="0-1-345,0-2-7")
@@ -119,8 +127,14 @@ def _old_errant(hosts: SeenHosts) -> None:
 
 
 def _unknown_log(hosts: SeenHosts) -> None:
-    change_server(hosts["dbmaster"], gtid_state="")
+    change_server(hosts["dbmaster"], gtid_state="", binary_log=None)
     _loose_errant(hosts)
+
+
+def _twin(hosts: SeenHosts) -> None:
+    """Another server reads from the master under the slave's id, which drives the slave out."""
+    change_server(hosts["dbmaster"], slaves={"2": "192.0.2.29"})
+    change_replica(hosts["dbslave"], io_running="No", io_error="1236")
 
 
 def _not_installed(hosts: SeenHosts) -> None:
@@ -187,53 +201,102 @@ BROKEN: list[tuple[str, Level, str, str, Break]] = [
         "slave of another master",
         CRITICAL,
         "dbslave",
-        "it replicates from 192.0.2.99:3306",
+        "it replicates from another master (192.0.2.99:3306)",
         lambda p: change_replica(p["dbslave"], host="192.0.2.99"),
     ),
     (
         "slave of another master",
         CRITICAL,
         "dbslave",
-        "it replicates from 192.0.2.21:3307",
+        "it replicates from another master (192.0.2.21:3307)",
         lambda p: change_replica(p["dbslave"], port=3307),
     ),
     (
         "slave stopped",
         CRITICAL,
         "dbslave",
-        "Slave_SQL_Running is No (Duplicate entry)",
+        "it stopped with an error (Slave_SQL_Running is No: Duplicate entry)",
         lambda p: change_replica(p["dbslave"], sql_running="No", sql_error="Duplicate entry", seconds_behind=None),
     ),
     (
         "slave stopped",
         CRITICAL,
         "dbslave",
-        "Slave_IO_Running is No (without an error)",
+        "still has all that it lacks (Slave_IO_Running is No)",
         lambda p: change_replica(p["dbslave"], io_running="No", seconds_behind=None),
     ),
     (
         "slave stopped",
         CRITICAL,
         "dbslave",
-        "Slave_IO_Running is Connecting (error connecting)",
+        "(Slave_IO_Running is Connecting: error connecting)",
         lambda p: change_replica(p["dbslave"], io_running="Connecting", io_error="error connecting"),
     ),
-    ("slave stopped", CRITICAL, "dbslave", "replication is not set up", never_set_up_slave),
+    ("slave not set up", CRITICAL, "dbslave", "it is empty and the master's binary log holds", never_set_up_slave),
+    (
+        "slave not set up",
+        CRITICAL,
+        "dbslave",
+        "it has databases of its own but does not replicate (wiki)",
+        lambda p: change_server(p["dbslave"], replica=None, databases=["wiki"]),
+    ),
+    (
+        "slave login differs",
+        WARNING,
+        "dbslave",
+        "it logs in to the master with a different password",
+        lambda p: change_replica(p["dbslave"], user="repl"),
+    ),
+    (
+        "slave login differs",
+        CRITICAL,
+        "dbslave",
+        "it logs in to the master with a different password",
+        lambda p: change_replica(p["dbslave"], user="repl", io_running="No", io_error="1045"),
+    ),
+    (
+        "slave of another master",
+        CRITICAL,
+        "dbslave",
+        "it replicates from another master (192.0.2.99:3306)",
+        lambda p: change_replica(p["dbslave"], host="192.0.2.99", io_running="Connecting", seconds_behind=None),
+    ),
+    (
+        "duplicate server id",
+        CRITICAL,
+        "dbslave",
+        "it has the server id of its master",
+        lambda p: change_server(p["dbslave"], variables={"server_id": "1", "read_only": "ON"}),
+    ),
+    (
+        "duplicate server id",
+        CRITICAL,
+        "dbslave",
+        "it has the server id of another slave (2, under which 192.0.2.29 reads)",
+        _twin,
+    ),
+    ("no binary log", CRITICAL, "dbslave", "it has a master that writes no binary log", _unknown_log),
     (
         "slave half seeded",
         CRITICAL,
         "dbslave",
-        "its seeding has not finished",
+        "it is half seeded",
         lambda p: change_server(p["dbslave"], seeding=True),
     ),
     (
         "slave half seeded",
         CRITICAL,
         "dbslave",
-        "its seeding has not finished",
+        "it is half seeded",
         lambda p: setattr(p["dbslave"], "mysql", MysqlStatus(state=ServerState.NOT_RUNNING, seeding=True)),
     ),
-    ("slave lagging", WARNING, "dbslave", "61 s behind", lambda p: change_replica(p["dbslave"], seconds_behind=61)),
+    (
+        "slave lagging",
+        WARNING,
+        "dbslave",
+        "it is too far behind its master (61 s, more than 60 s)",
+        lambda p: change_replica(p["dbslave"], seconds_behind=61),
+    ),
     (
         "slave writable",
         CRITICAL,
@@ -243,6 +306,7 @@ BROKEN: list[tuple[str, Level, str, str, Break]] = [
     ),
     ("errant transactions", WARNING, "dbslave", "up to 0-2-346", _loose_errant),
     ("errant transactions", WARNING, "dbslave", "after 0-2-7 up to 0-2-9", _old_errant),
+    ("errant transactions", CRITICAL, "dbslave", "up to 0-2-346", _stopped_errant),
     (
         "configdb not reachable",
         CRITICAL,
@@ -426,13 +490,17 @@ def test_what_is_broken_is_reported_as_itself(
     assert finding.wanted and finding.remedy
 
 
+STATES = states_of(MASTER_SLAVES)
+
+
 def test_every_state_is_tried_here() -> None:
     assert {case[0] for case in BROKEN} == {state.name for state in STATES}
 
 
-def test_every_state_has_one_remedy_and_its_own_name() -> None:
+def test_every_state_has_its_own_name_and_no_remedy_is_a_sentence() -> None:
     assert len({state.name for state in STATES}) == len(STATES)
-    assert all(state.remedy and not state.remedy.endswith(".") for state in STATES)
+    assert not any(state.remedy.endswith(".") for state in STATES if isinstance(state, State))
+    assert not any(situation.remedy.endswith(".") for situation in Situation)
 
 
 FINE: list[tuple[str, Break]] = [
@@ -444,10 +512,6 @@ FINE: list[tuple[str, Break]] = [
     ("five seconds", lambda p: _clock(p, "web", 5)),
     ("a clock that was not asked", lambda p: _clock(p, "web", -NOW.timestamp())),
     ("the master's newest", lambda p: change_server(p["dbslave"], gtid_state="0-1-999")),
-    (
-        "a master whose log is not known",
-        _unknown_log,
-    ),
     ("a node without Open-Xchange", _not_installed),
     ("a configdb that is yet to be created", lambda p: change_registration(p, "absent")),
     ("a configdb whose creation was interrupted", lambda p: change_registration(p, "incomplete", "server")),
@@ -512,7 +576,7 @@ def test_both_threads_of_a_slave_are_named(guide: Guide) -> None:
     hosts = healthy(cluster)
     change_replica(hosts["dbslave"], io_running="No", io_error="no such log", sql_running="No", sql_error="bad row")
     assert only_finding(cluster, hosts).found == (
-        "Slave_IO_Running is No (no such log); Slave_SQL_Running is No (bad row)"
+        "it stopped with an error (Slave_IO_Running is No: no such log; Slave_SQL_Running is No: bad row)"
     )
 
 
@@ -530,7 +594,7 @@ def test_what_the_master_replicates_itself_may_have_come_after_it_was_asked(guid
     change_server(hosts["dbslave"], gtid_state="0-1-350,7-9-5")
     assert found(cluster, hosts) == []
     change_server(hosts["dbslave"], gtid_state="0-1-350,7-9-5,0-2-346")
-    assert "does not have: up to 0-2-346" in only_finding(cluster, hosts).found
+    assert "does not have (up to 0-2-346)" in only_finding(cluster, hosts).found
 
 
 def test_master_that_stopped_replicating_gets_nothing_from_elsewhere(guide: Guide) -> None:

@@ -9,7 +9,7 @@ from ox_deploy.facts.mysql import MysqlStatus, ServerState
 from ox_deploy.facts.nfs import Mount
 from ox_deploy.findings import Level
 from ox_deploy.status.snapshot import HostView, Link, Snapshot
-from ox_deploy.status.states import find
+from ox_deploy.status.states.find import find
 from ox_deploy.status.view import view
 from tests.unit.guide import Guide
 from tests.unit.seeing import (
@@ -264,7 +264,7 @@ CACHES = ("caches", "oxgw01", "oxgw02")
         (lambda p: change_replica(p["dbslave"], seconds_behind=61), {REPLICATION: WARNING}),
         (lambda p: change_replica(p["dbslave"], sql_running="No"), {REPLICATION: CRITICAL}),
         (lambda p: change_server(p["dbslave"], gtid_state="0-2-9"), {REPLICATION: WARNING}),
-        (lambda p: change_server(p["dbslave"], variables={}), {}),
+        (lambda p: change_server(p["dbslave"], variables={"server_id": "2"}), {}),
         (
             lambda p: setattr(p["dbslave"], "mysql", None),
             {READS_1: CRITICAL, READS_2: CRITICAL, REPLICATION: CRITICAL},

@@ -14,18 +14,21 @@ from ox_deploy.facts.openxchange import Configdb, Configuration, OpenXchangeConf
 from ox_deploy.facts.secret import Fingerprint
 from ox_deploy.facts.service import Service, ServiceStatus
 from ox_deploy.facts.switchover import Reaches
-from ox_deploy.mysql import gtid, switch_rules
+from ox_deploy.mysql import gtid
 from ox_deploy.mysql.accounts import WantedAccount
 from ox_deploy.mysql.servers import DATABASE_SERVERS
-from ox_deploy.mysql.switch_rules import Phase, Server
-from ox_deploy.operations import lease, roles, switchover
+from ox_deploy.operations import lease
 from ox_deploy.operations.openxchange.configuration import Administrator, WantedConfiguration
 from ox_deploy.operations.openxchange.wanted import ConfigdbLayout, WantedDatabase, WantedRegistration
 from ox_deploy.operations.service import ManagedFile
-from ox_deploy.operations.switchover import Switch
 from ox_deploy.products.ox6.configuration import Des
 from ox_deploy.questions.run import current_run
 from ox_deploy.secrets import Secret
+from ox_deploy.topologies.master_slaves import switch_rules
+from ox_deploy.topologies.master_slaves.operations import roles, switchover
+from ox_deploy.topologies.master_slaves.operations.switchover import Switch
+from ox_deploy.topologies.master_slaves.roles import slaves_of, switched
+from ox_deploy.topologies.master_slaves.switch_rules import Phase, Server
 from tests.unit.fakes import Facts, FakeHost, Outcome, both_phases, run, stop_sentence
 from tests.unit.guide import Guide
 
@@ -188,6 +191,7 @@ def check_arguments(server: Server, **other: Any) -> dict[str, Any]:
         "accounts": [],
         "files": [FILE],
         "max_lag": 10,
+        "siblings": [one.address for one in (SLAVE, THIRD) if one != server],
     } | other
 
 
@@ -222,27 +226,47 @@ REFUSALS: dict[str, tuple[Server, dict[str, Any], str]] = {
         {"dbmaster": master(replicates=replica(THIRD))},
         "dbmaster replicates from 192.0.2.23, so it is not the master; correct `db_master`",
     ),
-    "master-without-log": (MASTER, {"dbmaster": master(binary_log=None)}, "dbmaster writes no binary log; deploy it"),
-    "no-slave": (THIRD, {"dbslave2": slave(number=3, replicates=None)}, "dbslave2 does not replicate; deploy it"),
+    "master-without-log": (
+        MASTER,
+        {"dbmaster": master(binary_log=None)},
+        "dbmaster writes no binary log; deploy the master first",
+    ),
+    "no-slave": (
+        THIRD,
+        {"dbslave2": slave(number=3, replicates=None, databases=[])},
+        "dbslave2 is empty and the master's binary log holds everything; run the deploy, which starts replication from "
+        "the first transaction",
+    ),
+    "half-seeded": (
+        SLAVE,
+        {"dbslave": slave(seeding=True)},
+        "dbslave is half seeded; wait until its seeding ends (`systemctl status ox-seed` there), or seed it again "
+        "(`pyinfra -y inventory.py ox_deploy.deploys.seed.seed --data seed_slave=dbslave`)",
+    ),
     "other-master": (
         THIRD,
         {"dbslave2": slave(number=3, replicates=replica(SLAVE))},
-        "dbslave2 replicates from 192.0.2.22:3306, not from dbmaster; deploy it",
+        "dbslave2 replicates from another database host of the cluster (192.0.2.22:3306); run the deploy, which moves "
+        "it to the master",
     ),
     "stopped": (
         SLAVE,
         {"dbslave": slave(replicates=replica(sql_running="No", sql_error="Duplicate entry"))},
-        "dbslave has stopped (Duplicate entry); fix that, then run `START SLAVE` there",
+        "dbslave stopped with an error (Slave_SQL_Running is No: Duplicate entry); fix what the error names, then run "
+        "`START SLAVE`, or seed it (`pyinfra -y inventory.py ox_deploy.deploys.seed.seed --data seed_slave=dbslave "
+        "--data overwrite_slave=dbslave`)",
     ),
     "connecting": (
         SLAVE,
         {"dbslave": slave(replicates=replica(io_running="Connecting"))},
-        "dbslave has stopped (without an error); fix that, then run `START SLAVE` there",
+        "dbslave is stopped, and its master still has all that it lacks (Slave_IO_Running is Connecting); "
+        "run the deploy, which starts it, or says what keeps it from its master",
     ),
     "lagging": (
         THIRD,
         {"dbslave2": slave(number=3, replicates=replica(seconds_behind=11))},
-        "dbslave2 is 11 s behind; it should be 10 s at most; wait, or allow more with `--data max_lag=SECONDS`",
+        "dbslave2 is too far behind its master (11 s, more than 10 s); wait, or find out what holds it up (`SHOW "
+        "PROCESSLIST` there, the load of its disk), or allow more with `--data max_lag=SECONDS`",
     ),
     "no-position": (
         THIRD,
@@ -252,18 +276,22 @@ REFUSALS: dict[str, tuple[Server, dict[str, Any], str]] = {
     "writable": (
         THIRD,
         {"dbslave2": slave("OFF", number=3)},
-        "dbslave2 takes writes although it is a slave; deploy it",
+        "dbslave2 takes writes although it is a slave (read_only is OFF); run the deploy, which makes it read-only "
+        "again; find out what was written there meanwhile",
     ),
     "errant": (
         SLAVE,
         {"dbslave": slave(gtid_state="0-1-345,0-2-346")},
-        "dbslave has transactions that dbmaster lacks (up to 0-2-346); inspect them with `mariadb-binlog` (MySQL: "
-        "`mysqlbinlog`), repeat what is needed, then seed it from the master",
+        "dbslave has transactions that its master does not have (up to 0-2-346); inspect them with `mariadb-binlog` "
+        "there; undo them (with `SET sql_log_bin = 0`) or repeat them on the master, then run `RESET MASTER` on "
+        "dbslave, or seed it (`pyinfra -y inventory.py "
+        "ox_deploy.deploys.seed.seed --data seed_slave=dbslave --data overwrite_slave=dbslave`)",
     ),
     "same-server-id": (
         THIRD,
         {"dbslave2": slave(variables={"server_id": "2", "read_only": "ON", "log_slave_updates": "ON"})},
-        "dbslave2 has the server id of dbslave; give it one of its own, restart its server and deploy it",
+        "dbslave2 has the server id of dbslave; give each a `server_id` of its own in the inventory, restart their "
+        "servers and deploy them",
     ),
     "no-log-of-what-it-replicates": (
         SLAVE,
@@ -560,7 +588,8 @@ def test_slaves_of_which_each_has_what_the_other_lacks_are_both_named() -> None:
 def test_slave_that_is_half_seeded_is_no_master() -> None:
     assert "dbslave is half seeded" in refused(dbslave=slave(seeding=True))
     assert refusal(SLAVE, dbslave=slave(seeding=True)) == (
-        "dbslave is half seeded; wait until its seeding ends, or seed it again. Nothing was changed."
+        "dbslave is half seeded; wait until its seeding ends (`systemctl status ox-seed` there), or seed it again "
+        "(`pyinfra -y inventory.py ox_deploy.deploys.seed.seed --data seed_slave=dbslave`). Nothing was changed."
     )
     # Nor does it count as one that has more.
     half = slave(number=3, replicates=replica(received="0-1-350"), seeding=True)
@@ -741,7 +770,7 @@ def test_slave_that_took_over_and_died_completes_the_failover() -> None:
 
 def names(guide: Guide, lost: bool = False, new: str = "dbslave") -> dict[str, list[str]]:
     cluster = guide.build()
-    after = cluster.switched(next(node for node in cluster.slaves if node.name == new), lost)
+    after = switched(cluster, next(node for node in slaves_of(cluster) if node.name == new), lost)
     groups = ("db_master", "db_slave", "filestore", "groupware")
     return {group: [node.name for node in after.group(group)] for group in groups}
 
@@ -763,21 +792,21 @@ def test_switched_cluster_has_the_roles_turned_and_the_filestore_where_it_was(gu
 
 def test_switched_cluster_is_what_the_changed_inventory_gives(guide: Guide) -> None:
     before = guide.build()
-    after = before.switched(before.slaves[0])
+    after = switched(before, slaves_of(before)[0])
     guide.groups |= {"db_master": ["dbslave"], "db_slave": ["dbmaster"], "filestore": ["dbmaster"]}
     assert guide.build() == after
 
 
 def test_change_of_the_inventory_is_told(guide: Guide) -> None:
     before = guide.build()
-    new = before.slaves[0]
-    assert switch_rules.inventory_change(before, before.switched(new)) == (
+    new = slaves_of(before)[0]
+    assert switch_rules.inventory_change(before, switched(before, new)) == (
         "move the line of dbslave from `db_slave` to `db_master`; move the line of dbmaster from `db_master` to "
         "`db_slave`, in its place; add a group `filestore` with the line of dbmaster, or the filestore would move to "
         "dbslave"
     )
-    lost = switch_rules.inventory_change(before, before.switched(new, lost=True))
+    lost = switch_rules.inventory_change(before, switched(before, new, lost=True))
     assert "remove the line of dbmaster from `db_master`; add it to `db_slave` when the host is back" in lost
     guide.add("filestore", "nas", address="192.0.2.30")
     before = guide.build()
-    assert "filestore" not in switch_rules.inventory_change(before, before.switched(before.slaves[0]))
+    assert "filestore" not in switch_rules.inventory_change(before, switched(before, slaves_of(before)[0]))

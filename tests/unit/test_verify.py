@@ -40,7 +40,7 @@ from ox_deploy.findings import Level
 from ox_deploy.mysql import passwords
 from ox_deploy.mysql.accounts import WantedAccount
 from ox_deploy.operations.openxchange.wanted import ConfigdbLayout, WantedDatabase, WantedRegistration
-from ox_deploy.operations.verify import databases, filestore, network, registration, report, sessions
+from ox_deploy.operations.verify import filestore, network, registration, report, sessions
 from ox_deploy.operations.verify.checks import Record, Verdict, problem
 from ox_deploy.questions import prefetch
 from ox_deploy.questions.lease import Answer
@@ -48,6 +48,9 @@ from ox_deploy.questions.program import secret_question
 from ox_deploy.questions.pyinfra_internals import current_state
 from ox_deploy.questions.run import current_run
 from ox_deploy.secrets import Secret
+from ox_deploy.topologies.master_slaves import verify as databases
+from ox_deploy.topologies.master_slaves.replica_state import Source
+from ox_deploy.topologies.master_slaves.verify import Reading
 from tests.unit.fakes import FakeHost, in_phase, program_of, run, stdin_of, stop_sentence, task_of
 from tests.unit.programs import MARIADB
 from tests.unit.verifying import VerifyHost, finding, note, states, verdict
@@ -93,8 +96,9 @@ def test_host_without_python_says_so() -> None:
 
 # --- Testing master/slave ---------------------------------------------------------------------------------
 
-MASTER = "192.0.2.21:3306"
 USERS = ["replication", "openexchange"]
+MASTER = Source("dbmaster", "192.0.2.21", 3306, "replication", Secret(PASSWORD))
+READING = Reading(MASTER, "dbmaster", "/root/master.cnf", "192.0.2.22", ["192.0.2.23"])
 LOG = BinaryLog(file="mysql-bin.000002", position=1, first_file="mysql-bin.000001", complete=True)
 
 
@@ -115,24 +119,32 @@ def replica(**other: Any) -> Replica:
     return Replica(**values | other)
 
 
-def server(**values: Any) -> FakeHost:
-    return FakeHost({Mysql: MysqlStatus(state=ServerState.RUNNING, **{"version": MARIADB} | values)}, name="dbslave")
+def running(**values: Any) -> MysqlStatus:
+    known: dict[str, Any] = {"version": MARIADB, "variables": {"server_id": "2"}}
+    return MysqlStatus(state=ServerState.RUNNING, **known | values)
 
 
-def replicates(host: FakeHost, master: str | None = MASTER, slaves: int = 1) -> list[str]:
-    return states(databases.replicates, host, users=USERS, option_file=None, master=master, slaves=slaves)
+def server(master: object = None, **values: Any) -> FakeHost:
+    """A slave, with the answer of its master."""
+    answer = master or running(variables={"server_id": "1"}, binary_log=LOG)
+    return FakeHost({Mysql: running(**values)}, name="dbslave", dbmaster=FakeHost({Mysql: answer}, name="dbmaster"))
+
+
+def replicates(host: FakeHost, reading: Reading | None = READING, slaves: int = 1) -> list[str]:
+    return states(databases.replicates, host, users=USERS, option_file=None, reading=reading, slaves=slaves)
 
 
 def test_healthy_slave_and_master_hold() -> None:
     assert replicates(server(replica=replica())) == []
-    assert replicates(server(binary_log=LOG), master=None) == []
+    assert replicates(server(binary_log=LOG), reading=None) == []
     assert current_run().records[-1].verdict.measured == "writes mysql-bin.000002"
 
 
 def test_server_is_asked_for_its_accounts_along_with_the_rest() -> None:
     host = server(replica=replica())
-    verdict(databases.replicates, host, users=USERS, option_file="/root/my.cnf", master=MASTER, slaves=1)
+    verdict(databases.replicates, host, users=USERS, option_file="/root/my.cnf", reading=READING, slaves=1)
     assert host.asked == [(Mysql, {"users": USERS, "option_file": "/root/my.cnf"})]
+    assert host.peers["dbmaster"].asked == [(Mysql, {"users": USERS, "option_file": "/root/master.cnf"})]
 
 
 @pytest.mark.parametrize(
@@ -154,14 +166,14 @@ def test_slave_that_does_not_replicate(values: dict[str, Any], state: str) -> No
 def test_stopped_slave_is_told_with_the_servers_error() -> None:
     stopped = replica(sql_running="No", sql_error="Duplicate entry '7'")
     only = finding(
-        databases.replicates, server(replica=stopped), users=USERS, option_file=None, master=MASTER, slaves=1
+        databases.replicates, server(replica=stopped), users=USERS, option_file=None, reading=READING, slaves=1
     )
-    assert only.found == "Slave_IO_Running is Yes, Slave_SQL_Running is No (Duplicate entry '7')"
+    assert only.found == "it stopped with an error (Slave_SQL_Running is No: Duplicate entry '7')"
 
 
 def test_master_without_binary_log_matters_if_there_is_a_slave() -> None:
-    assert replicates(server(), master=None) == ["no binary log"]
-    assert replicates(server(), master=None, slaves=0) == []
+    assert replicates(server(), reading=None) == ["no binary log"]
+    assert replicates(server(), reading=None, slaves=0) == []
     assert current_run().records[-1].verdict.measured == "there is no slave"
 
 
@@ -179,7 +191,7 @@ def test_server_that_cannot_be_asked_is_never_green(state: ServerState) -> None:
         ("ON", False, []),
         ("OFF", True, []),
         ("OFF", False, ["slave writable"]),
-        ("ON", True, ["master is read-only"]),
+        ("ON", True, ["master read-only"]),
         ("NO_LOCK", False, []),
     ],
 )

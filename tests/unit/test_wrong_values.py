@@ -74,7 +74,7 @@ GOOD_OPTIONS = [
 @pytest.mark.parametrize("option", GOOD_OPTIONS)
 def test_option_that_is_a_matter_of_taste_is_taken(guide: Guide, option: str) -> None:
     guide.set(mysql_settings={option: "1"})
-    assert cluster_of(guide.inventory()).master.mysql_settings == {option: "1"}
+    assert cluster_of(guide.inventory()).writer.mysql_settings == {option: "1"}
 
 
 @pytest.mark.parametrize(

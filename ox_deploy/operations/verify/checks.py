@@ -45,15 +45,22 @@ class Record:
 
 
 class CouldNotRun(Exception):
-    """A check could not be made; the message says why."""
+    """A check could not be made; the message says why, and `remedy` what to do."""
+
+    def __init__(self, message: str, remedy: str = "fix what the message names, and run again") -> None:
+        super().__init__(message)
+        self.remedy = remedy
 
 
 def check(
-    title: str, asks: Callable[..., Question[Any]] | None = None
+    title: str,
+    asks: Callable[..., Question[Any]] | None = None,
+    peers: Callable[..., Sequence[tuple[str, Question[Any]]]] | None = None,
 ) -> Callable[[Callable[P, Verdict]], Callable[P, None]]:
     """Turn a function that examines the current host into an operation with this title.
 
     + asks: returns what it asks of the host, if that can be asked ahead; called with the operation's arguments
+    + peers: the same for other hosts, each with its name in the inventory
 
     An exception is a finding, too: the check could not run. Facts that fail do not end the run for their host.
     """
@@ -68,7 +75,7 @@ def check(
                 yield StringCommand("true")
 
         plain: Any = operation()(commands)
-        call = prefetch.asks(asks)(plain) if asks else plain
+        call = prefetch.asks(asks, peers=peers)(plain) if asks else plain
 
         @wraps(examine)
         def checked(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -93,12 +100,8 @@ def _note(title: str, examine: Callable[[], Verdict]) -> None:
 
 
 def _could_not_run(error: Exception) -> Finding:
-    return problem(
-        "check could not run",
-        found=str(error) or type(error).__name__,
-        wanted="the host runs the test and reports the result",
-        remedy="fix what the message names, and run again",
-    )
+    known = error if isinstance(error, CouldNotRun) else CouldNotRun(str(error) or type(error).__name__)
+    return problem("check could not run", str(known), "the host runs the test and reports the result", known.remedy)
 
 
 def problem(state: str, found: str, wanted: str, remedy: str, level: Level = Level.CRITICAL) -> Finding:

@@ -40,7 +40,7 @@ def identity(cluster: Cluster, node: Node) -> dict[str, dict[str, str]]:
 def wanted(cluster: Cluster, node: Node, accounts: Accounts) -> WantedConfiguration:
     """Return what oxinstaller is known to write, and what it leaves as it was."""
     settings = cluster.settings
-    reader, writer = cluster.read_database, cluster.master
+    reader, writer = cluster.reader, cluster.writer
     separate = "true" if reader != writer else "false"
     login = dict.fromkeys(("readProperty.2", "writeProperty.2"), ("password=", accounts.database_password))
     return WantedConfiguration(
@@ -72,6 +72,6 @@ def _configdb_values(cluster: Cluster, reader: Node, separate: str, user: str) -
         "useSeparateWrite": separate,
         "readUrl": f"jdbc:mysql://{reader.address}:{port}/configdb",
         "readProperty.1": f"user={user}",
-        "writeUrl": f"jdbc:mysql://{cluster.master.address}:{port}/configdb",
+        "writeUrl": f"jdbc:mysql://{cluster.writer.address}:{port}/configdb",
         "writeProperty.1": f"user={user}",
     }

@@ -41,7 +41,8 @@ class Observation:
 class Problem:
     """What a state's function finds on a host.
 
-    `about` is another host that it has to do with, or a path; `level` stands where it is not that of the state.
+    `about` is another host that it has to do with, or a path; `level` and `remedy` stand where they are not those of
+    the state.
     """
 
     node: Node
@@ -49,6 +50,7 @@ class Problem:
     wanted: str
     about: str = ""
     level: Level | None = None
+    remedy: str = ""
 
 
 Look = Callable[[Observation], Iterable[Problem]]
@@ -56,7 +58,7 @@ Look = Callable[[Observation], Iterable[Problem]]
 
 @dataclass(frozen=True)
 class State:
-    """A named state, with the function that looks for it."""
+    """A named state, with the function that looks for it; without a `remedy` each of its problems has one."""
 
     name: str
     level: Level
@@ -72,12 +74,12 @@ class State:
                 host=problem.node.name,
                 found=problem.found,
                 wanted=problem.wanted,
-                remedy=self.remedy,
+                remedy=problem.remedy or self.remedy,
                 about=problem.about,
             )
 
 
-def state(name: str, level: Level, remedy: str) -> Callable[[Look], State]:
+def state(name: str, level: Level, remedy: str = "") -> Callable[[Look], State]:
     """Make a named state of the function that looks for it."""
     return lambda look: State(name, level, remedy, look)
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
 
 from ox_deploy.facts.openxchange import Registration
 from ox_deploy.findings import Finding
@@ -21,26 +20,10 @@ from ox_deploy.status import steps
 from ox_deploy.status.seen import Drift, Seen
 from ox_deploy.status.states.base import Observation
 from ox_deploy.status.steps import Step
+from ox_deploy.topologies.base import Causes, Where
 
-Where = Literal["host", "about", "either", "anywhere"]
-
-# (cause, consequence) -> where the cause has to be: on the host of the consequence, on the other host that the
-# consequence is about, on either of them, or anywhere.
+# (cause, consequence) -> where the cause has to be. Those of the databases are their topology's.
 HIDES: dict[tuple[str, str], Where] = {
-    ("master unreachable", "host unreachable"): "host",
-    ("master unreachable", "slave stopped"): "about",
-    ("master unreachable", "configdb not reachable"): "about",
-    ("master switched", "master read-only"): "anywhere",
-    ("master switched", "slave stopped"): "host",
-    ("master switched", "slave writable"): "host",
-    ("master switched", "errant transactions"): "host",
-    ("slave of another master", "slave stopped"): "host",
-    ("slave of another master", "slave lagging"): "host",
-    ("slave of another master", "errant transactions"): "host",
-    ("slave half seeded", "database server down"): "host",
-    ("slave half seeded", "slave stopped"): "host",
-    ("slave half seeded", "slave lagging"): "host",
-    ("slave stopped", "slave lagging"): "host",
     ("host unreachable", "mount missing"): "about",
     ("host unreachable", "mount stale"): "about",
     ("NFS server down", "mount missing"): "about",
@@ -59,12 +42,6 @@ _CACHES_APART = ("host unreachable", *_DAEMON_DOWN, "multicast route missing", "
 
 # (states, where one of them has to be, steps)
 HIDES_DRIFT: list[tuple[tuple[str, ...], Where, tuple[Step, ...]]] = [
-    (("master unreachable", "database server down"), "host", (steps.CONFIGURE_SERVER, steps.MAKE_ACCOUNTS)),
-    (("master switched",), "anywhere", (steps.CHECK_ROLES, steps.CONFIGURE_SERVER, steps.REPLICATE)),
-    (("slave half seeded",), "host", (steps.CONFIGURE_SERVER, steps.REPLICATE, steps.MAKE_ACCOUNTS)),
-    (("slave writable",), "host", (steps.CONFIGURE_SERVER, steps.REPLICATE)),
-    (("slave stopped", "slave of another master", "database server down"), "host", (steps.REPLICATE,)),
-    (("master unreachable",), "anywhere", (steps.REPLICATE, steps.REGISTER)),
     (("configdb not reachable", "configdb damaged"), "host", (steps.REGISTER,)),
     (("NFS server down",), "host", (steps.EXPORT,)),
     (("mount missing", "mount stale"), "host", (steps.MOUNT,)),
@@ -76,23 +53,28 @@ HIDES_DRIFT: list[tuple[tuple[str, ...], Where, tuple[Step, ...]]] = [
 ]
 
 
-def without_consequences(findings: Sequence[Finding]) -> list[Finding]:
+def causes_with(others: Causes) -> Causes:
+    """Return the causes of all areas, with those of the databases' topology."""
+    return Causes({**others.hides, **HIDES}, [*others.hides_drift, *HIDES_DRIFT])
+
+
+def without_consequences(findings: Sequence[Finding], known: Causes) -> list[Finding]:
     """Return the findings that none of the others is the cause of, each as bad as the worst of what it hides."""
-    causes = [finding for finding in findings if not any(_hides(cause, finding) for cause in findings)]
-    return [_as_bad_as_hidden(cause, findings) for cause in causes]
+    causes = [finding for finding in findings if not any(_hides(cause, finding, known) for cause in findings)]
+    return [_as_bad_as_hidden(cause, findings, known) for cause in causes]
 
 
-def without_explained_drift(observed: Observation, findings: Sequence[Finding]) -> Observation:
+def without_explained_drift(observed: Observation, findings: Sequence[Finding], known: Causes) -> Observation:
     """Return the observation without what a deploy would do only because of what was found already."""
     seen = [
-        replace(one, drift=[drift for drift in one.drift if not _is_explained(drift, one, findings)])
+        replace(one, drift=[drift for drift in one.drift if not _is_explained(drift, one, findings, known)])
         for one in observed.seen.values()
     ]
     return Observation(observed.cluster, seen)
 
 
-def _hides(cause: Finding, finding: Finding) -> bool:
-    where = HIDES.get((cause.state, finding.state))
+def _hides(cause: Finding, finding: Finding, known: Causes) -> bool:
+    where = known.hides.get((cause.state, finding.state))
     return where is not None and _is_there(cause, where, finding.host, finding.about)
 
 
@@ -101,22 +83,21 @@ def _is_there(cause: Finding, where: Where, host: str, about: str = "") -> bool:
     return where == "anywhere" or cause.host in places[where]
 
 
-def _as_bad_as_hidden(cause: Finding, findings: Sequence[Finding]) -> Finding:
-    level = max([cause.level, *(finding.level for finding in findings if _hides(cause, finding))])
+def _as_bad_as_hidden(cause: Finding, findings: Sequence[Finding], known: Causes) -> Finding:
+    level = max([cause.level, *(finding.level for finding in findings if _hides(cause, finding, known))])
     return cause.model_copy(update={"level": level})
 
 
-def _is_explained(drift: Drift, seen: Seen, findings: Sequence[Finding]) -> bool:
-    if drift.step == steps.REGISTER and not _is_unusable(drift, seen):
+def _is_explained(drift: Drift, seen: Seen, findings: Sequence[Finding], known: Causes) -> bool:
+    if drift.step == steps.REGISTER and not _is_unusable(seen.registration):
         return False
     return any(
-        drift.step in explained
+        (drift.step in explained or drift.step.operation in explained)
         and any(finding.state in states and _is_there(finding, where, seen.node.name) for finding in findings)
-        for states, where, explained in HIDES_DRIFT
+        for states, where, explained in known.hides_drift
     )
 
 
-def _is_unusable(drift: Drift, seen: Seen) -> bool:
-    """Tell whether configdb could not be asked or is damaged; the operation says so only while it executes."""
-    state = (seen.registration or Registration()).state
-    return "cannot be asked" in drift.sentence or state in ("no access", "damaged")
+def _is_unusable(registration: Registration | None) -> bool:
+    """Tell whether configdb could not be asked or is damaged, which is why nothing can be registered."""
+    return registration is None or registration.state in ("no access", "damaged")

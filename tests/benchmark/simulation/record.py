@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from ox_deploy.topologies.master_slaves.roles import master_of
+
 import pyinfra_cli  # type: ignore[import-untyped]  # noqa: F401 # isort: skip
 
 import hashlib
@@ -22,7 +24,6 @@ from pyinfra_cli.inventory import make_inventory  # type: ignore[import-untyped]
 
 from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.deploys.chapters import ON_HOSTS
-from ox_deploy.deploys.database import replication_password, wanted_accounts
 from ox_deploy.facts.mysql import Mysql
 from ox_deploy.facts.network import MulticastRoute
 from ox_deploy.facts.nfs import FilestoreMount
@@ -33,6 +34,7 @@ from ox_deploy.mysql.accounts import WantedAccount
 from ox_deploy.operations.service import ManagedFile
 from ox_deploy.questions import prefetch
 from ox_deploy.questions.question import Question
+from ox_deploy.topologies.master_slaves.deploys.database import replication_password, wanted_accounts
 
 Document = dict[str, Any]
 SALT = "0123456789abcdef"
@@ -83,8 +85,8 @@ class Recorder:
         }
 
     def mysql(self, node: Node, users: Sequence[str]) -> Document:
-        is_master = node == self.cluster.master
-        gtid = f"0-{self.cluster.master.server_id}-345"
+        is_master = node == master_of(self.cluster)
+        gtid = f"0-{master_of(self.cluster).server_id}-345"
         return {
             "state": "running",
             "version": VERSION,
@@ -104,7 +106,7 @@ class Recorder:
         }
 
     def replica(self, gtid: str) -> Document:
-        master = self.cluster.master
+        master = master_of(self.cluster)
         return {
             "host": master.address,
             "port": self.cluster.settings.mysql_port,

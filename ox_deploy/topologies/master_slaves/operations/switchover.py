@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
@@ -13,11 +13,9 @@ from pyinfra.api import StringCommand, operation
 from ox_deploy.facts.mysql import Mysql, MysqlStatus, ServerState
 from ox_deploy.facts.openxchange import Registration
 from ox_deploy.facts.switchover import Reaches
-from ox_deploy.mysql import switch_rules
 from ox_deploy.mysql.accounts import WantedAccount, account_statements
-from ox_deploy.mysql.replica_state import not_ready
+from ox_deploy.mysql.not_ready import not_ready
 from ox_deploy.mysql.servers import DatabaseServer
-from ox_deploy.mysql.switch_rules import Phase, Server, is_writable
 from ox_deploy.operations import service
 from ox_deploy.operations.openxchange import configuration
 from ox_deploy.operations.openxchange import registration as registering
@@ -33,6 +31,9 @@ from ox_deploy.questions.question import Question
 from ox_deploy.questions.run import current_run
 from ox_deploy.remote.mysql.reconnect import WAITING
 from ox_deploy.secrets import Secret
+from ox_deploy.topologies.master_slaves import switch_rules
+from ox_deploy.topologies.master_slaves.replica_state import Source, diagnose
+from ox_deploy.topologies.master_slaves.switch_rules import Phase, Server, is_writable
 
 # After how many seconds the guard opens the old master again, if nobody takes over. Long enough for all that the
 # program which stops writes waits for, and for the next operation to begin.
@@ -67,6 +68,11 @@ class Switch:
             "password": self.password.reveal(),
             "ca": self.ca,
         }
+
+    @property
+    def source(self) -> Source:
+        """Return what the slaves replicate from before the switch."""
+        return Source(self.old.name, self.old.address, self.old.port, self.user, self.password, self.ca)
 
 
 def answer_of(server: Server) -> MysqlStatus | None:
@@ -115,6 +121,7 @@ def check_server(
     accounts: Sequence[WantedAccount],
     files: Sequence[service.ManagedFile],
     max_lag: float,
+    siblings: Sequence[str] = (),
 ) -> Generator[StringCommand, None, None]:
     """
     Refuse to switch if this database server would not come through without a loss. Changes nothing.
@@ -124,6 +131,7 @@ def check_server(
     + users, accounts: the accounts that the new master has to have
     + files: its configuration files as they should be
     + max_lag: how many seconds a slave may be behind
+    + siblings: addresses of the other database hosts
     """
     try:
         new, old, own = (_ask(one, users) for one in (switch.new, switch.old, server))
@@ -137,7 +145,8 @@ def check_server(
         if server == switch.old:
             problems += switch_rules.problems_of_old(own, server.name)
         else:
-            problems += switch_rules.problems_of_slave(own, old, server.name, switch.old, max_lag)
+            found = diagnose(server.name, own, old, switch.source, server.address, siblings)
+            problems += switch_rules.problems_of_slave(replace(found, seconds=max_lag), old)
         if server not in (switch.new, switch.old):
             problems += switch_rules.problems_of_sibling(own, new, (server.name, switch.new.name))
         if server == switch.new:

@@ -18,15 +18,7 @@ from ox_deploy.facts.mysql import Mysql, MysqlStatus
 from ox_deploy.facts.seed import Contents, Seeding, SeedState, ServerSurvey, Survey
 from ox_deploy.mysql.accounts import Statement, WantedAccount, account_statements, drop_account, listed
 from ox_deploy.mysql.gtid import took_over
-from ox_deploy.mysql.replica_state import (
-    OVERWRITE,
-    Situation,
-    Source,
-    explain,
-    not_ready,
-    reads_under_its_id,
-    recognise,
-)
+from ox_deploy.mysql.not_ready import not_ready
 from ox_deploy.mysql.servers import DatabaseServer
 from ox_deploy.operations.direct import carry_out
 from ox_deploy.operations.stop import stop
@@ -38,6 +30,14 @@ from ox_deploy.questions.pyinfra_internals import is_executing
 from ox_deploy.questions.question import Question
 from ox_deploy.remote.mysql.dialects import server_of_version, version_numbers
 from ox_deploy.secrets import Secret
+from ox_deploy.topologies.master_slaves.replica_state import (
+    OVERWRITE,
+    Diagnosis,
+    Situation,
+    Source,
+    diagnose,
+    mistaken_identity,
+)
 
 USER = "ox_seed"
 METHODS = ("logical", "physical")
@@ -123,16 +123,10 @@ def _versions(slave: Side, master: Side) -> str:
 
 
 def _wrong_server(plan: Plan, slave: Side, master: Side) -> str | None:
-    if master.status.binary_log is None:
-        return explain(slave.name, Situation.NO_BINARY_LOG, slave.status, master.status)
-    # Of a server that is down, nothing but this is known: it is half seeded.
-    if not slave.status.variables:
-        return None
-    if slave.status.variables["server_id"] == master.status.variables["server_id"]:
-        return explain(slave.name, Situation.SAME_SERVER_ID, slave.status, master.status)
-    if reads_under_its_id(slave.status, master.status) not in (None, plan.address):
-        return explain(slave.name, Situation.SAME_SERVER_ID_AS_SLAVE, slave.status, master.status)
-    return None
+    # Of a server that is down, nothing is known but that it is half seeded.
+    known = slave.status if slave.status.variables else None
+    situation = mistaken_identity(known, master.status, plan.address)
+    return Diagnosis(situation, slave.name, slave.status, master.status, plan.source).sentence() if situation else None
 
 
 def _missing_programs(side: Side) -> str | None:
@@ -392,9 +386,9 @@ class _Seeding:
     def _verify(self) -> None:
         """Raises OperationError unless the slave is a healthy one."""
         slave, master = self._servers()
-        situation = recognise(slave, master, self.plan.source, self.plan.address)
-        if situation is not Situation.HEALTHY:
-            raise OperationError(explain(host.name, situation, slave, master, so_far="it was seeded"))
+        found = diagnose(host.name, slave, master, self.plan.source, self.plan.address)
+        if found.situation is not Situation.HEALTHY:
+            raise OperationError(found.sentence("it was seeded"))
 
 
 def _state() -> SeedState:

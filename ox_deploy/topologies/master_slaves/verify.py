@@ -1,20 +1,26 @@
-"""Guide: Testing Master/Slave."""
+"""The checks of a master and its slaves. Guide: Testing Master/Slave."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pyinfra import host
 
-from ox_deploy.facts.mysql import Account, Mysql, MysqlStatus, Replica
+from ox_deploy.cluster import Cluster, Node
+from ox_deploy.facts.mysql import Account, Mysql, MysqlStatus, ServerState
 from ox_deploy.facts.verify import Canary
 from ox_deploy.findings import Finding
 from ox_deploy.mysql.accounts import WantedAccount, account_statements, stale_accounts
-from ox_deploy.mysql.replica_state import SEED, not_ready
+from ox_deploy.mysql.not_ready import why_not
 from ox_deploy.operations.verify.checks import CouldNotRun, Verdict, check, holds, learn, made, problem
 from ox_deploy.questions.lease import ticket
+from ox_deploy.questions.peer import PeerUnreachable, ask_peer
 from ox_deploy.questions.question import Question
+from ox_deploy.topologies.master_slaves.deploys.database import USERS, siblings, source_of, wanted_accounts
+from ox_deploy.topologies.master_slaves.replica_state import WRITE_AGAIN, Situation, Source, diagnose
+from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of
 
 REPLICATES = "Every slave replicates from the master"
 ARRIVES = "A new database reaches every slave"
@@ -27,64 +33,70 @@ def _question(users: Sequence[str], option_file: str | None = None, **_: Any) ->
 
 
 def _running(users: Sequence[str], option_file: str | None) -> MysqlStatus:
-    """Return the server of this host; raises CouldNotRun unless it runs."""
+    """Return the server of this host; raises CouldNotRun unless it runs, or is half seeded, and so need not."""
     status = learn(_question(users, option_file))
-    sentence = not_ready(status, "this host")
-    if sentence:
-        raise CouldNotRun(sentence.rstrip("."))
+    why = None if status.seeding else why_not(status)
+    if why:
+        raise CouldNotRun(f"its database server {why[0]}", why[1])
     return status
 
 
-@check(REPLICATES, asks=_question)
-def replicates(users: Sequence[str], option_file: str | None, master: str | None, slaves: int) -> Verdict:
+@dataclass(frozen=True)
+class Reading:
+    """What a slave should read from, and how its master is asked.
+
+    `address` is the slave's, as its master sees it; `siblings` are those of the other database hosts.
     """
-    Check that both threads of a slave run, and that they read from the master.
+
+    source: Source
+    master_host: str
+    master_option_file: str | None
+    address: str
+    siblings: Sequence[str] = ()
+
+
+def _masters_questions(
+    users: Sequence[str], reading: Reading | None, **_: Any
+) -> list[tuple[str, Question[MysqlStatus]]]:
+    return [(reading.master_host, _question(users, reading.master_option_file))] if reading else []
+
+
+@check(REPLICATES, asks=_question, peers=_masters_questions)
+def replicates(users: Sequence[str], option_file: str | None, reading: Reading | None, slaves: int) -> Verdict:
+    """
+    Check that a slave replicates from the master, and that a deploy would find nothing to do about that.
 
     + users: as for `accounts`, so that one question answers both
     + option_file: root-only option file on the host, where root cannot log in over the socket
-    + master: `address:port` of the master on a slave, None on the master itself
+    + reading: what a slave should read from, None on the master itself
     + slaves: how many slaves the master has
     """
     status = _running(users, option_file)
-    if master is None:
+    if reading is None:
         return _master(status, slaves)
-    if status.seeding:
-        remedy = f"wait until its seeding ends, or seed it again (`{SEED.format(name=host.name)}`)"
-        found = "its seeding has not finished"
-        return Verdict(findings=[problem("slave half seeded", found, "it has all of its master's data", remedy)])
-    replica = status.replica
-    if replica is None:
-        found = "it reads from no master"
-        return Verdict(findings=[problem("slave not set up", found, f"it replicates from {master}", DEPLOY)])
-    findings = [*_wrong_master(replica, master), *_stopped(replica)]
-    return Verdict(f"from {master}", findings)
+    source, master = reading.source, _asked(*_masters_questions(users, reading)[0])
+    found = diagnose(host.name, status, master, source, reading.address, reading.siblings)
+    is_healthy = found.situation is Situation.HEALTHY
+    return Verdict(f"from {source.address}:{source.port}", [] if is_healthy else [found.finding(host.name)])
+
+
+def _asked(master_host: str, question: Question[MysqlStatus]) -> MysqlStatus | None:
+    """Return what the master is like, None if it cannot be asked: a check of its own says so."""
+    try:
+        master = ask_peer(host, master_host, question)
+    except PeerUnreachable:
+        return None
+    return master if master.state is ServerState.RUNNING else None
 
 
 def _master(status: MysqlStatus, slaves: int) -> Verdict:
     if not slaves:
         return Verdict(NO_SLAVE)
     if status.binary_log is None:
+        state = Situation.NO_BINARY_LOG
         found = "the master writes no binary log, so its slaves receive nothing"
-        return Verdict(findings=[problem("no binary log", found, "it writes a binary log", DEPLOY)])
+        return Verdict(findings=[problem(state.known_as, found, state.should, state.remedy)])
     return Verdict(f"writes {status.binary_log.file}")
-
-
-def _wrong_master(replica: Replica, master: str) -> list[Finding]:
-    found = f"{replica.host}:{replica.port}"
-    if found == master:
-        return []
-    remedy = "correct `db_master` of the inventory, or run `STOP SLAVE; RESET SLAVE ALL` there and deploy"
-    return [problem("slave of another master", f"it replicates from {found}", f"from {master}", remedy)]
-
-
-def _stopped(replica: Replica) -> list[Finding]:
-    threads = {"Slave_IO_Running": replica.io_running, "Slave_SQL_Running": replica.sql_running}
-    if set(threads.values()) == {"Yes"}:
-        return []
-    shown = ", ".join(f"{name} is {value}" for name, value in threads.items())
-    errors = " ".join(filter(None, [replica.io_error, replica.sql_error])) or "without an error"
-    remedy = "fix what the error names, then run `START SLAVE` or deploy"
-    return [problem("slave stopped", f"{shown} ({errors})", "both threads run (Yes)", remedy)]
 
 
 @check("Only the master can be written", asks=_question)
@@ -100,9 +112,9 @@ def read_only(users: Sequence[str], option_file: str | None, writable: bool) -> 
     if writable == (value == "OFF"):
         return Verdict(measured)
     if writable:
-        return Verdict(findings=[problem("master is read-only", measured, "read_only is OFF", DEPLOY)])
-    remedy = f"run `SET GLOBAL read_only = 1` there; find out what was written to it meanwhile; {DEPLOY}"
-    return Verdict(findings=[problem("slave writable", measured, "read_only is ON", remedy)])
+        return Verdict(findings=[problem("master read-only", measured, "read_only is OFF", WRITE_AGAIN)])
+    state = Situation.WRITABLE
+    return Verdict(findings=[problem(state.known_as, measured, state.should, state.remedy)])
 
 
 @check("Every server has the same accounts, rights and passwords", asks=_question)
@@ -161,9 +173,9 @@ def arrives(run: str, option_file: str | None, master: bool, slaves: int) -> Ver
         return Verdict(skipped="it does not replicate")
     age = made(learn(Question(Canary, step="see", run=run, option_file=option_file))).age
     if age is None:
-        remedy = "find out what keeps the slave busy (`SHOW PROCESSLIST`) or the master from sending, and run again"
+        state = Situation.LAGGING
         found = "a row written on the master did not arrive within 10 seconds"
-        return Verdict(findings=[problem("slave lagging", found, "it arrives at once", remedy)])
+        return Verdict(findings=[problem(state.known_as, found, "it arrives at once", state.remedy)])
     return Verdict(f"after {age:.2f} s" if age >= 0 else f"at once (its clock is {-age:.2f} s behind the master's)")
 
 
@@ -186,3 +198,20 @@ def vanishes(run: str, option_file: str | None, master: bool, slaves: int) -> Ve
     remedy = f"drop `ox_verify_{run}` on the master if it is still there, and wait until it is gone here"
     found = f"ox_verify_{run} is still here 10 seconds after the master was told to drop it"
     return Verdict(findings=[problem("dropped database stays", found, "it is gone", remedy)])
+
+
+def verify(cluster: Cluster, node: Node, run: str) -> None:
+    """Call the checks of one database server; `run` makes the name of the database that is made unique."""
+    option_file = node.mysql_option_file
+    is_master, slaves = node == master_of(cluster), len(slaves_of(cluster))
+    reading = None if is_master else _reading(cluster, node)
+    replicates(users=USERS, option_file=option_file, reading=reading, slaves=slaves)
+    read_only(users=USERS, option_file=option_file, writable=is_master)
+    accounts(users=USERS, option_file=option_file, wanted=wanted_accounts(cluster))
+    arrives(run=run, option_file=option_file, master=is_master, slaves=slaves)
+    vanishes(run=run, option_file=option_file, master=is_master, slaves=slaves)
+
+
+def _reading(cluster: Cluster, node: Node) -> Reading:
+    master, others = master_of(cluster), siblings(cluster, node)
+    return Reading(source_of(cluster), master.inventory_name, master.mysql_option_file, node.address, others)

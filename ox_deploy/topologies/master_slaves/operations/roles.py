@@ -10,17 +10,17 @@ from pyinfra.api import StringCommand, operation
 
 from ox_deploy.facts.mysql import MysqlStatus
 from ox_deploy.facts.service import ServiceStatus
-from ox_deploy.mysql import switch_rules
-from ox_deploy.mysql.switch_rules import Server
 from ox_deploy.operations import service
 from ox_deploy.operations.stop import failed_host, stop
-from ox_deploy.operations.switchover import answer_of, status_question
 from ox_deploy.questions import prefetch
 from ox_deploy.questions.order import order
 from ox_deploy.questions.peer import PeerUnreachable, ask_peer
 from ox_deploy.questions.pyinfra_internals import is_executing
 from ox_deploy.questions.question import Question
 from ox_deploy.questions.run import current_run
+from ox_deploy.topologies.master_slaves import switch_rules
+from ox_deploy.topologies.master_slaves.operations.switchover import answer_of, status_question
+from ox_deploy.topologies.master_slaves.switch_rules import Server
 
 
 def _roles_questions(master: Server, slaves: Sequence[Server], **_: Any) -> list[tuple[str, Question[MysqlStatus]]]:

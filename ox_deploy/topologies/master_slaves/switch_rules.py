@@ -10,6 +10,8 @@ from enum import Enum
 from ox_deploy.cluster import Cluster, Node
 from ox_deploy.facts.mysql import MysqlStatus, ServerState
 from ox_deploy.mysql import gtid
+from ox_deploy.topologies.master_slaves.replica_state import Diagnosis, Situation, beside
+from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of
 
 # What the new master has to have free, in bytes.
 ROOM = 1 << 30
@@ -77,40 +79,26 @@ def problems_of_old(status: MysqlStatus, name: str) -> list[str]:
     """Return why writes should not be taken away from a master."""
     problems = []
     if status.binary_log is None:
-        problems.append(f"{name} writes no binary log; deploy it")
+        problems.append(f"{name} writes no binary log; {Situation.NO_BINARY_LOG.remedy}")
     if status.replica is not None:
         problems.append(f"{name} replicates from {status.replica.host}, so it is not the master; correct `db_master`")
     return problems
 
 
-def problems_of_slave(slave: MysqlStatus, master: MysqlStatus, name: str, source: Server, max_lag: float) -> list[str]:
+def problems_of_slave(found: Diagnosis, master: MysqlStatus) -> list[str]:
     """Return why a slave would not follow its master's successor without a loss."""
-    replica = slave.replica
-    if slave.seeding:
-        return [f"{name} is half seeded; wait until its seeding ends, or seed it again"]
-    if replica is None:
-        return [f"{name} does not replicate; deploy it"]
-    if (replica.host, replica.port) != (source.address, source.port):
-        return [f"{name} replicates from {replica.host}:{replica.port}, not from {source.name}; deploy it"]
-    error = replica.sql_error or replica.io_error or "without an error"
-    if (replica.io_running, replica.sql_running) != ("Yes", "Yes"):
-        return [f"{name} has stopped ({error}); fix that, then run `START {slave.dialect['replica']}` there"]
-    problems = []
-    if replica.seconds_behind is None or replica.seconds_behind > max_lag:
-        problems.append(
-            f"{name} is {replica.seconds_behind} s behind; it should be {max_lag:g} s at most; wait, or allow more "
-            "with `--data max_lag=SECONDS`"
-        )
+    slave, name = found.slave, found.name
+    if not found.follows:
+        return [found.problem()]
+    assert slave.replica is not None
+    problems = [found.problem()] if found.situation is Situation.ERRANT else []
+    if slave.replica.seconds_behind is None:
+        problems.append(f"{name} does not tell how far it is behind; wait until it does")
     if not gtid.has_position_in(slave, master):
         problems.append(f"{name} has not replicated a transaction yet, so it has no GTID position; deploy it")
-    if is_writable(slave):
-        problems.append(f"{name} takes writes although it is a slave; deploy it")
-    errant = gtid.errant(slave, master)
-    if errant:
-        problems.append(
-            f"{name} has transactions that {source.name} lacks ({', '.join(errant)}); inspect them with "
-            "`mariadb-binlog` (MySQL: `mysqlbinlog`), repeat what is needed, then seed it from the master"
-        )
+    for other in beside(found):
+        is_late = other.situation is Situation.LAGGING
+        problems.append(other.problem() + (", or allow more with `--data max_lag=SECONDS`" if is_late else ""))
     return problems
 
 
@@ -119,7 +107,7 @@ def problems_of_sibling(slave: MysqlStatus, new: MysqlStatus, names: tuple[str, 
     if slave.variables["server_id"] != new.variables["server_id"]:
         return []
     # It would take all that the new master writes for its own, and leave it out.
-    return [f"{names[0]} has the server id of {names[1]}; give it one of its own, restart its server and deploy it"]
+    return [f"{names[0]} has the server id of {names[1]}; {Situation.SAME_SERVER_ID_AS_SLAVE.remedy}"]
 
 
 def problems_of_new(new: MysqlStatus, old: MysqlStatus, name: str, of: str) -> list[str]:
@@ -249,8 +237,8 @@ def unsure(
 
 def inventory_change(before: Cluster, after: Cluster) -> str:
     """Return what is to be changed in inventory.py when a cluster has another master."""
-    old, new = before.master, after.master
-    is_slave = old.inventory_name in {node.inventory_name for node in after.slaves}
+    old, new = master_of(before), master_of(after)
+    is_slave = old.inventory_name in {node.inventory_name for node in slaves_of(after)}
     lines = [f"move the line of {new.name} from `db_slave` to `db_master`"]
     if is_slave:
         lines.append(f"move the line of {old.name} from `db_master` to `db_slave`, in its place")

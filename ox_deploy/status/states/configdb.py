@@ -1,0 +1,49 @@
+"""States of configdb as the registrar sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ox_deploy.findings import Level
+from ox_deploy.status.states.base import Observation, Problem, state
+
+
+@state(
+    "configdb not reachable",
+    Level.CRITICAL,
+    "run the deploy, which fixes this node's account on the master, and host and account in the node's "
+    "/opt/open-xchange/etc/admindaemon/configdb.properties; if it still cannot ask, check whether a firewall blocks "
+    "the connection",
+)
+def configdb_not_reachable(observed: Observation) -> Iterator[Problem]:
+    """Find out whether the registrar cannot ask configdb with the account and the write host of its configuration."""
+    master, port = observed.cluster.writer, observed.cluster.settings.mysql_port
+    for seen in observed.answering([observed.cluster.registrar]):
+        # Before Open-Xchange is installed there is no account to ask with.
+        if seen.configuration and not seen.configuration.installed:
+            continue
+        if seen.registration and seen.registration.state == "no access":
+            yield Problem(
+                seen.node,
+                f"configdb cannot be asked with this node's configuration ({seen.registration.error})",
+                f"its account reaches configdb on {master.name} ({master.address}:{port}) from {seen.node.address}",
+                about=master.name,
+            )
+
+
+@state(
+    "configdb damaged",
+    Level.CRITICAL,
+    "restore configdb from a backup; a deploy changes nothing in it until then",
+)
+def configdb_damaged(observed: Observation) -> Iterator[Problem]:
+    """Find out whether configdb lacks tables, but holds registrations."""
+    master = observed.cluster.writer.name
+    for seen in observed.answering([observed.cluster.registrar]):
+        if seen.registration and seen.registration.state == "damaged":
+            yield Problem(
+                seen.node,
+                f"configdb on {master} lacks the tables {seen.registration.error}, but holds registrations",
+                "configdb has all of its tables",
+                about=master,
+            )

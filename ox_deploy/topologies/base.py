@@ -1,0 +1,120 @@
+"""What a topology has to bring: how the database servers of a cluster stand to each other, and all that follows.
+
+The chapters of deploy.py, verify and status know hosts that are database servers, who of them takes writes and who is
+read from. All else is the topology's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+from ox_deploy.findings import Finding
+
+if TYPE_CHECKING:
+    from ox_deploy.cluster import Cluster, Node
+    from ox_deploy.status.seen import Seen
+    from ox_deploy.status.states.base import Observation
+    from ox_deploy.status.steps import Step
+    from ox_deploy.topology import NodeLike
+
+Operation = Callable[..., Any]
+# Where a cause has to be: on the host of its consequence, on the other host that the consequence is about, on either of
+# them, or anywhere.
+Where = Literal["host", "about", "either", "anywhere"]
+
+
+@runtime_checkable
+class Roles(Protocol):
+    """Who is a database server, and who does what, as the inventory says. Pure."""
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Return the groups of the inventory that have database servers."""
+
+    def check(self, nodes: Sequence[NodeLike]) -> None:
+        """Raise InputError unless the hosts can have these roles."""
+
+    def servers(self, cluster: Cluster) -> tuple[Node, ...]:
+        """Return all database servers."""
+
+    def writer(self, cluster: Cluster) -> Node:
+        """Return who takes the writes of Open-Xchange; the accounts are at home there."""
+
+    def reader(self, cluster: Cluster) -> Node:
+        """Return who Open-Xchange reads from."""
+
+
+class NamedState(Protocol):
+    """A state of hosts that are not well."""
+
+    @property
+    def name(self) -> str:
+        """Return its name."""
+
+    def findings(self, observed: Observation) -> Iterator[Finding]:
+        """Return where it is found."""
+
+
+@dataclass(frozen=True)
+class LinkStates:
+    """Which states concern a kind of arrow: those of the host it comes from, of its target, and of this pair.
+
+    Each has the words that it adds to the arrow's text, "" where that tells it already. `unreachable` is what is
+    added where one of the two hosts cannot be asked, which concerns all of its arrows.
+    """
+
+    source: Mapping[str, str] = field(default_factory=dict)
+    target: Mapping[str, str] = field(default_factory=dict)
+    pair: Mapping[str, str] = field(default_factory=dict)
+    unreachable: str = ""
+
+
+@dataclass(frozen=True)
+class Causes:
+    """Which state hides which other one, and which steps of a deploy are explained by a state (see causes.py).
+
+    An operation that only one chapter calls stands for its step.
+    """
+
+    hides: Mapping[tuple[str, str], Where] = field(default_factory=dict)
+    hides_drift: Sequence[tuple[tuple[str, ...], Where, tuple[Step | Operation, ...]]] = ()
+
+
+class Topology(Protocol):
+    """How the database servers stand to each other. The methods that are called by a deploy call operations."""
+
+    @property
+    def roles(self) -> Roles:
+        """Return who is what."""
+
+    @property
+    def states(self) -> Sequence[NamedState]:
+        """Return the states of the database servers."""
+
+    @property
+    def causes(self) -> Causes:
+        """Return what these states hide."""
+
+    @property
+    def links(self) -> Mapping[str, LinkStates]:
+        """Return which of these states concern an arrow, by its kind."""
+
+    def check_roles(self, cluster: Cluster) -> None:
+        """Have a host refuse to go on if the servers have other roles than the inventory says."""
+
+    def set_up(self, cluster: Cluster, node: Node) -> None:
+        """Configure one database server, make its accounts, and connect it with the others."""
+
+    def verify(self, cluster: Cluster, node: Node, run: str) -> None:
+        """Check one database server; `run` makes the name of what is made for a moment unique."""
+
+    def expected(self, cluster: Cluster, node: Node) -> Any:
+        """Return what `states` find in `Seen.expected`: what a server should be, as far as files have to be read."""
+
+    def details(self, observed: Observation, seen: Seen) -> Iterator[tuple[str, str]]:
+        """Yield what is shown of a database server, as label and text."""
+
+    def arrows(self, observed: Observation) -> Iterator[tuple[str, str, str]]:
+        """Yield source, target and text of what is replicated."""

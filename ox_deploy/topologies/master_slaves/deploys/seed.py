@@ -1,0 +1,91 @@
+"""Seeding of a slave: `pyinfra -y inventory.py ox_deploy.deploys.seed.seed --data seed_slave=dbslave`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pyinfra import host, inventory
+from pyinfra.api import deploy
+
+from ox_deploy.cluster import Cluster, Node, cluster_of
+from ox_deploy.deploys.hosts import end_run_on_failure, lease_for
+from ox_deploy.errors import InputError
+from ox_deploy.operations import lease
+from ox_deploy.operations.barrier import barrier
+from ox_deploy.questions.pyinfra_internals import failed_hosts, is_in_limit
+from ox_deploy.topologies.master_slaves.deploys.database import make_accounts, source_of
+from ox_deploy.topologies.master_slaves.operations import seed as seeding
+from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which slave is to be seeded, how, and whether what it has may be lost."""
+
+    node: Node
+    method: str
+    overwrite: bool
+
+
+@deploy("Seed a slave")
+def seed() -> None:
+    """Copy the master's data to the one slave that is named, and make it replicate from exactly there."""
+    cluster = cluster_of(inventory)
+    request = requested(cluster, inventory.get_override_data())  # type: ignore[no-untyped-call]
+    node = request.node
+    end_run_on_failure()
+    _check_takes_part(node)
+    seeding_it = lease_for(cluster, cluster.node_of(host), f"seeding of {node.name}")
+    lease.look(name="Look at all hosts", **seeding_it)
+    barrier(name="No other run is at work")
+    if cluster.node_of(host) != node:
+        return
+    seeding.from_master(
+        name=f"Seed {node.name} from {master_of(cluster).name} ({request.method})",
+        source=source_of(cluster),
+        address=node.address,
+        master_host=master_of(cluster).inventory_name,
+        server=cluster.database_server,
+        method=request.method,
+        overwrite=request.overwrite,
+        by_gtid=cluster.settings.replication_by == "gtid",
+        master_option_file=master_of(cluster).mysql_option_file,
+        option_file=node.mysql_option_file,
+    )
+    make_accounts(cluster, node)
+
+
+def requested(cluster: Cluster, given: Mapping[str, Any]) -> Request:
+    """Return what is asked for with `--data`.
+
+    Raises InputError with one sentence if that is not clear.
+    """
+    slaves = ", ".join(node.name for node in slaves_of(cluster)) or "none"
+    if "seed_slave" not in given:
+        raise InputError(f"no slave is named; add `--data seed_slave=` with one of `db_slave` ({slaves}).")
+    node = next((node for node in slaves_of(cluster) if given["seed_slave"] in (node.name, node.inventory_name)), None)
+    if node is None:
+        raise InputError(
+            f"`seed_slave` is {given['seed_slave']!r}, which is not a slave; name one of `db_slave` ({slaves})."
+        )
+    method = given.get("seed_method", "logical")
+    if method not in seeding.METHODS:
+        raise InputError(f"`seed_method` is {method!r}; it should be one of {', '.join(seeding.METHODS)}.")
+    overwritten = given.get("overwrite_slave")
+    if overwritten not in (None, node.name, node.inventory_name):
+        raise InputError(
+            f"`overwrite_slave` is {overwritten!r}, but the slave to be seeded is {node.name}; name the same slave in "
+            "both."
+        )
+    return Request(node, method, overwritten is not None)
+
+
+def _check_takes_part(node: Node) -> None:
+    """Refuse to end well without having done anything."""
+    slave = inventory.get_host(node.inventory_name)
+    if slave in failed_hosts():
+        raise InputError(f"{node.name} cannot be reached, so it was not seeded; make it reachable, and run again.")
+    if not is_in_limit(slave):
+        raise InputError(f"{node.name} is left out by `--limit`, so it was not seeded; run without `--limit`.")

@@ -1,0 +1,217 @@
+"""Another master: `switchover` while the old one lives, `failover` when it is dead (docs/switchover.md)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyinfra import host, inventory
+from pyinfra.api import deploy
+
+from ox_deploy import secrets
+from ox_deploy.cluster import Cluster, Node, cluster_of
+from ox_deploy.deploys import clustering
+from ox_deploy.deploys import openxchange as groupware
+from ox_deploy.deploys.hosts import check_reachable, end_run_on_failure, lease_for
+from ox_deploy.errors import InputError
+from ox_deploy.operations import lease, service
+from ox_deploy.operations.barrier import barrier
+from ox_deploy.operations.openxchange import configuration
+from ox_deploy.operations.openxchange import registration as registering
+from ox_deploy.operations.openxchange.wanted import WantedDatabase
+from ox_deploy.questions import prefetch
+from ox_deploy.remote.mysql.dialects import fence_text
+from ox_deploy.topologies.master_slaves.deploys import database
+from ox_deploy.topologies.master_slaves.operations import roles
+from ox_deploy.topologies.master_slaves.operations import switchover as steps
+from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of, switched
+from ox_deploy.topologies.master_slaves.switch_rules import inventory_change, server_of
+
+MAX_LAG = 10
+
+
+@deploy("Switchover")
+def switchover() -> None:
+    """Make a slave the master while the master lives; no acknowledged transaction is lost."""
+    cluster = cluster_of(inventory)
+    node = cluster.node_of(host)
+    new = _new_master(cluster)
+    switch = _switch(cluster, new)
+    end_run_on_failure()
+    check_reachable()
+    _check(cluster, node, switch)
+    barrier(name="All hosts are ready")
+    if node == master_of(cluster):
+        steps.stop_writes(name=f"Stop writes on {switch.old.name}", switch=switch)
+    barrier(name="The new master has everything")
+    if node == new:
+        steps.promote(name=f"Open {switch.new.name} for writes", switch=switch)
+    barrier(name="The new master is open")
+    _complete(cluster, switched(cluster, new), node)
+
+
+@deploy("Failover")
+def failover() -> None:
+    """Make a slave the master because the master is dead; what it did not send is lost, and somebody has to say so."""
+    cluster = cluster_of(inventory)
+    node = cluster.node_of(host)
+    new = _new_master(cluster)
+    switch = _switch(cluster, new)
+    end_run_on_failure()
+    check_reachable(but=master_of(cluster).inventory_name)
+    _check_survivors(cluster, node, switch)
+    barrier(name="All slaves have been compared")
+    if node == master_of(cluster):
+        service.configure(
+            name="Let its server start read-only",
+            service=f"{cluster.database_server.unit}-fence",
+            files=[service.ManagedFile(cluster.database_server.fence, fence_text("to", switch.new.name, True))],
+        )
+    if node == new:
+        steps.promote(name=f"Open {switch.new.name} for writes", switch=switch, lost=True)
+    barrier(name="The new master is open")
+    _complete(cluster, switched(cluster, new, lost=True), node)
+
+
+def _check_survivors(cluster: Cluster, node: Node, switch: steps.Switch) -> None:
+    slaves = [server_of(cluster, slave) for slave in slaves_of(cluster)]
+    own = [server for server in slaves if server.inventory_name == node.inventory_name]
+    for server in own:
+        prefetch.plan(host, steps.status_question(server, []))
+        prefetch.plan(host, steps.reach_question(switch.old))
+    lease.look(name="Look at all hosts", **lease_for(cluster, node, f"failover to {switch.new.name}"))
+    barrier(name="All hosts have answered")
+    if node == master_of(cluster):
+        steps.check_dead(name="Look whether its server is dead", switch=switch)
+    for server in own:
+        steps.check_survivor(
+            name="Compare what the slaves have",
+            switch=switch,
+            server=server,
+            slaves=slaves,
+            accept_loss=host.data.get("accept_loss"),
+        )
+
+
+def _new_master(cluster: Cluster) -> Node:
+    """Return the slave that `new_master` names."""
+    name: Any = host.data.get("new_master")
+    names = ", ".join(slave.name for slave in slaves_of(cluster)) or "none"
+    if name is None:
+        raise InputError(f"Say which slave becomes the master: `--data new_master=NAME`. The slaves are {names}.")
+    found = [node for node in cluster.databases if name in (node.name, node.inventory_name)]
+    if found == [master_of(cluster)]:
+        raise InputError(f"inventory: {name} is in `db_master` already; deploy, which does the rest.")
+    if not found:
+        raise InputError(f"`new_master` is {name}, which is not a slave; the slaves are {names}.")
+    return found[0]
+
+
+def _switch(cluster: Cluster, new: Node) -> steps.Switch:
+    return steps.Switch(
+        server_of(cluster, master_of(cluster)),
+        server_of(cluster, new),
+        database.REPLICATION_USER,
+        database.replication_password(cluster),
+        cluster.database_server,
+        database.trusted_by_slaves(cluster),
+    )
+
+
+def _check(cluster: Cluster, node: Node, switch: steps.Switch) -> None:
+    """Have all looked at, on all hosts, before anything is changed."""
+    for server in (switch.new, switch.old):
+        prefetch.plan(inventory.get_host(server.inventory_name), steps.status_question(server, database.USERS))
+    wanted = groupware.wanted_configuration(cluster, node) if "groupware" in node.groups else None
+    files = database.server_files(cluster, node)[:-1] if node in cluster.databases else []
+    if files:
+        prefetch.plan(host, service.question(cluster.database_server.unit, files))
+        prefetch.plan(host, steps.status_question(server_of(cluster, node), database.USERS))
+    registration = groupware.wanted_registration(cluster) if node == cluster.registrar else None
+    if wanted:
+        prefetch.plan(host, configuration.question(wanted))
+    if registration:
+        prefetch.plan(host, registering.question(registration))
+    lease.look(name="Look at all hosts", **lease_for(cluster, node, f"switchover to {switch.new.name}"))
+    barrier(name="All hosts have answered")
+    if node in slaves_of(cluster):
+        steps.reconnect(name="Let the slaves reach the master", server=server_of(cluster, node))
+    if files:
+        steps.check_server(
+            name="Check the database server",
+            switch=switch,
+            server=server_of(cluster, node),
+            users=database.USERS,
+            accounts=database.wanted_accounts(cluster),
+            files=files,
+            max_lag=_max_lag(),
+            siblings=database.siblings(cluster, node),
+        )
+    if wanted:
+        steps.check_node(
+            name="Check the groupware node",
+            switch=switch,
+            users=database.USERS,
+            wanted=wanted,
+            node=node.name,
+            registration=registration,
+        )
+
+
+def _max_lag() -> float:
+    value: Any = host.data.get("max_lag", MAX_LAG)
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        raise InputError(f"`max_lag` is {value!r}; it should be a number of seconds.")
+    return float(value)
+
+
+def _complete(before: Cluster, after: Cluster, node: Node) -> None:
+    """Do what a deploy with the changed inventory would do, without restarting a database server."""
+    if node.inventory_name in {other.inventory_name for other in after.nodes}:
+        _give_role(after, after.node_of(host), master_of(before))
+    barrier(name="The databases have their new roles")
+    if node.inventory_name == master_of(after).inventory_name:
+        steps.report(name="Say what is left to do", lines=_lines(before, after))
+    if "groupware" in node.groups:
+        groupware.configure_node(after, node)
+    barrier(name="All nodes are configured")
+    if node.inventory_name == after.registrar.inventory_name:
+        steps.repoint(
+            name="Change the addresses in configdb", databases=_registered(after), layout=after.product.configdb
+        )
+    barrier(name="Open-Xchange knows the new master")
+    if "groupware" in node.groups:
+        clustering.start_daemons(after, node)
+
+
+def _give_role(cluster: Cluster, node: Node, former: Node) -> None:
+    if node not in cluster.databases:
+        return
+    roles.configure(
+        name="Write the server's configuration for its new role",
+        service_name=cluster.database_server.unit,
+        files=database.server_files(cluster, node),
+        check=cluster.database_server.check,
+        read_only=node in slaves_of(cluster),
+        switched=True,
+        option_file=node.mysql_option_file,
+    )
+    if node in slaves_of(cluster):
+        database.replicate(cluster, node, former)
+
+
+def _registered(cluster: Cluster) -> list[WantedDatabase]:
+    """Return the registered databases; without a slave its name stands for the master, too."""
+    password = secrets.load(cluster.settings.secrets_file).get(secrets.OPENEXCHANGE)
+    login = (cluster.settings.mysql_port, groupware.OPENEXCHANGE_USER, password)
+    addresses = {
+        groupware.MASTER_DATABASE: master_of(cluster).address,
+        groupware.SLAVE_DATABASE: cluster.reader.address,
+    }
+    return [WantedDatabase(name, address, *login) for name, address in addresses.items()]
+
+
+def _lines(before: Cluster, after: Cluster) -> list[str]:
+    return [
+        f"{after.writer.name} is the master now. Change inventory.py before the next deploy, which refuses until then:",
+        *(f"  - {change}" for change in inventory_change(before, after).split("; ")),
+    ]

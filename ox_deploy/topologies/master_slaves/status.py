@@ -1,0 +1,198 @@
+"""What status finds and shows of the database master and its slaves. Nothing is asked here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ox_deploy.facts.mysql import MysqlStatus, ServerState
+from ox_deploy.findings import Finding, Level
+from ox_deploy.mysql.not_ready import why_not
+from ox_deploy.operations import mysql
+from ox_deploy.operations.openxchange import registration
+from ox_deploy.status.seen import Seen
+from ox_deploy.status.states.base import Observation, Problem, state
+from ox_deploy.status.states.hosts import host_unreachable
+from ox_deploy.topologies.base import Causes, LinkStates, NamedState
+from ox_deploy.topologies.master_slaves import switch_rules
+from ox_deploy.topologies.master_slaves.deploys.database import SWITCHOVER, siblings
+from ox_deploy.topologies.master_slaves.operations import replication, roles
+from ox_deploy.topologies.master_slaves.replica_state import WRITE_AGAIN, Diagnosis, Situation, Source, beside, diagnose
+from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of
+
+
+@state("master unreachable", Level.CRITICAL)
+def master_unreachable(observed: Observation) -> Iterator[Problem]:
+    """Find out whether the master's host or server cannot be asked."""
+    seen = observed.of(master_of(observed.cluster))
+    wanted = "the database master runs and can be asked"
+    if seen.unreachable:
+        found = f"its host cannot be asked: {seen.unreachable}"
+        yield Problem(seen.node, found, wanted, remedy=host_unreachable.remedy)
+    elif running_server(seen) is None:
+        yield _no_server(seen, wanted)
+
+
+@state(
+    "master switched",
+    Level.CRITICAL,
+    f"complete the switch with `{SWITCHOVER} --data new_master=<slave>`, then change the inventory as it says; do not "
+    "make the old master writable",
+)
+def master_switched(observed: Observation) -> Iterator[Problem]:
+    """Find a slave that has taken over from the master, by GTID, whether it takes writes or not."""
+    master = master_of(observed.cluster)
+    seen = observed.of(master)
+    status = None if seen.unreachable else running_server(seen)
+    for one in observed.answering(slaves_of(observed.cluster)):
+        own = running_server(one)
+        if own and status and status.replica is None and switch_rules.is_decided(own, status):
+            takes = "takes writes" if switch_rules.is_writable(own) else "is read-only"
+            found = f"it has taken over from {master.name} and {takes}"
+            yield Problem(one.node, found, f"{master.name} is the master, as in the inventory", master.name)
+
+
+@state("master read-only", Level.CRITICAL, WRITE_AGAIN)
+def master_read_only(observed: Observation) -> Iterator[Problem]:
+    """Find out whether the master takes no writes of Open-Xchange."""
+    seen = observed.of(master_of(observed.cluster))
+    status = None if seen.unreachable else running_server(seen)
+    read_only = status.variables.get("read_only", "unknown") if status else "OFF"
+    if read_only != "OFF":
+        yield Problem(seen.node, f"read_only is {read_only}", "read_only is OFF")
+
+
+@state("database server down", Level.CRITICAL)
+def database_server_down(observed: Observation) -> Iterator[Problem]:
+    """Find slaves whose server cannot be asked."""
+    for seen in observed.answering(slaves_of(observed.cluster)):
+        if running_server(seen) is None:
+            yield _no_server(seen, "the database server runs and can be asked")
+
+
+@dataclass(frozen=True)
+class SlaveState:
+    """A named state of slaves; what it is, how bad, and what to do is said by the slave's diagnosis."""
+
+    name: str
+
+    def findings(self, observed: Observation) -> Iterator[Finding]:
+        """Return where the state is found."""
+        for seen, found in _diagnoses(observed):
+            if found.situation.known_as == self.name:
+                yield found.finding(seen.node.name)
+
+
+def _diagnoses(observed: Observation) -> Iterator[tuple[Seen, Diagnosis]]:
+    cluster = observed.cluster
+    master = running_server(observed.of(master_of(cluster)))
+    for seen in observed.answering(slaves_of(cluster)):
+        node, source = seen.node, seen.expected
+        if seen.mysql is None or not isinstance(source, Source) or not (seen.mysql.seeding or running_server(seen)):
+            continue
+        found = diagnose(node.inventory_name, seen.mysql, master, source, node.address, siblings(cluster, node))
+        # One that still connects is given its time.
+        if not found.connects:
+            yield seen, found
+        if running_server(seen):
+            yield from ((seen, other) for other in beside(found))
+
+
+def running_server(seen: Seen) -> MysqlStatus | None:
+    """Return what the host's database server is like, if that is known."""
+    return seen.mysql if seen.mysql and seen.mysql.state is ServerState.RUNNING else None
+
+
+def _no_server(seen: Seen, wanted: str) -> Problem:
+    found, remedy = why_not(seen.mysql or MysqlStatus(state=ServerState.NOT_RUNNING)) or ("", "")
+    found = found if seen.mysql else "could not be asked"
+    return Problem(seen.node, f"its database server {found}", wanted, remedy=remedy)
+
+
+SLAVE_STATES = [SlaveState(name) for name in dict.fromkeys(situation.known_as for situation in Situation) if name]
+STATES: list[NamedState] = [master_unreachable, master_switched, master_read_only, database_server_down, *SLAVE_STATES]
+
+CAUSES = Causes(
+    hides={
+        ("master unreachable", "host unreachable"): "host",
+        ("master unreachable", "slave stopped"): "about",
+        ("master unreachable", "configdb not reachable"): "about",
+        ("master switched", "master read-only"): "anywhere",
+        ("master switched", "slave not set up"): "host",
+        ("master switched", "slave stopped"): "host",
+        ("master switched", "slave writable"): "host",
+        ("master switched", "errant transactions"): "host",
+        ("master switched", "slave of another master"): "anywhere",
+        ("slave of another master", "slave lagging"): "host",
+        ("slave half seeded", "database server down"): "host",
+        ("slave half seeded", "slave lagging"): "host",
+        ("slave stopped", "slave lagging"): "host",
+    },
+    hides_drift=[
+        (("master unreachable", "database server down"), "host", (roles.configure, mysql.accounts)),
+        (("master switched",), "anywhere", (roles.check_roles, roles.configure, replication.replica)),
+        (("slave half seeded",), "host", (roles.configure, replication.replica, mysql.accounts)),
+        (("slave writable",), "host", (roles.configure, replication.replica)),
+        (("database server down", *(state.name for state in SLAVE_STATES)), "host", (replication.replica,)),
+        (("master unreachable",), "anywhere", (replication.replica, registration.register)),
+    ],
+)
+
+LINKS = {
+    "database": LinkStates(
+        target={
+            "master unreachable": "server down",
+            "master read-only": "read-only",
+            "database server down": "server down",
+        },
+    ),
+    "replication": LinkStates(
+        source={"master unreachable": "master down"},
+        target={
+            "database server down": "server down",
+            "slave of another master": "of another master",
+            "slave half seeded": "half seeded",
+            "slave not set up": "",
+            "slave stopped": "",
+            "slave login differs": "login differs",
+            "slave lagging": "",
+            "errant transactions": "errant transactions",
+            "duplicate server id": "duplicate server id",
+            "no binary log": "no binary log",
+        },
+        unreachable="unreachable",
+    ),
+}
+
+
+def details(observed: Observation, seen: Seen) -> Iterator[tuple[str, str]]:
+    """Yield what is shown of a database server, as label and text."""
+    role = "master" if seen.node == master_of(observed.cluster) else "slave"
+    status = running_server(seen)
+    if status is None:
+        yield "database", f"{seen.mysql.state.value if seen.mysql else 'unknown'}, {role}"
+        return
+    yield "database", f"{status.version}, {role}"
+    if role == "slave":
+        replica = status.replica
+        position = f"{_lag(seen)}, at {replica.file}:{replica.position} of {replica.host}" if replica else _lag(seen)
+        yield "replication", position
+    elif status.binary_log:
+        yield "binary log", f"{status.binary_log.file}:{status.binary_log.position}"
+
+
+def arrows(observed: Observation) -> Iterator[tuple[str, str, str]]:
+    """Yield source, target and text of what is replicated."""
+    for slave in slaves_of(observed.cluster):
+        yield master_of(observed.cluster).name, slave.name, _lag(observed.of(slave))
+
+
+def _lag(seen: Seen) -> str:
+    """Return how far a slave is behind, such as "lag 0 s"."""
+    status = running_server(seen)
+    if status is None:
+        return "lag unknown"
+    if status.replica is None:
+        return "not set up"
+    behind = status.replica.seconds_behind
+    return "stopped" if behind is None else f"lag {behind} s"

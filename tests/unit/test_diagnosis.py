@@ -1,0 +1,288 @@
+"""One diagnosis of a slave: whoever finds a state has the same remedy for it, in the words of the server at hand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Literal
+
+import pytest
+from pyinfra.api import OperationError
+
+from ox_deploy.facts.mysql import BinaryLog, Gtid, Mysql, MysqlStatus, Replica, ServerState
+from ox_deploy.facts.secret import Fingerprint
+from ox_deploy.facts.seed import Survey
+from ox_deploy.facts.service import Service, ServiceStatus
+from ox_deploy.facts.verify import Canary, CanaryTrial
+from ox_deploy.findings import Finding
+from ox_deploy.mysql.servers import DATABASE_SERVERS
+from ox_deploy.secrets import Secret
+from ox_deploy.status.states.find import find
+from ox_deploy.topologies.master_slaves import verify as databases
+from ox_deploy.topologies.master_slaves.operations import replication, switchover
+from ox_deploy.topologies.master_slaves.operations import seed as seeding
+from ox_deploy.topologies.master_slaves.replica_state import BESIDE, DEPLOY, DEPLOYED, Diagnosis, Situation, Source
+from ox_deploy.topologies.master_slaves.switch_rules import Server
+from tests.unit.fakes import FakeHost, both_phases, in_phase, stop_sentence
+from tests.unit.guide import Guide
+from tests.unit.programs import MARIADB
+from tests.unit.seeing import healthy
+from tests.unit.verifying import finding, note
+
+Kind = Literal["mariadb", "mysql"]
+VERSIONS: dict[Kind, str] = {"mariadb": MARIADB, "mysql": "9.7.4-2"}
+PASSWORD = Secret("Zc4qLw8mPn2rTx6v")
+SOURCE = Source("dbmaster", "192.0.2.21", 3306, "replication", PASSWORD)
+ADDRESS, SIBLING = "192.0.2.22", "192.0.2.23"
+UUIDS = {number: f"3e11fa47-71ca-11e1-9e33-c80aa942956{number}" for number in (1, 2, 3)}
+
+
+def gtids(kind: Kind, *last: tuple[int, int]) -> str:
+    """Return the transactions of some servers, up to a number each."""
+    shown = [f"0-{server}-{number}" if kind == "mariadb" else f"{UUIDS[server]}:1-{number}" for server, number in last]
+    return ",".join(shown)
+
+
+def server(kind: Kind, number: int, had: str, **other: Any) -> MysqlStatus:
+    variables = {"server_id": str(number), "read_only": "OFF" if number == 1 else "ON", "log_slave_updates": "ON"}
+    if kind == "mysql":
+        variables |= {"server_uuid": UUIDS[number], "gtid_mode": "ON"}
+    variables |= other.pop("variables", {})
+    values: dict[str, Any] = {
+        "state": ServerState.RUNNING,
+        "version": VERSIONS[kind],
+        "databases": ["configdb"],
+        "binary_log": BinaryLog(file="log.000003", position=342, first_file="log.000001", complete=True),
+        "gtid_state": had,
+        "gtid": Gtid(binlog=had, current=had, slave=had if kind == "mariadb" and "replica" in other else ""),
+    }
+    return MysqlStatus(**values | {"variables": variables} | other)
+
+
+def master(kind: Kind, **other: Any) -> MysqlStatus:
+    return server(kind, 1, gtids(kind, (1, 345)), **other)
+
+
+def reading(**other: Any) -> Replica:
+    values: dict[str, Any] = {
+        "host": SOURCE.address,
+        "port": SOURCE.port,
+        "user": SOURCE.user,
+        "io_running": "Yes",
+        "sql_running": "Yes",
+        "io_error": "",
+        "sql_error": "",
+        "file": "log.000003",
+        "position": 342,
+        "master_server_id": 1,
+        "password": None,
+        "seconds_behind": 0,
+        "using_gtid": True,
+    }
+    return Replica(**values | other)
+
+
+def slave(kind: Kind, replica: Replica | None = None, had: str | None = None, **other: Any) -> MysqlStatus:
+    return server(kind, 2, gtids(kind, (1, 345)) if had is None else had, replica=replica, **other)
+
+
+STOPPED = {"io_running": "No", "sql_running": "No", "seconds_behind": None}
+LATER = BinaryLog(file="log.000003", position=342, first_file="log.000002", complete=False)
+Make = Callable[[Kind], tuple[MysqlStatus, MysqlStatus]]
+STATES: dict[Situation, Make] = {
+    Situation.FRESH: lambda kind: (slave(kind, had="", databases=[]), master(kind)),
+    Situation.FRESH_PAIR: lambda kind: (
+        slave(kind, had="", databases=[]),
+        master(kind, binary_log=LATER, databases=[]),
+    ),
+    Situation.FORMER_MASTER: lambda kind: (
+        slave(kind, had=gtids(kind, (2, 300))),
+        server(kind, 1, gtids(kind, (2, 300), (1, 345))),
+    ),
+    Situation.NEEDS_SEED: lambda kind: (slave(kind, had="", databases=[]), master(kind, binary_log=LATER)),
+    Situation.DIVERGED: lambda kind: (
+        slave(kind, had=gtids(kind, (2, 301))),
+        server(kind, 1, gtids(kind, (2, 300), (1, 345))),
+    ),
+    Situation.HAS_DATA: lambda kind: (slave(kind, had="", databases=["wiki"]), master(kind)),
+    Situation.CAN_CATCH_UP: lambda kind: (slave(kind, reading(**STOPPED)), master(kind)),
+    Situation.BROKEN: lambda kind: (slave(kind, reading(sql_running="No", sql_error="Duplicate")), master(kind)),
+    Situation.PURGED: lambda kind: (
+        slave(kind, reading(io_running="No", io_error="the source purged required binary logs")),
+        master(kind),
+    ),
+    Situation.UNKNOWN: lambda kind: (slave(kind, reading(io_running="Dreaming")), master(kind)),
+    Situation.OTHER_PASSWORD: lambda kind: (
+        slave(kind, reading(password=Fingerprint(salt="ab", digest="old"))),
+        master(kind),
+    ),
+    Situation.ERRANT: lambda kind: (slave(kind, reading(), gtids(kind, (1, 345), (2, 346))), master(kind)),
+    Situation.HALF_SEEDED: lambda kind: (slave(kind, seeding=True), master(kind)),
+    Situation.MOVED: lambda kind: (slave(kind, reading(host=SIBLING)), master(kind)),
+    Situation.OTHER_MASTER: lambda kind: (slave(kind, reading(host="192.0.2.99")), master(kind)),
+    Situation.SAME_SERVER_ID: lambda kind: (slave(kind, variables={"server_id": "1"}), master(kind)),
+    Situation.SAME_SERVER_UUID: lambda kind: (slave(kind, variables={"server_uuid": UUIDS[1]}), master(kind)),
+    Situation.SAME_SERVER_ID_AS_SLAVE: lambda kind: (slave(kind), master(kind, slaves={"2": "192.0.2.29"})),
+    Situation.NO_BINARY_LOG: lambda kind: (slave(kind), master(kind, binary_log=None)),
+    Situation.WRITABLE: lambda kind: (slave(kind, reading(), variables={"read_only": "OFF"}), master(kind)),
+    Situation.LAGGING: lambda kind: (slave(kind, reading(seconds_behind=99)), master(kind)),
+}
+DOWN = MysqlStatus(state=ServerState.NOT_RUNNING)
+WITHOUT_MASTER: dict[Situation, Make] = {
+    Situation.NOT_SET_UP: lambda kind: (slave(kind), DOWN),
+    Situation.STOPPED: lambda kind: (slave(kind, reading(**STOPPED)), DOWN),
+}
+# MariaDB has none.
+CASES = [
+    (kind, situation)
+    for kind in VERSIONS
+    for situation in STATES
+    if (kind, situation) != ("mariadb", Situation.SAME_SERVER_UUID)
+]
+parametrized = pytest.mark.parametrize(("kind", "situation"), CASES, ids=[f"{kind}-{at.name}" for kind, at in CASES])
+
+
+def test_every_state_is_in_the_table() -> None:
+    assert STATES.keys() | WITHOUT_MASTER.keys() | {Situation.HEALTHY} == set(Situation)
+
+
+def remedy(kind: Kind, situation: Situation) -> str:
+    found, source = (STATES | WITHOUT_MASTER)[situation](kind)
+    return Diagnosis(situation, "dbslave", found, source, SOURCE).remedy
+
+
+def pair(kind: Kind, situation: Situation) -> FakeHost:
+    found, source = (STATES | WITHOUT_MASTER)[situation](kind)
+    return FakeHost({Mysql: found}, name="dbslave", dbmaster=FakeHost({Mysql: source}, name="dbmaster"))
+
+
+REPLICA: dict[str, Any] = {"source": SOURCE, "master_host": "dbmaster", "address": ADDRESS, "siblings": [SIBLING]}
+
+
+@parametrized
+def test_deploy_puts_it_right_or_refuses_with_its_remedy(kind: Kind, situation: Situation) -> None:
+    host = pair(kind, situation)
+    if situation in DEPLOYED:
+        assert both_phases(replication.replica, host, **REPLICA).jobs
+        assert remedy(kind, situation).startswith(DEPLOY)
+    elif situation is Situation.LAGGING:
+        both_phases(replication.replica, host, **REPLICA).assert_noop()
+    elif situation is Situation.ERRANT:
+        (told,) = both_phases(replication.replica, host, **REPLICA).logged
+        assert told.endswith(f": {remedy(kind, situation)}.")
+    else:
+        assert stop_sentence(replication.replica, host, **REPLICA).endswith(f"changed: {remedy(kind, situation)}.")
+        assert not remedy(kind, situation).startswith(DEPLOY)
+
+
+def seen_by_status(guide: Guide, kind: Kind, situation: Situation) -> Finding:
+    guide.set(database_server=kind)
+    guide.add("db_slave", "dbslave2", address=SIBLING, server_id=3)
+    cluster = guide.build()
+    hosts = healthy(cluster)
+    hosts["dbslave"].mysql, hosts["dbmaster"].mysql = (STATES | WITHOUT_MASTER)[situation](kind)
+    hosts["dbslave2"].mysql = server(kind, 3, gtids(kind, (1, 345)), replica=reading())
+    if situation is Situation.NO_BINARY_LOG:
+        # The other slave has the same master.
+        hosts["dbslave2"].mysql = None
+        hosts["dbslave2"].unreachable = "it is not asked here"
+    (found,) = (one for one in find(cluster, list(hosts.values())) if one.host == "dbslave")
+    return found
+
+
+@parametrized
+def test_status_has_its_remedy(guide: Guide, kind: Kind, situation: Situation) -> None:
+    found = seen_by_status(guide, kind, situation)
+    assert (found.state, found.remedy) == (situation.known_as, remedy(kind, situation))
+
+
+def check(kind: Kind, situation: Situation) -> Finding:
+    host, users = pair(kind, situation), ["replication"]
+    if situation is Situation.WRITABLE:
+        return finding(databases.read_only, host, users=users, option_file=None, writable=False)
+    if situation is Situation.LAGGING:
+        host.facts[Canary] = CanaryTrial(error="")
+        note(databases.REPLICATES, host)
+        return finding(databases.arrives, host, run="c0ffee", option_file=None, master=False, slaves=1)
+    reads = databases.Reading(SOURCE, "dbmaster", None, ADDRESS, [SIBLING])
+    return finding(databases.replicates, host, users=users, option_file=None, reading=reads, slaves=1)
+
+
+@parametrized
+def test_verify_has_its_remedy(kind: Kind, situation: Situation) -> None:
+    found = check(kind, situation)
+    assert (found.state, found.remedy) == (situation.known_as, remedy(kind, situation))
+
+
+@pytest.mark.parametrize("kind", VERSIONS)
+@pytest.mark.parametrize("situation", WITHOUT_MASTER, ids=lambda situation: situation.name)
+def test_slave_is_diagnosed_without_its_master(guide: Guide, kind: Kind, situation: Situation) -> None:
+    seen, checked = check(kind, situation), seen_by_status(guide, kind, situation)
+    assert seen.state == checked.state == situation.known_as
+    assert seen.remedy == checked.remedy == remedy(kind, situation)
+
+
+@parametrized
+def test_seeding_has_its_remedy(kind: Kind, situation: Situation) -> None:
+    """At the end of a seeding the slave has to be healthy, and before that the two have to fit together."""
+    host = pair(kind, situation)
+    plan = seeding.Plan(SOURCE, ADDRESS, "logical", overwrite=True, by_gtid=True)
+    ended = seeding._Seeding(plan, DATABASE_SERVERS[kind], "dbmaster", None, None)
+    if situation in BESIDE:
+        with in_phase(host, executing=True):
+            ended._verify()
+        return
+    # It knows of no other database hosts, and nobody moves a slave while it is seeded.
+    shown = Situation.OTHER_MASTER if situation is Situation.MOVED else situation
+    with in_phase(host, executing=True), pytest.raises(OperationError) as stopped:
+        ended._verify()
+    assert str(stopped.value).endswith(f": {remedy(kind, shown)}.")
+    if situation.known_as in ("duplicate server id", "no binary log"):
+        found, source = STATES[situation](kind)
+        sides = (seeding.Side("dbslave", found, Survey()), seeding.Side("dbmaster", source, Survey()))
+        assert str(seeding.refusal(plan, *sides)).endswith(f": {remedy(kind, situation)}.")
+
+
+@parametrized
+def test_switchover_has_its_remedy(kind: Kind, situation: Situation) -> None:
+    old, new = Server("dbmaster", "dbmaster", SOURCE.address, 3306, None), Server("new", "new", SIBLING, 3306, None)
+    own = Server("dbslave", "dbslave", ADDRESS, 3306, None)
+    found, source = STATES[situation](kind)
+    answers = {"dbmaster": source, "new": server(kind, 3, gtids(kind, (1, 345)), replica=reading()), "dbslave": found}
+    files = ServiceStatus(files={}, units={}, pending=False)
+    hosts = {name: FakeHost({Mysql: status, Service: files}, name=name) for name, status in answers.items()}
+    for host in hosts.values():
+        host.peers = hosts
+    arguments: dict[str, Any] = {
+        "switch": switchover.Switch(old, new, "replication", PASSWORD, DATABASE_SERVERS[kind]),
+        "server": own,
+        "users": ["replication"],
+        "accounts": [],
+        "files": [],
+        "max_lag": 60,
+        "siblings": [SIBLING],
+    }
+    first, *_ = stop_sentence(switchover.check_server, hosts["dbslave"], **arguments).splitlines()
+    more = ", or allow more with `--data max_lag=SECONDS`" if situation is Situation.LAGGING else ""
+    assert first.endswith(f"; {remedy(kind, situation)}{more}. Nothing was changed.")
+
+
+WORDS = {
+    "mysql": r"SLAVE|RESET MASTER|mariadb-binlog|Slave_",
+    "mariadb": r"REPLICA|BINARY LOGS|mysqlbinlog|empty transactions|Replica_|MySQL",
+}
+
+
+@pytest.mark.parametrize("kind", VERSIONS)
+@pytest.mark.parametrize("situation", [*STATES, *WITHOUT_MASTER], ids=lambda situation: situation.name)
+def test_nobody_is_told_the_words_of_the_other_kind_of_server(kind: Kind, situation: Situation) -> None:
+    found, source = (STATES | WITHOUT_MASTER)[situation](kind)
+    said = Diagnosis(situation, "dbslave", found, source, SOURCE)
+    assert not re.search(WORDS[kind], said.sentence() + said.should_be)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"), [("mysql", "`STOP REPLICA; RESET REPLICA ALL`"), ("mariadb", "`STOP SLAVE;")]
+)
+def test_remedies_have_the_words_of_the_server(kind: Kind, said: str) -> None:
+    assert said in remedy(kind, Situation.OTHER_MASTER)

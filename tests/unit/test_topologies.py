@@ -1,0 +1,195 @@
+"""Another topology than a master with slaves: the database chapter, status and verify know nothing but its Protocol."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Iterator, Sequence
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from pyinfra import host
+from pyinfra.api import StringCommand, operation
+
+from ox_deploy import cluster as clusters
+from ox_deploy import secrets
+from ox_deploy.cluster import Cluster, Node
+from ox_deploy.deploys.verify import verify
+from ox_deploy.errors import InputError
+from ox_deploy.findings import Level
+from ox_deploy.operations.verify.checks import Verdict, check
+from ox_deploy.questions.run import current_run
+from ox_deploy.status.seen import Seen
+from ox_deploy.status.states.base import Observation, Problem, state
+from ox_deploy.status.states.find import find
+from ox_deploy.status.view import view
+from ox_deploy.topologies import known
+from ox_deploy.topologies.base import Causes, LinkStates, NamedState
+from ox_deploy.topology import NodeLike
+from tests.unit.deployment import prepared
+from tests.unit.guide import Guide
+
+RING = "db_ring"
+
+
+class RingRoles:
+    """Each server replicates to the next one; the first takes writes, the last is read from."""
+
+    groups = (RING,)
+
+    def check(self, nodes: Sequence[NodeLike]) -> None:
+        if sum(RING in node.groups for node in nodes) < 2:
+            raise InputError("inventory.py: a ring needs two servers.")
+
+    def servers(self, cluster: Cluster) -> tuple[Node, ...]:
+        return cluster.group(RING)
+
+    def writer(self, cluster: Cluster) -> Node:
+        return cluster.group(RING)[0]
+
+    def reader(self, cluster: Cluster) -> Node:
+        return cluster.group(RING)[-1]
+
+
+@operation()
+def look_at_ring() -> Generator[StringCommand, None, None]:
+    host.noop("it is a ring")
+    yield from ()
+
+
+@operation()
+def join_ring(behind: str) -> Generator[StringCommand, None, None]:
+    yield StringCommand("join", behind)
+
+
+@check("The ring is closed")
+def closed() -> Verdict:
+    return Verdict("closed")
+
+
+@state("ring open", Level.CRITICAL, "close it")
+def ring_open(observed: Observation) -> Iterator[Problem]:
+    for seen in observed.answering(observed.cluster.databases):
+        if seen.expected == "open":
+            yield Problem(seen.node, "it is open", "it is closed")
+
+
+@state("ring slow", Level.WARNING, "wait")
+def ring_slow(observed: Observation) -> Iterator[Problem]:
+    for seen in observed.answering(observed.cluster.databases):
+        if seen.expected == "open":
+            yield Problem(seen.node, "it is slow", "it is fast")
+
+
+class Ring:
+    """The smallest topology that there is."""
+
+    roles = RingRoles()
+    states: Sequence[NamedState] = (ring_open, ring_slow)
+    causes = Causes(
+        hides={("ring open", "ring slow"): "host"},
+        hides_drift=[(("ring open",), "host", (join_ring,))],
+    )
+    links = {"replication": LinkStates(source={"ring open": "open"})}  # noqa: RUF012 - it is not changed
+
+    def check_roles(self, cluster: Cluster) -> None:
+        look_at_ring(name="Look at the ring")
+
+    def set_up(self, cluster: Cluster, node: Node) -> None:
+        servers = cluster.databases
+        join_ring(name="Join the ring", behind=servers[servers.index(node) - 1].name)
+
+    def verify(self, cluster: Cluster, node: Node, run: str) -> None:
+        closed()
+
+    def expected(self, cluster: Cluster, node: Node) -> str:
+        return "closed"
+
+    def details(self, observed: Observation, seen: Seen) -> Iterator[tuple[str, str]]:
+        yield "ring", str(seen.expected)
+
+    def arrows(self, observed: Observation) -> Iterator[tuple[str, str, str]]:
+        servers = observed.cluster.databases
+        for number, server in enumerate(servers):
+            yield servers[number - 1].name, server.name, "next"
+
+
+@pytest.fixture
+def ring(guide: Guide, monkeypatch: pytest.MonkeyPatch) -> Guide:
+    """The guide's cluster with a ring of database servers."""
+    topology = Ring()
+    monkeypatch.setattr(clusters, "KNOWN_ROLES", [*clusters.KNOWN_ROLES, topology.roles])
+    monkeypatch.setattr(known, "TOPOLOGIES", [*known.TOPOLOGIES, topology])
+    del guide.groups["db_master"], guide.groups["db_slave"]
+    for old, new in (("dbmaster", "ring1"), ("dbslave", "ring2")):
+        guide.hosts[new] = guide.hosts.pop(old)
+    guide.groups[RING] = ["ring1", "ring2"]
+    secrets.create(Path(guide.settings["secrets_file"]), guide.settings["contexts"])
+    return guide
+
+
+def cluster_of(guide: Guide) -> Cluster:
+    return clusters.cluster_of(guide.inventory())
+
+
+def test_cluster_has_the_roles_of_its_groups(ring: Guide) -> None:
+    cluster = cluster_of(ring)
+    assert [node.name for node in cluster.databases] == ["ring1", "ring2"]
+    assert (cluster.writer.name, cluster.reader.name) == ("ring1", "ring2")
+    assert cluster.filestore == cluster.writer
+    ring.groups[RING].pop()
+    current_run().cluster = None
+    with pytest.raises(InputError, match="a ring needs two servers"):
+        cluster_of(ring)
+
+
+def test_database_chapter_calls_the_operations_of_the_topology(ring: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
+    with prepared(monkeypatch, ring.inventory()) as deployment:
+        steps = [step for step in deployment.steps() if step.chapter == "Databases"]
+    assert {step.host for step in steps if step.name == "Look at the ring"} == {"oxgw01", "oxgw02", "ring1", "ring2"}
+    assert [step.host for step in steps if step.name == "Join the ring"] == ["ring1", "ring2"]
+    assert len({step.name for step in steps}) == 4, "and two barriers"
+    assert not any(re.search("master|slave", step.name.lower()) for step in steps)
+
+
+def test_verify_makes_the_checks_of_the_topology(ring: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
+    with prepared(monkeypatch, ring.inventory(), deploy=verify) as verification:
+        steps = verification.steps()
+    assert {step.host for step in steps if step.name == "The ring is closed"} == {"ring1", "ring2"}
+    assert not any(re.search("master|slave", step.name.lower()) for step in steps)
+
+
+def seen_of(cluster: Cluster, *opened: str) -> list[Seen]:
+    return [
+        Seen(node, expected="open" if node.name in opened else "closed")
+        if node in cluster.databases
+        else Seen(node, unreachable="it is not asked here")
+        for node in cluster.nodes
+    ]
+
+
+def test_status_finds_the_states_of_the_topology(ring: Guide) -> None:
+    cluster = cluster_of(ring)
+    found = {(one.state, one.host) for one in find(cluster, seen_of(cluster, "ring2")) if one.host == "ring2"}
+    assert found == {("ring open", "ring2")}, "which hides that it is slow"
+    assert not [one for one in find(cluster, seen_of(cluster)) if one.state.startswith("ring")]
+
+
+def test_status_shows_the_ring(ring: Guide) -> None:
+    cluster = cluster_of(ring)
+    seen = seen_of(cluster, "ring2")
+    snapshot = view(cluster, seen, find(cluster, seen), datetime.now(UTC))
+    links = {(link.source, link.target): link.text for link in snapshot.links if link.kind == "replication"}
+    assert links == {("ring1", "ring2"): "next", ("ring2", "ring1"): "next, open"}
+    writes = {link.target for link in snapshot.links if link.kind == "database" and link.text.startswith("writes")}
+    assert writes == {"ring1"}
+    (shown,) = (one for one in snapshot.hosts if one.name == "ring2")
+    assert shown.details["ring"] == "open"
+    assert shown.roles == [RING]
+
+
+@pytest.mark.parametrize("name", ["seed.seed", "switchover.switchover", "switchover.failover", "verify.verify"])
+def test_commands_keep_the_names_by_which_users_call_them(name: str) -> None:
+    module, command = name.split(".")
+    assert callable(getattr(import_module(f"ox_deploy.deploys.{module}"), command))
