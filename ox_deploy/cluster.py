@@ -9,6 +9,14 @@ from pydantic import ConfigDict
 from pyinfra.api import Host, Inventory
 
 from ox_deploy import rules
+from ox_deploy.consistency import (
+    GROUP_DATA,
+    INVENTORY,
+    check_consistency,
+    check_host_name,
+    check_mysql_settings,
+    check_product,
+)
 from ox_deploy.errors import InputError
 from ox_deploy.mysql.servers import DATABASE_SERVERS, DatabaseServer
 from ox_deploy.products import PRODUCTS
@@ -19,14 +27,6 @@ from ox_deploy.rules import Rule, between
 from ox_deploy.settings import Context, Model, Settings, User, parse
 from ox_deploy.topologies.base import Roles
 from ox_deploy.topologies.master_slaves.roles import ROLES
-from ox_deploy.topology import (
-    GROUP_DATA,
-    INVENTORY,
-    check_host_name,
-    check_mysql_settings,
-    check_product,
-    check_topology,
-)
 
 __all__ = [
     "NODE_KEYS",
@@ -192,7 +192,7 @@ def build_cluster(
     members = dict.fromkeys(name for names in known.values() for name in names)
     nodes = tuple(_build_node(name, known, data[name], origins.get(name, {})) for name in members)
     roles.check(nodes)
-    check_topology(nodes, parsed, roles.groups)
+    check_consistency(nodes, parsed, roles.groups)
     return Cluster(settings=parsed, nodes=nodes, roles=roles)
 
 

@@ -23,7 +23,7 @@ class Model(BaseModel):
 # The ids are numbers of 31 bits for the product, the quota is kept in bytes.
 Id = Annotated[int, Rule("a whole number from 1 to 2147483647", between(1, 2**31 - 1))]
 Quota = Annotated[int, Rule("a whole number of MB from 0 to 8796093022207", between(0, 2**43 - 1))]
-# The product knows which there are: see topology.py.
+# The product knows which there are: see consistency.py.
 Access = Annotated[str, SkipValidation]
 Memory = Annotated[int, Rule("a whole number of MB from 64 to 1048576", between(64, 2**20))]
 UserId = Annotated[int, Rule("a whole number from 100 to 65533", between(100, 65533))]

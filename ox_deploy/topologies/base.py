@@ -14,10 +14,10 @@ from ox_deploy.findings import Finding
 
 if TYPE_CHECKING:
     from ox_deploy.cluster import Cluster, Node
+    from ox_deploy.consistency import NodeLike
     from ox_deploy.status.seen import Seen
     from ox_deploy.status.states.base import Observation
     from ox_deploy.status.steps import Step
-    from ox_deploy.topology import NodeLike
 
 Operation = Callable[..., Any]
 # Where a cause has to be: on the host of its consequence, on the other host that the consequence is about, on either of

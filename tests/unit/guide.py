@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pyinfra.api.inventory import Inventory
 
 from ox_deploy.cluster import NODE_KEYS, Cluster, build_cluster
-from ox_deploy.topology import GROUP_DATA
+from ox_deploy.consistency import GROUP_DATA
 
 Data = dict[str, Any]
 

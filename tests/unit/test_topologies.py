@@ -15,6 +15,7 @@ from pyinfra.api import StringCommand, operation
 from ox_deploy import cluster as clusters
 from ox_deploy import secrets
 from ox_deploy.cluster import Cluster, Node
+from ox_deploy.consistency import NodeLike
 from ox_deploy.deploys.verify import verify
 from ox_deploy.errors import InputError
 from ox_deploy.findings import Level
@@ -26,7 +27,6 @@ from ox_deploy.status.states.find import find
 from ox_deploy.status.view import view
 from ox_deploy.topologies import known
 from ox_deploy.topologies.base import Causes, LinkStates, NamedState
-from ox_deploy.topology import NodeLike
 from tests.unit.deployment import prepared
 from tests.unit.guide import Guide
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ox_deploy.consistency import INVENTORY, NodeLike
 from ox_deploy.errors import InputError
-from ox_deploy.topology import INVENTORY, NodeLike
 
 if TYPE_CHECKING:
     from ox_deploy.cluster import Cluster, Node

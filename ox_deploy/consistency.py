@@ -75,7 +75,7 @@ def check_product(settings: Settings, product: Product, origins: Mapping[str, st
         )
 
 
-def check_topology(nodes: Sequence[NodeLike], settings: Settings, database_groups: Collection[str]) -> None:
+def check_consistency(nodes: Sequence[NodeLike], settings: Settings, database_groups: Collection[str]) -> None:
     """Raise InputError unless hosts, groups and settings fit together; what the databases' roles need is theirs."""
     for group in ("web", "groupware"):
         if not any(group in node.groups for node in nodes):
