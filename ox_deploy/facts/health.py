@@ -41,7 +41,7 @@ class Health(_Answer):
 
     `disks` lacks what did not answer, such as a dead NFS server. `certificate` is PEM, the server's own first, then its
     chain; None if there is no such file. `members` is None if Apache was not asked or, as `balancer_error` says, could
-    not be.
+    not be. `site_error` says what is wrong with the site at the address that its users use.
     """
 
     time: float = 0
@@ -49,6 +49,7 @@ class Health(_Answer):
     certificate: str | None = None
     members: list[Member] | None = None
     balancer_error: str = ""
+    site_error: str = ""
 
 
 class HostHealth(JsonFact[Health]):
@@ -59,16 +60,18 @@ class HostHealth(JsonFact[Health]):
         disks: list[str],
         certificate: str | None = None,
         balancer: str | None = None,
+        site: Mapping[str, str] | None = None,
         places: Sequence[str] = (),
         units: Sequence[str] = (),
         database: Mapping[str, str | None] | None = None,
     ) -> Program:
-        """Ask for the file systems of `disks` (paths), the text of the file `certificate`, and a balancer by name.
+        """Ask for the file systems of `disks` (paths), the text of the file `certificate`, a balancer by name, and
+        whether a `site` answers: the `file` with its virtual hosts, and the `address`.
 
         Besides, for all other file systems of `places` (paths), of the files that `units` of systemd write to, and of
         what a `database` server names; it has the `option_file` to log in with, which may be None.
         """
-        asked = {"disks": disks, "certificate": certificate, "balancer": balancer}
+        asked = {"disks": disks, "certificate": certificate, "balancer": balancer, "site": site and dict(site)}
         return Program("host_health", asked | {"places": list(places), "units": list(units), "database": database})
 
     def parse(self, document: dict[str, Any]) -> Health:

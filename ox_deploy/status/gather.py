@@ -17,7 +17,7 @@ from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.deploys.chapters import ON_HOSTS
 from ox_deploy.deploys.filestore import NFS_UNITS
 from ox_deploy.deploys.hosts import CHECK
-from ox_deploy.deploys.web import CERTIFICATE
+from ox_deploy.deploys.web import CERTIFICATE, ENABLED_SITE
 from ox_deploy.facts.ground import GroundState
 from ox_deploy.facts.health import Health, HostHealth
 from ox_deploy.facts.hosts import HostState, HostStatus
@@ -148,6 +148,7 @@ def _health_question(cluster: Cluster, node: Node) -> Question[Health]:
         disks=disks,
         certificate=CERTIFICATE if balances else None,
         balancer=cluster.product.balancer if balances else None,
+        site={"file": ENABLED_SITE, "address": node.address} if balances else None,
         places=_places(cluster, node),
         units=_units(cluster, node),
         database={"option_file": node.mysql_option_file} if node in cluster.databases else None,

@@ -57,6 +57,12 @@ FAKE_CLOCK = (
     " chmod 755 /usr/local/sbin/python3"
 )
 REAL_CLOCK = "rm /usr/local/sbin/python3"
+OTHER_SITE = (
+    "openssl req -x509 -newkey rsa:2048 -nodes -days 9 -subj /CN=other -keyout /root/other.key -out /root/other.pem"
+    " 2>/dev/null; printf '<VirtualHost <web>:443>\\nSSLEngine on\\nSSLCertificateFile /root/other.pem\\n"
+    "SSLCertificateKeyFile /root/other.key\\n</VirtualHost>\\n' >/etc/apache2/sites-enabled/other.conf;"
+    " apachectl graceful"
+)
 FAULTS = {
     "slave stopped": Fault("dbslave", "mariadb -e 'STOP SLAVE SQL_THREAD'", (("slave stopped", "dbslave"),)),
     "slave half seeded": Fault(
@@ -115,6 +121,12 @@ FAULTS = {
         "web",
         f"sed -i /route=OX-2/d {SITE}; apachectl graceful",
         (("balancer member missing", "web"),),
+    ),
+    "site not served": Fault(
+        "web",
+        OTHER_SITE,
+        (("site not served", "web"),),
+        "rm /etc/apache2/sites-enabled/other.conf; apachectl graceful",
     ),
     "certificate unreadable": Fault("web", f"echo gone > {CERTIFICATE}", (("certificate unreadable", "web"),)),
     "clock differs": Fault("dbslave", f"{INSTALL_FAKETIME}; {FAKE_CLOCK}", (("clock differs", "dbslave"),), REAL_CLOCK),
@@ -191,6 +203,7 @@ def broken(*faults: Fault) -> Iterator[None]:
         ),
         (
             "errant transactions",
+            "site not served",
             "clock differs",
             "configdb not reachable",
             "balancer member missing",

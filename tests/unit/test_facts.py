@@ -164,7 +164,9 @@ def test_host_without_python_has_nothing(fact: type[JsonFact[Any]], nothing: obj
     assert answer(fact, {}) == nothing
 
 
-HEALTH = {"disks": ["/srv"], "certificate": "/web.pem", "balancer": "oxcluster", "database": {"option_file": None}}
+HEALTH = {"disks": ["/srv"], "certificate": "/web.pem", "balancer": "oxcluster", "database": {"option_file": None}} | {
+    "site": {"file": "/site", "address": "192.0.2.10"}
+}
 CONFIGDB = {"file": "f", "tables": {"t": True}, "contexts": [1]}
 ASKED: list[tuple[type[FactBase[Any]], dict[str, Any], list[Any] | dict[str, Any]]] = [
     (
@@ -199,7 +201,7 @@ ASKED: list[tuple[type[FactBase[Any]], dict[str, Any], list[Any] | dict[str, Any
     (
         HostHealth,
         {"disks": []},
-        {"disks": [], "certificate": None, "balancer": None, "places": [], "units": [], "database": None},
+        {"disks": [], "certificate": None, "balancer": None, "site": None, "places": [], "units": [], "database": None},
     ),
 ]
 

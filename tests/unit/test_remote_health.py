@@ -27,6 +27,7 @@ NOTHING: dict[str, Any] = {
     "database": None,
     "certificate": None,
     "balancer": None,
+    "site": None,
 }
 MANAGER = "https://127.0.0.1/balancer-manager"
 
@@ -274,3 +275,29 @@ def test_proxy_of_the_host_is_not_asked_for_the_host_itself(
 ) -> None:
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     assert members(program)[1] == ""
+
+
+SITE = {"file": "/etc/apache2/sites-enabled/00-open-xchange.conf", "address": "192.0.2.10"}
+
+
+@pytest.mark.parametrize(
+    ("members", "said"), [([], "https://192.0.2.10:443/ does not show the certificate in /c"), (None, "")]
+)
+def test_site_is_asked_as_its_users_do_unless_apache_is_down(program: Any, members: Any, said: str) -> None:
+    asked_for: list[Any] = []
+    program.balancer_of = lambda _: (members, "")
+
+    def ask(site: Any) -> str:
+        asked_for.append(site)
+        return "https://192.0.2.10:443/ does not show the certificate in /c"
+
+    program.ask_site = ask
+    health = Health.model_validate(program.host_health({**NOTHING, "balancer": "oxcluster", "site": SITE}))
+    assert health.site_error == said
+    assert asked_for == ([SITE] if said else [])
+
+
+def test_site_that_works_is_no_error(program: Any) -> None:
+    program.balancer_of = lambda _: ([], "")
+    program.ask_site = lambda _: None
+    assert program.host_health({**NOTHING, "balancer": "oxcluster", "site": SITE})["site_error"] == ""

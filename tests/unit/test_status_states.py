@@ -439,6 +439,13 @@ BROKEN: list[tuple[str, Level, str, str, Break]] = [
     ("certificate not yet valid", CRITICAL, "web", "it is not valid before 2026-06-", _early),
     ("certificate expiring", CRITICAL, "web", "it expired on 2026-05-22", lambda p: _certificate(p, -10)),
     (
+        "site not served",
+        CRITICAL,
+        "web",
+        "does not show the certificate",
+        lambda p: change_health(p["web"], site_error="https://192.0.2.10:443/ does not show the certificate in /c"),
+    ),
+    (
         "certificate unreadable",
         WARNING,
         "web",

@@ -17,6 +17,7 @@ from ox_deploy.remote.common.commands import run_for
 from ox_deploy.remote.common.files import read
 from ox_deploy.remote.common.types import Document
 from ox_deploy.remote.host.file_systems import separate_places
+from ox_deploy.remote.service.probe import ask_site
 
 # How long Apache is waited for, and a disk.
 SECONDS, DISK_SECONDS = 3, 2
@@ -36,6 +37,8 @@ def host_health(wanted: Document) -> Document:
         "certificate": certificates_in(wanted["certificate"]) if wanted["certificate"] else None,
         "members": members,
         "balancer_error": error,
+        # One that does not answer as a balancer is down already.
+        "site_error": ask_site(wanted["site"]) or "" if wanted["site"] and members is not None else "",
     }
 
 

@@ -34,6 +34,19 @@ def balancer_down(observed: Observation) -> Iterator[Problem]:
 
 
 @state(
+    "site not served",
+    Level.CRITICAL,
+    "run the deploy, which has Apache use its files; if another site has the address for itself, take that site away "
+    "or write `*` instead of the address in its `<VirtualHost>`; `apachectl -S` there lists all sites",
+)
+def site_not_served(observed: Observation) -> Iterator[Problem]:
+    """Find web hosts where users do not get our site under its name, or not with its certificate."""
+    for seen in observed.answering(observed.cluster.web):
+        if seen.health and seen.health.site_error:
+            yield Problem(seen.node, seen.health.site_error, "the site answers at its address, with its certificate")
+
+
+@state(
     "balancer member disabled",
     Level.WARNING,
     "enable it at https://127.0.0.1/balancer-manager on the web host, or reload Apache there, unless somebody is "

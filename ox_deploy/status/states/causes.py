@@ -24,6 +24,7 @@ from ox_deploy.topologies.base import Causes, Where
 
 # (cause, consequence) -> where the cause has to be. Those of the databases are their topology's.
 HIDES: dict[tuple[str, str], Where] = {
+    ("certificate unreadable", "site not served"): "host",
     ("host unreachable", "mount missing"): "about",
     ("host unreachable", "mount stale"): "about",
     ("NFS server down", "mount missing"): "about",

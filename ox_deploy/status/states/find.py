@@ -27,6 +27,7 @@ OF_THE_REST = [
     filestore.mount_missing,
     filestore.mount_stale,
     balancer.balancer_down,
+    balancer.site_not_served,
     balancer.balancer_member_disabled,
     balancer.balancer_member_in_error,
     balancer.balancer_member_missing,
