@@ -22,6 +22,7 @@ class ServerState(Enum):
     NO_DRIVER = "no driver"
     NOT_RUNNING = "not running"
     NO_RIGHTS = "no rights"
+    NO_ACCOUNTS = "no accounts"
 
 
 class _Answer(BaseModel):
@@ -40,7 +41,7 @@ class Account(_Answer):
     """An account as the server knows it; `password` is a fingerprint of what is stored of it.
 
     `salted` is the part of that before the digest, if there is one. `tls` is "" if it may log in unencrypted, "ANY" if
-    not, something else if it even has to show a certificate.
+    not, something else if it even has to show a certificate. `limits` are the words of ALTER USER for what limits it.
     """
 
     user: str
@@ -50,6 +51,9 @@ class Account(_Answer):
     grants: list[Grant]
     tls: str = ""
     salted: str = ""
+    locked: bool = False
+    expired: bool = False
+    limits: list[str] = []
 
 
 class BinaryLog(_Answer):
@@ -74,9 +78,11 @@ class Replica(_Answer):
     `position` are those of what was executed last, `read_file` is the one that it would read next: "" if that is not
     known, and nothing of these is asked from the master if it is `using_gtid`. `ca` is the
     file with the certificates of which the master has to show one, "" if the connection is not encrypted.
-    `semi_synchronous` tells whether it acknowledges to the master what it has received.
+    `semi_synchronous` tells whether it acknowledges to the master what it has received. `name` is that of the
+    connection, "" for the default one, and `delay` how many seconds late it applies what it receives, on purpose.
     """
 
+    name: str = ""
     host: str
     port: int
     user: str
@@ -94,6 +100,22 @@ class Replica(_Answer):
     received: str = ""
     ca: str = ""
     semi_synchronous: bool = False
+    delay: int = 0
+
+
+class Difference(_Answer):
+    """A variable of a running server that is not what `file`, which is ours, says; `why` also says what to do."""
+
+    name: str
+    value: str
+    wanted: str
+    file: str
+    why: str
+
+    @property
+    def found(self) -> str:
+        """Return it in words."""
+        return f"`{self.name}` is {self.value}, but {self.file} says {self.wanted}"
 
 
 class Gtid(_Answer):
@@ -113,6 +135,9 @@ class MysqlStatus(_Answer):
     `gtid_state` has the GTIDs of all transactions that were written here or replicated: on MySQL all of them, on
     MariaDB the last one of each domain and server, as far as they went to the binary log. `free` is the room for data
     and binary log in bytes. `slaves` has the addresses of those that read from here just now, by their server id.
+    `named` are the connections with a name by which it replicates, `parallel` is how many threads apply. `filters` are
+    those options that are set of what keeps something out of the binary log or out of a slave; `set_in` tells of some
+    options which line of which file sets them.
     On the disk are: `seeding`, set from the first byte of a seeding to its end, also if it died half way; `handed_to`
     and `taken_from`, the other server's name from the decision in a switch of the master until that is complete.
     """
@@ -129,9 +154,19 @@ class MysqlStatus(_Answer):
     gtid: Gtid = Gtid()
     free: int | None = None
     slaves: dict[str, str] = {}
+    named: list[Replica] = []
+    parallel: int = 0
+    filters: dict[str, str] = {}
+    set_in: dict[str, str] = {}
+    differences: list[Difference] = []
     seeding: bool = False
     handed_to: str = ""
     taken_from: str = ""
+
+    @property
+    def connections(self) -> list[Replica]:
+        """Return all connections by which it replicates, the default one first."""
+        return [*([self.replica] if self.replica else []), *self.named]
 
     @property
     def is_mariadb(self) -> bool:

@@ -50,12 +50,14 @@ def account_statements(wanted: WantedAccount, found: Account | None, dialect: Ma
     who = f"'{wanted.user}'@'{wanted.host}'"
     name = (wanted.user, wanted.host)
     statements = []
-    if found is None or not wanted.is_stored(found):
+    # A password that has expired is one again once it is set.
+    if found is None or found.expired or not wanted.is_stored(found):
         what, verb = ("create", "CREATE USER IF NOT") if found is None else ("set the password of", "ALTER USER IF")
         stored = passwords.stored(wanted.password.reveal(), dialect["password_plugin"])
         sql = f"{verb} EXISTS %s@%s {dialect['identified']}"
         statements.append(Statement(f"{what} {who}", sql, (*name, stored)))
     statements += _requirement(wanted, who, found.tls if found else "")
+    statements += _restrictions(who, found) if found else []
     grants = found.grants if found else []
     return statements + _missing_rights(wanted, who, grants) + _surplus_rights(wanted, who, grants)
 
@@ -74,6 +76,18 @@ def _requirement(wanted: WantedAccount, who: str, found: str) -> list[Statement]
     return [Statement(label, sql, (wanted.user, wanted.host))]
 
 
+def _restrictions(who: str, found: Account) -> list[Statement]:
+    """Return what takes away what keeps an account from logging in, or from doing so as often as it has to."""
+    names, statements = (found.user, found.host), []
+    if found.locked:
+        statements.append(Statement(f"unlock {who}", "ALTER USER IF EXISTS %s@%s ACCOUNT UNLOCK", names))
+    if found.limits:
+        none = " ".join(f"{limit} 0" for limit in found.limits)
+        label = f"take the limits of {who} away ({', '.join(found.limits)})"
+        statements.append(Statement(label, f"ALTER USER IF EXISTS %s@%s WITH {none}", names))
+    return statements
+
+
 def _missing_rights(wanted: WantedAccount, who: str, grants: Sequence[Grant]) -> list[Statement]:
     held = next((grant for grant in grants if grant.on == "*.*"), None)
     missing = wanted.privileges - (held.privileges if held else frozenset())
@@ -89,20 +103,41 @@ def _missing_rights(wanted: WantedAccount, who: str, grants: Sequence[Grant]) ->
 def _surplus_rights(wanted: WantedAccount, who: str, grants: Sequence[Grant]) -> list[Statement]:
     if any(grant.on == "*.*" and "ALL PRIVILEGES" in grant.privileges for grant in grants):
         # Cannot be revoked in part: take all, on databases too, then give the wanted ones.
-        texts = [text for grant in grants if not grant.on for text in sorted(grant.privileges)]
-        return [*_replace_all(wanted, who), *(_revoke(text.removeprefix("GRANT "), wanted, who) for text in texts)]
+        rest = [grant for grant in grants if not grant.on or _is_proxy(grant)]
+        return [*_replace_all(wanted, who), *(_revoke(_named(grant), wanted, who) for grant in rest)]
     statements = []
     for grant in grants:
         is_global = grant.on == "*.*"
+        if not grant.on or _is_proxy(grant):
+            statements.append(_revoke(_named(grant), wanted, who))
+            continue
         surplus = set(grant.privileges - (wanted.privileges if is_global else frozenset()))
         if grant.grant_option and not (is_global and wanted.grant_option):
             surplus.add("GRANT OPTION")
         if not surplus:
             continue
-        names = ", ".join(sorted(surplus))
-        what = f"{names} ON {_quoted(grant.on)}" if grant.on else names.removeprefix("GRANT ")
-        statements.append(_revoke(what, wanted, who))
+        names = ", ".join(_with_columns(privilege) for privilege in sorted(surplus))
+        statements.append(_revoke(f"{names} ON {_quoted(grant.on)}", wanted, who))
     return statements
+
+
+def _is_proxy(grant: Grant) -> bool:
+    return "PROXY" in grant.privileges
+
+
+def _named(grant: Grant) -> str:
+    """Return a right that is not on an object, as REVOKE has it; the right to hand it on goes with it."""
+    (text,) = grant.privileges
+    return f"PROXY ON {grant.on}" if _is_proxy(grant) else text.removeprefix("GRANT ")
+
+
+def _with_columns(privilege: str) -> str:
+    """Return a right with the columns that it is for in quotes, as some servers do not show them."""
+    name, opened, columns = privilege.partition("(")
+    if not opened:
+        return name
+    bare = (column.strip().strip('`"') for column in columns.removesuffix(")").split(","))
+    return f"{name}({', '.join(f'`{column}`' for column in bare)})"
 
 
 def _revoke(what: str, wanted: WantedAccount, who: str) -> Statement:

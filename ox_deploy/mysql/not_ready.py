@@ -10,6 +10,7 @@ STATES = {
     ServerState.NO_DRIVER: "has no Python driver",
     ServerState.NOT_RUNNING: "is not running",
     ServerState.NO_RIGHTS: "does not let root log in",
+    ServerState.NO_ACCOUNTS: "runs with `skip_grant_tables`, so everybody may do everything",
 }
 
 
@@ -18,6 +19,7 @@ _REMEDIES = {
     ServerState.NO_DRIVER: "install python3-pymysql there, or run the whole deploy",
     ServerState.NOT_RUNNING: "start it and look at its log (`journalctl -u mariadb` or `-u mysql`)",
     ServerState.NO_RIGHTS: "let root log in over the socket, or set `mysql_option_file` to a root-only option file",
+    ServerState.NO_ACCOUNTS: "take `skip-grant-tables` out of its options, restart the server, then deploy",
 }
 
 

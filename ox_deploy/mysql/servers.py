@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ox_deploy.remote.mysql.dialects import FENCES, LOGS
+from ox_deploy.remote.mysql.dialects import CONFIGURATIONS, FENCES, LOGS
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ DATABASE_SERVERS = {
         driver_packages=("python3-pymysql",),
         unit="mariadb",
         client="mariadb",
-        configuration="/etc/mysql/mariadb.conf.d/90-ox-deploy.cnf",
+        configuration=CONFIGURATIONS["MariaDB"],
         logs=LOGS["MariaDB"],
         fence=FENCES["MariaDB"],
         check=("sh", "-c", "mariadbd --verbose --help > /dev/null"),
@@ -51,8 +51,7 @@ DATABASE_SERVERS = {
         driver_packages=("python3-pymysql", "python3-cryptography"),
         unit="mysql",
         client="mysql",
-        # The package's own file is `mysqld.cnf`.
-        configuration="/etc/mysql/mysql.conf.d/zz-ox-deploy.cnf",
+        configuration=CONFIGURATIONS["MySQL"],
         logs=LOGS["MySQL"],
         fence=FENCES["MySQL"],
         check=("sh", "-c", "mysqld --validate-config"),

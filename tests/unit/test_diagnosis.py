@@ -21,7 +21,16 @@ from ox_deploy.status.states.find import find
 from ox_deploy.topologies.master_slaves import verify as databases
 from ox_deploy.topologies.master_slaves.operations import replication, switchover
 from ox_deploy.topologies.master_slaves.operations import seed as seeding
-from ox_deploy.topologies.master_slaves.replica_state import BESIDE, DEPLOY, DEPLOYED, Diagnosis, Situation, Source
+from ox_deploy.topologies.master_slaves.replica_state import (
+    BESIDE,
+    DEPLOY,
+    DEPLOYED,
+    Diagnosis,
+    Situation,
+    Source,
+    beside,
+    diagnose,
+)
 from ox_deploy.topologies.master_slaves.switch_rules import Server
 from tests.unit.fakes import FakeHost, both_phases, in_phase, stop_sentence
 from tests.unit.guide import Guide
@@ -33,7 +42,7 @@ Kind = Literal["mariadb", "mysql"]
 VERSIONS: dict[Kind, str] = {"mariadb": MARIADB, "mysql": "9.7.4-2"}
 PASSWORD = Secret("Zc4qLw8mPn2rTx6v")
 SOURCE = Source("dbmaster", "192.0.2.21", 3306, "replication", PASSWORD)
-ADDRESS, SIBLING = "192.0.2.22", "192.0.2.23"
+ADDRESS, SIBLING, OTHER = "192.0.2.22", "192.0.2.23", "192.0.2.99"
 UUIDS = {number: f"3e11fa47-71ca-11e1-9e33-c80aa942956{number}" for number in (1, 2, 3)}
 
 
@@ -124,6 +133,19 @@ STATES: dict[Situation, Make] = {
     Situation.SAME_SERVER_UUID: lambda kind: (slave(kind, variables={"server_uuid": UUIDS[1]}), master(kind)),
     Situation.SAME_SERVER_ID_AS_SLAVE: lambda kind: (slave(kind), master(kind, slaves={"2": "192.0.2.29"})),
     Situation.NO_BINARY_LOG: lambda kind: (slave(kind), master(kind, binary_log=None)),
+    Situation.FILTERED: lambda kind: (slave(kind, reading(), filters={"replicate_do_db": "configdb"}), master(kind)),
+    Situation.NAMED: lambda kind: (slave(kind, named=[reading(name="prod")]), master(kind)),
+    Situation.NAMED_STUCK: lambda kind: (
+        slave(kind, named=[reading(name="prod", sql_running="No", sql_error="Duplicate")]),
+        master(kind),
+    ),
+    Situation.RING: lambda kind: (slave(kind, reading()), master(kind, replica=reading(host=ADDRESS))),
+    Situation.RING_TURNED: lambda kind: (
+        slave(kind, reading(), variables={"read_only": "OFF"}),
+        master(kind, replica=reading(host=ADDRESS), variables={"read_only": "ON"}),
+    ),
+    Situation.SEVERAL: lambda kind: (slave(kind, reading(), named=[reading(name="wiki", host=OTHER)]), master(kind)),
+    Situation.DELAYED: lambda kind: (slave(kind, reading(delay=3600, seconds_behind=3600)), master(kind)),
     Situation.WRITABLE: lambda kind: (slave(kind, reading(), variables={"read_only": "OFF"}), master(kind)),
     Situation.LAGGING: lambda kind: (slave(kind, reading(seconds_behind=99)), master(kind)),
 }
@@ -148,7 +170,7 @@ def test_every_state_is_in_the_table() -> None:
 
 def remedy(kind: Kind, situation: Situation) -> str:
     found, source = (STATES | WITHOUT_MASTER)[situation](kind)
-    return Diagnosis(situation, "dbslave", found, source, SOURCE).remedy
+    return Diagnosis(situation, "dbslave", found, source, SOURCE, address=ADDRESS).remedy
 
 
 def pair(kind: Kind, situation: Situation) -> FakeHost:
@@ -165,7 +187,7 @@ def test_deploy_puts_it_right_or_refuses_with_its_remedy(kind: Kind, situation: 
     if situation in DEPLOYED:
         assert both_phases(replication.replica, host, **REPLICA).jobs
         assert remedy(kind, situation).startswith(DEPLOY)
-    elif situation is Situation.LAGGING:
+    elif situation in BESIDE:
         both_phases(replication.replica, host, **REPLICA).assert_noop()
     elif situation is Situation.ERRANT:
         (told,) = both_phases(replication.replica, host, **REPLICA).logged
@@ -237,7 +259,7 @@ def test_seeding_has_its_remedy(kind: Kind, situation: Situation) -> None:
     with in_phase(host, executing=True), pytest.raises(OperationError) as stopped:
         ended._verify()
     assert str(stopped.value).endswith(f": {remedy(kind, shown)}.")
-    if situation.known_as in ("duplicate server id", "no binary log"):
+    if situation.known_as in ("duplicate server id", "no binary log", "replication filtered"):
         found, source = STATES[situation](kind)
         sides = (seeding.Side("dbslave", found, Survey()), seeding.Side("dbmaster", source, Survey()))
         assert str(seeding.refusal(plan, *sides)).endswith(f": {remedy(kind, situation)}.")
@@ -277,7 +299,7 @@ WORDS = {
 @pytest.mark.parametrize("situation", [*STATES, *WITHOUT_MASTER], ids=lambda situation: situation.name)
 def test_nobody_is_told_the_words_of_the_other_kind_of_server(kind: Kind, situation: Situation) -> None:
     found, source = (STATES | WITHOUT_MASTER)[situation](kind)
-    said = Diagnosis(situation, "dbslave", found, source, SOURCE)
+    said = Diagnosis(situation, "dbslave", found, source, SOURCE, address=ADDRESS)
     assert not re.search(WORDS[kind], said.sentence() + said.should_be)
 
 
@@ -286,3 +308,128 @@ def test_nobody_is_told_the_words_of_the_other_kind_of_server(kind: Kind, situat
 )
 def test_remedies_have_the_words_of_the_server(kind: Kind, said: str) -> None:
     assert said in remedy(kind, Situation.OTHER_MASTER)
+
+
+@pytest.mark.parametrize(
+    ("situation", "mariadb", "mysql"),
+    [
+        (Situation.RING, "`STOP SLAVE; RESET SLAVE ALL` on dbmaster", "`STOP REPLICA; RESET REPLICA ALL` on dbmaster"),
+        (
+            Situation.RING_TURNED,
+            "`STOP SLAVE; RESET SLAVE ALL` on dbslave",
+            "`STOP REPLICA; RESET REPLICA ALL` on dbsl",
+        ),
+        (Situation.NAMED_STUCK, "`START SLAVE 'prod'`", "`START REPLICA FOR CHANNEL 'prod'`"),
+        (
+            Situation.SEVERAL,
+            "`STOP SLAVE 'wiki'; RESET SLAVE 'wiki' ALL`",
+            "`STOP REPLICA FOR CHANNEL 'wiki'; RESET REPLICA ALL FOR CHANNEL 'wiki'`",
+        ),
+        (
+            Situation.DELAYED,
+            "`STOP SLAVE; CHANGE MASTER TO MASTER_DELAY = 0; START SLAVE`",
+            "`STOP REPLICA; CHANGE REPLICATION SOURCE TO SOURCE_DELAY = 0; START REPLICA`",
+        ),
+    ],
+)
+def test_one_command_ends_it_on_the_right_side(situation: Situation, mariadb: str, mysql: str) -> None:
+    assert mariadb in remedy("mariadb", situation)
+    assert mysql in remedy("mysql", situation)
+
+
+def situation_of(found: MysqlStatus, of: MysqlStatus) -> Situation:
+    return diagnose("dbslave", found, of, SOURCE, ADDRESS).situation
+
+
+@pytest.mark.parametrize("kind", VERSIONS)
+def test_named_connection_that_would_lose_its_place_stays(kind: Kind) -> None:
+    def named(**other: Any) -> Situation:
+        had = other.pop("had", None)
+        log = other.pop("log", LATER)
+        return situation_of(slave(kind, had=had, named=[reading(name="prod", **other)]), master(kind, binary_log=log))
+
+    assert named() is Situation.NAMED
+    assert named(delay=60) is Situation.NAMED_STUCK
+    # What it has received the master no longer has, and it did not apply it yet.
+    purged = LATER.model_copy(update={"before": gtids(kind, (1, 350))})
+    assert named(received=gtids(kind, (1, 360)), log=purged) is Situation.NAMED_STUCK
+    assert named(had=gtids(kind, (1, 345), (2, 346))) is Situation.ERRANT
+    assert named(host=OTHER) is Situation.OTHER_MASTER
+    two = slave(kind, named=[reading(name="wiki", host=OTHER), reading(name="prod")])
+    assert situation_of(two, master(kind)) is Situation.NAMED_STUCK
+
+
+def test_mariadb_without_a_gtid_position_keeps_its_named_connection() -> None:
+    found = slave("mariadb", had="", named=[reading(name="prod")])
+    assert situation_of(found, master("mariadb")) is Situation.NAMED_STUCK
+
+
+@pytest.mark.parametrize("kind", VERSIONS)
+@pytest.mark.parametrize("by_gtid", [True, False])
+def test_named_connection_becomes_the_default_one_at_the_same_place(kind: Kind, by_gtid: bool) -> None:
+    jobs = both_phases(replication.replica, pair(kind, Situation.NAMED), **REPLICA, by_gtid=by_gtid).jobs
+    first, *rest = [job["source"] for _, job in jobs]
+    assert (first["named"], first["by_gtid"], first["host"]) == (["prod"], True, SOURCE.address)
+    assert not {"gtid", "file", "position"} & first.keys()
+    assert rest == ([] if by_gtid else [{"by_gtid": False}])
+
+
+@pytest.mark.parametrize("kind", VERSIONS)
+def test_what_came_from_other_masters_is_no_mistake(kind: Kind) -> None:
+    had = gtids(kind, (1, 345), (3, 7))
+    found = slave(kind, reading(), had, named=[reading(name="wiki", host=OTHER)])
+    assert situation_of(found, master(kind)) is Situation.HEALTHY
+    assert situation_of(slave(kind, reading(), had), master(kind)) is Situation.ERRANT
+
+
+@pytest.mark.parametrize(
+    ("filters", "of_master", "counts"),
+    [
+        ({"binlog_do_db": "configdb,oxdatabase_7"}, True, True),
+        ({"binlog_ignore_db": "oxdatabase_7"}, True, True),
+        ({"binlog_ignore_db": "mysql,information_schema"}, True, False),
+        ({"binlog_do_db": "configdb"}, False, True),
+        # A master receives nothing.
+        ({"replicate_do_db": "configdb"}, True, False),
+        ({"replicate_ignore_db": "mysql, sys"}, False, False),
+        ({"replicate_wild_ignore_table": "mysql.%"}, False, False),
+        ({"replicate_wild_ignore_table": "mysql.%,ox%.%"}, False, True),
+        ({"replicate_rewrite_db": "a->b"}, False, True),
+    ],
+)
+@pytest.mark.parametrize("kind", VERSIONS)
+def test_filter_counts_if_rows_of_users_may_be_missing(
+    kind: Kind, filters: dict[str, str], of_master: bool, counts: bool
+) -> None:
+    own: dict[str, Any] = {"filters": filters, "set_in": dict.fromkeys(filters, "/etc/my.cnf:3")}
+    sides = (
+        (slave(kind, reading()), master(kind, **own)) if of_master else (slave(kind, reading(), **own), master(kind))
+    )
+    found = diagnose("dbslave", *sides, SOURCE, ADDRESS)
+    assert (found.situation is Situation.FILTERED) is counts
+    if counts:
+        ((name, value),) = filters.items()
+        where = "dbmaster" if of_master else "dbslave"
+        assert f"({where}: `{name}` is {value}, set in /etc/my.cnf:3)" in found.sentence()
+
+
+@pytest.mark.parametrize("kind", VERSIONS)
+def test_delay_is_no_lag(kind: Kind) -> None:
+    def shown(behind: int) -> set[Situation]:
+        found = slave(kind, reading(delay=3600, seconds_behind=behind))
+        return {each.situation for each in beside(diagnose("dbslave", found, master(kind), SOURCE))}
+
+    assert shown(3650) == {Situation.DELAYED}
+    assert shown(3670) == {Situation.DELAYED, Situation.LAGGING}
+
+
+@pytest.mark.parametrize("kind", VERSIONS)
+def test_slave_with_named_connections_is_not_emptied_by_a_seeding(kind: Kind) -> None:
+    found, source = STATES[Situation.NAMED](kind)
+    plan = seeding.Plan(SOURCE, ADDRESS, "logical", overwrite=True, by_gtid=True)
+    sides = (seeding.Side("dbslave", found, Survey()), seeding.Side("dbmaster", source, Survey()))
+    said = "RESET SLAVE 'prod' ALL" if kind == "mariadb" else "RESET REPLICA ALL FOR CHANNEL 'prod'"
+    assert "replicates by the named connections 'prod'; nothing was changed: run `" in str(
+        seeding.refusal(plan, *sides)
+    )
+    assert said in str(seeding.refusal(plan, *sides))

@@ -19,6 +19,12 @@ LOGS = {
     "MariaDB": "/etc/mysql/mariadb.conf.d/89-ox-deploy-logs.cnf",
     "MySQL": "/etc/mysql/mysql.conf.d/zz-ox-deploy-logs.cnf",
 }
+# Our configuration.
+CONFIGURATIONS = {
+    "MariaDB": "/etc/mysql/mariadb.conf.d/90-ox-deploy.cnf",
+    # The package's own file is `mysqld.cnf`.
+    "MySQL": "/etc/mysql/mysql.conf.d/zz-ox-deploy.cnf",
+}
 DECIDED = "# ox-deploy: "
 
 # Each entry holds from its version on, until a later one says otherwise. The first one of each server has all keys.
@@ -39,6 +45,25 @@ DIALECTS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
             "show_replicas": "SHOW SLAVE HOSTS",
             # All that there are, also those with a name.
             "show_connections": "SHOW ALL SLAVES STATUS",
+            "connection": "Connection_name",
+            # Variable: how many threads apply.
+            "parallel": "slave_parallel_threads",
+            "stop_named": "STOP {replica} %s",
+            "start_named": "START {replica} %s",
+            "reset_named": "RESET {replica} %s ALL",
+            "undelay_named": "CHANGE MASTER %s TO MASTER_DELAY = 0",
+            # The accounts of some users, with `account_locked`.
+            "accounts": "SELECT {columns} FROM mysql.user LEFT JOIN "
+            "(SELECT Host, User, JSON_VALUE(Priv, '$.account_locked') AS account_locked FROM mysql.global_priv) "
+            "AS locks USING (Host, User) WHERE User IN %s",
+            # How an account may be limited: words of ALTER USER and columns.
+            "limits": {
+                "MAX_QUERIES_PER_HOUR": "max_questions",
+                "MAX_UPDATES_PER_HOUR": "max_updates",
+                "MAX_CONNECTIONS_PER_HOUR": "max_connections",
+                "MAX_USER_CONNECTIONS": "max_user_connections",
+                "MAX_STATEMENT_TIME": "max_statement_time",
+            },
             "reset_log": "RESET MASTER",
             "identified": "IDENTIFIED BY PASSWORD %s",
             "password_plugin": "mysql_native_password",
@@ -99,6 +124,19 @@ DIALECTS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
             "show_log": "SHOW MASTER STATUS",
             "show_replicas": "SHOW SLAVE HOSTS",
             "show_connections": "SHOW SLAVE STATUS",
+            "connection": "Channel_Name",
+            "parallel": "slave_parallel_workers",
+            "stop_named": "STOP {replica} FOR CHANNEL %s",
+            "start_named": "START {replica} FOR CHANNEL %s",
+            "reset_named": "RESET {replica} ALL FOR CHANNEL %s",
+            "undelay_named": "{change_source} {source}_DELAY = 0 FOR CHANNEL %s",
+            "accounts": "SELECT {columns} FROM mysql.user WHERE User IN %s",
+            "limits": {
+                "MAX_QUERIES_PER_HOUR": "max_questions",
+                "MAX_UPDATES_PER_HOUR": "max_updates",
+                "MAX_CONNECTIONS_PER_HOUR": "max_connections",
+                "MAX_USER_CONNECTIONS": "max_user_connections",
+            },
             "reset_log": "RESET MASTER",
             "identified": "IDENTIFIED WITH mysql_native_password AS %s",
             "password_plugin": "mysql_native_password",
@@ -192,6 +230,7 @@ DIALECTS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
         (8, 0, 26),
         {
             "wait_for_position": "SOURCE_POS_WAIT(%s, %s, %s)",
+            "parallel": "replica_parallel_workers",
             "variables": {
                 "log_slave_updates": "log_replica_updates",
                 "rpl_semi_sync_master_enabled": "rpl_semi_sync_source_enabled",

@@ -8,7 +8,7 @@ from typing import Any
 from ox_deploy.remote.common.ending import fail
 from ox_deploy.remote.common.sql import rows
 from ox_deploy.remote.common.types import Cursor, Document, Session
-from ox_deploy.remote.mysql.role import check_unchanged
+from ox_deploy.remote.mysql.role import check_role, check_unchanged
 from ox_deploy.remote.mysql.session import connect, dialect, status_as_replica, user_databases, without_statement
 
 # Access denied, unknown position, same server id or UUID, refused certificate: waiting does not help.
@@ -145,12 +145,24 @@ def apply_rest(session: Session) -> None:
     run_replica(session, "START {replica} SQL_THREAD", "STOP {replica} IO_THREAD")
 
 
+def leave(session: Session, connections: list[str]) -> None:
+    """Stop and forget connections that have a name: a second one to the same master would be refused."""
+    names = dialect(session)
+    for statement in (names["stop_named"], names["reset_named"]):
+        for name in connections:
+            with session.cursor() as cursor:
+                cursor.execute(statement.format(**names), [name])
+
+
 def mysql_replicate(job: Document) -> None:
     """Do all of it."""
     with connect(job["option_file"]) as session:
-        check_unchanged(session, job.get("seen"))
+        named = (job["source"] or {}).get("named", [])
+        # Who replicates by a named connection goes on writing what it receives.
+        (check_role if named else check_unchanged)(session, job.get("seen"))
         if job["source"]:
             run_replica(session, "STOP {replica}", "SET GLOBAL read_only = 1")
+            leave(session, named)
             change_master(session, job["source"])
         else:
             # It may be waiting for its next attempt.

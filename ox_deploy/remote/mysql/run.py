@@ -8,6 +8,16 @@ from ox_deploy.remote.mysql.role import check_role
 from ox_deploy.remote.mysql.session import connect
 
 
+def remedy_of(error: Exception) -> str:
+    """Return what to do about a server that takes no stored passwords, since it cannot judge them; "" otherwise."""
+    if "strict-password-validation" not in str(error).replace("_", "-"):
+        return ""
+    return (
+        "; a password plugin of this server takes no hashes: run `SET GLOBAL strict_password_validation = OFF` there, "
+        "deploy, and switch it ON again"
+    )
+
+
 def mysql_run(job: Document) -> None:
     """Run all statements of a job; say which one failed by its label, since its text may hold a password."""
     with connect(job["option_file"]) as session, session.cursor() as cursor:
@@ -18,5 +28,5 @@ def mysql_run(job: Document) -> None:
             try:
                 cursor.execute(statement["sql"], statement["values"])
             except Exception as error:
-                fail("{}: {}".format(statement["label"], error))
+                fail("{}: {}{}".format(statement["label"], error, remedy_of(error)))
             print(statement["label"])

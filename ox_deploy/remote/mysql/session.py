@@ -64,6 +64,19 @@ def replica_status(session: Session) -> Document | None:
     return None
 
 
+def named_connections(session: Session) -> list[Document]:
+    """Return how a server replicates by connections that have a name, with the same names of columns."""
+    names = dialect(session)
+    found = rows(session, names["show_connections"])
+    # The members of a group replicate by channels of their own.
+    named = [row for row in found if row.get(names["connection"])]
+    return [
+        {ours(column, names["columns"]): value for column, value in row.items()}
+        for row in named
+        if not row[names["connection"]].startswith("group_replication_")
+    ]
+
+
 def status_as_replica(session: Session) -> Document:
     """Return the same of a server that is known to replicate."""
     status = replica_status(session)

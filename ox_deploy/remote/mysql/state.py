@@ -12,17 +12,49 @@ from ox_deploy.remote.common.files import STATE_DIRECTORY, read
 from ox_deploy.remote.common.fingerprints import fingerprint
 from ox_deploy.remote.common.sql import rows
 from ox_deploy.remote.common.types import Document, Session
-from ox_deploy.remote.mysql.dialects import FENCES, decided_in
+from ox_deploy.remote.mysql.dialects import CONFIGURATIONS, FENCES, decided_in
+from ox_deploy.remote.mysql.options import MEANT, Origins, differences, settings_in
 from ox_deploy.remote.mysql.session import (
     connect,
     dialect,
     is_using_gtid,
+    named_connections,
     replica_status,
     user_databases,
     without_statement,
 )
 
-VARIABLES = ("server_id", "log_bin", "read_only", "datadir", "log_bin_basename", "port", "ssl_cert")
+VARIABLES = (
+    "server_id",
+    "log_bin",
+    "read_only",
+    "datadir",
+    "log_bin_basename",
+    "port",
+    "ssl_cert",
+    "require_secure_transport",
+)
+# What keeps something out of the binary log, or out of a slave.
+FILTERS = (
+    "binlog_do_db",
+    "binlog_ignore_db",
+    "replicate_do_db",
+    "replicate_ignore_db",
+    "replicate_do_table",
+    "replicate_ignore_table",
+    "replicate_wild_do_table",
+    "replicate_wild_ignore_table",
+    "replicate_rewrite_db",
+)
+ACCOUNT_COLUMNS = (
+    "User",
+    "Host",
+    "plugin",
+    "authentication_string",
+    "ssl_type",
+    "password_expired",
+    "account_locked",
+)
 # The part of MySQL's stored passwords before the digest, `$A$005$` and twenty characters.
 SALTED = 27
 # Answered beside the other variables.
@@ -43,12 +75,29 @@ def open_session(option_file: str | None) -> tuple[Session, None] | tuple[None, 
         return None, {"state": state, "error": str(error)}
 
 
-def variables_of(session: Session) -> Document:
-    """Return the variables that the operations compare, by the names that we use."""
+def our_files(session: Session) -> list[str]:
+    """Return the files with our settings for this server."""
+    server = dialect(session)["server"]
+    return [CONFIGURATIONS[server], FENCES[server]]
+
+
+def variables_of(session: Session) -> tuple[Document, Document]:
+    """Return the variables that the operations compare, by the names that we use, and all of these and of our files."""
     names = {name: name for name in VARIABLES} | dialect(session)["variables"]
-    listed = rows(session, "SHOW GLOBAL VARIABLES WHERE Variable_name IN %s", [sorted(set(names.values()))])
+    more = ("pid_file", "version", dialect(session)["parallel"])
+    wanted = {*names.values(), *settings_in(our_files(session)), *MEANT, *FILTERS, *more}
+    listed = rows(session, "SHOW GLOBAL VARIABLES WHERE Variable_name IN %s", [sorted(wanted)])
     values = {row["Variable_name"]: row["Value"] for row in listed}
-    return {name: values[its] for name, its in names.items() if its in values}
+    return {name: values[its] for name, its in names.items() if its in values}, values
+
+
+def skips_grants(session: Session) -> bool:
+    """Tell whether a server runs without accounts: it refuses to show them then."""
+    try:
+        rows(session, "SHOW GRANTS")
+    except Exception as error:
+        return error.args[:1] == (1290,)
+    return False
 
 
 def parse_grant(text: str) -> Document:
@@ -57,8 +106,10 @@ def parse_grant(text: str) -> Document:
     if not match:
         return {"on": "", "privileges": [text.split(" TO ")[0]], "grant_option": False}
     names = re.split(r", (?![^(]*\))", match["what"])
+    # A proxy is for an account, not on an object.
+    is_proxy = match["what"] == "PROXY"
     return {
-        "on": match["on"].replace("`", ""),
+        "on": match["on"] if is_proxy else match["on"].replace("`", ""),
         "privileges": sorted(name for name in names if name != "USAGE"),
         "grant_option": " WITH GRANT OPTION" in text[match.end() :],
     }
@@ -66,8 +117,9 @@ def parse_grant(text: str) -> Document:
 
 def accounts_of(session: Session, users: list[str]) -> list[Document]:
     """Return the accounts of these users with their rights and a fingerprint of the stored hash."""
-    query = "SELECT User, Host, plugin, authentication_string, ssl_type FROM mysql.user WHERE User IN %s"
-    accounts = []
+    names, accounts = dialect(session), []
+    columns = ", ".join([*ACCOUNT_COLUMNS, *names["limits"].values()])
+    query = names["accounts"].format(columns=columns)
     for row in rows(session, query, [users]) if users else []:
         shown = rows(session, "SHOW GRANTS FOR %s@%s", [row["User"], row["Host"]])
         stored = row["authentication_string"] or ""
@@ -79,6 +131,9 @@ def accounts_of(session: Session, users: list[str]) -> list[Document]:
                 "password": fingerprint(stored),
                 "salted": stored[:SALTED] if stored.startswith("$A$") else "",
                 "tls": row["ssl_type"],
+                "locked": str(row.get("account_locked")) in ("Y", "1", "true"),
+                "expired": row.get("password_expired") == "Y",
+                "limits": sorted(word for word, column in names["limits"].items() if row.get(column)),
                 "grants": merged([parse_grant(next(iter(grant.values()))) for grant in shown]),
             }
         )
@@ -112,6 +167,7 @@ def binary_log_of(session: Session, variables: Document, databases: list[str], p
         "complete": not before and is_complete(variables, first, databases),
         "files": files,
         "before": before,
+        "filters": filters_in(status[0]),
     }
 
 
@@ -149,13 +205,19 @@ def log_begin(path: str) -> int:
     return begun
 
 
-def replica_of(session: Session, variables: Document) -> Document | None:
-    """Return where this server replicates from and how it goes, or None if it does not."""
-    row = replica_status(session)
-    if row is None:
-        return None
+def replicas_of(session: Session, variables: Document) -> tuple[Document | None, list[Document]]:
+    """Return where this server replicates from and how it goes, or None if it does not; then those with a name."""
+    row, datadir = replica_status(session), variables["datadir"]
+    password = stored_password(session, datadir) if row else None
+    named = [connection_of(session, other) for other in named_connections(session)]
+    return {**connection_of(session, row), "password": password} if row else None, named
+
+
+def connection_of(session: Session, row: Document) -> Document:
+    """Return where a server replicates from by one of its connections, and how it goes."""
     names = dialect(session)
     return {
+        "name": row.get(names["connection"]) or "",
         "host": row["Master_Host"],
         "port": int(row["Master_Port"]),
         "user": row["Master_User"],
@@ -166,8 +228,10 @@ def replica_of(session: Session, variables: Document) -> Document | None:
         "file": row["Relay_Master_Log_File"],
         "position": row["Exec_Master_Log_Pos"],
         "master_server_id": row.get("Master_Server_Id") or 0,
-        "password": stored_password(session, variables["datadir"]),
+        "password": None,
         "seconds_behind": row.get("Seconds_Behind_Master"),
+        "delay": row.get("SQL_Delay") or 0,
+        "filters": filters_in(row),
         "read_file": row.get("Master_Log_File") or "",
         "using_gtid": is_using_gtid(row, names),
         "received": row.get(names["received"]) or "",
@@ -206,6 +270,11 @@ def free_bytes(variables: Document) -> int:
     return min(one.f_bavail * one.f_frsize for one in found)
 
 
+def filters_in(values: Document) -> Document:
+    """Return those filters that are set, of columns or variables of any case."""
+    return {name.lower(): str(value) for name, value in values.items() if name.lower() in FILTERS and value}
+
+
 def mysql_state(wanted: Document) -> Document:
     """Return all of it."""
     session, problem = open_session(wanted["option_file"])
@@ -213,23 +282,41 @@ def mysql_state(wanted: Document) -> Document:
     if session is None:
         return {**(problem or {}), **on_disk}
     with session:
-        variables = variables_of(session)
-        gtids = {name: (variables.pop(name, None) or "").replace("\n", "") for name in GTIDS if name in variables}
-        databases = user_databases(session)
-        return {
-            "state": "running",
-            "version": rows(session, "SELECT VERSION() AS version")[0]["version"],
-            "variables": variables,
-            "databases": databases,
-            "accounts": accounts_of(session, wanted["users"]),
-            "binary_log": binary_log_of(session, variables, databases, gtids.pop("gtid_purged", None)),
-            "replica": replica_of(session, variables),
-            "gtid_state": gtids.pop("gtid_state", ""),
-            "gtid": {name.removeprefix("gtid_"): text for name, text in gtids.items()},
-            "free": free_bytes(variables),
-            "slaves": {str(row["Server_id"]): row["Host"] for row in listed_replicas(session)},
-            **on_disk,
-        }
+        variables, values = variables_of(session)
+        if skips_grants(session):
+            place = Origins(values).place("skip_grant_tables")
+            return {"state": "no accounts", "error": f"{place} sets it" if place else "", **on_disk}
+        return {**running(session, wanted["users"], variables, values), **on_disk}
+
+
+def running(session: Session, users: list[str], variables: Document, values: Document) -> Document:
+    """Return what a server says that runs."""
+    gtids = {name: (variables.pop(name, None) or "").replace("\n", "") for name in GTIDS if name in variables}
+    databases = user_databases(session)
+    log = binary_log_of(session, variables, databases, gtids.pop("gtid_purged", None))
+    replica, named = replicas_of(session, variables)
+    filters = [each.pop("filters") for each in (log, replica, *named) if each]
+    found = filters_in(values) | {name: value for each in filters for name, value in each.items()}
+    asked = [*found, *(["require_secure_transport"] if variables.get("require_secure_transport") == "ON" else [])]
+    origins = Origins(values) if asked else None
+    return {
+        "state": "running",
+        "version": rows(session, "SELECT VERSION() AS version")[0]["version"],
+        "variables": variables,
+        "databases": databases,
+        "accounts": accounts_of(session, users),
+        "binary_log": log,
+        "replica": replica,
+        "named": named,
+        "filters": found,
+        "set_in": {name: origins.place(name) for name in asked if origins},
+        "differences": differences(values, our_files(session)),
+        "gtid_state": gtids.pop("gtid_state", ""),
+        "gtid": {name.removeprefix("gtid_"): text for name, text in gtids.items()},
+        "free": free_bytes(variables),
+        "slaves": {str(row["Server_id"]): row["Host"] for row in listed_replicas(session)},
+        "parallel": int(values.get(dialect(session)["parallel"]) or 0),
+    }
 
 
 def decided() -> Document:

@@ -17,6 +17,7 @@ from ox_deploy.remote.common.sockets import listens
 from ox_deploy.remote.common.sql import rows
 from ox_deploy.remote.common.types import Document
 from ox_deploy.remote.common.units import unit_states
+from ox_deploy.remote.mysql.options import differences, said
 from ox_deploy.remote.mysql.session import connect
 
 PROBE_SECONDS, PROBE_STEP_SECONDS, ANSWER_SECONDS = 30, 0.1, 5
@@ -63,25 +64,9 @@ def ask_database(wanted: Document) -> str | None:
         return f"a login of root at the database server failed: {error}"
     if not listens(int(found["port"])):
         return "the database server runs, but nothing listens on port {}".format(found["port"])
-    for name, value in settings_in(wanted["files"]).items():
-        if name in wanted["names"] and name in found and plain(found[name]) != plain(value):
-            text = "the database server says that `{}` is {}, but its file says {}; see if another file sets it"
-            return text.format(name, found[name], value)
+    for difference in differences(found, wanted["files"], wanted["names"]):
+        return f"the database server says that {said(difference)}"
     return None
-
-
-def settings_in(paths: list[str]) -> Document:
-    """Return the variables that files of a database server set, those of later files before those of earlier ones."""
-    lines = [line.partition("=") for path in paths for line in (read(path) or b"").decode().splitlines()]
-    return {name.strip().replace("-", "_"): value.strip() for name, sign, value in lines if sign and name[:1] != "#"}
-
-
-def plain(value: str) -> str | float:
-    """Return a value in one of its spellings."""
-    text = value.strip().upper()
-    if text in ("ON", "OFF"):
-        text = "1" if text == "ON" else "0"
-    return float(text) if re.fullmatch(r"\d+(\.\d+)?", text) else text
 
 
 def ask_site(wanted: Document) -> str | None:

@@ -13,9 +13,9 @@ from ox_deploy.remote.common.files import read
 from ox_deploy.remote.common.sql import value_of
 from ox_deploy.remote.common.types import Document, Session
 from ox_deploy.remote.mysql.dialects import TAKEN_OVER, fence_text
+from ox_deploy.remote.mysql.options import plain, settings_in
 from ox_deploy.remote.mysql.role import is_read_only
 from ox_deploy.remote.mysql.session import connect_to, dialect
-from ox_deploy.remote.service.probe import plain, settings_in
 from ox_deploy.remote.switch.common import write_fence
 
 

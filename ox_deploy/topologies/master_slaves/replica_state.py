@@ -15,6 +15,19 @@ from ox_deploy.facts.mysql import BinaryLog, MysqlStatus, Replica
 from ox_deploy.findings import Finding, Level
 from ox_deploy.mysql import gtid
 from ox_deploy.secrets import Secret
+from ox_deploy.topologies.master_slaves.connections import (
+    connection,
+    filters_between,
+    forget,
+    hidden,
+    is_from,
+    is_ring,
+    others,
+    runs,
+    say,
+    standing,
+    why_stuck,
+)
 
 SEED = "pyinfra -y inventory.py ox_deploy.deploys.seed.seed --data seed_slave={name}"
 OVERWRITE = SEED + " --data overwrite_slave={name}"
@@ -172,7 +185,57 @@ class Situation(Enum):
         "deploy the master first",
         "the master writes a binary log",
     )
+    FILTERED = (
+        "replication filtered",
+        Level.CRITICAL,
+        "does not get all that its master writes",
+        "take the filter out of that server's options and restart it; rows that are missing by now come with a seeding "
+        f"(`{OVERWRITE}`)",
+        "no option keeps databases or tables out of the binary log or out of the slave",
+    )
+    NAMED = (
+        "named connection",
+        Level.WARNING,
+        "replicates from its master by a named connection",
+        DEPLOY + "makes it the default one, at the same place",
+        "it replicates from {source} by the default connection",
+    )
+    NAMED_STUCK = (
+        "named connection",
+        Level.WARNING,
+        "replicates from its master by a named connection that cannot be made the default one yet",
+        "mend what is named, let it run (`{start_named}`) and catch up, then deploy",
+        "it replicates from {source} by the default connection",
+    )
+    RING = (
+        "replication ring",
+        Level.CRITICAL,
+        "and its master replicate from each other",
+        "run `{forget_master}` on {master}; {name} stays its slave",
+        "only the slave replicates",
+    )
+    RING_TURNED = (
+        "replication ring",
+        Level.CRITICAL,
+        "and its master replicate from each other, and it is the one that takes writes",
+        "run `{forget}` on {name}, and make it `db_master` in the inventory; {master} stays its slave",
+        "only the slave replicates",
+    )
     # Beside one of the others.
+    SEVERAL = (
+        "slave of several masters",
+        Level.WARNING,
+        "replicates from other masters, too",
+        "run `{forget_other}` there if their data is not needed; if it is, have another server replicate it",
+        "it replicates from {source} only",
+    )
+    DELAYED = (
+        "slave delayed",
+        Level.WARNING,
+        "applies on purpose what it receives later",
+        "run `{undelay}` there: Open-Xchange would read stale data; a slave for backups should not be in `db_slave`",
+        "it applies what it receives at once",
+    )
     WRITABLE = (
         "slave writable",
         Level.CRITICAL,
@@ -197,7 +260,7 @@ class Situation(Enum):
 
 
 # A slave is in one of the others.
-BESIDE = {Situation.WRITABLE, Situation.LAGGING}
+BESIDE = {Situation.SEVERAL, Situation.DELAYED, Situation.WRITABLE, Situation.LAGGING}
 # What a deploy puts right by itself; of the rest it refuses what is not healthy.
 DEPLOYED = {
     Situation.FRESH,
@@ -206,6 +269,7 @@ DEPLOYED = {
     Situation.CAN_CATCH_UP,
     Situation.OTHER_PASSWORD,
     Situation.MOVED,
+    Situation.NAMED,
     Situation.WRITABLE,
 }
 # How far a slave may be behind, in seconds.
@@ -247,7 +311,7 @@ class Diagnosis:
     """The situation of a slave, in words that fit its server.
 
     `master` is None where it cannot be asked; `source` is what the slave should replicate from. `seconds` is how far it
-    may be behind.
+    may be behind. `address` is the slave's, as its master sees it.
     """
 
     situation: Situation
@@ -256,11 +320,12 @@ class Diagnosis:
     master: MysqlStatus | None
     source: Source
     seconds: float = LAG_SECONDS
+    address: str | None = None
 
     @property
     def level(self) -> Level:
         """Return how bad it is: nothing is worse than a slave that does not replicate."""
-        stands = self.situation not in BESIDE and not runs(self.slave.replica)
+        stands = self.situation not in BESIDE and not runs(connection(self.slave, self.source))
         return Level.CRITICAL if stands else self.situation.level
 
     @property
@@ -292,7 +357,8 @@ class Diagnosis:
     @property
     def remedy(self) -> str:
         """Return what to do, as one says it to this server."""
-        return self.situation.remedy.format(name=self.name, **_words(self.name, self._server()))
+        words = _words(self.name, self._server()) | _about_connections(self)
+        return self.situation.remedy.format(name=self.name, master=self.source.name, **words)
 
     def problem(self) -> str:
         """Return what is and what to do, as a part of a sentence."""
@@ -325,8 +391,18 @@ class Diagnosis:
         return self.slave if self.slave.version or self.master is None else self.master
 
     def _detail(self) -> str:
-        slave, replica = self.slave, self.slave.replica
+        slave, replica = self.slave, connection(self.slave, self.source)
         match self.situation:
+            case Situation.FILTERED:
+                return "; ".join(filters_between(self.name, slave, self.source.name, self.master))
+            case Situation.NAMED if replica:
+                return replica.name
+            case Situation.NAMED_STUCK if replica and self.master:
+                return f"{replica.name}: {why_stuck(slave, replica, self.master)}"
+            case Situation.SEVERAL:
+                return ", ".join(f"{each.host}:{each.port}" for each in others(slave, self.source))
+            case Situation.DELAYED if replica:
+                return f"by {replica.delay} s"
             case Situation.SAME_SERVER_ID_AS_SLAVE if self.master:
                 return f"{slave.variables['server_id']}, under which {reads_under_its_id(slave, self.master)} reads"
             case Situation.ERRANT | Situation.DIVERGED if self.master:
@@ -342,7 +418,7 @@ class Diagnosis:
             case Situation.PURGED if replica:
                 return replica.io_error
             case Situation.BROKEN | Situation.CAN_CATCH_UP | Situation.STOPPED | Situation.UNKNOWN if replica:
-                return "; ".join(_standing(slave, replica))
+                return "; ".join(standing(slave, replica))
         return ""
 
 
@@ -362,17 +438,22 @@ def diagnose(
     + siblings: the addresses of the other database hosts; a slave of one of them can be moved to the master
     """
     situation = recognise(slave, master, source, address, siblings)
-    return Diagnosis(situation, name, slave, master, source)
+    return Diagnosis(situation, name, slave, master, source, address=address)
 
 
 def beside(found: Diagnosis) -> list[Diagnosis]:
     """Return what else is the matter with a slave, whatever its situation is."""
-    slave, others = found.slave, []
+    slave, more = found.slave, []
     if slave.variables.get("read_only", "OFF") == "OFF":
-        others.append(Situation.WRITABLE)
-    if slave.replica and (slave.replica.seconds_behind or 0) > found.seconds:
-        others.append(Situation.LAGGING)
-    return [replace(found, situation=other) for other in others]
+        more.append(Situation.WRITABLE)
+    replica = connection(slave, found.source)
+    if others(slave, found.source):
+        more.append(Situation.SEVERAL)
+    if replica and replica.delay:
+        more.append(Situation.DELAYED)
+    if replica and (replica.seconds_behind or 0) - replica.delay > found.seconds:
+        more.append(Situation.LAGGING)
+    return [replace(found, situation=other) for other in more]
 
 
 def recognise(
@@ -390,6 +471,10 @@ def recognise(
     mistaken = mistaken_identity(slave, master, address)
     if mistaken:
         return mistaken
+    if is_ring(slave, master, source.address, address):
+        return ring(slave, master)
+    if slave.replica is None and slave.named:
+        return _recognise_named(slave, master, source)
     if slave.replica is not None:
         situation = _recognise_replica(slave, slave.replica, master, source)
         is_ours = situation is Situation.OTHER_MASTER and slave.replica.host in siblings
@@ -406,6 +491,19 @@ def recognise(
     return Situation.NEEDS_SEED if master.databases else Situation.FRESH_PAIR
 
 
+def unsafe(slave: MysqlStatus, master: MysqlStatus, master_address: str, address: str) -> Situation | None:
+    """Return what makes a deploy lose rows whatever it does, or None."""
+    if hidden(master, of_slave=False) or hidden(slave):
+        return Situation.FILTERED
+    return ring(slave, master) if is_ring(slave, master, master_address, address) else None
+
+
+def ring(slave: MysqlStatus, master: MysqlStatus) -> Situation:
+    """Return on which side a ring is to be ended: who alone takes writes is the master, else the inventory's."""
+    turned = master.variables.get("read_only") != "OFF" and slave.variables.get("read_only") == "OFF"
+    return Situation.RING_TURNED if turned else Situation.RING
+
+
 def mistaken_identity(slave: MysqlStatus | None, master: MysqlStatus, address: str | None) -> Situation | None:
     """Return why no replication between two servers can work, whatever data they have, or None.
 
@@ -413,6 +511,8 @@ def mistaken_identity(slave: MysqlStatus | None, master: MysqlStatus, address: s
     """
     if master.binary_log is None:
         return Situation.NO_BINARY_LOG
+    if hidden(master, of_slave=False) or (slave and hidden(slave)):
+        return Situation.FILTERED
     if slave is None:
         return None
     if slave.variables["server_id"] == master.variables["server_id"]:
@@ -439,13 +539,14 @@ def reads_under_its_id(slave: MysqlStatus, master: MysqlStatus) -> str | None:
 def _recognise_alone(slave: MysqlStatus, source: Source) -> Situation:
     """Return what can be said of a slave whose master cannot be asked."""
     if slave.replica is None:
-        return Situation.NOT_SET_UP
+        named = connection(slave, source)
+        return Situation.NAMED if named and is_from(named, source) else Situation.NOT_SET_UP
     situation = _recognise_replica(slave, slave.replica, None, source)
     return Situation.STOPPED if situation is Situation.CAN_CATCH_UP else situation
 
 
 def _recognise_replica(slave: MysqlStatus, replica: Replica, master: MysqlStatus | None, source: Source) -> Situation:
-    if (replica.host, replica.port) != (source.address, source.port):
+    if not is_from(replica, source):
         return Situation.OTHER_MASTER
     if _is_purged(replica, slave, master.binary_log if master else None):
         return Situation.PURGED
@@ -458,7 +559,8 @@ def _recognise_replica(slave: MysqlStatus, replica: Replica, master: MysqlStatus
         return Situation.BROKEN
     if not {replica.io_running, replica.sql_running} <= _THREAD_STATES:
         return Situation.UNKNOWN
-    if master and gtid.errant(slave, master):
+    # What came from other masters is nobody's mistake.
+    if master and not others(slave, source) and gtid.errant(slave, master):
         return Situation.ERRANT
     return Situation.HEALTHY if runs(replica) else Situation.CAN_CATCH_UP
 
@@ -480,23 +582,15 @@ def _is_purged(replica: Replica, slave: MysqlStatus, log: BinaryLog | None) -> b
     return bool(log.files and replica.read_file) and replica.read_file not in log.files
 
 
-def runs(replica: Replica | None) -> bool:
-    """Tell whether both threads of a slave run."""
-    return replica is not None and (replica.io_running, replica.sql_running) == ("Yes", "Yes")
-
-
-def _standing(slave: MysqlStatus, replica: Replica) -> list[str]:
-    """Return the threads that do not run, or not well, in the server's own terms."""
-    threads = {
-        "Slave_IO_Running": (replica.io_running, replica.io_error),
-        "Slave_SQL_Running": (replica.sql_running, replica.sql_error),
-    }
-    its_own = slave.dialect["columns"].get("Slave_", "Slave_")
-    return [
-        f"{column.replace('Slave_', its_own)} is {value}{error and ': '}{error}"
-        for column, (value, error) in threads.items()
-        if value != "Yes" or error
-    ]
+def _recognise_named(slave: MysqlStatus, master: MysqlStatus, source: Source) -> Situation:
+    """Return the situation of a slave without a default connection."""
+    replica = connection(slave, source)
+    assert replica is not None
+    if not is_from(replica, source):
+        return Situation.OTHER_MASTER
+    if not others(slave, source) and gtid.errant(slave, master):
+        return Situation.ERRANT
+    return Situation.NAMED_STUCK if why_stuck(slave, replica, master) else Situation.NAMED
 
 
 def _recognise_moved(slave: MysqlStatus, master: MysqlStatus) -> Situation:
@@ -510,10 +604,24 @@ def _words(name: str, server: MysqlStatus) -> dict[str, str]:
     is_mariadb = server.is_mariadb
     return {
         "start": f"START {names['replica']}",
-        "forget": f"STOP {names['replica']}; RESET {names['replica']} ALL",
         "show": f"SHOW {names['replica']} STATUS",
         "reader": "mariadb-binlog" if is_mariadb else "mysqlbinlog",
         "settle": f"run `{names['reset_log']}` on {name}"
         if is_mariadb
         else "commit empty transactions with their GTIDs on the master",
+    }
+
+
+def _about_connections(found: Diagnosis) -> dict[str, str]:
+    """Return how a person ends or starts the connections of a slave, or of a master that is one, too."""
+    slave, server = found.slave, found._server()
+    counts = connection(slave, found.source)
+    name = counts.name if counts else ""
+    ring = [each for each in found.master.connections if each.host == found.address] if found.master else []
+    return {
+        "forget": forget(server, [counts] if counts else []),
+        "forget_other": forget(server, others(slave, found.source)),
+        "forget_master": forget(server, ring),
+        "start_named": say(server, "start_named", name),
+        "undelay": "; ".join(say(server, what, name) for what in ("stop_named", "undelay_named", "start_named")),
     }

@@ -19,6 +19,7 @@ from ox_deploy.topologies.master_slaves.deploys.database import SWITCHOVER, sibl
 from ox_deploy.topologies.master_slaves.operations import replication, roles
 from ox_deploy.topologies.master_slaves.replica_state import WRITE_AGAIN, Diagnosis, Situation, Source, beside, diagnose
 from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of
+from ox_deploy.topologies.master_slaves.server_state import DIFFERS, ENCRYPTED_ONLY, faults
 
 
 @state("master unreachable", Level.CRITICAL)
@@ -70,6 +71,35 @@ def database_server_down(observed: Observation) -> Iterator[Problem]:
             yield _no_server(seen, "the database server runs and can be asked")
 
 
+@state("server without accounts", Level.CRITICAL)
+def server_without_accounts(observed: Observation) -> Iterator[Problem]:
+    """Find servers that let everybody in."""
+    for seen in observed.answering(observed.cluster.databases):
+        if seen.mysql and seen.mysql.state is ServerState.NO_ACCOUNTS:
+            yield _no_server(seen, "it asks who logs in")
+
+
+def _faults(observed: Observation, name: str) -> Iterator[Problem]:
+    encrypted = observed.cluster.settings.replication_tls
+    for seen in observed.answering(observed.cluster.databases):
+        status = running_server(seen)
+        for fault in faults(status, encrypted) if status else []:
+            if fault.state == name:
+                yield Problem(seen.node, f"it {fault.found}", fault.wanted, remedy=fault.remedy)
+
+
+@state(DIFFERS, Level.CRITICAL)
+def setting_differs(observed: Observation) -> Iterator[Problem]:
+    """Find servers that do not do what our file says."""
+    yield from _faults(observed, DIFFERS)
+
+
+@state(ENCRYPTED_ONLY, Level.CRITICAL)
+def encryption_demanded(observed: Observation) -> Iterator[Problem]:
+    """Find servers at which nobody can log in in clear, while everybody does."""
+    yield from _faults(observed, ENCRYPTED_ONLY)
+
+
 @dataclass(frozen=True)
 class SlaveState:
     """A named state of slaves; what it is, how bad, and what to do is said by the slave's diagnosis."""
@@ -110,7 +140,16 @@ def _no_server(seen: Seen, wanted: str) -> Problem:
 
 
 SLAVE_STATES = [SlaveState(name) for name in dict.fromkeys(situation.known_as for situation in Situation) if name]
-STATES: list[NamedState] = [master_unreachable, master_switched, master_read_only, database_server_down, *SLAVE_STATES]
+STATES: list[NamedState] = [
+    master_unreachable,
+    master_switched,
+    master_read_only,
+    database_server_down,
+    server_without_accounts,
+    setting_differs,
+    encryption_demanded,
+    *SLAVE_STATES,
+]
 
 CAUSES = Causes(
     hides={
@@ -127,6 +166,13 @@ CAUSES = Causes(
         ("slave half seeded", "database server down"): "host",
         ("slave half seeded", "slave lagging"): "host",
         ("slave stopped", "slave lagging"): "host",
+        ("server without accounts", "master unreachable"): "host",
+        ("server without accounts", "database server down"): "host",
+        ("server setting differs", "duplicate server id"): "host",
+        ("server setting differs", "no binary log"): "anywhere",
+        ("encryption demanded", "configdb not reachable"): "anywhere",
+        ("replication ring", "master read-only"): "anywhere",
+        ("replication ring", "slave writable"): "host",
     },
     hides_drift=[
         (("master unreachable", "database server down"), "host", (roles.configure, mysql.accounts)),
@@ -134,6 +180,9 @@ CAUSES = Causes(
         (("slave half seeded",), "host", (roles.configure, replication.replica, mysql.accounts)),
         (("slave writable",), "host", (roles.configure, replication.replica)),
         (("database server down", *(state.name for state in SLAVE_STATES)), "host", (replication.replica,)),
+        (("server setting differs",), "host", (roles.configure,)),
+        (("encryption demanded", "replication filtered", "replication ring"), "anywhere", (roles.check_roles,)),
+        (("server without accounts",), "anywhere", (roles.check_roles,)),
         (("master unreachable",), "anywhere", (replication.replica, registration.register)),
     ],
 )
@@ -152,6 +201,11 @@ LINKS = {
             "database server down": "server down",
             "slave of another master": "of another master",
             "slave half seeded": "half seeded",
+            "replication filtered": "filtered",
+            "replication ring": "ring",
+            "named connection": "named connection",
+            "slave of several masters": "several masters",
+            "slave delayed": "delayed",
             "slave not set up": "",
             "slave stopped": "",
             "slave login differs": "login differs",
@@ -176,7 +230,7 @@ def details(observed: Observation, seen: Seen) -> Iterator[tuple[str, str]]:
     if role == "slave":
         replica = status.replica
         position = f"{_lag(seen)}, at {replica.file}:{replica.position} of {replica.host}" if replica else _lag(seen)
-        yield "replication", position
+        yield "replication", position + (f", {status.parallel} threads apply" if status.parallel > 1 else "")
     elif status.binary_log:
         yield "binary log", f"{status.binary_log.file}:{status.binary_log.position}"
 

@@ -10,8 +10,11 @@ from enum import Enum
 from ox_deploy.cluster import Cluster, Node
 from ox_deploy.facts.mysql import MysqlStatus, ServerState
 from ox_deploy.mysql import gtid
-from ox_deploy.topologies.master_slaves.replica_state import Diagnosis, Situation, beside
+from ox_deploy.mysql.not_ready import not_ready
+from ox_deploy.secrets import Secret
+from ox_deploy.topologies.master_slaves.replica_state import Diagnosis, Situation, Source, beside, unsafe
 from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of
+from ox_deploy.topologies.master_slaves.server_state import faults
 
 # What the new master has to have free, in bytes.
 ROOM = 1 << 30
@@ -168,7 +171,7 @@ def pairs_without_gtids(servers: Mapping[Server, MysqlStatus]) -> str | None:
     names = [
         server.name
         for server, status in servers.items()
-        if status.variables.get("gtid_mode", "ON") != "ON" and (status.replica or status.slaves)
+        if status.variables.get("gtid_mode", "ON") != "ON" and (status.connections or status.slaves)
     ]
     if not names:
         return None
@@ -188,9 +191,9 @@ def actual_master(
 
     A server that does not run says nothing.
     """
-    if status.replica:
+    for replica in status.connections:
         for slave in slaves:
-            if (status.replica.host, status.replica.port) == (slave.address, slave.port):
+            if (replica.host, replica.port) == (slave.address, slave.port):
                 return f"{master.name} is in `db_master` but replicates from {slave.name}", slave
     for slave, own in slaves.items():
         if status.replica is None and is_decided(own, status):
@@ -200,6 +203,27 @@ def actual_master(
         for other, its in slaves.items():
             if its.replica and (its.replica.host, its.replica.port) == (slave.address, slave.port):
                 return f"{slave.name} is in `db_slave` but takes writes, and {other.name} replicates from it", slave
+    return None
+
+
+def obstacle(master: Server, status: MysqlStatus, slaves: Mapping[Server, MysqlStatus], encrypted: bool) -> str | None:
+    """Return a sentence if a deploy would lose rows, or lock somebody out, because of what servers are like already.
+
+    + encrypted: whether the slaves log in over encrypted connections
+    """
+    for server, own in ((master, status), *slaves.items()):
+        if own.state is ServerState.NO_ACCOUNTS:
+            return not_ready(own, server.name)
+        for fault in faults(own, encrypted):
+            if fault.is_obstacle:
+                return f"{server.name} {fault.found}; nothing was changed: {fault.remedy}."
+    if status.state is not ServerState.RUNNING:
+        return None
+    source = Source(master.name, master.address, master.port, "", Secret(""))
+    for server, own in slaves.items():
+        situation = unsafe(own, status, master.address, server.address)
+        if situation and own.state is ServerState.RUNNING:
+            return Diagnosis(situation, server.name, own, status, source, address=server.address).sentence()
     return None
 
 

@@ -19,8 +19,9 @@ from ox_deploy.questions.lease import ticket
 from ox_deploy.questions.peer import PeerUnreachable, ask_peer
 from ox_deploy.questions.question import Question
 from ox_deploy.topologies.master_slaves.deploys.database import USERS, siblings, source_of, wanted_accounts
-from ox_deploy.topologies.master_slaves.replica_state import WRITE_AGAIN, Situation, Source, diagnose
+from ox_deploy.topologies.master_slaves.replica_state import WRITE_AGAIN, Situation, Source, beside, diagnose
 from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of
+from ox_deploy.topologies.master_slaves.server_state import faults
 
 REPLICATES = "Every slave replicates from the master"
 ARRIVES = "A new database reaches every slave"
@@ -76,8 +77,13 @@ def replicates(users: Sequence[str], option_file: str | None, reading: Reading |
         return _master(status, slaves)
     source, master = reading.source, _asked(*_masters_questions(users, reading)[0])
     found = diagnose(host.name, status, master, source, reading.address, reading.siblings)
-    is_healthy = found.situation is Situation.HEALTHY
-    return Verdict(f"from {source.address}:{source.port}", [] if is_healthy else [found.finding(host.name)])
+    others = [other for other in beside(found) if other.situation not in _TRIED_ELSEWHERE]
+    findings = [each.finding(host.name) for each in (found, *others) if each.situation is not Situation.HEALTHY]
+    return Verdict(f"from {source.address}:{source.port}", findings)
+
+
+# Other checks find these.
+_TRIED_ELSEWHERE = {Situation.WRITABLE, Situation.LAGGING}
 
 
 def _asked(master_host: str, question: Question[MysqlStatus]) -> MysqlStatus | None:
@@ -97,6 +103,20 @@ def _master(status: MysqlStatus, slaves: int) -> Verdict:
         found = "the master writes no binary log, so its slaves receive nothing"
         return Verdict(findings=[problem(state.known_as, found, state.should, state.remedy)])
     return Verdict(f"writes {status.binary_log.file}")
+
+
+@check("Every server has the settings that the cluster needs", asks=_question)
+def settings(users: Sequence[str], option_file: str | None, encrypted: bool) -> Verdict:
+    """
+    Check that a running server does what our files say, and lets slaves and groupware nodes in.
+
+    + users, option_file: as for `replicates`
+    + encrypted: whether the slaves log in over encrypted connections
+    """
+    status = _running(users, option_file)
+    return Verdict(
+        f"server id {status.variables['server_id']}", [fault.finding(host.name) for fault in faults(status, encrypted)]
+    )
 
 
 @check("Only the master can be written", asks=_question)
@@ -206,6 +226,7 @@ def verify(cluster: Cluster, node: Node, run: str) -> None:
     is_master, slaves = node == master_of(cluster), len(slaves_of(cluster))
     reading = None if is_master else _reading(cluster, node)
     replicates(users=USERS, option_file=option_file, reading=reading, slaves=slaves)
+    settings(users=USERS, option_file=option_file, encrypted=cluster.settings.replication_tls)
     read_only(users=USERS, option_file=option_file, writable=is_master)
     accounts(users=USERS, option_file=option_file, wanted=wanted_accounts(cluster))
     arrives(run=run, option_file=option_file, master=is_master, slaves=slaves)

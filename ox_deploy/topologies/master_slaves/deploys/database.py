@@ -74,6 +74,7 @@ def check_roles(cluster: Cluster) -> None:
         slaves=[server_of(cluster, slave) for slave in slaves_of(cluster)],
         remedies={slave.name: _remedy(cluster, slave) for slave in slaves_of(cluster)},
         accept_loss=host.data.get("accept_loss"),
+        encrypted=cluster.settings.replication_tls,
     )
 
 

@@ -20,6 +20,7 @@ from ox_deploy.questions.order import order
 from ox_deploy.questions.peer import PeerUnreachable, ask_peer
 from ox_deploy.questions.pyinfra_internals import is_executing
 from ox_deploy.questions.question import Question
+from ox_deploy.topologies.master_slaves.connections import is_from
 from ox_deploy.topologies.master_slaves.replica_state import DEPLOYED, Diagnosis, Situation, Source, diagnose
 from ox_deploy.topologies.master_slaves.switch_rules import Server
 
@@ -117,7 +118,8 @@ def replica(
     Idempotent: a healthy replica is left alone, but made read-only if it is not, moved to an encrypted connection or
     back, and made to acknowledge what it receives if it should and does not; it goes on where it stands. An empty
     server starts where the master's binary log begins if that holds all the master's data, or at the position captured
-    now if the master is empty too. A former master follows the new one if it has nothing that the new one lacks.
+    now if the master is empty too. A named connection becomes the default one, by GTID. A former master follows the
+    new one if it has nothing that the new one lacks.
     Anything that could lose data (a foreign, broken or filled slave) stops the operation with a remedy.
     Guide: Slave configuration, CHANGE MASTER TO and START SLAVE.
     """
@@ -203,8 +205,8 @@ def _other_connection(replica: Replica, master: MysqlStatus, source: Source) -> 
     return {"ca": source.ca} if moves else {}
 
 
-# Another server's file and position say nothing here.
-_NEEDS_GTID = {Situation.FORMER_MASTER, Situation.MOVED}
+# Another server's file and position say nothing here, and those of a connection go with it.
+_NEEDS_GTID = {Situation.FORMER_MASTER, Situation.MOVED, Situation.NAMED}
 
 
 def _start(
@@ -220,6 +222,8 @@ def _start(
     start = source.job() | {"by_gtid": by_gtid}
     if situation is Situation.MOVED:
         return start
+    if situation is Situation.NAMED:
+        return start | {"named": [each.name for each in slave.named if is_from(each, source)]}
     if situation is Situation.FORMER_MASTER:
         # MySQL counts what it wrote itself as what it has.
         return start | ({"gtid": slave.gtid.binlog} if slave.is_mariadb else {})

@@ -20,6 +20,7 @@ from ox_deploy.questions.question import Question
 from ox_deploy.questions.run import current_run
 from ox_deploy.topologies.master_slaves import switch_rules
 from ox_deploy.topologies.master_slaves.operations.switchover import answer_of, status_question
+from ox_deploy.topologies.master_slaves.server_state import refusal
 from ox_deploy.topologies.master_slaves.switch_rules import Server
 
 
@@ -30,14 +31,19 @@ def _roles_questions(master: Server, slaves: Sequence[Server], **_: Any) -> list
 @prefetch.asks(peers=_roles_questions)
 @operation()
 def check_roles(
-    master: Server, slaves: Sequence[Server], remedies: Mapping[str, str], accept_loss: str | None = None
+    master: Server,
+    slaves: Sequence[Server],
+    remedies: Mapping[str, str],
+    accept_loss: str | None = None,
+    encrypted: bool = False,
 ) -> Generator[StringCommand, None, None]:
     """
-    Refuse to go on if the master was switched and the inventory does not say so yet.
+    Refuse to go on if the master was switched and the inventory does not say so yet, or a server stands against it.
 
     + master, slaves: the database servers by their roles in the inventory
     + remedies: what is to be changed in the inventory if one of the slaves is the master, by its name
     + accept_loss: the name of a slave that cannot be asked, and may have taken over, said by a person
+    + encrypted: whether the slaves log in over encrypted connections
 
     To be called before anything is done that depends on the roles, on every host for which they matter. A server that
     is not there yet says nothing. Nor does a slave that cannot be reached, unless the master is read-only: that slave
@@ -54,6 +60,7 @@ def check_roles(
     silent = [slave.name for slave, status in answers.items() if not status and slave.name != accept_loss]
     problem = (
         switch_rules.pairs_without_gtids({master: found} | statuses)
+        or switch_rules.obstacle(master, found, statuses, encrypted)
         or _switched(switch_rules.actual_master(master, found, statuses), remedies)
         or switch_rules.unsure(master, found, statuses, silent)
     )
@@ -108,10 +115,15 @@ def configure(
     come back, no further one is touched.
     """
     job = service.job_for(service_name, files, units, "restart", check, (), probe)
+    status = current_run().server_statuses.get(host.name)
     if job is None:
-        host.noop(f"{service_name} is configured and runs")
+        problem = refusal(status, host.name) if status else None
+        if problem:
+            yield stop(problem)
+        else:
+            host.noop(f"{service_name} is configured and runs")
         return
-    status = None if switched else current_run().server_statuses.get(host.name)
+    status = None if switched else status
     seen = status.role if status else None
     role = {"read_only": read_only, "switched": switched, "seen": seen, "option_file": option_file}
     change = order("mysql_configure", {"files": job, **role})

@@ -30,6 +30,7 @@ from ox_deploy.questions.pyinfra_internals import is_executing
 from ox_deploy.questions.question import Question
 from ox_deploy.remote.mysql.dialects import server_of_version, version_numbers
 from ox_deploy.secrets import Secret
+from ox_deploy.topologies.master_slaves.connections import forget
 from ox_deploy.topologies.master_slaves.replica_state import (
     OVERWRITE,
     Diagnosis,
@@ -85,12 +86,22 @@ def refusal(plan: Plan, slave: Side, master: Side) -> str | None:
         or _other_way_round(slave, master)
         or _other_kind(slave, master)
         or _wrong_server(plan, slave, master)
+        or _replicates_by_name(slave)
         or _missing_programs(slave)
         or _missing_programs(master)
         or _cannot_be_copied(plan, slave, master)
         or (None if half_seeded or plan.overwrite else _would_be_lost(slave))
         or _other_slave(plan, master)
     )
+
+
+def _replicates_by_name(slave: Side) -> str | None:
+    """A server that has other connections does not begin at the position of another one (error 1198)."""
+    if not slave.status.named:
+        return None
+    names = ", ".join(f"'{each.name}'" for each in slave.status.named)
+    ended = forget(slave.status, slave.status.named)
+    return f"{slave.name} replicates by the named connections {names}; nothing was changed: run `{ended}` there."
 
 
 def _other_way_round(slave: Side, master: Side) -> str | None:
