@@ -63,6 +63,47 @@ def statements(*found: Account, **options: Any) -> list[tuple[str, list[str]]]:
     return [(statement["sql"], statement["values"]) for statement in job["statements"]]
 
 
+RESTRICTED: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "locked": ({"locked": True}, ["ALTER USER IF EXISTS %s@%s ACCOUNT UNLOCK"]),
+    "limits": (
+        {"limits": ["MAX_USER_CONNECTIONS", "MAX_QUERIES_PER_HOUR"]},
+        ["ALTER USER IF EXISTS %s@%s WITH MAX_USER_CONNECTIONS 0 MAX_QUERIES_PER_HOUR 0"],
+    ),
+    "expired": ({"expired": True}, ["ALTER USER IF EXISTS %s@%s IDENTIFIED BY PASSWORD %s"]),
+    "without-password": (
+        {"password": fingerprint("")},
+        ["ALTER USER IF EXISTS %s@%s IDENTIFIED BY PASSWORD %s"],
+    ),
+    "other-plugin": ({"plugin": "ed25519"}, ["ALTER USER IF EXISTS %s@%s IDENTIFIED BY PASSWORD %s"]),
+}
+
+
+@pytest.mark.parametrize(("state", "wanted"), RESTRICTED.values(), ids=RESTRICTED)
+def test_what_keeps_an_account_from_logging_in_is_taken_away(state: dict[str, Any], wanted: list[str]) -> None:
+    assert [sql for sql, _ in statements(account(RIGHT).model_copy(update=state))] == wanted
+
+
+def test_expired_password_is_set_in_the_way_of_mysql() -> None:
+    expired = account(RIGHT).model_copy(update={"expired": True})
+    (statement,) = made(server(expired, version=MYSQL)).job("mysql_run")["statements"]
+    assert statement["sql"] == "ALTER USER IF EXISTS %s@%s IDENTIFIED WITH caching_sha2_password AS %s"
+
+
+@pytest.mark.parametrize("shown", ["SELECT (a, key)", "SELECT (`a`, `key`)", 'SELECT ("a", "key")'])
+def test_columns_are_quoted_however_the_server_shows_them(shown: str) -> None:
+    ((sql, _),) = statements(account(RIGHT, grant(shown, on="db.t")))
+    assert sql == "REVOKE SELECT (`a`, `key`) ON `db`.`t` FROM %s@%s"
+
+
+@pytest.mark.parametrize("of", ["''@'%'", "``@`%`"])
+@pytest.mark.parametrize("all_rights", [False, True])
+def test_proxy_is_revoked_as_it_is_shown(of: str, all_rights: bool) -> None:
+    held = grant("ALL PRIVILEGES") if all_rights else RIGHT
+    done = [sql for sql, _ in statements(account(held, grant("PROXY", on=of, option=True)))]
+    assert done[-1] == f"REVOKE PROXY ON {of.replace('%', '%%')} FROM %s@%s"
+    assert len(done) == (4 if all_rights else 1)
+
+
 GRANT_ALL_WANTED = ("GRANT SELECT, SHOW VIEW ON *.* TO %s@%s WITH GRANT OPTION", WHO)
 
 
@@ -428,6 +469,29 @@ SITUATIONS: dict[str, tuple[MysqlStatus, MysqlStatus, Situation]] = {
         Situation.HEALTHY,
     ),
     "unknown": (slave(replica(io_running="Dreaming")), master(), Situation.UNKNOWN),
+    "filtered": (slave(replica()), master(filters={"binlog_do_db": "configdb"}), Situation.FILTERED),
+    "named": (slave(named=[replica(name="prod")]), master(), Situation.NAMED),
+    "named-and-stopped": (
+        slave(named=[replica(name="prod", sql_running="No", sql_error="Duplicate entry")]),
+        master(),
+        Situation.NAMED_STUCK,
+    ),
+    "named-from-another-master": (
+        slave(named=[replica(name="prod", host="192.0.2.99")]),
+        master(),
+        Situation.OTHER_MASTER,
+    ),
+    "ring": (slave(replica()), master(replica=replica(host=ADDRESS)), Situation.RING),
+    "ring-by-named-connections": (
+        slave(named=[replica(name="prod")]),
+        master(named=[replica(name="back", host=ADDRESS)]),
+        Situation.RING,
+    ),
+    "ring-with-the-slave-as-its-master": (
+        slave(replica(), variables={"server_id": "2", "read_only": "OFF"}),
+        master(replica=replica(host=ADDRESS), variables={"server_id": "1", "read_only": "ON"}),
+        Situation.RING_TURNED,
+    ),
     "half-seeded": (slave(replica(), seeding=True), master(), Situation.HALF_SEEDED),
     "half-seeded-and-down": (MysqlStatus(seeding=True), master(), Situation.HALF_SEEDED),
 }
@@ -728,6 +792,21 @@ STOPS: dict[str, str] = {
     "its own and deploy it.",
     "same-server-uuid": "dbslave has the server_uuid of its master; nothing was changed: remove `auto.cnf` from its "
     "data directory, restart its server and deploy.",
+    "filtered": "dbslave does not get all that its master writes (dbmaster: `binlog_do_db` is configdb, set in no "
+    "file); nothing was changed: take the filter out of that server's options and restart it; rows that are missing by "
+    f"now come with a seeding (`{OVERWRITE}`).",
+    "named-and-stopped": "dbslave replicates from its master by a named connection that cannot be made the default one "
+    "yet (prod: Slave_SQL_Running is No: Duplicate entry); nothing was changed: mend what is named, let it run "
+    "(`START SLAVE 'prod'`) and catch up, then deploy.",
+    "named-from-another-master": "dbslave replicates from another master (192.0.2.99:3306); nothing was changed: "
+    f"correct `db_master`, or run `STOP SLAVE 'prod'; RESET SLAVE 'prod' ALL` there and seed it (`{OVERWRITE}`).",
+    "ring": "dbslave and its master replicate from each other; nothing was changed: run `STOP SLAVE; RESET SLAVE ALL` "
+    "on dbmaster; dbslave stays its slave.",
+    "ring-by-named-connections": "dbslave and its master replicate from each other; nothing was changed: run `STOP "
+    "SLAVE 'back'; RESET SLAVE 'back' ALL` on dbmaster; dbslave stays its slave.",
+    "ring-with-the-slave-as-its-master": "dbslave and its master replicate from each other, and it is the one that "
+    "takes writes; nothing was changed: run `STOP SLAVE; RESET SLAVE ALL` on dbslave, and make it `db_master` in the "
+    "inventory; dbmaster stays its slave.",
     "no-binary-log": "dbslave has a master that writes no binary log; nothing was changed: deploy the master first.",
 }
 

@@ -22,6 +22,7 @@ from ox_deploy.remote.mysql import state as mysql_state
 from tests.unit.programs import Session, under_test
 
 PASSWORD = "Zc4qLw8mPn2rTx6v"
+PER_USER = "MAX_USER_CONNECTIONS"
 
 
 @pytest.fixture
@@ -83,6 +84,7 @@ GRANTS: dict[str, tuple[str, str, list[str], bool]] = {
         False,
     ),
     "quotes-of-mysql-5": ("GRANT SELECT ON `db`.* TO 'u'@'10.20.%'", "db.*", ["SELECT"], False),
+    "proxy-of-mysql": ("GRANT PROXY ON ``@`` TO `root`@`localhost`", "``@``", ["PROXY"], False),
     "proxy": ("GRANT PROXY ON ''@'%' TO 'root'@'localhost' WITH GRANT OPTION", "''@'%'", ["PROXY"], True),
 }
 
@@ -213,6 +215,82 @@ def test_answer_is_what_the_fact_understands(program: Any, tmp_path: Path) -> No
     assert status.slaves == {"3": "192.0.2.23"}
     assert PASSWORD not in str(document)
     assert HASH not in str(document)
+
+
+def restricted(**other: Any) -> dict[str, Any]:
+    stored = {"plugin": "mysql_native_password", "authentication_string": HASH, "ssl_type": ""}
+    return {"SELECT User": [{"User": "u", "Host": "192.0.2.11", **stored, **other}]}
+
+
+@pytest.mark.parametrize(
+    ("columns", "found"),
+    [
+        ({}, (False, False, [])),
+        # What MariaDB's JSON_VALUE makes of `true`, and MySQL's column.
+        ({"account_locked": "1", "password_expired": "N"}, (True, False, [])),
+        ({"account_locked": "Y"}, (True, False, [])),
+        ({"account_locked": "N", "password_expired": "Y"}, (False, True, [])),
+        ({"account_locked": None, "max_questions": 5, "max_connections": 0}, (False, False, ["MAX_QUERIES_PER_HOUR"])),
+        ({"max_user_connections": 2, "max_statement_time": 1.5}, (False, False, ["MAX_STATEMENT_TIME", PER_USER])),
+    ],
+)
+def test_what_restricts_an_account_is_told(
+    program: Any, tmp_path: Path, columns: dict[str, Any], found: tuple[bool, bool, list[str]]
+) -> None:
+    make_files(tmp_path)
+    session = Session(answers(tmp_path, **restricted(**columns)))
+    _, status = asked(program, session, ["u"])
+    (account,) = status.accounts
+    assert (account.locked, account.expired, account.limits) == found
+    (query,) = (statement for statement in session.statements if statement.startswith("SELECT User"))
+    assert "mysql.global_priv" in query
+
+
+def test_connections_with_a_name_are_told_beside_the_default_one(program: Any, tmp_path: Path) -> None:
+    make_files(tmp_path)
+    named = SLAVE_STATUS | {"Connection_name": "prod", "Master_Host": "192.0.2.99", "SQL_Delay": 60}
+    all_of_them = {"SHOW ALL SLAVES STATUS": [SLAVE_STATUS | {"Connection_name": ""}, named]}
+    _, status = asked(program, Session(answers(tmp_path, **all_of_them)), [])
+    assert [(each.name, each.host, each.delay) for each in status.connections] == [
+        ("", "192.0.2.21", 0),
+        ("prod", "192.0.2.99", 60),
+    ]
+    assert status.role is not None
+    _, status = asked(program, Session(answers(tmp_path, **all_of_them, **{"SHOW SLAVE STATUS": []})), [])
+    assert status.replica is None
+    assert [each.name for each in status.named] == ["prod"]
+
+
+def test_filters_are_told_with_what_sets_them(program: Any, tmp_path: Path) -> None:
+    make_files(tmp_path)
+    (tmp_path / "my.cnf").write_text("[mysqld]\nbinlog-do-db = configdb\n")
+    program.START_FILES = [str(tmp_path / "my.cnf")]
+    log = {"File": "mysql-bin.000002", "Position": 342, "Binlog_Do_DB": "configdb", "Binlog_Ignore_DB": ""}
+    slave = SLAVE_STATUS | {"Replicate_Ignore_DB": "wiki", "Replicate_Do_DB": ""}
+    _, status = asked(
+        program, Session(answers(tmp_path, **{"SHOW MASTER STATUS": [log], "SHOW SLAVE STATUS": [slave]})), []
+    )
+    assert status.filters == {"binlog_do_db": "configdb", "replicate_ignore_db": "wiki"}
+    assert status.set_in == {"binlog_do_db": f"{tmp_path}/my.cnf:2", "replicate_ignore_db": ""}
+
+
+@pytest.mark.parametrize("line", ["skip-grant-tables", "skip_grant_tables = 1", ""])
+def test_server_without_accounts_is_told_with_what_sets_it(program: Any, tmp_path: Path, line: str) -> None:
+    make_files(tmp_path)
+    (tmp_path / "my.cnf").write_text(f"[mysqld]\n{line}\n")
+    program.START_FILES = [str(tmp_path / "my.cnf")]
+    refused = OperationalError(1290, "The server is running with the --skip-grant-tables option")
+    _, status = asked(program, Session(answers(tmp_path, **{"SHOW GRANTS": refused})), ["u"])
+    assert status.state is ServerState.NO_ACCOUNTS
+    assert status.error == (f"{tmp_path}/my.cnf:2 sets it" if line else "")
+
+
+def test_parallel_threads_are_told(program: Any, tmp_path: Path) -> None:
+    make_files(tmp_path)
+    usual = answers(tmp_path)
+    usual["SHOW GLOBAL VARIABLES"].append({"Variable_name": "slave_parallel_threads", "Value": "4"})
+    _, status = asked(program, Session(usual), [])
+    assert status.parallel == 4
 
 
 def test_server_that_is_neither_master_nor_slave_has_neither(program: Any, tmp_path: Path) -> None:
@@ -715,3 +793,16 @@ def test_only_a_replica_that_waits_connects_anew(states: list[str], statements: 
     program.mysql_reconnect({"option_file": None, "seconds": 10})
     assert [statement for statement in session.statements if "STATUS" not in statement] == statements
     assert left == states[-1:]
+
+
+def test_server_that_takes_no_hashes_is_named_with_the_way_out(capsys: pytest.CaptureFixture[str]) -> None:
+    refused = OperationalError(1290, "The MariaDB server is running with the --strict-password-validation option")
+    program = under_test(mysql_run)
+    program.connect = lambda option_file: Session({"CREATE USER": refused})
+    statement = {"label": "create 'u'@'h'", "sql": "CREATE USER %s@%s IDENTIFIED BY PASSWORD %s", "values": []}
+    job = {"statements": [statement], "replicate": True, "option_file": None}
+    with pytest.raises(SystemExit):
+        program.mysql_run(job)
+    said = capsys.readouterr().err
+    assert said.startswith("create 'u'@'h': ")
+    assert "run `SET GLOBAL strict_password_validation = OFF` there, deploy, and switch it ON again" in said

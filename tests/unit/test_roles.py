@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from ox_deploy.facts.mysql import Difference, MysqlStatus, ServerState
 from ox_deploy.facts.service import Service, ServiceStatus
+from ox_deploy.questions.run import current_run
 from ox_deploy.remote.mysql import configure as mysql_configure
 from ox_deploy.remote.mysql import logs
 from ox_deploy.remote.mysql import replicate as mysql_replicate
@@ -183,6 +185,31 @@ def test_server_has_its_turn_after_and_beside_one_that_comes_back() -> None:
     assert both_phases(roles.configure, slave_beside(FakeHost(name="dbmaster")), **CHANGE).job("mysql_configure")
 
 
+DIFFERS = Difference(name="server_id", value="1", wanted="2", file="/etc/ours.cnf", why="/etc/my.cnf:7 wins; remove it")
+
+
+@pytest.mark.parametrize(
+    ("difference", "stops"),
+    [
+        (DIFFERS, True),
+        # It has a state of its own, may be tuned, is not ours.
+        (DIFFERS.model_copy(update={"name": "read_only"}), False),
+        (DIFFERS.model_copy(update={"name": "expire_logs_days"}), False),
+        (DIFFERS.model_copy(update={"name": "max_connections"}), False),
+    ],
+)
+def test_server_that_does_not_do_what_its_files_say_is_named(difference: Difference, stops: bool) -> None:
+    current_run().server_statuses["dbslave"] = MysqlStatus(state=ServerState.RUNNING, differences=[difference])
+    host = FakeHost({Service: ServiceStatus()}, name="dbslave")
+    if stops:
+        assert stop_sentence(roles.configure, host, **CHANGE) == (
+            "the server of dbslave does not do what our file says: `server_id` is 1, but /etc/ours.cnf says 2; "
+            "/etc/my.cnf:7 wins; remove it."
+        )
+    else:
+        both_phases(roles.configure, host, **CHANGE).assert_noop()
+
+
 @pytest.mark.parametrize("kind", ["mariadb", "mysql"])
 def test_server_is_asked_for_the_variables_of_the_template_and_not_for_the_users(guide: Guide, kind: str) -> None:
     guide.set(database_server=kind, mysql_settings={"max_connections": 9000})
@@ -262,3 +289,31 @@ def test_server_that_runs_without_files_of_ours_keeps_the_names_of_its_logs() ->
         {"files": files, "option_file": None, "seen": MASTER, "read_only": False, "switched": False}
     )
     assert placed == ["names", "files"]
+
+
+# --- named connections -------------------------------------------------------------------------------------
+
+SAID = {
+    "10.11.6-MariaDB": ["STOP SLAVE %s", "RESET SLAVE %s ALL"],
+    "9.7.4-2": ["STOP REPLICA FOR CHANNEL %s", "RESET REPLICA ALL FOR CHANNEL %s"],
+}
+
+
+@pytest.mark.parametrize(("version", "said"), SAID.items())
+def test_named_connection_goes_before_the_default_one_is_made(version: str, said: list[str]) -> None:
+    """Its server goes on writing what it receives, so what was seen of that does not matter; its role does."""
+    found = server(ALONE | {"written": "0-1-999"})
+    found.version = version
+    program = under_test(mysql_replicate)
+    program.connect = lambda option_file: found
+    program.wait_until_caught_up = lambda *_: None
+    source = {"named": ["prod"], "by_gtid": True, "host": "192.0.2.21"}
+    job = {"source": source, "seen": ALONE, "target": {}, "databases": [], "seconds": 1, "option_file": None}
+    program.mysql_replicate(job)
+    at = [(statement, values) for statement, values in found.done if "SELECT" not in statement]
+    change = next(index for index, (statement, _) in enumerate(at) if statement.startswith("CHANGE "))
+    assert at[change - 2 : change] == [(statement, ["prod"]) for statement in said]
+    found.done.clear()
+    with pytest.raises(SystemExit):
+        program.mysql_replicate(job | {"seen": MASTER})
+    assert not any(statement.startswith(("STOP", "RESET", "CHANGE")) for statement in found.statements)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from ox_deploy.facts.health import Disk
-from ox_deploy.facts.mysql import MysqlStatus, ServerState
+from ox_deploy.facts.mysql import Difference, Gtid, MysqlStatus, Replica, ServerState
 from ox_deploy.facts.nfs import Mount
 from ox_deploy.facts.openxchange import Configuration
 from ox_deploy.findings import Level
@@ -25,6 +26,8 @@ from tests.unit.seeing import (
     GROUPWARE,
     NOW,
     REPLICATE,
+    ROLES,
+    SERVER,
     SESSION_PORT,
     Break,
     SeenHosts,
@@ -129,6 +132,38 @@ def _old_errant(hosts: SeenHosts) -> None:
 def _unknown_log(hosts: SeenHosts) -> None:
     change_server(hosts["dbmaster"], gtid_state="", binary_log=None)
     _loose_errant(hosts)
+
+
+def _without_accounts() -> MysqlStatus:
+    return MysqlStatus(state=ServerState.NO_ACCOUNTS, error="/etc/my.cnf:2 sets it")
+
+
+def _other_settings(hosts: SeenHosts) -> None:
+    """The server id of the master, since nobody reads our file."""
+    differs = Difference(name="server_id", value="1", wanted="2", file="/etc/ours.cnf", why="it is not read")
+    change_server(hosts["dbslave"], variables={"server_id": "1", "read_only": "ON"}, differences=[differs])
+    drift(hosts, "dbslave", SERVER, sentence="the server of dbslave does not do what our file says")
+
+
+def _demand_encryption(hosts: SeenHosts) -> None:
+    variables = {"server_id": "1", "read_only": "OFF", "require_secure_transport": "ON"}
+    change_server(hosts["dbmaster"], variables=variables)
+    drift(hosts, "web", ROLES, sentence="dbmaster takes encrypted connections only")
+
+
+def _connection(hosts: SeenHosts, **other: Any) -> Replica:
+    status = hosts["dbslave"].mysql
+    assert status and status.replica
+    return status.replica.model_copy(update=other)
+
+
+def _back(hosts: SeenHosts) -> Replica:
+    return _connection(hosts, host=hosts["dbslave"].node.address)
+
+
+def _name_connection(hosts: SeenHosts, **other: str) -> None:
+    named = _connection(hosts, name="prod", **other)
+    change_server(hosts["dbslave"], replica=None, named=[named], gtid=Gtid(slave="0-1-345", binlog="0-1-345"))
 
 
 def _twin(hosts: SeenHosts) -> None:
@@ -289,6 +324,78 @@ BROKEN: list[tuple[str, Level, str, str, Break]] = [
         "dbslave",
         "it is half seeded",
         lambda p: setattr(p["dbslave"], "mysql", MysqlStatus(state=ServerState.NOT_RUNNING, seeding=True)),
+    ),
+    (
+        "server without accounts",
+        CRITICAL,
+        "dbslave",
+        "its database server runs with `skip_grant_tables`, so everybody may do everything (/etc/my.cnf:2 sets it)",
+        lambda p: setattr(p["dbslave"], "mysql", _without_accounts()),
+    ),
+    (
+        "server without accounts",
+        CRITICAL,
+        "dbmaster",
+        "its database server runs with `skip_grant_tables`, so everybody may do everything (/etc/my.cnf:2 sets it)",
+        lambda p: setattr(p["dbmaster"], "mysql", _without_accounts()),
+    ),
+    (
+        "server setting differs",
+        CRITICAL,
+        "dbslave",
+        "it says that `server_id` is 1, but /etc/ours.cnf says 2",
+        _other_settings,
+    ),
+    (
+        "encryption demanded",
+        CRITICAL,
+        "dbmaster",
+        "it takes encrypted connections only (`require_secure_transport` is ON), while `replication_tls` is off",
+        _demand_encryption,
+    ),
+    (
+        "replication filtered",
+        CRITICAL,
+        "dbslave",
+        "it does not get all that its master writes (dbmaster: `binlog_do_db` is configdb, set in /etc/my.cnf:3)",
+        lambda p: change_server(
+            p["dbmaster"], filters={"binlog_do_db": "configdb"}, set_in={"binlog_do_db": "/etc/my.cnf:3"}
+        ),
+    ),
+    (
+        "named connection",
+        CRITICAL,
+        "dbslave",
+        "it replicates from its master by a named connection that cannot be made the default one yet (prod: ",
+        lambda p: _name_connection(p, sql_running="No", sql_error="Duplicate entry"),
+    ),
+    (
+        "named connection",
+        WARNING,
+        "dbslave",
+        "it replicates from its master by a named connection (prod)",
+        _name_connection,
+    ),
+    (
+        "replication ring",
+        CRITICAL,
+        "dbslave",
+        "it and its master replicate from each other",
+        lambda p: change_server(p["dbmaster"], replica=_back(p)),
+    ),
+    (
+        "slave of several masters",
+        WARNING,
+        "dbslave",
+        "it replicates from other masters, too (192.0.2.99:3306)",
+        lambda p: change_server(p["dbslave"], named=[_connection(p, name="wiki", host="192.0.2.99")]),
+    ),
+    (
+        "slave delayed",
+        WARNING,
+        "dbslave",
+        "it applies on purpose what it receives later (by 3600 s)",
+        lambda p: change_replica(p["dbslave"], delay=3600, seconds_behind=3600),
     ),
     (
         "slave lagging",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -604,6 +605,70 @@ def test_mysql_pair_without_gtids_is_refused_before_its_servers_are_configured()
     alone = slave(version="8.4.3", variables=off, replicates=None)
     host, arguments = servers(dbslave=alone)
     run(roles.check_roles, host, **arguments).assert_noop()
+
+
+def told(encrypted: bool = False, **statuses: Any) -> str:
+    """Return with what a deploy ends before anything is changed, on every host; "" if it goes on."""
+    host, arguments = servers(**statuses)
+    arguments["encrypted"] = encrypted
+    if not run(roles.check_roles, host, **arguments).commands:
+        return ""
+    said = stop_sentence(roles.check_roles, host, **arguments)
+    with pytest.raises(OperationError, match=re.escape(said)):
+        run(roles.check_roles, host, executing=False, **arguments)
+    return said
+
+
+def demanding(encrypted: str, **other: Any) -> dict[str, str]:
+    return {
+        "server_id": "1",
+        "read_only": "OFF",
+        "log_slave_updates": "ON",
+        "require_secure_transport": encrypted,
+    } | other
+
+
+def test_server_that_takes_encrypted_connections_only_is_named_with_both_ways_out() -> None:
+    found = master(variables=demanding("ON"), set_in={"require_secure_transport": "/etc/my.cnf:9"})
+    assert told(dbmaster=found) == (
+        "dbmaster takes encrypted connections only (`require_secure_transport` is ON), while `replication_tls` is off; "
+        "nothing was changed: switch it off (/etc/my.cnf:9), or set `replication_tls`, if the groupware nodes log in "
+        "encrypted, too."
+    )
+    assert told(dbmaster=found, encrypted=True) == ""
+    assert told(dbmaster=master(variables=demanding("OFF"))) == ""
+    own = slave(variables=demanding("ON", server_id="2", read_only="ON"))
+    assert told(dbslave=own).startswith("dbslave takes encrypted connections only")
+
+
+@pytest.mark.parametrize("server", ["dbmaster", "dbslave"])
+def test_server_without_accounts_ends_a_deploy_with_one_sentence(server: str) -> None:
+    open_to_all = MysqlStatus(state=ServerState.NO_ACCOUNTS, error="/etc/mysql/x.cnf:2 sets it")
+    statuses: dict[str, Any] = {server: open_to_all}
+    assert told(**statuses) == (
+        f"the database server of {server} runs with `skip_grant_tables`, so everybody may do everything "
+        "(/etc/mysql/x.cnf:2 sets it); take `skip-grant-tables` out of its options, restart the server, then deploy."
+    )
+
+
+def test_filter_ends_a_deploy_before_anything_is_changed() -> None:
+    filtered = master(filters={"binlog_do_db": "configdb,oxdatabase_7"}, set_in={"binlog_do_db": "/etc/my.cnf:3"})
+    said = told(dbmaster=filtered)
+    assert said.startswith("dbslave does not get all that its master writes (dbmaster: `binlog_do_db` is configdb,oxda")
+    assert "set in /etc/my.cnf:3); nothing was changed: take the filter out of that server's options" in said
+    assert told(dbmaster=master(filters={"binlog_ignore_db": "mysql,sys"})) == ""
+
+
+def test_ring_is_named_and_not_that_the_inventory_is_wrong() -> None:
+    back = replica(SLAVE)
+    assert told(dbmaster=master(replicates=back)) == (
+        "dbslave and its master replicate from each other; nothing was changed: run `STOP SLAVE; RESET SLAVE ALL` on "
+        "dbmaster; dbslave stays its slave."
+    )
+    # Once the inventory is as it is told to be, it is the same command.
+    assert "run `STOP SLAVE; RESET SLAVE ALL` on dbslave, and make it `db_master`" in told(
+        dbmaster=master("ON", replicates=back), dbslave=slave("OFF")
+    )
 
 
 def test_slave_that_cannot_be_asked_is_named() -> None:

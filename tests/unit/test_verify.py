@@ -13,7 +13,7 @@ from rich.console import Console
 
 from ox_deploy.facts.answers import Answers
 from ox_deploy.facts.lease import Look, Looked
-from ox_deploy.facts.mysql import Account, BinaryLog, Grant, Mysql, MysqlStatus, Replica, ServerState
+from ox_deploy.facts.mysql import Account, BinaryLog, Difference, Grant, Mysql, MysqlStatus, Replica, ServerState
 from ox_deploy.facts.openxchange import (
     CachePeers,
     Configdb,
@@ -198,6 +198,19 @@ def test_server_that_cannot_be_asked_is_never_green(state: ServerState) -> None:
 def test_only_the_master_can_be_written(value: str, writable: bool, found: list[str]) -> None:
     host = server(variables={"read_only": value})
     assert states(databases.read_only, host, users=USERS, option_file=None, writable=writable) == found
+
+
+def test_server_has_to_do_what_its_files_say() -> None:
+    def found(encrypted: bool = False, **values: Any) -> list[str]:
+        host = server(**{"variables": {"server_id": "2"}} | values)
+        return states(databases.settings, host, users=USERS, option_file=None, encrypted=encrypted)
+
+    differs = Difference(name="server_id", value="1", wanted="2", file="/etc/ours.cnf", why="it is not read")
+    demanded = {"server_id": "2", "require_secure_transport": "ON"}
+    assert found() == []
+    assert found(differences=[differs]) == ["server setting differs"]
+    assert found(variables=demanded) == ["encryption demanded"]
+    assert found(encrypted=True, variables=demanded) == []
 
 
 WANTED = WantedAccount("openexchange", "192.0.2.11", Secret(PASSWORD), frozenset({"SELECT", "UPDATE"}), True)

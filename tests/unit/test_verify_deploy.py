@@ -17,6 +17,7 @@ from tests.unit.guide import Guide, context
 
 DATABASES = {
     "Every slave replicates from the master",
+    "Every server has the settings that the cluster needs",
     "Only the master can be written",
     "Every server has the same accounts, rights and passwords",
     "A new database reaches every slave",

@@ -93,7 +93,7 @@ class Origins:
         named = given.pop("defaults-file", None)
         starts = [named] if named else [*START_FILES, *filter(None, [given.pop("defaults-extra-file", None)])]
         found = [one for path in starts for one in options_in(path, groups_of(variables.get("version", "")))]
-        self.start = next((path for path in starts if os.path.exists(path)), START_FILES[1])
+        self.start = next((path for path in reversed(starts) if os.path.exists(path)), starts[0])
         self.files = {one for one in found if isinstance(one, str)}
         self._last = {one.name: one for one in found if isinstance(one, Option)}
         self._last |= {normal(name): Option(COMMAND_LINE, normal(name), value) for name, value in given.items()}
