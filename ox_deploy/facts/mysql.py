@@ -104,13 +104,17 @@ class Replica(_Answer):
 
 
 class Difference(_Answer):
-    """A variable of a running server that is not what `file`, which is ours, says; `why` also says what to do."""
+    """A variable of a running server that is not what `file`, which is ours, says; `why` also says what to do.
+
+    `overruled` tells whether a restart would not change it: another file wins, or ours is not read.
+    """
 
     name: str
     value: str
     wanted: str
     file: str
     why: str
+    overruled: bool
 
     @property
     def found(self) -> str:

@@ -98,7 +98,7 @@ FAULTS = {
     "configdb not reachable": Fault(
         "dbmaster",
         "mariadb -e \"SET sql_log_bin = 0; ALTER USER openexchange@'<oxgw01>' ACCOUNT LOCK\"",
-        (("configdb not reachable", "oxgw01"),),
+        (("configdb not reachable", "oxgw01"), ("configuration drifted", "dbmaster")),
         "mariadb -e \"SET sql_log_bin = 0; ALTER USER openexchange@'<oxgw01>' ACCOUNT UNLOCK\"",
     ),
     "configdb damaged": Fault(

@@ -29,10 +29,17 @@ class Server:
         path.write_text(text)
         return str(path)
 
-    def says(self, **variables: str) -> list[str]:
+    def differences(self, variables: dict[str, str]) -> list[dict[str, Any]]:
         values = {"version": self.version, "datadir": str(self.folder), "pid_file": ""}
         values |= {"bind_address": "192.0.2.21", "port": "3306", "log_bin": "ON", "skip_networking": "OFF"}
-        return [self.program.said(each) for each in self.program.differences(values | variables, [self.ours, "/none"])]
+        found: list[dict[str, Any]] = self.program.differences(values | variables, [self.ours, "/none"])
+        return found
+
+    def says(self, **variables: str) -> list[str]:
+        return [self.program.said(each) for each in self.differences(variables)]
+
+    def overruled(self, **variables: str) -> list[bool]:
+        return [each["overruled"] for each in self.differences(variables)]
 
     def one(self, **variables: str) -> str:
         (said,) = self.says(**variables)
@@ -72,6 +79,7 @@ def test_only_groups_of_this_server_count(tmp_path: Path) -> None:
     text = "[mariadb]\nbind-address = 0.0.0.0\n[mysqld-5.7]\nbind-address = 0.0.0.0\n"
     server.write("conf.d/60-site.cnf", text)
     assert "it was set while the server runs" in server.one(bind_address="0.0.0.0")
+    assert server.overruled(bind_address="0.0.0.0") == [False]
     assert "60-site.cnf:2 wins" in Server(tmp_path, MARIADB).one(bind_address="0.0.0.0")
 
 
@@ -95,6 +103,7 @@ def test_file_that_is_not_read_is_named_with_the_line_that_is_missing(tmp_path: 
         f"`bind_address` is 127.0.0.1, but {server.ours} says 192.0.2.21; this server does not read our file; let "
         f"{tmp_path}/my.cnf end with the line `!includedir {tmp_path}/conf.d`"
     )
+    assert server.overruled(bind_address="127.0.0.1") == [True]
 
 
 def test_folder_behind_a_link_is_read(tmp_path: Path) -> None:
@@ -115,6 +124,7 @@ def test_binary_log_and_network_that_are_switched_off_are_named(tmp_path: Path, 
     server = Server(tmp_path, version)
     later = server.write("conf.d/60-site.cnf", "[mysqld]\nskip-log-bin\nskip-networking\n")
     network, log = server.says(log_bin="OFF", skip_networking="ON")
+    assert server.overruled(log_bin="OFF", skip_networking="ON") == [True, True]
     assert log == f"`log_bin` is OFF, but {server.ours} says ON; {later}:2 wins; remove it there and restart the server"
     assert network.startswith("`skip_networking` is ON, but ")
     assert f"{later}:3 wins" in network

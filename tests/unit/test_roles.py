@@ -185,13 +185,17 @@ def test_server_has_its_turn_after_and_beside_one_that_comes_back() -> None:
     assert both_phases(roles.configure, slave_beside(FakeHost(name="dbmaster")), **CHANGE).job("mysql_configure")
 
 
-DIFFERS = Difference(name="server_id", value="1", wanted="2", file="/etc/ours.cnf", why="/etc/my.cnf:7 wins; remove it")
+DIFFERS = Difference(
+    name="server_id", value="1", wanted="2", file="/etc/ours.cnf", why="/etc/my.cnf:7 wins; remove it", overruled=True
+)
 
 
 @pytest.mark.parametrize(
     ("difference", "stops"),
     [
         (DIFFERS, True),
+        # A deploy restarts no server for it.
+        (DIFFERS.model_copy(update={"overruled": False}), False),
         # It has a state of its own, may be tuned, is not ours.
         (DIFFERS.model_copy(update={"name": "read_only"}), False),
         (DIFFERS.model_copy(update={"name": "expire_logs_days"}), False),

@@ -138,9 +138,15 @@ def _without_accounts() -> MysqlStatus:
     return MysqlStatus(state=ServerState.NO_ACCOUNTS, error="/etc/my.cnf:2 sets it")
 
 
+def _difference(name: str, value: str, wanted: str, overruled: bool) -> Difference:
+    return Difference(
+        name=name, value=value, wanted=wanted, file="/etc/ours.cnf", why="restart the server", overruled=overruled
+    )
+
+
 def _other_settings(hosts: SeenHosts) -> None:
     """The server id of the master, since nobody reads our file."""
-    differs = Difference(name="server_id", value="1", wanted="2", file="/etc/ours.cnf", why="it is not read")
+    differs = _difference("server_id", "1", "2", overruled=True)
     change_server(hosts["dbslave"], variables={"server_id": "1", "read_only": "ON"}, differences=[differs])
     drift(hosts, "dbslave", SERVER, sentence="the server of dbslave does not do what our file says")
 
@@ -345,6 +351,13 @@ BROKEN: list[tuple[str, Level, str, str, Break]] = [
         "dbslave",
         "it says that `server_id` is 1, but /etc/ours.cnf says 2",
         _other_settings,
+    ),
+    (
+        "server setting differs",
+        WARNING,
+        "dbmaster",
+        "it says that `sync_binlog` is 0, but /etc/ours.cnf says 1",
+        lambda p: change_server(p["dbmaster"], differences=[_difference("sync_binlog", "0", "1", overruled=False)]),
     ),
     (
         "encryption demanded",

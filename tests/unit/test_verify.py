@@ -205,7 +205,9 @@ def test_server_has_to_do_what_its_files_say() -> None:
         host = server(**{"variables": {"server_id": "2"}} | values)
         return states(databases.settings, host, users=USERS, option_file=None, encrypted=encrypted)
 
-    differs = Difference(name="server_id", value="1", wanted="2", file="/etc/ours.cnf", why="it is not read")
+    differs = Difference(
+        name="server_id", value="1", wanted="2", file="/etc/ours.cnf", why="it is not read", overruled=True
+    )
     demanded = {"server_id": "2", "require_secure_transport": "ON"}
     assert found() == []
     assert found(differences=[differs]) == ["server setting differs"]

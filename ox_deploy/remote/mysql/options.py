@@ -107,17 +107,25 @@ class Origins:
         found = self._last.get(name)
         return found.place if found else ""
 
+    def is_overruled(self, name: str, ours: str) -> bool:
+        """Tell whether a server that starts anew would not do what a file of ours says either."""
+        found = self._last.get(name)
+        return not self._reads(ours) or (found is not None and found.path != ours)
+
+    def _reads(self, path: str) -> bool:
+        return os.path.realpath(path) in self.files
+
     def why(self, name: str, ours: str) -> str:
         """Say why a server does not do what a file of ours says, and what to do."""
-        if os.path.realpath(ours) not in self.files:
+        if not self._reads(ours):
             folder = os.path.dirname(ours)
             return f"this server does not read our file; let {self.start} end with the line `!includedir {folder}`"
-        found = self._last.get(name)
-        if found is None or found.path == ours:
+        if not self.is_overruled(name, ours):
             return "it was set while the server runs; restart the server, or set it back with `SET GLOBAL`"
-        if found.place.endswith(PERSISTED):
-            return f"{found.place} wins; run `RESET PERSIST {name}` there and restart the server"
-        return f"{found.place} wins; remove it there and restart the server"
+        place = self.place(name)
+        if place.endswith(PERSISTED):
+            return f"{place} wins; run `RESET PERSIST {name}` there and restart the server"
+        return f"{place} wins; remove it there and restart the server"
 
 
 def differences(found: Mapping[str, str], files: list[str], names: list[str] | None = None) -> list[Document]:
@@ -133,16 +141,16 @@ def differences(found: Mapping[str, str], files: list[str], names: list[str] | N
     differing = {name: value for name, value in wanted.items() if name in found and plain(found[name]) != plain(value)}
     origins = Origins(found) if differing else None
     return [
-        {
-            "name": name,
-            "value": found[name],
-            "wanted": value,
-            "file": saying(name, files),
-            "why": origins.why(name, saying(name, files)),
-        }
+        described(name, found[name], value, saying(name, files), origins)
         for name, value in differing.items()
         if origins
     ]
+
+
+def described(name: str, value: str, wanted: str, ours: str, origins: Origins) -> Document:
+    """Return a difference as the facts have it."""
+    told = {"why": origins.why(name, ours), "overruled": origins.is_overruled(name, ours)}
+    return {"name": name, "value": value, "wanted": wanted, "file": ours, **told}
 
 
 def saying(name: str, files: list[str]) -> str:

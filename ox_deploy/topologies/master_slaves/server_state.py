@@ -60,14 +60,16 @@ def deviations(status: MysqlStatus) -> Sequence[Difference]:
 
 
 def refusal(status: MysqlStatus, name: str) -> str | None:
-    """Return a sentence if a server does not do what its files say, though nothing is to be written there."""
+    """Return a sentence if a server does not do what our files say, though nothing is to be written there."""
     for each in deviations(status):
-        return f"the server of {name} does not do what our file says: {each.found}; {each.why}."
+        if each.overruled:
+            return f"the server of {name} does not do what our file says: {each.found}; {each.why}."
     return None
 
 
 def _differs(each: Difference) -> Fault:
-    return Fault(DIFFERS, Level.CRITICAL, f"says that {each.found}", f"`{each.name}` is {each.wanted}", each.why)
+    level = Level.CRITICAL if each.overruled else Level.WARNING
+    return Fault(DIFFERS, level, f"says that {each.found}", f"`{each.name}` is {each.wanted}", each.why)
 
 
 def _encrypted_only(place: str) -> Fault:

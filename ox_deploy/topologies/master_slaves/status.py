@@ -85,10 +85,10 @@ def _faults(observed: Observation, name: str) -> Iterator[Problem]:
         status = running_server(seen)
         for fault in faults(status, encrypted) if status else []:
             if fault.state == name:
-                yield Problem(seen.node, f"it {fault.found}", fault.wanted, remedy=fault.remedy)
+                yield Problem(seen.node, f"it {fault.found}", fault.wanted, level=fault.level, remedy=fault.remedy)
 
 
-@state(DIFFERS, Level.CRITICAL)
+@state(DIFFERS, Level.WARNING)
 def setting_differs(observed: Observation) -> Iterator[Problem]:
     """Find servers that do not do what our file says."""
     yield from _faults(observed, DIFFERS)
@@ -171,6 +171,7 @@ CAUSES = Causes(
         ("server setting differs", "duplicate server id"): "host",
         ("server setting differs", "no binary log"): "anywhere",
         ("encryption demanded", "configdb not reachable"): "anywhere",
+        ("encryption demanded", "slave stopped"): "about",
         ("replication ring", "master read-only"): "anywhere",
         ("replication ring", "slave writable"): "host",
     },
