@@ -337,6 +337,17 @@ def test_one_command_ends_it_on_the_right_side(situation: Situation, mariadb: st
     assert mysql in remedy("mysql", situation)
 
 
+@pytest.mark.parametrize("kind", VERSIONS)
+def test_only_the_connection_of_a_ring_is_ended(kind: Kind) -> None:
+    source = master(kind, replica=reading(host=OTHER), named=[reading(name="back", host=ADDRESS)])
+    said = diagnose("dbslave", slave(kind, reading()), source, SOURCE, ADDRESS).remedy
+    wanted = {
+        "mariadb": "STOP SLAVE 'back'; RESET SLAVE 'back' ALL",
+        "mysql": "STOP REPLICA FOR CHANNEL 'back'; RESET REPLICA ALL FOR CHANNEL 'back'",
+    }
+    assert said == f"run `{wanted[kind]}` on dbmaster; dbslave stays its slave"
+
+
 def situation_of(found: MysqlStatus, of: MysqlStatus) -> Situation:
     return diagnose("dbslave", found, of, SOURCE, ADDRESS).situation
 

@@ -116,7 +116,7 @@ def test_folder_behind_a_link_is_read(tmp_path: Path) -> None:
 def test_files_that_include_each_other_end(tmp_path: Path) -> None:
     server = Server(tmp_path)
     server.write("my.cnf", f"!include {tmp_path}/my.cnf\n!includedir {tmp_path}/conf.d\n")
-    assert server.says() == []
+    assert "it was set while the server runs" in server.one(bind_address="0.0.0.0")
 
 
 @VERSIONS

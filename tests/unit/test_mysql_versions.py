@@ -147,7 +147,12 @@ def answers(folder: Path, said: Said) -> dict[str, Any]:
         ],
         said.show_log: [{"File": "mysql-bin.000003", "Position": 158, "Executed_Gtid_Set": EXECUTED}],
         "SHOW BINARY LOGS": [{"Log_name": "mysql-bin.000001", "File_size": 1, "Encrypted": "No"}],
-        f"SHOW {said.replica} STATUS": [status_row(said, Channel_Name="other", Master_Host="x"), status_row(said)],
+        f"SHOW {said.replica} STATUS": [
+            status_row(said, Channel_Name="other", Master_Host="x", Replicate_Do_DB="wiki", SQL_Delay=9),
+            status_row(said, Channel_Name="group_replication_applier"),
+            status_row(said),
+        ],
+        "SELECT FILTER_NAME": [{"name": "REPLICATE_IGNORE_DB", "rule": "shop"}],
         "SELECT User_password": [{"password": PASSWORD}],
         said.show_replicas: [{"Server_Id" if said.replica == "REPLICA" else "Server_id": 3, "Host": "192.0.2.23"}],
         "SHOW GLOBAL STATUS LIKE": [{"Value": "ON"}],
@@ -185,6 +190,10 @@ def test_state_is_told_alike_by_all_versions(tmp_path: Path, version: str, said:
     assert (found.file, found.position, found.read_file) == ("mysql-bin.000002", 342, "mysql-bin.000002")
     assert (found.using_gtid, found.ca, found.semi_synchronous) == (True, "/ca.pem", True)
     assert found.master_server_id == 1
+    assert [(each.name, each.host, each.delay) for each in status.named] == [("other", "x", 9)]
+    to_be = {} if version.startswith("5.") else {"replicate_ignore_db": "shop"}
+    assert status.filters == {"replicate_do_db": "wiki"} | to_be
+    assert not any("global_priv" in statement for statement in session.statements)
 
 
 SOURCE = {"host": "192.0.2.21", "port": 3306, "user": "replication", "password": PASSWORD}

@@ -48,6 +48,8 @@ DIALECTS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
             "connection": "Connection_name",
             # Variable: how many threads apply.
             "parallel": "slave_parallel_threads",
+            # What lists the filters of a slave, also of one to be; "" where variables do.
+            "filters": "",
             "stop_named": "STOP {replica} %s",
             "start_named": "START {replica} %s",
             "reset_named": "RESET {replica} %s ALL",
@@ -126,6 +128,7 @@ DIALECTS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
             "show_connections": "SHOW SLAVE STATUS",
             "connection": "Channel_Name",
             "parallel": "slave_parallel_workers",
+            "filters": "",
             "stop_named": "STOP {replica} FOR CHANNEL %s",
             "start_named": "START {replica} FOR CHANNEL %s",
             "reset_named": "RESET {replica} ALL FOR CHANNEL %s",
@@ -202,6 +205,8 @@ DIALECTS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
             "more_clauses": "MASTER_RETRY_COUNT = 100000, GET_MASTER_PUBLIC_KEY = 1",
             "identified": "IDENTIFIED WITH caching_sha2_password AS %s",
             "password_plugin": "caching_sha2_password",
+            "filters": "SELECT FILTER_NAME AS name, FILTER_RULE AS rule "
+            "FROM performance_schema.replication_applier_global_filters",
             "fresh_statistics": "SET SESSION information_schema_stats_expiry = 0",
         },
     ),

@@ -275,6 +275,12 @@ def filters_in(values: Document) -> Document:
     return {name.lower(): str(value) for name, value in values.items() if name.lower() in FILTERS and value}
 
 
+def filters_to_be(session: Session) -> Document:
+    """Return the filters that a connection will have, where variables do not tell."""
+    query = dialect(session)["filters"]
+    return filters_in({row["name"]: row["rule"] for row in rows(session, query)}) if query else {}
+
+
 def mysql_state(wanted: Document) -> Document:
     """Return all of it."""
     session, problem = open_session(wanted["option_file"])
@@ -296,7 +302,9 @@ def running(session: Session, users: list[str], variables: Document, values: Doc
     log = binary_log_of(session, variables, databases, gtids.pop("gtid_purged", None))
     replica, named = replicas_of(session, variables)
     filters = [each.pop("filters") for each in (log, replica, *named) if each]
-    found = filters_in(values) | {name: value for each in filters for name, value in each.items()}
+    found = (
+        filters_in(values) | filters_to_be(session) | {name: value for each in filters for name, value in each.items()}
+    )
     asked = [*found, *(["require_secure_transport"] if variables.get("require_secure_transport") == "ON" else [])]
     origins = Origins(values) if asked else None
     return {
