@@ -64,9 +64,8 @@ def ask_database(wanted: Document) -> str | None:
         return f"a login of root at the database server failed: {error}"
     if not listens(int(found["port"])):
         return "the database server runs, but nothing listens on port {}".format(found["port"])
-    for difference in differences(found, wanted["files"], wanted["names"]):
-        return f"the database server says that {said(difference)}"
-    return None
+    differing = differences(found, wanted["files"], wanted["names"])
+    return f"the database server says that {said(differing[0])}" if differing else None
 
 
 def ask_site(wanted: Document) -> str | None:

@@ -357,7 +357,7 @@ class Diagnosis:
     @property
     def remedy(self) -> str:
         """Return what to do, as one says it to this server."""
-        words = _words(self.name, self._server()) | _about_connections(self)
+        words = _words(self.name, self._server()) | self._about_connections()
         return self.situation.remedy.format(name=self.name, master=self.source.name, **words)
 
     def problem(self) -> str:
@@ -389,6 +389,20 @@ class Diagnosis:
 
     def _server(self) -> MysqlStatus:
         return self.slave if self.slave.version or self.master is None else self.master
+
+    def _about_connections(self) -> dict[str, str]:
+        """Return how a person ends or starts the connections of a slave, or of a master that is one, too."""
+        slave, server = self.slave, self._server()
+        counts = connection(slave, self.source)
+        name = counts.name if counts else ""
+        ring = [each for each in self.master.connections if each.host == self.address] if self.master else []
+        return {
+            "forget": forget(server, [counts] if counts else []),
+            "forget_other": forget(server, others(slave, self.source)),
+            "forget_master": forget(server, ring),
+            "start_named": say(server, "start_named", name),
+            "undelay": "; ".join(say(server, what, name) for what in ("stop_named", "undelay_named", "start_named")),
+        }
 
     def _detail(self) -> str:
         slave, replica = self.slave, connection(self.slave, self.source)
@@ -609,19 +623,4 @@ def _words(name: str, server: MysqlStatus) -> dict[str, str]:
         "settle": f"run `{names['reset_log']}` on {name}"
         if is_mariadb
         else "commit empty transactions with their GTIDs on the master",
-    }
-
-
-def _about_connections(found: Diagnosis) -> dict[str, str]:
-    """Return how a person ends or starts the connections of a slave, or of a master that is one, too."""
-    slave, server = found.slave, found._server()
-    counts = connection(slave, found.source)
-    name = counts.name if counts else ""
-    ring = [each for each in found.master.connections if each.host == found.address] if found.master else []
-    return {
-        "forget": forget(server, [counts] if counts else []),
-        "forget_other": forget(server, others(slave, found.source)),
-        "forget_master": forget(server, ring),
-        "start_named": say(server, "start_named", name),
-        "undelay": "; ".join(say(server, what, name) for what in ("stop_named", "undelay_named", "start_named")),
     }
