@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
 from ox_deploy import paths
 from ox_deploy.cluster import Cluster, Node
 from ox_deploy.facts.ground import Directory, Ground, GroundState
+from ox_deploy.ports import Place, Port, needed_places, own_ports
 from ox_deploy.questions.question import Question
 
 USER = "open-xchange"
@@ -33,10 +35,13 @@ class Wanted:
     memory: int
     configdb: str
     system: str
+    ports: tuple[Port, ...] = ()
+    needed: tuple[Place, ...] = ()
+    names: tuple[tuple[str, str], ...] = ()
 
 
-def wanted_of(cluster: Cluster, node: Node) -> Wanted:
-    """Return what the cluster wants of a host."""
+def wanted_of(cluster: Cluster, node: Node, others: Sequence[Node] = ()) -> Wanted:
+    """Return what the cluster wants of a host; `others` are those that it should reach, as far as it needs them."""
     settings, groupware = cluster.settings, "groupware" in node.groups
     database = node in cluster.databases
     return Wanted(
@@ -50,6 +55,10 @@ def wanted_of(cluster: Cluster, node: Node) -> Wanted:
         memory=settings.server_memory if groupware else 0,
         configdb=cluster.product.configdb.file,
         system=cluster.product.system_file,
+        ports=tuple(own_ports(cluster, node, USER)),
+        needed=tuple(needed_places(cluster, node, others)),
+        # Its own name may stand for whatever the host likes.
+        names=tuple((other.name.lower(), other.address) for other in cluster.nodes if other.name != node.name),
     )
 
 
@@ -64,6 +73,9 @@ def question(wanted: Wanted) -> Question[Ground]:
         system=wanted.system,
         shared=sorted(paths.SHARED),
         trees=list(paths.PERMANENT_TREES),
+        ports=[asdict(port) for port in wanted.ports],
+        needed=[asdict(place) for place in wanted.needed],
+        names=dict(wanted.names),
     )
 
 

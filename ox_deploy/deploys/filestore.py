@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from pyinfra import host, inventory
 from pyinfra.api import deploy
 
@@ -12,18 +10,17 @@ from ox_deploy.deploys.hosts import USER
 from ox_deploy.operations import nfs, service
 from ox_deploy.operations.barrier import barrier
 from ox_deploy.operations.service import ManagedFile
+from ox_deploy.ports import NFS_UNITS, nfs_port
 from ox_deploy.templates import render
 
 KERNEL_EXPORTS = "/etc/exports.d/ox-deploy.exports"
 GANESHA_MAIN = "/etc/ganesha/ganesha.conf"
 GANESHA_EXPORTS = "/etc/ganesha/ox-deploy.conf"
-NFS_UNITS = {"kernel": "nfs-server", "ganesha": "nfs-ganesha"}
 # What is exported by the files of each, as they are written here.
 PATTERNS = {"kernel": r"^(/\S*) ", "ganesha": r"^ *Path = (.*);$"}
 # How each lists its exports. The mount protocol would show ganesha's to its clients only.
 _EXPORT_MANAGER = ("org.ganesha.nfsd", "/org/ganesha/nfsd/ExportMgr", "org.ganesha.nfsd.exportmgr")
 LISTS = {"kernel": ("exportfs", "-s"), "ganesha": ("busctl", "call", *_EXPORT_MANAGER, "ShowExports")}
-NFS_PORT = 2049
 # Far from the numbers that people give to their own exports.
 GANESHA_EXPORT_ID = 6610
 DROP_IN = "/etc/systemd/system/open-xchange.service.d/ox-deploy.conf"
@@ -72,12 +69,11 @@ def _export(cluster: Cluster, drop_ins: list[ManagedFile]) -> None:
 
 def _probe(cluster: Cluster, file: str) -> service.Probe:
     """Return how the server is asked, on the port that its clients use; without clients it exports to nobody."""
-    port = re.search(r"\bport=(\d+)", cluster.settings.nfs_options)
     kind = cluster.settings.nfs_server
     server = cluster.filestore
     if server is None or all(node == server for node in cluster.groupware):
         return service.UNITS_ONLY
-    at = server.address, int(port[1]) if port else NFS_PORT
+    at = server.address, nfs_port(cluster.settings)
     return service.Probe(export=service.ExportProbe(file, *at, PATTERNS[kind], LISTS[kind]))
 
 

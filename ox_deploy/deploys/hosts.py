@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -14,11 +15,14 @@ from ox_deploy.errors import InputError
 from ox_deploy.local_files import GROUP_DATA, read_text
 from ox_deploy.operations import hosts
 from ox_deploy.operations.service import ManagedFile
+from ox_deploy.preflight import Subject, cannot_be_reached
 from ox_deploy.questions import bounds, prefetch, pyinfra_internals
+from ox_deploy.questions.run import current_run
 from ox_deploy.templates import render
 
 USER = "open-xchange"
 CHECK = "Look for what stands in the way"
+CLEAR = "Nothing stands in the way"
 SOURCES = "/etc/apt/sources.list.d/open-xchange.sources"
 KEY = "/etc/apt/keyrings/open-xchange.asc"
 CREDENTIALS = "/etc/apt/auth.conf.d/open-xchange.conf"
@@ -34,34 +38,62 @@ def prepare_hosts() -> None:
     """Check everything that can be checked before a change, then bring all hosts to where the guide begins."""
     cluster = cluster_of(inventory)
     node = cluster.node_of(host)
-    settings = cluster.settings
     end_run_on_failure()
     pyinfra_internals.add_handler(prefetch.ForgetAfterChanges)
     pyinfra_internals.make_deploy_file_known()
-    check_reachable()
-    user = USER if needs_user(cluster, node) else ""
-    packages = packages_of(cluster, node)
-    wanted = ground.wanted_of(cluster, node)
-    # Not pyinfra's `host`, which stands for another one in each turn.
-    prefetch.plan(inventory.get_host(node.inventory_name), ground.question(wanted))
-    hosts.check(
-        name=CHECK,
-        address=node.address,
-        user=user,
-        uid=settings.filestore_uid,
-        gid=settings.filestore_gid,
-        packages=packages,
-        wanted=wanted,
-        **lease_for(cluster, node, "deploy"),
-    )
+    subjects = subjects_of(cluster)
+    subject = subjects[node.inventory_name]
+    plan_ground(node, subject)
+    hosts.check(name=CHECK, subject=subject, **lease_for(cluster, node, "deploy"))
+    hosts.clear(name=CLEAR, subjects=subjects, lost=unreachable())
     hosts.prepare(
         name="Names, user, package sources, packages",
-        user=user,
-        uid=settings.filestore_uid,
-        gid=settings.filestore_gid,
+        user=subject.user,
+        uid=subject.uid,
+        gid=subject.gid,
         files=_files(cluster, node),
-        packages=packages,
+        packages=list(subject.packages),
     )
+
+
+def plan_ground(node: Node, subject: Subject) -> None:
+    """Have a host asked for what its settings would meet there, with the first question."""
+    assert subject.wanted
+    # Not pyinfra's `host`, which stands for another one in each turn.
+    prefetch.plan(inventory.get_host(node.inventory_name), ground.question(subject.wanted))
+
+
+def subjects_of(cluster: Cluster) -> Mapping[str, Subject]:
+    """Return what each host of the cluster is asked at the beginning, by its name in the inventory; once per run."""
+    run = current_run()
+    if not run.subjects:
+        # Who is left out, or not connected yet, may well be switched off.
+        present = [node for node in cluster.nodes if _takes_part(node)]
+        run.subjects = {node.inventory_name: _subject(cluster, node, present) for node in cluster.nodes}
+    return run.subjects
+
+
+def _takes_part(node: Node) -> bool:
+    its_host = inventory.get_host(node.inventory_name)
+    return its_host in pyinfra_internals.active_hosts() and pyinfra_internals.is_connected(its_host)
+
+
+def _subject(cluster: Cluster, node: Node, present: Sequence[Node]) -> Subject:
+    return Subject(
+        name=node.name,
+        roles=node.groups - set(cluster.roles.groups) | ({"database"} if node in cluster.databases else set()),
+        address=node.address,
+        user=USER if needs_user(cluster, node) else "",
+        uid=cluster.settings.filestore_uid,
+        gid=cluster.settings.filestore_gid,
+        packages=tuple(packages_of(cluster, node)),
+        wanted=ground.wanted_of(cluster, node, [other for other in present if other != node]),
+    )
+
+
+def unreachable() -> list[str]:
+    """Return the hosts that should take part and that pyinfra could not connect to and silently leaves out."""
+    return sorted(failed.name for failed in pyinfra_internals.failed_hosts())
 
 
 def end_run_on_failure() -> None:
@@ -72,15 +104,13 @@ def end_run_on_failure() -> None:
 
 
 def check_reachable(but: str | None = None) -> None:
-    """Refuse to go on without a host that pyinfra could not connect to and silently leaves out.
+    """Refuse to go on without a host that pyinfra could not connect to.
 
     + but: the name in the inventory of a host that is known to be lost
     """
-    names = ", ".join(sorted(failed.name for failed in pyinfra_internals.failed_hosts() if failed.name != but))
+    names = ", ".join(name for name in unreachable() if name != but)
     if names:
-        raise InputError(
-            f"{names} cannot be reached, and nothing was changed; make it reachable, or leave it out with `--exclude`."
-        )
+        raise InputError(cannot_be_reached(names))
 
 
 def lease_for(cluster: Cluster, node: Node, what: str) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pyinfra import inventory
 from pyinfra.api import deploy
 
@@ -26,14 +28,33 @@ def check_inputs() -> None:
 
 def check(cluster: Cluster) -> None:
     """Raise InputError with one sentence for the first input that will not do."""
+    for look in LOOKS:
+        look(cluster)
+
+
+def find_faults(cluster: Cluster) -> Iterator[str]:
+    """Return the first sentence about each kind of input that will not do."""
+    for look in LOOKS:
+        try:
+            look(cluster)
+        except InputError as error:
+            yield str(error)
+
+
+def _check_repository(cluster: Cluster) -> None:
+    check_repository_key(read_text(cluster.settings.ox_repository_key, GROUP_DATA, "ox_repository_key"))
+
+
+def _check_web(cluster: Cluster) -> None:
     settings = cluster.settings
-    _check_secrets(cluster)
-    check_repository_key(read_text(settings.ox_repository_key, GROUP_DATA, "ox_repository_key"))
     web = read_text(settings.web_certificate, GROUP_DATA, "web_certificate")
     key = read_text(settings.web_certificate_key, GROUP_DATA, "web_certificate_key")
     certificate.check_web(web, key, settings.web_name)
-    if settings.mysql_tls_ca:
-        ca = read_text(settings.mysql_tls_ca, GROUP_DATA, "mysql_tls_ca")
+
+
+def _check_servers(cluster: Cluster) -> None:
+    if cluster.settings.mysql_tls_ca:
+        ca = read_text(cluster.settings.mysql_tls_ca, GROUP_DATA, "mysql_tls_ca")
         for node in cluster.databases:
             _check_server(node, ca)
 
@@ -61,3 +82,6 @@ def _check_secrets(cluster: Cluster) -> None:
             f"in with at most {longest}; choose a shorter one."
         )
     passwords.check_repository()
+
+
+LOOKS = (_check_secrets, _check_repository, _check_web, _check_servers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -23,12 +24,39 @@ class Directory(_Answer):
     entries: list[str] = []
 
 
+class TakenPort(_Answer):
+    """A port that one of `units` needs, and the program that has it; `unit` is that program's own, None for none."""
+
+    number: int
+    protocol: str
+    units: list[str]
+    program: str
+    unit: str | None
+
+
+class Unreachable(_Answer):
+    """A place on another host where nobody answers, not even by a refusal."""
+
+    address: str
+    port: int
+    error: str
+
+
+class OtherAddress(_Answer):
+    """A name of the cluster with an address that is not the wanted one."""
+
+    name: str
+    address: str
+    wanted: str
+
+
 class Ground(_Answer):
     """One host before a run.
 
     `taken` are system directories that look like a filestore of ours; `exported` and `mounted` are the paths in our own
     files. `port` (of the database server), `node_port` (where a node looks for it) and `server_name` are what the
-    services were set up with; `memory` is in MB, 0 if not known.
+    services were set up with; `memory` is in MB, 0 if not known. `names` are in /etc/hosts outside our block, and
+    `names_rewritten_by` is the file that has cloud-init write that file anew.
     """
 
     directory: Directory | None = None
@@ -39,6 +67,10 @@ class Ground(_Answer):
     node_port: int | None = None
     server_name: str | None = None
     memory: int = 0
+    taken_ports: list[TakenPort] = []
+    unreachable: list[Unreachable] = []
+    names: list[OtherAddress] = []
+    names_rewritten_by: str | None = None
 
 
 class GroundState(JsonFact[Ground]):
@@ -53,14 +85,21 @@ class GroundState(JsonFact[Ground]):
         system: str,
         shared: list[str],
         trees: list[str],
+        ports: Sequence[Mapping[str, Any]] = (),
+        needed: Sequence[Mapping[str, Any]] = (),
+        names: Mapping[str, str] | None = None,
     ) -> Program:
         """Ask for the directory `filestore` ("" where it is not served), for the port in the file `configuration`, for
         what a node's files `configdb` and `system` say, and for the directories in `shared` and in and below `trees`
         that belong to `user`.
+
+        Besides, for who else has one of `ports`, which of the places in `needed` do not answer, and whether `names`
+        have other addresses here.
         """
         files = {"configuration": configuration, "configdb": configdb, "system": system}
+        network = {"ports": list(ports), "needed": list(needed), "names": dict(names or {})}
         return Program(
-            "ground_state", {"filestore": filestore, "user": user, **files, "shared": shared, "trees": trees}
+            "ground_state", {"filestore": filestore, "user": user, **files, "shared": shared, "trees": trees, **network}
         )
 
     def parse(self, document: dict[str, Any]) -> Ground:

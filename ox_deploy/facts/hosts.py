@@ -35,16 +35,29 @@ class GroupEntry:
     gid: int
 
 
+@dataclass(frozen=True)
+class Room:
+    """How many bytes are free on the file system (by its number) that a directory is on."""
+
+    free: int
+    file_system: int
+    path: str
+
+
 @dataclass
 class HostStatus:
     """One host: system, addresses, packages installed (name -> version), and who has the wanted ids.
 
+    `time` is its clock in seconds since 1970, 0 if that is not known.
     `answers` are those to the questions asked along with it, None for one that has to be asked on its own. `lease` is
     what the host said when it was asked for that; without it, nothing else is known.
     """
 
     system: str = ""
     init: str = ""
+    architecture: str = ""
+    time: float = 0
+    rooms: list[Room] = field(default_factory=list)
     has_python: bool = False
     busy: bool = False
     start_block: bool = False
@@ -106,7 +119,12 @@ def _note(status: HostStatus, key: str, value: str) -> None:
         status.has_python = True
     elif key in ("busy", "start_block", "broken_packages"):
         setattr(status, key, True)
-    elif key in ("system", "init"):
+    elif key == "time":
+        status.time = float(value)
+    elif key == "disk":
+        block, blocks, number, path = value.split(" ", 3)
+        status.rooms.append(Room(int(block) * int(blocks), int(number), path))
+    elif key in ("system", "init", "architecture"):
         setattr(status, key, value)
     elif key in ("user_by_name", "user_by_id") and value:
         name, _, uid, gid, *_ = value.split(":")

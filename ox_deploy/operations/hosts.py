@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
+import gevent
 from pyinfra import host
-from pyinfra.api import StringCommand, operation
+from pyinfra.api import Host, OperationError, StringCommand, operation
 
+from ox_deploy import preflight
 from ox_deploy.facts.hosts import HostState, HostStatus
 from ox_deploy.facts.service import ServiceStatus
-from ox_deploy.ground import Wanted, find_obstacles, question
+from ox_deploy.ground import question
 from ox_deploy.operations import lease, service
 from ox_deploy.operations.direct import carry_out
 from ox_deploy.operations.service import ManagedFile, changes, configure_job
-from ox_deploy.operations.stop import stop
+from ox_deploy.preflight import Look, Subject
 from ox_deploy.questions import prefetch
 from ox_deploy.questions.ask import ask, get
+from ox_deploy.questions.bounds import NoAnswer
+from ox_deploy.questions.lease import Taking
 from ox_deploy.questions.order import INSTALL_SECONDS, SERVICE_SECONDS, checked, order
 from ox_deploy.questions.program import shell_command, source
-from ox_deploy.questions.pyinfra_internals import is_executing
+from ox_deploy.questions.pyinfra_internals import active_hosts, current_host, is_executing, turn_of
 from ox_deploy.questions.question import Question
 from ox_deploy.questions.run import current_run
 
@@ -35,100 +41,106 @@ def remember(status: HostStatus) -> None:
     current_run().host_statuses[host.name] = status
 
 
-def find_conflicts(status: HostStatus, address: str, user: str, uid: int, gid: int) -> list[str]:
-    """Return a sentence for each thing that makes it unsafe to go on with this host."""
-    problems = []
-    if status.busy:
-        problems.append("an earlier run is still at work on this host; wait for it to end, then run again.")
-    if address not in status.addresses:
-        has = ", ".join(status.addresses) or "none"
-        problems.append(
-            f"inventory: `address` is {address}, but the host has {has}; correct the address, "
-            "or the way the host is reached."
-        )
-    if status.init != "systemd":
-        problems.append(f"process 1 is {status.init}; it should be systemd; use a host that boots with systemd.")
-    return problems + (find_id_conflicts(status, user, uid, gid) if user else [])
-
-
-def find_id_conflicts(status: HostStatus, user: str, uid: int, gid: int) -> list[str]:
-    """Return a sentence for each user or group that stands in the way of the wanted ids."""
-    problems = []
-    if status.user_by_name and (status.user_by_name.uid, status.user_by_name.gid) != (uid, gid):
-        found = status.user_by_name
-        problems.append(
-            f"user {user} has uid {found.uid} and gid {found.gid}; it should have {uid} and {gid}, as on all hosts; "
-            "set `filestore_uid` and `filestore_gid` to ids that all hosts can use, or stop its processes, run "
-            f"`groupmod -g {gid} {user}; usermod -u {uid} -g {gid} {user}` and give its files back to it with `find / "
-            f"-xdev -uid {found.uid} -exec chown -h {uid}:{gid} {{}} +`."
-        )
-    if status.user_by_id and status.user_by_id.name != user:
-        problems.append(
-            f"uid {uid} belongs to user {status.user_by_id.name}; it should be free for {user}; set `filestore_uid` "
-            "to a number that is free on all hosts."
-        )
-    if status.user_by_name and not status.group_by_name and not problems:
-        problems.append(f"user {user} exists without a group {user}; run `groupadd -g {gid} {user}`.")
-    if status.group_by_name and status.group_by_name.gid != gid and not problems:
-        problems.append(
-            f"group {user} has gid {status.group_by_name.gid}; it should have {gid}, as on all hosts; set "
-            f"`filestore_gid` to this group's gid if that is free everywhere, or run `groupmod -g {gid} {user}`."
-        )
-    if status.group_by_id and status.group_by_id.name != user:
-        problems.append(
-            f"gid {gid} belongs to group {status.group_by_id.name}; it should be free for {user}; set `filestore_gid` "
-            "to a number that is free on all hosts."
-        )
-    return problems
-
-
 @operation()
 def check(
-    address: str,
-    user: str,
-    uid: int,
-    gid: int,
-    packages: Sequence[str],
-    doing: str | None = None,
-    others: Sequence[str] = (),
-    wanted: Wanted | None = None,
+    subject: Subject, doing: str | None = None, others: Sequence[str] = ()
 ) -> Generator[StringCommand, None, None]:
     """
-    Look for what would make it unsafe to go on, on all hosts, before any of them is changed.
+    Look for what would make it unsafe to go on, on all hosts, before any of them is changed; `clear` says what it is.
 
-    + address: the address at which the other hosts reach this one
-    + user: user and group that own the filestore, "" on hosts that do not need them
-    + uid, gid: the ids they should have on all hosts
-    + packages: as for `prepare`
-    + wanted: what the settings want of the host, to be compared with what is there
+    + subject: what the host is asked, and compared with
     + doing: what this run does, for which it takes the lease of the cluster; None to do without
     + others: hosts outside `--limit` whose lease this one takes along with its own
 
-    Changes nothing else; fails with one sentence for each problem. Asks for the operations that follow, too.
+    Changes nothing else. Asks for the operations that follow, too. While pyinfra only looks for changes, no lease is
+    taken.
     """
-    questions = prefetch.planned()
-    asked = {"user": user, "uid": uid, "gid": gid, "packages": list(packages), "questions": questions}
+    target, run = current_host(), current_run()
     taking = lease.taking(doing) if doing else None
-    if taking:
-        with lease.also(taking, others):
-            status = lease.take(taking, lambda how: get(host, HostState, **asked, taking=how), lambda it: it.lease)
-        yield from lease.refusal()
-        if status and not (status.lease and status.lease.number is not None):
-            return
-    else:
-        status = get(host, HostState, **asked)
-    if status is None:
-        yield stop(f"{host.name} does not answer; make it reachable and run again.")
+    if not is_executing():
+        _looking(target, subject).get()
+        host.noop("it was looked at")
         return
-    remember(status)
-    prefetch.keep(dict(zip(questions, status.answers, strict=False)))
-    problems = find_conflicts(status, address, user, uid, gid)
-    if wanted is not None:
-        problems += find_obstacles(ask(host, question(wanted)), wanted)
-    if problems:
-        yield stop("\n".join(problems))
-    else:
-        host.noop("nothing stands in the way")
+    run.obstacles = None
+    with lease.also(taking, others) if taking else nullcontext():
+        _note(target, subject, taking)
+    yield from lease.refusal()
+    host.noop("it was looked at")
+
+
+@operation()
+def clear(subjects: Mapping[str, Subject], lost: Sequence[str] = ()) -> Generator[StringCommand, None, None]:
+    """
+    End the run if anything stands in its way on any host, and say all of it. To be called on every host after `check`.
+
+    + subjects: as for `check`, of all hosts, by their names in the inventory
+    + lost: hosts that should take part and cannot be reached
+
+    Raises OperationError with a line for each thing, and no host goes on.
+    While pyinfra only looks for changes, hosts that did not have their turn yet are asked, too.
+    """
+    run = current_run()
+    if not is_executing():
+        look_at_all(subjects)
+    if run.obstacles is None:
+        run.obstacles = preflight.find(run.looks | preflight.lost_ones(lost))
+    if run.obstacles:
+        # Not by a command on each host: who is lost would not carry it out.
+        raise OperationError("\n".join(preflight.told(run.obstacles, run.looks)))
+    host.noop("nothing stands in the way")
+    return
+    yield
+
+
+def look_at_all(subjects: Mapping[str, Subject]) -> None:
+    """Ask all hosts that take part at the same time, each once, and note what was seen of them."""
+    taking_part = [other for other in active_hosts() if other.name in subjects]
+    gevent.joinall([_looking(other, subjects[other.name]) for other in taking_part], raise_error=True)
+
+
+def _looking(target: Host, subject: Subject) -> gevent.Greenlet[..., None]:
+    """Have a host looked at beside all else, once in a run."""
+    jobs = current_run().looking
+    if target.name not in jobs:
+        jobs[target.name] = gevent.spawn(_look_in_turn, target, subject)
+    return jobs[target.name]
+
+
+def _look_in_turn(target: Host, subject: Subject) -> None:
+    with turn_of(target):
+        _note(target, subject, None)
+
+
+def _note(target: Host, subject: Subject, taking: Taking | None) -> None:
+    """Ask the current host, and note what was seen; nothing if it does not give its lease."""
+    begun = time.time()
+    asking = None if subject.wanted is None else question(subject.wanted)
+    questions = tuple(dict.fromkeys([*prefetch.planned(), *([asking] if asking else [])]))
+    lost, status, seen = "", None, None
+    try:
+        status = _ask(target, subject, questions, taking)
+        between = (begun, time.time())
+        if status is None:
+            lost = f"{target.name} does not answer; make it reachable and run again."
+        elif taking and not (status.lease and status.lease.number is not None):
+            return
+        else:
+            remember(status)
+            prefetch.keep(dict(zip(questions, status.answers, strict=False)))
+            seen = ask(target, asking) if asking else None
+    except NoAnswer as error:
+        lost, between = str(error), (begun, time.time())
+    current_run().looks[target.name] = Look(subject, status, seen, lost, between)
+
+
+def _ask(
+    target: Host, subject: Subject, questions: Sequence[Question[Any]], taking: Taking | None
+) -> HostStatus | None:
+    arguments = {"user": subject.user, "uid": subject.uid, "gid": subject.gid, "packages": list(subject.packages)}
+    asked: dict[str, Any] = arguments | {"questions": questions}
+    if taking is None:
+        return get(target, HostState, **asked)
+    return lease.take(taking, lambda how: get(target, HostState, **asked, taking=how), lambda it: it.lease)
 
 
 def _question(files: Sequence[ManagedFile], **_: Any) -> Question[ServiceStatus]:

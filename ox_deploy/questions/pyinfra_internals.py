@@ -20,7 +20,7 @@ import pyinfra.connectors.util
 from pyinfra import logger
 from pyinfra.api import BaseStateCallback, Config, Host, Inventory, State, StringCommand
 from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
-from pyinfra.api.state import StateStage
+from pyinfra.api.state import StateHostMeta, StateStage
 from pyinfra.connectors.util import CommandOutput as CommandOutput
 from pyinfra.context import ctx_config, ctx_host, ctx_inventory, ctx_state
 
@@ -354,17 +354,24 @@ def opened(inventory_file: str, config: Config, data: Mapping[str, Any]) -> Iter
 def prepare(state: State, host: Host, deploy: Callable[[], object]) -> None:
     """Call deploys for a host as pyinfra does before it executes anything, and forget which operations it noted.
 
-    + state: of a program that takes the place of pyinfra's command
-    + deploy: calls deploys or operations
+    + state: of the run
+    + deploy: calls deploys or operations, which neither ask nor wait now
 
-    pyinfra's notes of different hosts would not fit together: where its own command does not run, it tells operations
-    apart by how many a host had before.
+    None of them is executed, also where pyinfra's command goes on. Nor would its notes of different hosts fit together
+    where that does not run: it tells operations apart by how many a host had before.
     """
     state.current_stage = StateStage.Prepare
     state.activate_host(host)
-    with turn_of(host):
-        deploy()
+    looks, state.check_for_changes = state.check_for_changes, False
+    try:
+        with turn_of(host):
+            deploy()
+    finally:
+        state.check_for_changes = looks
     state.op_meta.clear()
+    state.ops[host].clear()
+    state.meta[host] = StateHostMeta()
+    host.op_hash_order.clear()
 
 
 def data_of(host: Host) -> dict[str, Any]:

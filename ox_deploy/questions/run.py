@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ox_deploy.facts.mysql import MysqlStatus
     from ox_deploy.facts.verify import LoginTrial
     from ox_deploy.operations.verify.checks import Record
+    from ox_deploy.preflight import Look, Subject
     from ox_deploy.questions.lease import Lease
     from ox_deploy.questions.prefetch import Call, KeptAnswers
     from ox_deploy.questions.question import Question
@@ -56,6 +57,14 @@ class Run:
     planned: dict[Host, list[Question[Any]]] = field(default_factory=dict)
     answers: dict[Host, KeptAnswers] = field(default_factory=dict)
 
+    # Hosts that are being looked at, what `hosts.check` saw of each and what it found, all by their inventory names.
+    subjects: dict[str, Subject] = field(default_factory=dict)
+    looking: dict[str, gevent.Greenlet[..., None]] = field(default_factory=dict)
+    looks: dict[str, Look] = field(default_factory=dict)
+    obstacles: dict[str, list[str]] | None = None
+    # Who looks at all hosts for the command that only checks, and all that stands in the way.
+    checking: gevent.Greenlet[..., None] | None = None
+    findings: list[str] = field(default_factory=list)
     # What `hosts.check` saw, for `hosts.prepare`.
     host_statuses: dict[str, HostStatus] = field(default_factory=dict)
     # What `roles.check_roles` saw of the host's own server, for `roles.configure`.

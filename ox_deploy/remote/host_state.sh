@@ -9,6 +9,12 @@ lock=/var/lib/ox-deploy/lock
 . /etc/os-release
 line system "$ID $VERSION_ID"
 line init "$(cat /proc/1/comm)"
+line architecture "$(dpkg --print-architecture)"
+line time "$(date +%s.%N)"
+# Size of a block, free ones, which file system, and where.
+for place in / /var /var/lib/mysql; do
+  [ ! -d $place ] || line disk "$(stat -f -c '%S %a' $place) $(stat -c %d $place) $place"
+done
 command -v python3 >/dev/null && line python yes
 [ -e /usr/sbin/policy-rc.d ] && grep -q ox-deploy /usr/sbin/policy-rc.d && line start_block yes
 for address in $(hostname -I); do line address "$address"; done

@@ -5,6 +5,7 @@ The questions are those that a deploy would ask, so that the status also tells w
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,7 +16,6 @@ from pyinfra.api import Config, Host, State
 from ox_deploy import ground
 from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.deploys.chapters import ON_HOSTS
-from ox_deploy.deploys.filestore import NFS_UNITS
 from ox_deploy.deploys.hosts import CHECK
 from ox_deploy.deploys.web import CERTIFICATE, ENABLED_SITE
 from ox_deploy.facts.ground import GroundState
@@ -27,6 +27,8 @@ from ox_deploy.facts.nfs import FilestoreMount
 from ox_deploy.facts.openxchange import CachePeers, Configdb, Daemons, OpenXchangeConfiguration
 from ox_deploy.facts.service import Service
 from ox_deploy.operations import hosts
+from ox_deploy.ports import NFS_UNITS
+from ox_deploy.preflight import find_conflicts
 from ox_deploy.questions import prefetch, pyinfra_internals
 from ox_deploy.questions.ask import get
 from ox_deploy.questions.bounds import NoAnswer
@@ -128,7 +130,9 @@ def _ask(cluster: Cluster, seen: Seen, host: Host) -> None:
         questions = [health, *prefetch.planned()]
         prepare = _prepare_arguments(host)
         arguments = {key: prepare[key] for key in ("user", "uid", "gid", "packages")}
+        begun = time.time()
         status = get(host, HostState, **arguments, questions=questions, wait=0, **LIMITS)
+        seen.between = (begun, time.time())
         if status is None or not status.init:
             raise RuntimeError("the host did not answer")
         answers = dict(zip(questions, status.answers, strict=False))
@@ -198,7 +202,7 @@ def _conflicts(cluster: Cluster, host: Host, seen: Seen) -> Iterator[Drift]:
     assert seen.host is not None
     prepare = _prepare_arguments(host)
     user, uid, gid = (prepare[key] for key in ("user", "uid", "gid"))
-    for sentence in hosts.find_conflicts(replace(seen.host, busy=False), seen.node.address, user, uid, gid):
+    for sentence in find_conflicts(replace(seen.host, busy=False), seen.node.address, user, uid, gid):
         yield Drift(CHECK_HOST, CHECK, sentence)
     if seen.ground:
         for sentence in ground.find_obstacles(seen.ground, ground.wanted_of(cluster, seen.node)):

@@ -32,12 +32,14 @@ class Drift:
 class Seen:
     """One host. What its role does not have, and what could not be asked, is None or missing.
 
-    `unreachable` says why it could not be asked at all, or is "". `services` has the files and units of a service by
-    the service's name: host, mariadb, nfs, apache2. `expected` is what its topology wants of a database server.
+    `unreachable` says why it could not be asked at all, or is "". `between` is when it was asked and when it had
+    answered, by this machine's clock. `services` has the files and units of a service by the service's name: host,
+    mariadb, nfs, apache2. `expected` is what its topology wants of a database server.
     """
 
     node: Node
     unreachable: str = ""
+    between: tuple[float, float] = (0, 0)
     host: HostStatus | None = None
     health: Health | None = None
     ground: Ground | None = None

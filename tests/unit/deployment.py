@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pyinfra
 import pytest
@@ -52,8 +53,9 @@ class Deployment:
         check: bool,
         deploy: Callable[[], object] | None,
         lost: Iterable[str],
+        states: Mapping[str, Mapping[str, Any]],
     ) -> None:
-        self.inventory, self.deploy = inventory, deploy
+        self.inventory, self.deploy, self.states = inventory, deploy, states
         hosts = [inventory.get_host(name) for name in limit] if limit else list(inventory)
         config: Any = Config()  # type: ignore[no-untyped-call]
         config.lock_current_state()
@@ -76,13 +78,14 @@ class Deployment:
             load_deploy_file(self.state, DEPLOY)
 
     def answer(self, host: Host, fact: type[FactBase[Any]], **arguments: Any) -> Any:
-        """Answer as a bare Debian host without Python does."""
+        """Answer as a bare Debian host without Python does, with what is different on some of them."""
         # As in pyinfra, its own arguments are no arguments of the fact.
         own = {name: value for name, value in arguments.items() if not name.startswith("_")}
         self.questions.append(Question(host.name, fact, own))
         if fact is HostState:
             given = lease.Answer(number=1)
-            return HostStatus(system="debian 12", init="systemd", addresses=[host.data.address], lease=given)
+            bare = HostStatus(system="debian 12", init="systemd", addresses=[host.data.address], lease=given)
+            return replace(bare, **self.states.get(host.name, {}))
         if fact is Look:
             return Looked(lease.Answer(number=1))
         return fact().process(["{}"])
@@ -98,13 +101,13 @@ class Deployment:
 
     def commands(self) -> Iterator[tuple[Step, StringCommand]]:
         """What each operation would do to the bare host."""
-        contexts: Any = ctx_host
+        contexts, states = cast(Any, ctx_host), cast(Any, ctx_state)
         for number in self.state.get_op_order():  # type: ignore[no-untyped-call]
             (name,) = self.state.get_op_meta(number).names
             chapter, _, name = name.partition(" | ")
             for host in self.inventory:
                 if number in self.state.ops[host]:
-                    with contexts.use(host):
+                    with contexts.use(host), states.use(self.state):
                         for command in self.state.get_op_data_for_host(host, number).command_generator():
                             assert isinstance(command, StringCommand)
                             yield Step(chapter, name, host.name), command
@@ -118,9 +121,13 @@ def prepared(
     check: bool = False,
     deploy: Callable[[], object] | None = None,
     lost: Iterable[str] = (),
+    states: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Iterator[Deployment]:
-    """Load deploy.py, or `deploy`, for the hosts of an inventory; `check` lets pyinfra look for changes."""
-    deployment = Deployment(inventory, limit, check, deploy, lost)
+    """Load deploy.py, or `deploy`, for the hosts of an inventory; `check` lets pyinfra look for changes.
+
+    + states: by host, what is different from a bare one
+    """
+    deployment = Deployment(inventory, limit, check, deploy, lost, states or {})
     contexts: Any = (ctx_state, ctx_inventory)
     before = [context.get() for context in contexts]
     # The order comes from line numbers, as on the command line only.

@@ -133,6 +133,9 @@ def asked(program: Any, filestore: str, **more: Any) -> Ground:
         "configuration": None,
         "shared": [],
         "trees": [],
+        "ports": [],
+        "needed": [],
+        "names": {},
     }
     return Ground.model_validate(program.ground_state(values | program.files | more))
 

@@ -16,10 +16,15 @@ from ox_deploy.facts.hosts import Account, GroupEntry, HostState, HostStatus
 from ox_deploy.facts.service import Service, ServiceStatus
 from ox_deploy.operations import hosts
 from ox_deploy.operations.service import ManagedFile
-from tests.unit.fakes import FakeHost, Outcome, both_phases, file_state, run, stop_sentence
+from ox_deploy.preflight import Subject, find_conflicts
+from tests.unit.fakes import FakeHost, Outcome, both_phases, file_state, run
 
 OURS = {"user": "open-xchange", "uid": 1001, "gid": 1001}
-CHECKED: dict[str, Any] = OURS | {"address": "192.0.2.11", "packages": ["python3", "nfs-common"]}
+SUBJECT = Subject(
+    "oxgw01", frozenset({"groupware"}), "192.0.2.11", "open-xchange", 1001, 1001, ("python3", "nfs-common")
+)
+CHECKED: dict[str, Any] = {"subject": SUBJECT}
+CLEARED: dict[str, Any] = {"subjects": {"node": SUBJECT}}
 NAMES = ManagedFile("/etc/hosts", "192.0.2.11 oxgw01\n", block="cluster")
 PREPARED: dict[str, Any] = OURS | {"files": [NAMES], "packages": ["python3", "nfs-common"]}
 BARE = HostStatus(system="debian 12", init="systemd", addresses=["192.0.2.11", "fe80::1"])
@@ -35,11 +40,17 @@ DONE = replace(
 FILES_DONE = ServiceStatus({NAMES.path: file_state(NAMES.content)})
 
 
+def checked(host: FakeHost) -> Outcome:
+    """What comes of both operations, in both phases."""
+    both_phases(hosts.check, host, **CHECKED).assert_noop()
+    return both_phases(hosts.clear, host, **CLEARED)
+
+
 @pytest.mark.parametrize("status", [BARE, DONE], ids=["bare", "done"])
 def test_nothing_stands_in_the_way(status: HostStatus) -> None:
     host = FakeHost({HostState: status})
-    both_phases(hosts.check, host, **CHECKED).assert_noop()
-    assert host.asked[-1] == (HostState, OURS | {"packages": CHECKED["packages"], "questions": ()})
+    assert checked(host).texts == []
+    assert host.asked == [(HostState, OURS | {"packages": ["python3", "nfs-common"], "questions": ()})] * 2
 
 
 CONFLICTS: dict[str, tuple[dict[str, Any], str]] = {
@@ -96,32 +107,38 @@ CONFLICTS: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize(("found", "sentence"), CONFLICTS.values(), ids=CONFLICTS)
 def test_conflict_ends_the_run_before_anything_is_changed(found: dict[str, Any], sentence: str) -> None:
     host = FakeHost({HostState: replace(BARE, **found)})
+    run(hosts.check, host, executing=False, **CHECKED)
     with pytest.raises(OperationError) as stopped:
-        run(hosts.check, host, executing=False, **CHECKED)
-    assert str(stopped.value) == sentence
+        run(hosts.clear, host, executing=False, **CLEARED)
+    assert str(stopped.value) == f"oxgw01: {sentence}"
 
 
 @pytest.mark.parametrize(("found", "sentence"), CONFLICTS.values(), ids=CONFLICTS)
 def test_conflict_fails_the_host_in_a_run_without_a_plan(found: dict[str, Any], sentence: str) -> None:
     host = FakeHost({HostState: replace(BARE, **found)})
-    assert stop_sentence(hosts.check, host, **CHECKED) == sentence
+    assert run(hosts.check, host, **CHECKED).texts == []
+    with pytest.raises(OperationError) as stopped:
+        run(hosts.clear, host, **CLEARED)
+    assert str(stopped.value) == f"oxgw01: {sentence}"
 
 
 def test_all_conflicts_are_told_at_once() -> None:
     found = replace(BARE, init="sh", user_by_id=Account("anna", 1001, 100), group_by_id=GroupEntry("staff", 1001))
-    assert len(hosts.find_conflicts(found, "192.0.2.99", "open-xchange", 1001, 1001)) == 4
+    assert len(find_conflicts(found, "192.0.2.99", "open-xchange", 1001, 1001)) == 4
 
 
 def test_ids_do_not_matter_where_the_filestore_is_not_used() -> None:
     found = replace(BARE, user_by_id=Account("anna", 1001, 100), group_by_id=GroupEntry("staff", 1001))
-    both_phases(hosts.check, FakeHost({HostState: found}), **CHECKED | {"user": ""}).assert_noop()
+    host = FakeHost({HostState: found})
+    run(hosts.check, host, subject=replace(SUBJECT, user=""))
+    run(hosts.clear, host, **CLEARED).assert_noop()
 
 
 @pytest.mark.parametrize("group", [GroupEntry("open-xchange", 998), None])
 def test_group_that_is_not_the_users_is_a_conflict(group: GroupEntry | None) -> None:
     # The user has the right ids, but its gid is not that of the group which files and daemons are given.
     found = replace(DONE, group_by_name=group, group_by_id=None)
-    assert hosts.find_conflicts(found, "192.0.2.11", "open-xchange", 1001, 1001)
+    assert find_conflicts(found, "192.0.2.11", "open-xchange", 1001, 1001)
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,7 @@ from ox_deploy.facts.hosts import HostState, HostStatus
 from ox_deploy.facts.openxchange import CachePeers
 from ox_deploy.facts.service import Service
 from ox_deploy.operations import hosts
+from ox_deploy.preflight import Subject
 from ox_deploy.questions import prefetch
 from ox_deploy.questions.ask import ask
 from ox_deploy.questions.bounds import Guard
@@ -34,7 +35,7 @@ from tests.unit.programs import under_test
 
 CACHES = Question(CachePeers, ports=[57462])
 AHEAD, LATER = {"192.0.2.2": [57462]}, {"192.0.2.3": [57462]}
-CHECKED: dict[str, Any] = {"address": "192.0.2.1", "user": "", "uid": 1, "gid": 1, "packages": []}
+CHECKED: dict[str, Any] = {"subject": Subject("oxgw01", frozenset({"groupware"}), "192.0.2.1", "", 1, 1, ())}
 
 
 def host_with(*answers: dict[str, Any] | None) -> FakeHost:

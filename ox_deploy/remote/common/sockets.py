@@ -7,6 +7,8 @@ import socket
 from ox_deploy.remote.common.files import read
 
 LISTEN, ESTABLISHED = "0A", "01"
+# What takes in what anybody sends has another state where there are no connections.
+BOUND = {"tcp": LISTEN, "udp": "07"}
 
 
 def sockets(wanted: str) -> list[tuple[int, str, int]]:
@@ -29,3 +31,15 @@ def address_of(text: str) -> str:
 def listens(port: int) -> bool:
     """Tell whether a process listens on a TCP port."""
     return any(local == port for local, _, _ in sockets(LISTEN))
+
+
+def bound(protocol: str) -> list[tuple[str, int, str]]:
+    """Return (local address, port, inode) of all sockets that take in what others send by TCP or UDP."""
+    found = []
+    for table in (f"/proc/net/{protocol}", f"/proc/net/{protocol}6"):
+        for line in (read(table) or b"").decode().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == BOUND[protocol]:
+                local, port = fields[1].split(":")
+                found.append((address_of(local), int(port, 16), fields[9]))
+    return found

@@ -1,4 +1,4 @@
-"""Print what an earlier run, or somebody else, left here that makes a setting of today dangerous."""
+"""Print what an earlier run, or somebody else, left here that is in the way of what is wanted today."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from ox_deploy.remote.common.commands import run_for
 from ox_deploy.remote.common.files import block_in, read
 from ox_deploy.remote.common.types import Document
+from ox_deploy.remote.ground.names import other_addresses, rewritten_by
+from ox_deploy.remote.ground.ports import taken_ports, unreachable
 
 # The mode that we give to a filestore.
 MODE = 0o750
@@ -21,7 +23,7 @@ EXPORTS = {
 
 
 def ground_state(wanted: Document) -> Document:
-    """Return all of it; `wanted` has the filestore's path ("" if it is not served here) and the user."""
+    """Return all of it; `wanted` has the filestore's path ("" if it is not served here), the user, and so on."""
     return {
         "directory": directory_of(wanted["filestore"]) if wanted["filestore"] else None,
         "taken": [path for path in system_directories(wanted) if is_taken(path, wanted["user"])],
@@ -30,6 +32,10 @@ def ground_state(wanted: Document) -> Document:
         "port": next(iter(found_in(wanted["configuration"], r"^port = (\d+)$")), None),
         "node_port": next(iter(found_in(wanted["configdb"], r"^writeUrl=jdbc:mysql://[\d.]+:(\d+)/")), None),
         "server_name": next(iter(found_in(wanted["system"], r"^SERVER_NAME=(\S+)\s*$")), None),
+        "taken_ports": taken_ports(wanted["ports"]),
+        "unreachable": unreachable(wanted["needed"]),
+        "names": other_addresses(wanted["names"]),
+        "names_rewritten_by": rewritten_by(),
         "memory": int(found_in("/proc/meminfo", r"^MemTotal:\s+(\d+)")[0]) // 1024,
     }
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from ox_deploy.remote.common.files import read, read_present
+from ox_deploy.remote.common.processes import unit_of
 from ox_deploy.remote.common.sql import rows
 from ox_deploy.remote.mysql.session import connect
 
@@ -79,13 +80,6 @@ def places_of_units(units: list[str]) -> set[str]:
         except OSError:
             continue  # It has ended meanwhile.
     return places
-
-
-def unit_of(process: str) -> str | None:
-    """Return the systemd unit of a process, without `.service`."""
-    text = (read(f"/proc/{process}/cgroup") or b"").decode()
-    names = [part for part in re.split(r"[/\n]", text) if part.endswith(".service")]
-    return names[-1].removesuffix(".service") if names else None
 
 
 def open_directories(process: str) -> Iterator[str]:

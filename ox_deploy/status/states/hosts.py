@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from ox_deploy.clocks import CLOCK_SECONDS, Reading, apart, direction
 from ox_deploy.facts.health import Disk, Health
 from ox_deploy.findings import Level
 from ox_deploy.status.states.base import Observation, Problem, state
 
-CLOCK_SECONDS = 5
 DISK_WARNING, DISK_CRITICAL = 85, 95
 
 
@@ -51,16 +51,17 @@ def disk_nearly_full(observed: Observation) -> Iterator[Problem]:
 )
 def clock_differs(observed: Observation) -> Iterator[Problem]:
     """Find hosts whose clock is not that of most others."""
-    clock = observed.clock
-    for seen in observed.answering(observed.cluster.nodes):
-        time = seen.health.time if seen.health else 0
-        if time and abs(time - clock) > CLOCK_SECONDS:
-            direction = "ahead of" if time > clock else "behind"
-            yield Problem(
-                seen.node,
-                f"its clock is {abs(time - clock):.0f} s {direction} that of the others",
-                f"all clocks are the same within {CLOCK_SECONDS} s",
-            )
+    readings = {
+        seen.node.name: Reading(seen.health.time, *seen.between)
+        for seen in observed.answering(observed.cluster.nodes)
+        if seen.health and seen.health.time
+    }
+    for name, seconds in apart(readings).items():
+        yield Problem(
+            observed.seen[name].node,
+            f"its clock is {direction(seconds)}",
+            f"all clocks are the same within {CLOCK_SECONDS} s",
+        )
 
 
 def percent_used(disk: Disk) -> int:

@@ -227,7 +227,10 @@ def record(inventory_file: str) -> dict[str, Document]:
             cluster = cluster_of(inventory)
             hosts = {node.inventory_name: inventory.get_host(node.inventory_name) for node in cluster.nodes}
             for host in hosts.values():
+                # All take part before the first one is asked, as in a run.
                 state.activate_host(host)
+                host.connected = True
+            for host in hosts.values():
                 with of_host.use(host):
                     for chapter in ON_HOSTS:
                         chapter()
