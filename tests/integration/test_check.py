@@ -1,0 +1,79 @@
+"""What stands in the way of a deploy: nothing on a healthy cluster, and all of it at once where several hosts are not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.deployment import INVENTORY, PYINFRA, SSH_INVENTORY, Run, deploy, deploy_fails, dry_run, pyinfra
+from tests.lab import nodes
+from tests.lab.nodes import run
+
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("cluster")]
+
+CHECK = "ox_deploy.deploys.check.check"
+NOTHING = "Nothing stands in the way on 5 hosts."
+# Docker has mounted the file, so it cannot be replaced.
+FORGET = 'text=$(grep -v 192.0.2.99 /etc/hosts); echo "$text" > /etc/hosts'
+
+
+def check(inventory: str) -> Run:
+    done = pyinfra([*PYINFRA, "-y", inventory, CHECK])
+    assert "Traceback" not in done.output, done.output
+    return done
+
+
+@pytest.fixture
+def broken() -> Iterator[tuple[str, ...]]:
+    """Something is wrong on two hosts; return what has to be said of it."""
+    node = nodes.node("oxgw01")
+    run("web", "systemctl stop apache2 && systemd-run --quiet --unit=other-web python3 -m http.server 80")
+    run("web", f"ip route add unreachable {node.address}")
+    run("oxgw02", "echo '192.0.2.99 dbmaster # of another cluster' >> /etc/hosts")
+    nodes.wait_for("web", "ss -ltn | grep -q ':80 '")
+    try:
+        yield (
+            "port 80 (tcp) is taken by python3 (unit other-web); it should be free for apache2",
+            f"oxgw01 does not answer this host at {node.address} port 8009 (No route to host)",
+            "/etc/hosts: dbmaster is 192.0.2.99 in a line that is not ox-deploy's",
+        )
+    finally:
+        run("web", f"systemctl stop other-web; ip route del unreachable {node.address}; systemctl start apache2")
+        run("oxgw02", FORGET)
+
+
+@pytest.mark.parametrize("inventory", [INVENTORY, SSH_INVENTORY])
+def test_nothing_stands_in_the_way_on_a_healthy_cluster(inventory: str) -> None:
+    begin = time.monotonic()
+    done = check(inventory)
+    assert done.code == 0, done.output
+    assert NOTHING in done.output
+    # Most of it is the start of pyinfra; the machine may be busy.
+    assert time.monotonic() - begin < 20
+
+
+def test_all_hosts_say_at_once_what_stands_in_the_way(broken: tuple[str, ...]) -> None:
+    plan = pyinfra(dry_run())
+    assert plan.code == 1, plan.output
+    assert [said for said in broken if said not in plan.output] == []
+
+    nodes.disconnect("dbslave")
+    try:
+        wanted = (*broken, "dbslave cannot be reached, and nothing was changed")
+        done = check(SSH_INVENTORY)
+        assert done.code == 1, done.output
+        assert [said for said in wanted if said not in done.output] == []
+        refused = deploy_fails(inventory=SSH_INVENTORY)
+        assert [said for said in wanted if said not in refused] == []
+    finally:
+        nodes.reconnect("dbslave")
+
+
+def test_nothing_is_left_to_do_when_all_is_mended() -> None:
+    nodes.wait_for(
+        "dbslave", "mariadb -e 'SHOW SLAVE STATUS\\G' | grep -q 'Slave_IO_Running: Yes' || ! command -v mariadb"
+    )
+    assert check(INVENTORY).code == 0
+    assert deploy().changed() == []
