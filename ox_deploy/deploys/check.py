@@ -47,8 +47,8 @@ def _look(cluster: Cluster) -> None:
     for host in present:
         # Without its files no chapter can say what it would do.
         prepare(current_state(), host, _plan_ground if faults else _call_chapters)
-    hosts.look_at_all(subjects)
-    found = preflight.find(run.looks | preflight.lost_ones(unreachable()))
+    hosts.look_at_all(subjects, wait=0)
+    found = preflight.find(hosts.seen_of(subjects) | preflight.lost_ones(unreachable()))
     later = {host.name: list(_refusals(host)) for host in present}
     run.findings = [*faults, *preflight.told(found, run.looks), *preflight.told(later, run.looks)]
     if not run.findings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import gevent
@@ -12,7 +13,7 @@ from pyinfra import host
 from pyinfra.api import Host, OperationError, StringCommand, operation
 
 from ox_deploy import preflight
-from ox_deploy.facts.hosts import HostState, HostStatus
+from ox_deploy.facts.hosts import WAIT_SECONDS, HostState, HostStatus
 from ox_deploy.facts.service import ServiceStatus
 from ox_deploy.ground import question
 from ox_deploy.operations import lease, service
@@ -83,7 +84,7 @@ def clear(subjects: Mapping[str, Subject], lost: Sequence[str] = ()) -> Generato
     if not is_executing():
         look_at_all(subjects)
     if run.obstacles is None:
-        run.obstacles = preflight.find(run.looks | preflight.lost_ones(lost))
+        run.obstacles = preflight.find(seen_of(subjects) | preflight.lost_ones(lost))
     if run.obstacles:
         # Not by a command on each host: who is lost would not carry it out.
         raise OperationError("\n".join(preflight.told(run.obstacles, run.looks)))
@@ -92,55 +93,62 @@ def clear(subjects: Mapping[str, Subject], lost: Sequence[str] = ()) -> Generato
     yield
 
 
-def look_at_all(subjects: Mapping[str, Subject]) -> None:
-    """Ask all hosts that take part at the same time, each once, and note what was seen of them."""
+def look_at_all(subjects: Mapping[str, Subject], wait: int = WAIT_SECONDS) -> None:
+    """Ask all hosts that take part at the same time, each once, and note what was seen of them.
+
+    + subjects: of all hosts, by their names in the inventory
+    + wait: for how many seconds to wait for an earlier run's work to end
+    """
     taking_part = [other for other in active_hosts() if other.name in subjects]
-    gevent.joinall([_looking(other, subjects[other.name]) for other in taking_part], raise_error=True)
+    gevent.joinall([_looking(other, subjects[other.name], wait) for other in taking_part], raise_error=True)
 
 
-def _looking(target: Host, subject: Subject) -> gevent.Greenlet[..., None]:
+def seen_of(subjects: Mapping[str, Subject]) -> dict[str, Look]:
+    """Return what was seen of hosts, in the order of the inventory."""
+    looks = current_run().looks
+    return {name: looks[name] for name in subjects if name in looks}
+
+
+def _looking(target: Host, subject: Subject, wait: int = WAIT_SECONDS) -> gevent.Greenlet[..., None]:
     """Have a host looked at beside all else, once in a run."""
     jobs = current_run().looking
     if target.name not in jobs:
-        jobs[target.name] = gevent.spawn(_look_in_turn, target, subject)
+        jobs[target.name] = gevent.spawn(_look_in_turn, target, subject, wait)
     return jobs[target.name]
 
 
-def _look_in_turn(target: Host, subject: Subject) -> None:
+def _look_in_turn(target: Host, subject: Subject, wait: int) -> None:
     with turn_of(target):
-        _note(target, subject, None)
+        _note(target, subject, wait=wait)
 
 
-def _note(target: Host, subject: Subject, taking: Taking | None) -> None:
+def _note(target: Host, subject: Subject, taking: Taking | None = None, wait: int = WAIT_SECONDS) -> None:
     """Ask the current host, and note what was seen; nothing if it does not give its lease."""
     begun = time.time()
+    try:
+        look = _look(target, subject, taking, wait)
+    except NoAnswer as error:
+        look = Look(subject, lost=str(error))
+    if look:
+        current_run().looks[target.name] = replace(look, between=(begun, time.time()))
+
+
+def _look(target: Host, subject: Subject, taking: Taking | None, wait: int) -> Look | None:
     asking = None if subject.wanted is None else question(subject.wanted)
     questions = tuple(dict.fromkeys([*prefetch.planned(), *([asking] if asking else [])]))
-    lost, status, seen = "", None, None
-    try:
-        status = _ask(target, subject, questions, taking)
-        between = (begun, time.time())
-        if status is None:
-            lost = f"{target.name} does not answer; make it reachable and run again."
-        elif taking and not (status.lease and status.lease.number is not None):
-            return
-        else:
-            remember(status)
-            prefetch.keep(dict(zip(questions, status.answers, strict=False)))
-            seen = ask(target, asking) if asking else None
-    except NoAnswer as error:
-        lost, between = str(error), (begun, time.time())
-    current_run().looks[target.name] = Look(subject, status, seen, lost, between)
-
-
-def _ask(
-    target: Host, subject: Subject, questions: Sequence[Question[Any]], taking: Taking | None
-) -> HostStatus | None:
     arguments = {"user": subject.user, "uid": subject.uid, "gid": subject.gid, "packages": list(subject.packages)}
     asked: dict[str, Any] = arguments | {"questions": questions}
-    if taking is None:
-        return get(target, HostState, **asked)
-    return lease.take(taking, lambda how: get(target, HostState, **asked, taking=how), lambda it: it.lease)
+    if taking:
+        status = lease.take(taking, lambda how: get(target, HostState, **asked, taking=how), lambda it: it.lease)
+    else:
+        status = get(target, HostState, **asked, wait=wait)
+    if status is None:
+        return Look(subject, lost=f"{target.name} does not answer; make it reachable and run again.")
+    if taking and not (status.lease and status.lease.number is not None):
+        return None
+    remember(status)
+    prefetch.keep(dict(zip(questions, status.answers, strict=False)))
+    return Look(subject, status, ask(target, asking) if asking else None)
 
 
 def _question(files: Sequence[ManagedFile], **_: Any) -> Question[ServiceStatus]:

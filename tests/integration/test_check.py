@@ -1,4 +1,4 @@
-"""What stands in the way of a deploy: nothing on a healthy cluster, and all of it at once where several hosts are not."""
+"""What stands in the way of a deploy: nothing on a healthy cluster, and all of it at once on one that is not."""
 
 from __future__ import annotations
 

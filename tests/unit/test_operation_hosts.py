@@ -50,7 +50,8 @@ def checked(host: FakeHost) -> Outcome:
 def test_nothing_stands_in_the_way(status: HostStatus) -> None:
     host = FakeHost({HostState: status})
     assert checked(host).texts == []
-    assert host.asked == [(HostState, OURS | {"packages": ["python3", "nfs-common"], "questions": ()})] * 2
+    asked = OURS | {"packages": ["python3", "nfs-common"], "questions": (), "wait": 600}
+    assert host.asked == [(HostState, asked)] * 2
 
 
 CONFLICTS: dict[str, tuple[dict[str, Any], str]] = {

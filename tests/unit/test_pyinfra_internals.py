@@ -745,6 +745,9 @@ def test_operations_of_different_hosts_are_prepared_and_forgotten(inventory_file
             internals.prepare(state, host, chapter)
         assert state.active_hosts == set(state.inventory)
         assert state.op_meta == {}
+        # Where pyinfra's command goes on, it finds nothing to execute.
+        assert state.get_op_order() == []  # type: ignore[no-untyped-call]
+        assert not any(state.ops[host] or state.meta[host].ops for host in state.inventory)
     assert seen == ["@fake/one", "@fake/two"]
     assert internals.current_host() is None
 
