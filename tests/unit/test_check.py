@@ -8,11 +8,12 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pyinfra.api import OperationError
+from pyinfra.api import Config, OperationError
 
 from ox_deploy import preflight, secrets
 from ox_deploy.clocks import Reading, apart
@@ -80,6 +81,16 @@ def test_all_hosts_say_at_once_what_is_wrong_while_operations_are_executed() -> 
             "c no longer answers (it is frozen); check that host.",
             "d cannot be reached, and nothing was changed; make it reachable, or leave it out with `--exclude`.",
         ]
+
+
+def test_all_hosts_say_it_at_once_also_where_they_have_their_turns_one_by_one(
+    with_secrets: Guide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.unit.deployment.Config", partial(Config, PARALLEL=1))
+    refused = pytest.raises(OperationError)
+    with refused as said, prepared(monkeypatch, with_secrets.inventory(), check=True, states=WRONG):
+        pass
+    assert str(said.value).splitlines() == SAID[:2]
 
 
 def subject(name: str, address: str) -> Subject:
@@ -266,7 +277,7 @@ HEALTHY: dict[str, tuple[Look, ...]] = {
         look("oxgw01"),
         look("oxgw02"),
     ),
-    "waited long": (replace(look("web", time=1600), between=(0, 1200)), look("oxgw01"), look("oxgw02")),
+    "waited long": (replace(look("web", time=1100), between=(0, 1200)), look("oxgw01"), look("oxgw02")),
 }
 
 
@@ -343,6 +354,8 @@ def test_port_of_a_wanted_program_is_no_finding(listening: tuple[str, int]) -> N
     program.unit_of = lambda process: None
     assert program.taken_ports([port(listening[1], user=pwd.getpwuid(os.getuid())[0])]) == []
     # systemd holds it until somebody comes, or a process that is out of sight.
+    program.holders_of_sockets = lambda: {inode: ["1"] for _, _, inode in program.bound("tcp")}
+    assert program.taken_ports([port(listening[1])]) == []
     program.holders_of_sockets = lambda: {}
     assert program.taken_ports([port(listening[1])]) == []
 

@@ -21,6 +21,7 @@ from pyinfra.api.state import State
 from pyinfra.context import ctx_config, ctx_inventory, ctx_state
 
 from ox_deploy import secrets
+from ox_deploy.facts.ground import GroundState
 from ox_deploy.facts.health import HostHealth
 from ox_deploy.facts.hosts import HostState, HostStatus
 from ox_deploy.status import gather, memory
@@ -101,6 +102,15 @@ def test_every_host_is_asked_once_for_everything(look: Look) -> None:
     assert seen["oxgw01"].daemons == {}
     assert seen["dbmaster"].mysql
     assert "apache2" in seen["web"].services
+
+
+def test_no_host_tries_another_one_which_may_be_dead(look: Look) -> None:
+    look.guide.groups["web"] = ["oxgw01"]
+    del look.guide.hosts["web"]
+    look.take()
+    questions = [question for asked in look.asked.values() for question in asked[0]["questions"]]
+    needed = [question.arguments["needed"] for question in questions if question.fact is GroundState]
+    assert needed == [[]] * 4
 
 
 def test_what_a_deploy_would_do_is_drift(look: Look) -> None:
