@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from ox_deploy import paths
 from ox_deploy.cluster import Cluster, Node
 from ox_deploy.facts.ground import Directory, Ground, GroundState
-from ox_deploy.ports import Place, Port, needed_places, own_ports
+from ox_deploy.ports import Port, Way, needed_ways, own_ports
 from ox_deploy.questions.question import Question
 
 USER = "open-xchange"
@@ -36,7 +36,7 @@ class Wanted:
     configdb: str
     system: str
     ports: tuple[Port, ...] = ()
-    needed: tuple[Place, ...] = ()
+    needed: tuple[Way, ...] = ()
     names: tuple[tuple[str, str], ...] = ()
 
 
@@ -56,7 +56,7 @@ def wanted_of(cluster: Cluster, node: Node, others: Sequence[Node] = ()) -> Want
         configdb=cluster.product.configdb.file,
         system=cluster.product.system_file,
         ports=tuple(own_ports(cluster, node, USER)),
-        needed=tuple(needed_places(cluster, node, others)),
+        needed=needed_ways(cluster, node, others),
         # Its own name may stand for whatever the host likes.
         names=tuple((other.name.lower(), other.address) for other in cluster.nodes if other.name != node.name),
     )
@@ -74,7 +74,7 @@ def question(wanted: Wanted) -> Question[Ground]:
         shared=sorted(paths.SHARED),
         trees=list(paths.PERMANENT_TREES),
         ports=[asdict(port) for port in wanted.ports],
-        needed=[asdict(place) for place in wanted.needed],
+        needed=[asdict(way) for way in wanted.needed],
         names=dict(wanted.names),
     )
 

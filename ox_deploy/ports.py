@@ -29,11 +29,11 @@ class Port:
 
 
 @dataclass(frozen=True)
-class Place:
-    """A port of another host."""
+class Way:
+    """Ports of other hosts, each of which is needed at each of the addresses."""
 
-    address: str
-    port: int
+    addresses: tuple[str, ...]
+    ports: tuple[int, ...]
 
 
 def nfs_port(settings: Settings) -> int:
@@ -60,17 +60,21 @@ def own_ports(cluster: Cluster, node: Node, user: str) -> Iterator[Port]:
         yield Port(nfs_port(settings), (NFS_UNITS[settings.nfs_server],))
 
 
-def needed_places(cluster: Cluster, node: Node, others: Sequence[Node]) -> Iterator[Place]:
+def needed_ways(cluster: Cluster, node: Node, others: Sequence[Node]) -> tuple[Way, ...]:
     """Return which ports of the `others` a host connects to."""
-    groupware = "groupware" in node.groups
-    servers = [cluster.writer, cluster.reader] if groupware else []
+    product = cluster.product
+    is_groupware, is_web = "groupware" in node.groups, "web" in node.groups
+    servers = [cluster.writer, cluster.reader] if is_groupware else []
     servers += [cluster.writer] if node in cluster.databases else []
-    for other in others:
-        if other in servers:
-            yield Place(other.address, cluster.settings.mysql_port)
-        if "web" in node.groups and "groupware" in other.groups:
-            yield Place(other.address, cluster.product.ports[cluster.product.groupware_service])
-        if groupware and "groupware" in other.groups:
-            yield from (Place(other.address, cache.port) for cache in cluster.product.caches.values())
-        if groupware and other == cluster.filestore:
-            yield Place(other.address, nfs_port(cluster.settings))
+    nodes = [other for other in others if "groupware" in other.groups]
+    ways = [
+        _way([other for other in others if other in servers], cluster.settings.mysql_port),
+        _way(nodes if is_web else [], product.ports[product.groupware_service]),
+        _way(nodes if is_groupware else [], *(cache.port for cache in product.caches.values())),
+        _way([other for other in others if is_groupware and other == cluster.filestore], nfs_port(cluster.settings)),
+    ]
+    return tuple(way for way in ways if way.addresses)
+
+
+def _way(nodes: Sequence[Node], *ports: int) -> Way:
+    return Way(tuple(node.address for node in nodes), ports)

@@ -93,7 +93,7 @@ class GroundState(JsonFact[Ground]):
         what a node's files `configdb` and `system` say, and for the directories in `shared` and in and below `trees`
         that belong to `user`.
 
-        Besides, for who else has one of `ports`, which of the places in `needed` do not answer, and whether `names`
+        Besides, for who else has one of `ports`, where nobody answers on the ways in `needed`, and whether `names`
         have other addresses here.
         """
         files = {"configuration": configuration, "configdb": configdb, "system": system}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Generic, TypeVar, cast
 
 from pyinfra.api import FactBase
@@ -39,16 +40,17 @@ class Question(Generic[T]):
         """Return the command that asks it."""
         return cast(Program, self.fact().command(**self.arguments))
 
+    @cached_property
     def _key(self) -> tuple[str, str]:
         return f"{self.fact.__module__}.{self.fact.__name__}", json.dumps(
-            self.arguments, sort_keys=True, default=Question._key
+            self.arguments, sort_keys=True, default=lambda other: other._key
         )
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Question) and self._key() == other._key()
+        return isinstance(other, Question) and self._key == other._key
 
     def __hash__(self) -> int:
-        return hash(self._key())
+        return hash(self._key)
 
     def __repr__(self) -> str:
         return self.fact.__name__

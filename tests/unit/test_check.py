@@ -22,7 +22,7 @@ from ox_deploy.facts.ground import Ground, OtherAddress, TakenPort, Unreachable
 from ox_deploy.facts.hosts import HostState, HostStatus, Room
 from ox_deploy.facts.nfs import FilestoreMount
 from ox_deploy.operations import hosts
-from ox_deploy.ports import Place, Port, needed_places, own_ports
+from ox_deploy.ports import Port, Way, needed_ways, own_ports
 from ox_deploy.preflight import Look, Subject
 from ox_deploy.questions.bounds import NoAnswer
 from ox_deploy.questions.run import run_of
@@ -309,21 +309,23 @@ def test_each_host_has_ports_of_its_roles(guide: Guide) -> None:
 def test_each_host_needs_those_it_connects_to(guide: Guide) -> None:
     cluster = guide.set(nfs_options="rw,port=2050").build()
     needed = {
-        node.name: set(needed_places(cluster, node, [other for other in cluster.nodes if other != node]))
+        node.name: needed_ways(cluster, node, [other for other in cluster.nodes if other != node])
         for node in cluster.nodes
     }
-    master = Place("192.0.2.21", 3306)
-    assert needed["web"] == {Place("192.0.2.11", 8009), Place("192.0.2.12", 8009)}
-    caches = {Place("192.0.2.12", port) for port in (57461, 57462, 58849)}
-    assert needed["oxgw01"] == {master, Place("192.0.2.22", 3306), Place("192.0.2.21", 2050), *caches}
-    assert (needed["dbmaster"], needed["dbslave"]) == (set(), {master})
+    assert needed["web"] == (Way(("192.0.2.11", "192.0.2.12"), (8009,)),)
+    assert needed["oxgw01"] == (
+        Way(("192.0.2.21", "192.0.2.22"), (3306,)),
+        Way(("192.0.2.12",), (57462, 57461, 58849)),
+        Way(("192.0.2.21",), (2050,)),
+    )
+    assert (needed["dbmaster"], needed["dbslave"]) == ((), (Way(("192.0.2.21",), (3306,)),))
 
 
 def test_nobody_tries_a_host_that_is_left_out(with_secrets: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
     with prepared(monkeypatch, with_secrets.inventory(), limit=["web", "oxgw02"]) as deployment:
         wanted = run_of(deployment.state).subjects["web"].wanted
     assert wanted
-    assert wanted.needed == (Place("192.0.2.12", 8009),)
+    assert wanted.needed == (Way(("192.0.2.12",), (8009,)),)
 
 
 # --- the programs -----------------------------------------------------------------------------------------
@@ -382,12 +384,13 @@ def test_answer_and_refusal_are_fine_and_silence_is_not(listening: tuple[str, in
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             refusing = free.getsockname()
-        places = [{"address": address, "port": number} for address, number in (listening, refusing, silent)]
+        ways = [{"addresses": [address], "ports": [number]} for address, number in (listening, refusing, silent)]
+        told = {"address": silent[0], "port": silent[1], "error": "no answer within 0.2 s"}
         program.sockets = lambda state: []
-        assert program.unreachable(places) == [{**places[2], "error": "no answer within 0.2 s"}]
+        assert program.unreachable(ways) == [told]
         # Where there is a connection it does not try.
         program.sockets = lambda state: [(1, *silent)]
-        assert program.unreachable(places) == []
+        assert program.unreachable(ways) == []
         for each in waiting:
             each.close()
 

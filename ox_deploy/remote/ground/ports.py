@@ -57,12 +57,13 @@ def is_wanted(process: str, port: Document) -> bool:
 
 
 def unreachable(wanted: list[Document]) -> list[Document]:
-    """Return those addresses and ports that nobody answers at, with the error.
+    """Return where nobody answers, with the error; each way has addresses, and ports that are needed at all of them.
 
     Where there is a connection already, none is made: a database server writes each that comes to nothing into its log.
     """
     connected = {(address, port) for _, address, port in sockets(ESTABLISHED)}
-    left = [place for place in wanted if (place["address"], place["port"]) not in connected]
+    places = [(address, port) for way in wanted for address in way["addresses"] for port in way["ports"]]
+    left = [{"address": address, "port": port} for address, port in places if (address, port) not in connected]
     return [{**place, "error": error} for place, error in tried(left) if error]
 
 
