@@ -85,7 +85,7 @@ OPTIONS = {
         SLAVE,
         ["bind-address = 0.0.0.0", "server-id = 77"],
         [("server setting differs", SLAVE)],
-        "the server of dbslave does not do what our file says: `",
+        "this server does not do what our file says: `",
     ),
 }
 

@@ -207,7 +207,7 @@ def test_server_that_does_not_do_what_its_files_say_is_named(difference: Differe
     host = FakeHost({Service: ServiceStatus()}, name="dbslave")
     if stops:
         assert stop_sentence(roles.configure, host, **CHANGE) == (
-            "the server of dbslave does not do what our file says: `server_id` is 1, but /etc/ours.cnf says 2; "
+            "this server does not do what our file says: `server_id` is 1, but /etc/ours.cnf says 2; "
             "/etc/my.cnf:7 wins; remove it."
         )
     else:

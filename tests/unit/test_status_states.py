@@ -148,7 +148,7 @@ def _other_settings(hosts: SeenHosts) -> None:
     """The server id of the master, since nobody reads our file."""
     differs = _difference("server_id", "1", "2", overruled=True)
     change_server(hosts["dbslave"], variables={"server_id": "1", "read_only": "ON"}, differences=[differs])
-    drift(hosts, "dbslave", SERVER, sentence="the server of dbslave does not do what our file says")
+    drift(hosts, "dbslave", SERVER, sentence="this server does not do what our file says")
 
 
 def _demand_encryption(hosts: SeenHosts) -> None:

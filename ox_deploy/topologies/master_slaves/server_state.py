@@ -59,11 +59,11 @@ def deviations(status: MysqlStatus) -> Sequence[Difference]:
     ]
 
 
-def refusal(status: MysqlStatus, name: str) -> str | None:
+def refusal(status: MysqlStatus) -> str | None:
     """Return a sentence if a server does not do what our files say, though nothing is to be written there."""
     for each in deviations(status):
         if each.overruled:
-            return f"the server of {name} does not do what our file says: {each.found}; {each.why}."
+            return f"this server does not do what our file says: {each.found}; {each.why}."
     return None
 
 

@@ -117,7 +117,7 @@ def configure(
     job = service.job_for(service_name, files, units, "restart", check, (), probe)
     status = current_run().server_statuses.get(host.name)
     if job is None:
-        problem = refusal(status, host.name) if status else None
+        problem = refusal(status) if status else None
         if problem:
             yield stop(problem)
         else:
