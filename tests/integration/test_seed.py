@@ -245,7 +245,7 @@ def test_disk_without_room_is_found_before_anything_is_touched() -> None:
         run("dbslave", f"systemctl stop mariadb && cp -a /var/lib/mysql /var/tmp/own && {small}")
         run("dbslave", "cp -a /var/tmp/own/. /var/lib/mysql/ && systemctl start mariadb")
         try:
-            assert re.search(r"the disk of /var/lib/mysql has \d+ MB, but the data", seed_fails())
+            assert re.search(r"the disk of /var/lib/mysql on dbslave has \d+ MB for data", seed_fails())
             said = seed_fails(*by("physical"))
             assert "/var/lib/mysql is a separate file system, so it cannot be replaced" in said
         finally:

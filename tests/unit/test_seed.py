@@ -32,9 +32,10 @@ from ox_deploy.questions.question import Question
 from ox_deploy.questions.run import current_run
 from ox_deploy.secrets import Secret
 from ox_deploy.topologies.master_slaves.deploys.seed import requested, seed
+from ox_deploy.topologies.master_slaves.obstacles import Plan, Side
 from ox_deploy.topologies.master_slaves.operations import seed as seeding
-from ox_deploy.topologies.master_slaves.operations.seed import Plan, Side, refusal
 from ox_deploy.topologies.master_slaves.replica_state import Source
+from ox_deploy.topologies.master_slaves.seed_rules import refusal
 from tests.unit.deployment import prepared
 from tests.unit.fakes import FakeHost, program_of, run, stdin_of, stop_sentence
 from tests.unit.guide import Guide
@@ -370,6 +371,12 @@ def test_slave_is_seeded_with_an_account_that_is_there_for_that_time_only(monkey
     assert password not in json.dumps(hosts.at_master) + repr(outcome.commands)
     assert len(password) >= 24
     assert outcome.logged[-1] == "seeded with 5 MB, equal to the master: 1 databases"
+
+
+def test_what_cannot_be_known_before_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = pair(monkeypatch, IDLE, DONE, found=slave(version="10.6.22-MariaDB"))
+    outcome = run(seeding.from_master, hosts.slave, **ARGUMENTS)
+    assert outcome.logged[0].startswith(f"dbslave runs 10.6.22-MariaDB, which is older than {VERSION} of dbmaster")
 
 
 def test_seeding_is_encrypted_as_replication_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -520,6 +520,13 @@ def test_dump_without_a_position_is_told_with_the_programs_words(logical: Any, p
         logical.position_in(b"-- MariaDB dump", str(place), NAMES)
 
 
+def test_dump_is_loaded_in_the_same_mode_whatever_the_servers_is(logical: Any) -> None:
+    assert logical.load_command(JOB, NAMES)[-1] == (
+        "--init-command=SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', "
+        "sql_quote_show_create = 1, sql_log_bin = 0"
+    )
+
+
 def test_password_of_the_dump_is_in_a_file_of_roots_only(logical: Any, place: Path) -> None:
     command = logical.dump_command(JOB, str(place), NAMES, ["oxdb", "-odd"])
     assert PASSWORD not in " ".join(command)
@@ -528,7 +535,9 @@ def test_password_of_the_dump_is_in_a_file_of_roots_only(logical: Any, place: Pa
     assert f"password={PASSWORD}\n" in file.read_text()
     assert command[1] == f"--defaults-file={file}"
     assert command[-4:] == ["--databases", "--", "oxdb", "-odd"]
-    assert "ssl" not in file.read_text()
+    # Otherwise MariaDB's clients from 11.4 on want the master to be known.
+    assert file.read_text().endswith("\nskip-ssl-verify-server-cert\n")
+    assert "ssl-ca" not in file.read_text()
 
 
 def test_dump_is_encrypted_as_replication_is(logical: Any, place: Path) -> None:
@@ -604,6 +613,25 @@ BROKEN_OFF = {
 def test_dump_that_breaks_off_on_either_side_is_told(place: Path, dump: str, load_with: str, sentence: str) -> None:
     (place / "dump").write_bytes(HEADER + b"x" * 3_000_000)
     assert flow(place, dump, load_with)[0] == sentence
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            "mysqldump: Error: 'SELECT command denied to user' when trying to dump masking policies",
+            "the dump of the master ended well, but told errors (mysqldump: Error: 'SELECT command denied to user' "
+            "when trying to dump masking policies); mend what they name, and seed again",
+        ),
+        ("mysqldump: [Warning] This option is going to be removed.", None),
+        ("Warning: A partial dump from a server that has GTIDs will by default include the GTIDs.", None),
+        ("WARNING: option --ssl-verify-server-cert is disabled, because of an insecure passwordless login.", None),
+    ],
+)
+def test_dump_that_tells_an_error_and_ends_well_has_failed(place: Path, words: str, sentence: str | None) -> None:
+    (place / "dump").write_bytes(HEADER + b"x" * 3_000_000)
+    said = flow(place, f'cat {{0}}/dump; echo "{words}" >&2', "cat > {0}/loaded")
+    assert said[:-1] == ([sentence] if sentence else [])
 
 
 # --- the comparison --------------------------------------------------------------------------------------
