@@ -10,7 +10,7 @@ import pytest
 from ox_deploy.facts.mysql import BinaryLog, MysqlStatus, Replica, ServerState
 from ox_deploy.facts.seed import Survey
 from ox_deploy.secrets import Secret
-from ox_deploy.topologies.master_slaves.obstacles import Plan, Side, unknown
+from ox_deploy.topologies.master_slaves.obstacles import Plan, Side, forewarnings
 from ox_deploy.topologies.master_slaves.replica_state import Source
 from ox_deploy.topologies.master_slaves.seed_rules import refusal
 
@@ -90,6 +90,10 @@ def named(found: Side) -> Side:
     return replace(found, status=found.status.model_copy(update={"named": [prod]}))
 
 
+def warned(found: Side, source: Side, method: str = "logical") -> list[str]:
+    return list(forewarnings(Plan(SOURCE, "192.0.2.22", method, overwrite=True, by_gtid=True), found, source))
+
+
 def refused(method: str, found: Side, source: Side) -> str | None:
     return refusal(Plan(SOURCE, "192.0.2.22", method, overwrite=True, by_gtid=True), found, source)
 
@@ -98,7 +102,6 @@ def refused(method: str, found: Side, source: Side) -> str | None:
 @pytest.mark.parametrize("method", ["logical", "physical"])
 def test_nothing_is_in_the_way_of_two_that_are_alike(kind: str, method: str) -> None:
     assert refused(method, slave(kind), master(kind)) is None
-    assert list(unknown(slave(kind), master(kind))) == []
 
 
 BOTH = ("logical", "physical")
@@ -323,15 +326,36 @@ def test_slave_that_is_down_is_compared_with_nothing(method: str) -> None:
     down = Side("dbslave", MysqlStatus(state=ServerState.NOT_RUNNING, seeding=True), Survey())
     source = master(account_plugins=ED25519, collations={"x": "oxdb.t"}, has_time_zones=True)
     assert refused(method, down, source) is None
-    (said,) = unknown(down, source)
+    (said,) = warned(down, source)
     assert said == "The server of dbslave does not answer: what it lacks shows only when the seeding has begun."
 
 
 def test_what_an_older_slave_understands_is_not_known_before() -> None:
     newer = side("dbmaster", "mariadb", version="11.8.6-MariaDB")
-    (said,) = unknown(slave(), newer)
+    (said,) = warned(slave(databases=[]), newer)
     assert said == (
         "dbslave runs 10.11.19-MariaDB-0+deb12u1-log, which is older than 11.8.6-MariaDB of dbmaster: whether it "
         "understands all definitions and all that will be replicated shows only then."
     )
-    assert list(unknown(side("dbslave", "mariadb", version="11.8.6-MariaDB"), master())) == []
+    assert warned(side("dbslave", "mariadb", version="11.8.6-MariaDB", databases=[]), master()) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "dropped"),
+    [
+        ("mariadb", "logical", True),
+        ("mariadb", "physical", False),
+        ("mysql", "logical", True),
+        ("mysql", "physical", True),
+    ],
+)
+def test_data_that_cannot_be_put_back_is_told_before(kind: str, method: str, dropped: bool) -> None:
+    sentence = "What dbslave has is dropped before the new data comes, and cannot be put back if that fails."
+    assert warned(slave(kind), master(kind), method) == ([sentence] if dropped else [])
+    assert warned(slave(kind, databases=[]), master(kind), method) == []
+
+
+def test_room_is_no_matter_before_what_a_dead_seeding_left_is_removed() -> None:
+    found = slave(places=FULL)
+    half = Side("dbslave", found.status.model_copy(update={"seeding": True}), found.survey)
+    assert refused("physical", half, master()) is None

@@ -76,8 +76,10 @@ def obstacles(plan: Plan, slave: Side, master: Side) -> Iterator[str]:
     yield from _missing_room(plan, slave, master)
 
 
-def unknown(slave: Side, master: Side) -> Iterator[str]:
-    """Say what cannot be known before a seeding."""
+def forewarnings(plan: Plan, slave: Side, master: Side) -> Iterator[str]:
+    """Say what cannot be known before a seeding, and whether what the slave has can be put back if it fails."""
+    if slave.survey.databases and not _is_exchanged(plan, master):
+        yield f"What {slave.name} has is dropped before the new data comes, and cannot be put back if that fails."
     if not slave.status.version:
         yield f"The server of {slave.name} does not answer: what it lacks shows only when the seeding has begun."
     elif version_numbers(slave.status.version) < version_numbers(master.status.version):
@@ -221,6 +223,9 @@ def _plugins_to_clone(slave: Side, master: Side) -> Iterator[str]:
 
 
 def _missing_room(plan: Plan, slave: Side, master: Side) -> Iterator[str]:
+    if slave.status.seeding:
+        # What a dead seeding left is removed first; the program looks after that.
+        return
     freed = sum(contents.bytes for contents in slave.survey.databases)
     by_device: dict[int, list[tuple[Place, float]]] = {}
     for place in slave.survey.places:
@@ -242,10 +247,14 @@ def _missing_room(plan: Plan, slave: Side, master: Side) -> Iterator[str]:
 _USES = {"data": {"data", "beside"}, "logs": {"logs"}, "temporary files": {"temporary"}}
 
 
+def _is_exchanged(plan: Plan, master: Side) -> bool:
+    """Tell whether the new data comes beside the old one."""
+    return plan.method == "physical" and master.status.is_mariadb
+
+
 def _needed(plan: Plan, use: str, master: Side) -> float:
     """Return what the data needs in the data directory, or beside it."""
-    exchanged = plan.method == "physical" and master.status.is_mariadb
-    if (use == "beside") is not exchanged:
+    if (use == "beside") is not _is_exchanged(plan, master):
         return 0
     whole = plan.method == "physical"
     return ROOM * (master.survey.directory_bytes if whole else sum(each.bytes for each in master.survey.databases))

@@ -22,12 +22,12 @@ from ox_deploy.operations.direct import carry_out
 from ox_deploy.operations.stop import stop
 from ox_deploy.questions.ask import ask, get
 from ox_deploy.questions.bounds import NoAnswer
-from ox_deploy.questions.order import order, seed_order
+from ox_deploy.questions.order import SERVICE_SECONDS, order, seed_order
 from ox_deploy.questions.peer import ask_peer
 from ox_deploy.questions.pyinfra_internals import is_executing
 from ox_deploy.questions.question import Question
 from ox_deploy.secrets import Secret
-from ox_deploy.topologies.master_slaves.obstacles import Plan, Side, unknown
+from ox_deploy.topologies.master_slaves.obstacles import Plan, Side, forewarnings
 from ox_deploy.topologies.master_slaves.replica_state import Situation, Source, diagnose
 from ox_deploy.topologies.master_slaves.seed_rules import refusal
 
@@ -39,6 +39,7 @@ POLL_SECONDS = 1.0
 SHOW_SECONDS = 5
 # The name in the certificate of the connection; remote/seed/stream.py has it, too.
 STREAM = "ox-seed"
+RESTORE = "pyinfra -y inventory.py ox_deploy.deploys.seed.restore --data seed_slave={name}"
 
 
 @operation(is_idempotent=False)
@@ -86,6 +87,26 @@ def from_master(
         yield stop(str(error))
 
 
+@operation(is_idempotent=False)
+def restore(server: DatabaseServer) -> Generator[StringCommand, None, None]:
+    """
+    Put back the data that this slave had before a seeding that failed; it then replicates from nobody.
+
+    + server: what the database server is and has
+
+    It stays a half seeded slave, which no deploy takes for a healthy one, until it is seeded again.
+    """
+    found = ask(host, Question(Seeding))
+    if found.active:
+        yield stop(f"{host.name} is being seeded; wait until that ends (`systemctl status ox-seed` there).")
+    elif not found.marked:
+        yield stop(f"{host.name} is not half seeded, so there is nothing to put back.")
+    elif not found.kept:
+        yield stop(f"{host.name} no longer has its old data, so it cannot be put back; seed it again.")
+    else:
+        yield order("seed_restore", {"unit": server.unit, "fence": server.seed_fence}, seconds=SERVICE_SECONDS)
+
+
 @dataclass
 class _Seeding:
     """One run of the operation."""
@@ -113,7 +134,7 @@ class _Seeding:
     def begin(self, slave: Side) -> Generator[StringCommand, None, None]:
         """Start the unit, and wait for its end."""
         master = self.check(slave)
-        for sentence in unknown(slave, master):
+        for sentence in forewarnings(self.plan, slave, master):
             host.log(sentence)
         password, certificate = Secret(secrets.token_urlsafe(24)), one_time_pair(STREAM)
         self._make_account(password, master.status)
@@ -220,7 +241,8 @@ class _Seeding:
             sender = ask_peer(host, self.master_host, Question(Seeding))
             error += f" ({self.master_host}: {sender.error})" if sender.error else ""
         half = "is half seeded, at" if found.marked else "was not changed:"
-        return f"{host.name} {half} `{found.stage}`: {error}."
+        kept = f" Its old data is kept; to put it back, run `{RESTORE.format(name=host.name)}`." if found.kept else ""
+        return f"{host.name} {half} `{found.stage}`: {error}.{kept}"
 
     def _verify(self) -> None:
         """Raises OperationError unless the slave is a healthy one."""
