@@ -1,5 +1,8 @@
-"""Seeding of a slave: `pyinfra -y inventory.py ox_deploy.deploys.seed.seed --data seed_slave=dbslave`."""
+"""Seeding of a slave: `pyinfra -y inventory.py ox_deploy.deploys.seed.seed --data seed_slave=dbslave`.
 
-from ox_deploy.topologies.master_slaves.deploys.seed import seed
+`ox_deploy.deploys.seed.restore` puts back what it had, if that failed.
+"""
 
-__all__ = ["seed"]
+from ox_deploy.topologies.master_slaves.deploys.seed import restore, seed
+
+__all__ = ["restore", "seed"]

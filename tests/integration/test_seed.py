@@ -191,6 +191,28 @@ def test_killed_while_the_directories_change_over(other: str) -> None:
 
 
 @pytest.mark.thorough
+def test_old_data_is_put_back_after_a_seeding_that_failed() -> None:
+    with writing():
+        sql("dbslave", "SET sql_log_bin = 0; CREATE DATABASE old_life")
+        with under_way(*by("physical"), *OVERWRITE) as process:
+            there = "until [ -d /var/lib/mysql.ox-seed-before ]; do sleep 0.005; done; systemctl kill -s KILL ox-seed"
+            run("dbslave", f"timeout 120 sh -c '{there}'")
+            said = process.communicate(timeout=200)[0]
+            assert process.returncode != 0, said
+        assert "ox_deploy.deploys.seed.restore --data seed_slave=dbslave" in said
+        assert "old_life" not in sql("dbslave", "SHOW DATABASES")
+        restore = [*command("--data", "seed_slave=dbslave")[:-1], "ox_deploy.deploys.seed.restore"]
+        done = pyinfra(restore)
+        assert done.code == 0, done.output
+        assert "old_life" in sql("dbslave", "SHOW DATABASES")
+        assert sql("dbslave", "SHOW SLAVE STATUS") == ""
+        assert "is half seeded" in deploy_fails("--limit", "db_slave")
+        assert "no longer has its old data, so it cannot be put back" in pyinfra(restore).output
+        seed(*by("physical"))
+    assert deploy().changed() == []
+
+
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", METHODS)
 def test_network_that_is_cut_for_a_while(method: str) -> None:
     with writing():
@@ -245,7 +267,7 @@ def test_disk_without_room_is_found_before_anything_is_touched() -> None:
         run("dbslave", f"systemctl stop mariadb && cp -a /var/lib/mysql /var/tmp/own && {small}")
         run("dbslave", "cp -a /var/tmp/own/. /var/lib/mysql/ && systemctl start mariadb")
         try:
-            assert re.search(r"the disk of /var/lib/mysql has \d+ MB, but the data", seed_fails())
+            assert re.search(r"the disk of /var/lib/mysql on dbslave has \d+ MB for data", seed_fails())
             said = seed_fails(*by("physical"))
             assert "/var/lib/mysql is a separate file system, so it cannot be replaced" in said
         finally:

@@ -46,7 +46,7 @@ def test_data_is_as_much_as_asked_for_and_in_no_binary_log() -> None:
 def test_by_hand_are_the_tools_of_a_seeding_with_its_options() -> None:
     assert by_hand.dump_command(["a", "b"])[-4:] == ["--databases", "--", "a", "b"]
     assert "--single-transaction" in by_hand.dump_command([])
-    assert "--init-command=SET sql_log_bin = 0" in by_hand.load_command()
+    assert by_hand.load_command()[-1].endswith("sql_log_bin = 0")
     assert "mariadb-backup --backup --stream=mbstream --user=root" in by_hand.sending("192.0.2.4")
     assert "OPENSSL:192.0.2.4:4444,retry" in by_hand.sending("192.0.2.4")
     assert "OPENSSL-LISTEN:4444,bind=192.0.2.4," in by_hand.receiving("192.0.2.4")

@@ -15,6 +15,7 @@ from pymysql import OperationalError
 
 from ox_deploy.facts.mysql import MysqlStatus, ServerState
 from ox_deploy.mysql import gtid
+from ox_deploy.remote.configdb import state as configdb_state
 from ox_deploy.remote.mysql import reconnect as mysql_reconnect
 from ox_deploy.remote.mysql import replicate as mysql_replicate
 from ox_deploy.remote.mysql import run as mysql_run
@@ -660,6 +661,7 @@ class Driver:
         return self.session
 
 
+MODE = "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', sql_quote_show_create = 1"
 THERE = {"host": "192.0.2.21", "port": 3306, "user": "replication", "password": PASSWORD}
 
 
@@ -677,6 +679,22 @@ def test_other_server_has_to_show_a_certificate(program: Any, ca: str) -> None:
     assert driver.options["connect_timeout"] == 3
     program.connect_to(THERE | {"ca": ""})
     assert "ssl" not in driver.options
+
+
+def test_every_session_has_the_same_mode_whatever_the_servers_is(program: Any) -> None:
+    driver = Driver(encrypts=False)
+    program.driver = lambda: driver
+    program.connect(None)
+    assert driver.options.pop("init_command") == MODE
+    program.connect_to(THERE | {"ca": ""})
+    assert driver.options["init_command"] == MODE
+
+
+def test_session_of_a_node_has_the_same_mode() -> None:
+    program, driver = under_test(configdb_state), Driver(encrypts=False)
+    program.driver = lambda: driver
+    program.connect(THERE)
+    assert driver.options["init_command"] == MODE
 
 
 def test_other_server_that_offers_no_encryption_is_not_talked_to(program: Any, ca: str) -> None:

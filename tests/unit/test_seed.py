@@ -31,10 +31,11 @@ from ox_deploy.questions.ask import ask
 from ox_deploy.questions.question import Question
 from ox_deploy.questions.run import current_run
 from ox_deploy.secrets import Secret
-from ox_deploy.topologies.master_slaves.deploys.seed import requested, seed
+from ox_deploy.topologies.master_slaves.deploys.seed import requested, restore, seed
+from ox_deploy.topologies.master_slaves.obstacles import Plan, Side
 from ox_deploy.topologies.master_slaves.operations import seed as seeding
-from ox_deploy.topologies.master_slaves.operations.seed import Plan, Side, refusal
 from ox_deploy.topologies.master_slaves.replica_state import Source
+from ox_deploy.topologies.master_slaves.seed_rules import refusal
 from tests.unit.deployment import prepared
 from tests.unit.fakes import FakeHost, program_of, run, stdin_of, stop_sentence
 from tests.unit.guide import Guide
@@ -372,6 +373,12 @@ def test_slave_is_seeded_with_an_account_that_is_there_for_that_time_only(monkey
     assert outcome.logged[-1] == "seeded with 5 MB, equal to the master: 1 databases"
 
 
+def test_what_cannot_be_known_before_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = pair(monkeypatch, IDLE, DONE, found=slave(version="10.6.22-MariaDB"))
+    outcome = run(seeding.from_master, hosts.slave, **ARGUMENTS)
+    assert outcome.logged[0].startswith(f"dbslave runs 10.6.22-MariaDB, which is older than {VERSION} of dbmaster")
+
+
 def test_seeding_is_encrypted_as_replication_is(monkeypatch: pytest.MonkeyPatch) -> None:
     hosts = pair(monkeypatch, IDLE, DONE)
     outcome = run(seeding.from_master, hosts.slave, **ARGUMENTS | {"source": replace(SOURCE, ca="/ca.pem")})
@@ -510,6 +517,12 @@ FAILURES: dict[str, tuple[SeedState, str, str]] = {
         "logical",
         "dbslave is half seeded, at `copies`: its unit ox-seed died without an error message; seed again.",
     ),
+    "with-old-data": (
+        SeedState(stage="compares", error="the slave differs; seed again", marked=True, kept=True),
+        "physical",
+        "dbslave is half seeded, at `compares`: the slave differs; seed again. Its old data is kept; to put it back, "
+        "run `pyinfra -y inventory.py ox_deploy.deploys.seed.restore --data seed_slave=dbslave`.",
+    ),
     "master's-words": (
         SeedState(stage="copies", error="the stream broke off"),
         "physical",
@@ -527,6 +540,24 @@ def test_seeding_that_fails_is_told_and_its_account_dropped(
     assert sentence in outcome.texts[-1]
     assert outcome.texts[-1].endswith(">&2; exit 1")
     assert hosts.programs() == ["seed_account", "seed_account"]
+
+
+RESTORED: dict[str, tuple[SeedState, str | None]] = {
+    "kept": (SeedState(marked=True, kept=True), None),
+    "runs": (SeedState(active=True, marked=True, kept=True), "dbslave is being seeded; wait until that ends"),
+    "healthy": (SeedState(), "dbslave is not half seeded, so there is nothing to put back."),
+    "gone": (SeedState(marked=True), "dbslave no longer has its old data, so it cannot be put back; seed it again."),
+}
+
+
+@pytest.mark.parametrize(("state", "sentence"), RESTORED.values(), ids=RESTORED)
+def test_old_data_is_put_back_where_it_is_kept(state: SeedState, sentence: str | None) -> None:
+    host = FakeHost({Seeding: state}, name="dbslave")
+    if sentence:
+        assert stop_sentence(seeding.restore, host, server=DATABASE_SERVERS["mariadb"]).startswith(sentence)
+        return
+    outcome = run(seeding.restore, host, server=DATABASE_SERVERS["mariadb"])
+    assert outcome.job("seed_restore") == {"unit": "mariadb", "fence": ""}
 
 
 def test_account_stays_while_the_unit_goes_on_without_us(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -684,6 +715,18 @@ def test_only_the_named_slave_is_seeded_and_gets_its_accounts(guide: Guide, seed
             ("Make the accounts of the slaves and of Open-Xchange", "dbslave2"),
         ]
         assert deployment.state.config.FAIL_PERCENT == 0
+
+
+def test_only_the_named_slave_gets_its_old_data_back(guide: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
+    guide.add("db_slave", "dbslave2", address="192.0.2.23", server_id=3)
+    inventory = guide.inventory({"seed_slave": "dbslave2"})
+    with prepared(monkeypatch, inventory, deploy=restore) as deployment:
+        steps = [(step.name, step.host) for step in deployment.steps()]
+        everywhere = ["Look at all hosts", "No other run is at work"]
+        assert {step[0] for step in steps[: 2 * len(guide.hosts)]} == set(everywhere)
+        assert [step for step in steps if step[0] not in everywhere] == [
+            ("Put back the old data of dbslave2", "dbslave2")
+        ]
 
 
 def test_slave_that_does_not_take_part_is_no_success(guide: Guide, seeds: Any) -> None:

@@ -23,6 +23,7 @@ from ox_deploy.remote.mysql.dialects import dialect_of
 from ox_deploy.remote.seed import account as seed_account
 from ox_deploy.remote.seed import logical as seed_logical
 from ox_deploy.remote.seed import physical as seed_physical
+from ox_deploy.remote.seed import restore as seed_restore
 from ox_deploy.remote.seed import start as seed_start
 from ox_deploy.remote.seed import state as seed_state
 from ox_deploy.remote.seed import survey as seed_survey
@@ -174,7 +175,18 @@ def test_state_is_what_the_unit_wrote_last(place: Path, runs: bool) -> None:
         (True, "copies", 5, False) if runs else (False, "", 0, False)
     )
     (place / "state" / "seeding").touch()
-    assert SeedState.model_validate(program.seed_state({})).marked
+    found = SeedState.model_validate(program.seed_state({}))
+    assert (found.marked, found.kept) == (True, False)
+
+
+@pytest.mark.parametrize(("end", "kept"), [("old", True), ("before", True), ("gone", False)])
+def test_state_tells_whether_the_old_data_is_there(place: Path, end: str, kept: bool) -> None:
+    program = under_test(seed_state)
+    program.STATE_DIRECTORY, program.STATE_FILE = str(place / "state"), str(place / "run" / "seed.json")
+    program.run = Commands({"systemctl is-active": 3})
+    directories(place, f"mysql.ox-seed-{end}")
+    (place / "state" / "seeding").write_text(str(place / "lib" / "mysql"))
+    assert SeedState.model_validate(program.seed_state({})).kept is kept
 
 
 @pytest.mark.parametrize(
@@ -229,6 +241,8 @@ LEFT: dict[str, tuple[list[str], dict[str, str]]] = {
     "while-it-came": (["mysql", "mysql.ox-seed"], {"mysql": "mysql"}),
     "between-the-renames": (["mysql.ox-seed-old", "mysql.ox-seed"], {"mysql": "mysql.ox-seed-old"}),
     "before-the-start": (["mysql", "mysql.ox-seed-old"], {"mysql": "mysql.ox-seed-old"}),
+    "while-the-new-one-goes": (["mysql.ox-seed-old", "mysql.ox-seed-gone"], {"mysql": "mysql.ox-seed-old"}),
+    "while-it-caught-up": (["mysql", "mysql.ox-seed-before"], {"mysql": "mysql.ox-seed-before"}),
     "while-the-old-one-goes": (["mysql", "mysql.ox-seed-gone"], {"mysql": "mysql"}),
 }
 
@@ -243,7 +257,23 @@ def test_directories_of_a_seeding_that_died_are_put_back(
     physical.recover(JOB)
     assert found_in(place) == wanted
     assert physical.run.lines[-1] == "systemctl start mariadb"
-    assert ("systemctl stop mariadb" in physical.run.lines) == ("mysql.ox-seed-old" in left)
+    assert ("systemctl stop mariadb" in physical.run.lines) == (
+        "mysql.ox-seed-old" in left or "mysql.ox-seed-before" in left
+    )
+
+
+@pytest.mark.parametrize(("end", "replicates"), [("old", True), ("before", False)])
+def test_server_that_ran_on_the_new_data_is_nobodys_slave_on_the_old_ones(
+    physical: Any, place: Path, end: str, replicates: bool
+) -> None:
+    directories(place, "mysql", f"mysql.ox-seed-{end}")
+    files = ("master.info", "master-prod.info", "relay-log.info", "relay-log-prod.info", "multi-master.info")
+    for name in (*files, "ibdata1"):
+        (place / "lib" / f"mysql.ox-seed-{end}" / name).touch()
+    physical.run = Commands()
+    physical.put_back(str(place / "lib" / "mysql"), "mariadb")
+    left = {path.name for path in (place / "lib" / "mysql").iterdir()}
+    assert left == {"ibdata1", "made-as", *(files if replicates else ())}
 
 
 def test_without_a_mark_nothing_is_put_back(physical: Any) -> None:
@@ -268,6 +298,71 @@ def change_over(
     return done
 
 
+def seeded(physical: Any, place: Path, finish: Any) -> dict[str, str]:
+    """Seed a slave; returns the directories that there are when it has caught up."""
+    directories(place, "mysql")
+    datadir = str(place / "lib" / "mysql")
+    for name in ("recover", "check_logins", "check_role", "clean_up", "check_place", "check_room"):
+        setattr(physical, name, lambda *_: None)
+    physical.connect = physical.login_at_master = lambda *_: Session()
+    physical.data_directory = lambda _: datadir
+    physical.gtid_state_of_master = lambda _: ""
+    physical.receive = lambda *_: (place / "lib" / "mysql.ox-seed" / "made-as").write_text("new")
+    physical.prepare = lambda *_: {}
+    physical.drop_throw_away = lambda *_: None
+    physical.run = Commands({"systemctl is-active": "active"})
+    during: dict[str, str] = {}
+
+    def catch_up(*_: Any) -> str:
+        during.update(found_in(place))
+        return str(finish())
+
+    physical.finish = catch_up
+    progress = physical.Progress()
+    try:
+        physical.seed(JOB, progress, str(place / "runtime"))
+    finally:
+        progress.end()
+    return during
+
+
+def test_old_data_is_kept_until_the_new_one_is_complete(physical: Any, place: Path) -> None:
+    during = seeded(physical, place, lambda: "equal")
+    assert during == {"mysql": "new", "mysql.ox-seed-before": "mysql"}
+    assert found_in(place) == {"mysql": "new"}
+    assert not (place / "state" / "seeding").exists()
+
+
+def test_old_data_stays_if_the_new_one_is_not_complete(physical: Any, place: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        seeded(physical, place, lambda: 1 // 0)
+    assert found_in(place) == {"mysql": "new", "mysql.ox-seed-before": "mysql"}
+    assert (place / "state" / "seeding").exists()
+
+
+@pytest.mark.parametrize(
+    ("left", "active", "done"),
+    [("mysql.ox-seed-before", 3, True), ("mysql.ox-seed-before", 0, False), ("mysql.other", 3, False)],
+)
+def test_old_data_is_put_back_unless_it_is_gone_or_a_seeding_runs(
+    place: Path, left: str, active: int, done: bool
+) -> None:
+    program = program_at(seed_restore, place)
+    directories(place, "mysql", left)
+    (place / "state" / "seeding").write_text(str(place / "lib" / "mysql"))
+    program.run = Commands({"systemctl is-active --quiet": active, "systemctl is-active": "active"})
+    if done:
+        program.seed_restore({"unit": "mariadb", "fence": ""})
+        assert found_in(place) == {"mysql": left}
+        assert program.run.lines[-1] == "systemctl start mariadb"
+    else:
+        with pytest.raises(RuntimeError, match="the old data of this host was there when this run looked, but is not"):
+            program.seed_restore({"unit": "mariadb", "fence": ""})
+        assert (place / "lib" / left).exists()
+    # It is no slave yet.
+    assert (place / "state" / "seeding").exists()
+
+
 def test_lease_of_the_run_that_began_it_does_not_stop_the_change_over(physical: Any, place: Path) -> None:
     until = int(float(Path("/proc/uptime").read_text().split()[0])) + 600
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -276,12 +371,12 @@ def test_lease_of_the_run_that_began_it_does_not_stop_the_change_over(physical: 
         'info {"doing": "seeding", "user": "root", "machine": "here", "process": 1}\n'
     )
     change_over(physical, place, 0)
-    assert found_in(place) == {"mysql": "mysql.ox-seed"}
+    assert found_in(place) == {"mysql": "mysql.ox-seed", "mysql.ox-seed-before": "mysql"}
 
 
-def test_server_runs_on_the_new_directory_and_the_old_one_is_gone(physical: Any, place: Path) -> None:
+def test_server_runs_on_the_new_directory_and_the_old_one_is_kept(physical: Any, place: Path) -> None:
     done = change_over(physical, place, 0)
-    assert found_in(place) == {"mysql": "mysql.ox-seed"}
+    assert found_in(place) == {"mysql": "mysql.ox-seed", "mysql.ox-seed-before": "mysql"}
     directory = place / "lib" / "mysql"
     assert sorted(path.name for path in directory.iterdir()) == [
         "debian-10.11.flag",
@@ -520,6 +615,13 @@ def test_dump_without_a_position_is_told_with_the_programs_words(logical: Any, p
         logical.position_in(b"-- MariaDB dump", str(place), NAMES)
 
 
+def test_dump_is_loaded_in_the_same_mode_whatever_the_servers_is(logical: Any) -> None:
+    assert logical.load_command(JOB, NAMES)[-1] == (
+        "--init-command=SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', "
+        "sql_quote_show_create = 1, sql_log_bin = 0"
+    )
+
+
 def test_password_of_the_dump_is_in_a_file_of_roots_only(logical: Any, place: Path) -> None:
     command = logical.dump_command(JOB, str(place), NAMES, ["oxdb", "-odd"])
     assert PASSWORD not in " ".join(command)
@@ -528,7 +630,9 @@ def test_password_of_the_dump_is_in_a_file_of_roots_only(logical: Any, place: Pa
     assert f"password={PASSWORD}\n" in file.read_text()
     assert command[1] == f"--defaults-file={file}"
     assert command[-4:] == ["--databases", "--", "oxdb", "-odd"]
-    assert "ssl" not in file.read_text()
+    # Otherwise MariaDB's clients from 11.4 on want the master to be known.
+    assert file.read_text().endswith("\nskip-ssl-verify-server-cert\n")
+    assert "ssl-ca" not in file.read_text()
 
 
 def test_dump_is_encrypted_as_replication_is(logical: Any, place: Path) -> None:
@@ -604,6 +708,25 @@ BROKEN_OFF = {
 def test_dump_that_breaks_off_on_either_side_is_told(place: Path, dump: str, load_with: str, sentence: str) -> None:
     (place / "dump").write_bytes(HEADER + b"x" * 3_000_000)
     assert flow(place, dump, load_with)[0] == sentence
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            "mysqldump: Error: 'SELECT command denied to user' when trying to dump masking policies",
+            "the dump of the master ended well, but told errors (mysqldump: Error: 'SELECT command denied to user' "
+            "when trying to dump masking policies); mend what they name, and seed again",
+        ),
+        ("mysqldump: [Warning] This option is going to be removed.", None),
+        ("Warning: A partial dump from a server that has GTIDs will by default include the GTIDs.", None),
+        ("WARNING: option --ssl-verify-server-cert is disabled, because of an insecure passwordless login.", None),
+    ],
+)
+def test_dump_that_tells_an_error_and_ends_well_has_failed(place: Path, words: str, sentence: str | None) -> None:
+    (place / "dump").write_bytes(HEADER + b"x" * 3_000_000)
+    said = flow(place, f'cat {{0}}/dump; echo "{words}" >&2', "cat > {0}/loaded")
+    assert said[:-1] == ([sentence] if sentence else [])
 
 
 # --- the comparison --------------------------------------------------------------------------------------

@@ -7,6 +7,10 @@ from typing import Any
 
 from ox_deploy.remote.common.types import Document, Session
 
+# What a session begins with: its statements mean the same, and what is shown has its names in backticks, whatever modes
+# the server has.
+FIXED_MODE = "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', sql_quote_show_create = 1"
+
 
 def driver() -> Any:
     """Return pymysql, which a host may lack."""

@@ -6,7 +6,7 @@ import re
 
 from ox_deploy.remote.common.ending import fail
 from ox_deploy.remote.common.files import read_present
-from ox_deploy.remote.common.sql import driver, value_of
+from ox_deploy.remote.common.sql import FIXED_MODE, driver, value_of
 from ox_deploy.remote.common.types import Document, Session
 
 
@@ -41,6 +41,7 @@ def connect(server: Document, database: str | None = None, password: str | None 
         autocommit=True,
         connect_timeout=10,
         read_timeout=60,
+        init_command=FIXED_MODE,
         cursorclass=pymysql.cursors.DictCursor,
         # Encrypted where the server can do it, whoever it is.
         ssl={"check_hostname": False},

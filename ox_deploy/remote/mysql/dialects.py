@@ -105,13 +105,19 @@ DIALECTS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
                 "--no-tablespaces",
                 "--max-allowed-packet=1G",
             ],
-            "verify_server": "ssl-verify-server-cert",
+            # From 11.4 on, a client wants a master to prove who it is unless it is told that nobody asks.
+            "verify_server": {True: "ssl-verify-server-cert", False: "skip-ssl-verify-server-cert"},
             "own_accounts": {("root", "localhost"), ("mysql", "localhost"), ("mariadb.sys", "localhost")},
             "copy_privileges": {"SELECT", "SHOW VIEW", "TRIGGER", "EVENT", "BINLOG MONITOR"},
             "physical_privileges": set(),
             "disable_event": "DISABLE ON SLAVE",
             # So that sizes are those of now.
             "fresh_statistics": "DO 0",
+            # Which tables are encrypted, and whether a server has keys.
+            "encrypted": "SELECT REPLACE(NAME, '/', '.') AS name FROM information_schema.INNODB_TABLESPACES_ENCRYPTION"
+            " WHERE ENCRYPTION_SCHEME <> 0 AND NAME LIKE '%/%' ORDER BY 1 LIMIT 20",
+            "can_encrypt": "SELECT 1 FROM information_schema.PLUGINS"
+            " WHERE PLUGIN_TYPE = 'ENCRYPTION' AND PLUGIN_STATUS = 'ACTIVE'",
         },
     ),
     (
@@ -179,7 +185,7 @@ DIALECTS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
                 # Older ones do not have this option.
                 "--loose-init-command=SET SESSION lock_wait_timeout = 5",
             ],
-            "verify_server": "ssl-mode=VERIFY_IDENTITY",
+            "verify_server": {True: "ssl-mode=VERIFY_IDENTITY", False: "ssl-mode=PREFERRED"},
             "own_accounts": {
                 (user, "localhost")
                 for user in ("root", "mysql.session", "mysql.sys", "mysql.infoschema", "debian-sys-maint")
@@ -196,6 +202,12 @@ DIALECTS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
             "physical_privileges": {"BACKUP_ADMIN"},
             "disable_event": "DISABLE ON SLAVE",
             "fresh_statistics": "DO 0",
+            "encrypted": "SELECT REPLACE(NAME, '/', '.') AS name FROM information_schema.INNODB_TABLESPACES"
+            " WHERE ENCRYPTION = 'Y' AND NAME LIKE '%/%' ORDER BY 1 LIMIT 20",
+            "can_encrypt": "SELECT 1 FROM performance_schema.keyring_component_status"
+            " WHERE STATUS_KEY = 'Component_status' AND STATUS_VALUE = 'Active'"
+            " UNION SELECT 1 FROM information_schema.PLUGINS"
+            " WHERE PLUGIN_NAME LIKE 'keyring%' AND PLUGIN_STATUS = 'ACTIVE'",
         },
     ),
     (

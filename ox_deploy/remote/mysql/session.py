@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ox_deploy.remote.common.sql import driver, rows
+from ox_deploy.remote.common.sql import FIXED_MODE, driver, rows
 from ox_deploy.remote.common.types import Document, Session
 from ox_deploy.remote.mysql.dialects import dialect_of
 
@@ -26,7 +26,9 @@ def opened(read_timeout: float | None = None, **options: Any) -> Session:
     pymysql = driver()
     cursor = pymysql.cursors.DictCursor
     greeting = read_timeout or GREETING_SECONDS
-    session: Session = pymysql.connect(cursorclass=cursor, autocommit=True, read_timeout=greeting, **options)
+    session: Session = pymysql.connect(
+        cursorclass=cursor, autocommit=True, read_timeout=greeting, init_command=FIXED_MODE, **options
+    )
     # What follows may take another time than the greeting.
     session._read_timeout = read_timeout  # type: ignore[attr-defined]
     return session

@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -24,6 +25,15 @@ STATE_FILE = "/run/ox-deploy/seed.json"
 MARK = "/var/lib/ox-deploy/seeding"
 # A network that was cut for a while recovers; after so long without a byte nothing will come any more.
 STALL_SECONDS = 300
+# What programs tell beside errors.
+HARMLESS = (
+    # MySQL's mark of what is no error, such as an option that is going to have another name.
+    r"\[Warning\]",
+    # The GTIDs of a snapshot are those of all databases, and that is what a slave of this master is told.
+    r"^Warning: A partial dump from a server that has GTIDs",
+    # MariaDB, from 11.4 on: nobody asked who the master is.
+    r"^WARNING: option --ssl-verify-server-cert is disabled",
+)
 
 
 class Moving(Protocol):
@@ -154,6 +164,13 @@ def no_data_came() -> str:
     """Say why all was given up."""
     text = "no data arrived for {} seconds; check the network and both servers, and seed again"
     return text.format(STALL_SECONDS)
+
+
+def complaints_of(name: str, folder: str) -> str:
+    """Return the errors that a process told although it ended well; "" if there were none."""
+    with open(os.path.join(folder, name + ".log"), errors="replace") as log:
+        lines = [line.strip()[:300] for line in log if line.strip()]
+    return " / ".join([line for line in lines if not any(re.search(text, line) for text in HARMLESS)][-2:])
 
 
 def said_by(name: str, folder: str) -> str:

@@ -10,13 +10,23 @@ from collections.abc import Iterator
 from typing import IO
 
 from ox_deploy.remote.common.ending import fail
-from ox_deploy.remote.common.sql import rows
+from ox_deploy.remote.common.sql import FIXED_MODE, rows
 from ox_deploy.remote.common.types import Document, Session
 from ox_deploy.remote.mysql.replicate import run_replica
 from ox_deploy.remote.mysql.role import check_role
 from ox_deploy.remote.mysql.session import SOCKET, SYSTEM_DATABASES, connect, dialect, user_databases
 from ox_deploy.remote.seed.accounts import Statement, identifier, read_accounts, write_accounts
-from ox_deploy.remote.seed.common import Progress, no_data_came, pipe_of, pour, private, said_by, start, work
+from ox_deploy.remote.seed.common import (
+    Progress,
+    complaints_of,
+    no_data_came,
+    pipe_of,
+    pour,
+    private,
+    said_by,
+    start,
+    work,
+)
 from ox_deploy.remote.seed.master import gtid_state_of_master, login_at_master, wait_for_calm
 from ox_deploy.remote.seed.slave import (
     check_logins,
@@ -160,7 +170,8 @@ def dump_command(job: Document, folder: str, names: Document, databases: list[st
     master = job["master"]
     text = "[client]\nhost={host}\nport={port}\nuser={user}\npassword={password}\n".format(**master)
     if master["ca"]:
-        text += "ssl-ca={}\n{}\n".format(master["ca"], names["verify_server"])
+        text += "ssl-ca={}\n".format(master["ca"])
+    text += names["verify_server"][bool(master["ca"])] + "\n"
     options = private(folder, "master.cnf", text)
     return [names["dump"], "--defaults-file=" + options, *names["dump_options"], "--databases", "--", *databases]
 
@@ -168,7 +179,7 @@ def dump_command(job: Document, folder: str, names: Document, databases: list[st
 def load_command(job: Document, names: Document) -> list[str]:
     """Return the command that writes here, and not to the binary log."""
     login = ["--defaults-file=" + job["option_file"]] if job["option_file"] else ["--no-defaults", "--user=root"]
-    options = ["--socket=" + SOCKET, "--max-allowed-packet=1G", "--init-command=SET sql_log_bin = 0"]
+    options = ["--socket=" + SOCKET, "--max-allowed-packet=1G", f"--init-command={FIXED_MODE}, sql_log_bin = 0"]
     return [names["client"], *login, *options]
 
 
@@ -220,3 +231,6 @@ def let_flow(
         fail("the dump of the master failed ({}); seed again".format(said_by(names["dump"], folder)))
     if load.wait() or dump.wait():
         fail("this server refused the dump ({}); seed again".format(said_by(names["client"], folder)))
+    complaints = complaints_of(names["dump"], folder)
+    if complaints:
+        fail(f"the dump of the master ended well, but told errors ({complaints}); mend what they name, and seed again")

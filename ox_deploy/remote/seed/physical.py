@@ -17,11 +17,9 @@ from ox_deploy.remote.common.units import wait_until_settled
 from ox_deploy.remote.mysql.role import check_role
 from ox_deploy.remote.mysql.session import connect
 from ox_deploy.remote.seed.common import Progress, pipe_of, pour, said_by, start, work
+from ox_deploy.remote.seed.directories import BEFORE, NEW, OLD, discard_old, put_back
 from ox_deploy.remote.seed.master import gtid_state_of_master, login_at_master
 from ox_deploy.remote.seed.slave import (
-    GONE,
-    NEW,
-    OLD,
     check_logins,
     check_room,
     clean_up,
@@ -29,7 +27,6 @@ from ox_deploy.remote.seed.slave import (
     drop_throw_away,
     finish,
     marked,
-    put_back,
     recover,
 )
 from ox_deploy.remote.seed.stream import COMPLETE, LISTEN_SECONDS, PORT, SILENCE_SECONDS, tls
@@ -75,6 +72,7 @@ def seed(job: Document, progress: Progress, folder: str) -> str:
         with connect(job["option_file"]) as session:
             drop_throw_away(session, job["master"])
             summary = finish(session, job, position, progress)
+        discard_old(datadir)
     return summary
 
 
@@ -137,7 +135,7 @@ def prepare(new: str, folder: str) -> Document:
 
 def change_over(datadir: str, unit: str) -> None:
     """Let the server run on the new directory; if it does not, on the old one as before."""
-    new, old, gone = (datadir + end for end in (NEW, OLD, GONE))
+    new, old, before = (datadir + end for end in (NEW, OLD, BEFORE))
     adapt(new, datadir)
     # With the lock, so that no deploy starts the server meanwhile. Whoever has the lease: this goes on when its run is
     # gone, too, and the mark on the slave keeps others from it.
@@ -154,8 +152,7 @@ def change_over(datadir: str, unit: str) -> None:
             go_back(datadir, unit)
             text = "the server does not start with its master's data, and runs on its own again; see `journalctl -u {}`"
             fail(text.format(unit))
-        os.rename(old, gone)
-    shutil.rmtree(gone)
+        os.rename(old, before)
 
 
 def go_back(datadir: str, unit: str) -> None:

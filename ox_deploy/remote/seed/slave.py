@@ -21,11 +21,10 @@ from ox_deploy.remote.mysql.session import dialect
 from ox_deploy.remote.seed.accounts import identifier
 from ox_deploy.remote.seed.common import MARK, Progress
 from ox_deploy.remote.seed.compare import compare
+from ox_deploy.remote.seed.directories import put_back
 from ox_deploy.remote.seed.master import login_at_master
 from ox_deploy.remote.seed.plugin import end_clone, return_plugin
 
-# Beside the server's directory: what comes, what was there before, what is about to be removed.
-NEW, OLD, GONE = ".ox-seed", ".ox-seed-old", ".ox-seed-gone"
 # The server's settings before those for a dump.
 NOTE = "seeding-settings"
 # A slave that has to wait so long for nothing else than its master's new data has caught up.
@@ -119,20 +118,6 @@ def remove_fence(job: Document) -> None:
         wait_until_settled(job["unit"])
         os.unlink(job["fence"])
         run_or_fail(["systemctl", "restart", job["unit"]])
-
-
-def put_back(datadir: str, unit: str) -> None:
-    """Have the old data directory, unless the server ran on the new one."""
-    old, new, gone = (datadir + end for end in (OLD, NEW, GONE))
-    if os.path.isdir(old):
-        wait_until_settled(unit)
-        run_or_fail(["systemctl", "stop", unit])
-        if os.path.isdir(datadir):
-            shutil.rmtree(datadir)
-        os.rename(old, datadir)
-    for leftover in (new, gone):
-        if os.path.isdir(leftover):
-            shutil.rmtree(leftover)
 
 
 def data_directory(session: Session) -> str:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 
+from ox_deploy.remote.common.commands import run
 from ox_deploy.remote.common.sql import rows
 from ox_deploy.remote.common.types import Document, Session
 from ox_deploy.remote.mysql.session import connect, dialect, user_databases
+from ox_deploy.remote.seed.definitions import broken_definitions
+from ox_deploy.remote.seed.features import has, needs
 from ox_deploy.remote.seed.plugin import cloning_now, has_plugin
 
-# In which a server has to be as its master is to run on its data; what one does not have is left out.
+BACKUP = "mariadb-backup"
+# In which a server has to be as its master is, some of it only to run on its data; what one does not have is left out.
 ALIKE = (
     "version_compile_os",
     "version_compile_machine",
@@ -41,6 +46,10 @@ def seed_survey(wanted: Document) -> Document:
             "can_clone": can_clone(session),
             "cloned_by": cloning_now(session),
             "alike": alike(session),
+            "backup_version": backup_version() if BACKUP in {*wanted["programs"]} - {*missing} else "",
+            "broken": broken_definitions(session, names),
+            **needs(session, names),
+            **has(session),
         }
 
 
@@ -73,6 +82,13 @@ def alike(session: Session) -> Document:
     """Return in what a server has to be as its master is."""
     listed = rows(session, "SHOW GLOBAL VARIABLES WHERE Variable_name IN %s", [ALIKE])
     return {row["Variable_name"]: row["Value"] for row in listed}
+
+
+def backup_version() -> str:
+    """Return for which server's version the program is that copies data directories."""
+    done = run([BACKUP, "--version"])
+    found = re.search(r"based on MariaDB server (\S+)", done.stdout + done.stderr)
+    return found[1] if found else ""
 
 
 def size_of(directory: str) -> int:

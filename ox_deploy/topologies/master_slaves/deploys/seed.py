@@ -35,11 +35,7 @@ def seed() -> None:
     cluster = cluster_of(inventory)
     request = requested(cluster, inventory.get_override_data())  # type: ignore[no-untyped-call]
     node = request.node
-    end_run_on_failure()
-    _check_takes_part(node)
-    seeding_it = lease_for(cluster, cluster.node_of(host), f"seeding of {node.name}")
-    lease.look(name="Look at all hosts", **seeding_it)
-    barrier(name="No other run is at work")
+    _begin(cluster, node, f"seeding of {node.name}")
     if cluster.node_of(host) != node:
         return
     seeding.from_master(
@@ -55,6 +51,24 @@ def seed() -> None:
         option_file=node.mysql_option_file,
     )
     make_accounts(cluster, node)
+
+
+@deploy("Put back the old data of a slave")
+def restore() -> None:
+    """Put back what the one slave that is named had before a seeding that failed."""
+    cluster = cluster_of(inventory)
+    node = requested(cluster, inventory.get_override_data()).node  # type: ignore[no-untyped-call]
+    _begin(cluster, node, f"old data of {node.name}")
+    if cluster.node_of(host) == node:
+        seeding.restore(name=f"Put back the old data of {node.name}", server=cluster.database_server)
+
+
+def _begin(cluster: Cluster, node: Node, doing: str) -> None:
+    """Let nobody else change the cluster meanwhile."""
+    end_run_on_failure()
+    _check_takes_part(node)
+    lease.look(name="Look at all hosts", **lease_for(cluster, cluster.node_of(host), doing))
+    barrier(name="No other run is at work")
 
 
 def requested(cluster: Cluster, given: Mapping[str, Any]) -> Request:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -15,30 +15,21 @@ from pyinfra.api import OperationError, StringCommand, operation
 from ox_deploy.certificate import one_time_pair
 from ox_deploy.facts.answers import ask_together
 from ox_deploy.facts.mysql import Mysql, MysqlStatus
-from ox_deploy.facts.seed import Contents, Seeding, SeedState, ServerSurvey, Survey
+from ox_deploy.facts.seed import Seeding, SeedState, ServerSurvey
 from ox_deploy.mysql.accounts import Statement, WantedAccount, account_statements, drop_account, listed
-from ox_deploy.mysql.gtid import took_over
-from ox_deploy.mysql.not_ready import not_ready
 from ox_deploy.mysql.servers import DatabaseServer
 from ox_deploy.operations.direct import carry_out
 from ox_deploy.operations.stop import stop
 from ox_deploy.questions.ask import ask, get
 from ox_deploy.questions.bounds import NoAnswer
-from ox_deploy.questions.order import order, seed_order
+from ox_deploy.questions.order import SERVICE_SECONDS, order, seed_order
 from ox_deploy.questions.peer import ask_peer
 from ox_deploy.questions.pyinfra_internals import is_executing
 from ox_deploy.questions.question import Question
-from ox_deploy.remote.mysql.dialects import server_of_version, version_numbers
 from ox_deploy.secrets import Secret
-from ox_deploy.topologies.master_slaves.connections import forget
-from ox_deploy.topologies.master_slaves.replica_state import (
-    OVERWRITE,
-    Diagnosis,
-    Situation,
-    Source,
-    diagnose,
-    mistaken_identity,
-)
+from ox_deploy.topologies.master_slaves.obstacles import Plan, Side, forewarnings
+from ox_deploy.topologies.master_slaves.replica_state import Situation, Source, diagnose
+from ox_deploy.topologies.master_slaves.seed_rules import refusal
 
 USER = "ox_seed"
 METHODS = ("logical", "physical")
@@ -48,171 +39,7 @@ POLL_SECONDS = 1.0
 SHOW_SECONDS = 5
 # The name in the certificate of the connection; remote/seed/stream.py has it, too.
 STREAM = "ox-seed"
-# What is named as it is named since then; and from when on all releases of MySQL 8.0 share data directories.
-OLDEST_MYSQL, CLONES_SERIES = (8, 0, 26), (8, 0, 37)
-
-
-@dataclass(frozen=True)
-class Side:
-    """A server as it was before the seeding; `part` is what its host did in the last one, or does."""
-
-    name: str
-    status: MysqlStatus
-    survey: Survey
-    part: SeedState = field(default_factory=SeedState)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is to be done with which slave.
-
-    `address` is that of the slave, as its master sees it; `overwrite` tells whether its data may be lost; `by_gtid` how
-    it keeps its place afterwards.
-    """
-
-    source: Source
-    address: str
-    method: str
-    overwrite: bool
-    by_gtid: bool
-
-
-def refusal(plan: Plan, slave: Side, master: Side) -> str | None:
-    """Return a sentence if the slave must not or cannot be seeded. Pure: both sides are known."""
-    half_seeded = slave.status.seeding
-    problem = not_ready(master.status, master.name) or (None if half_seeded else not_ready(slave.status, slave.name))
-    return (
-        problem
-        or _other_way_round(slave, master)
-        or _other_kind(slave, master)
-        or _wrong_server(plan, slave, master)
-        or _replicates_by_name(slave)
-        or _missing_programs(slave)
-        or _missing_programs(master)
-        or _cannot_be_copied(plan, slave, master)
-        or (None if half_seeded or plan.overwrite else _would_be_lost(slave))
-        or _other_slave(plan, master)
-    )
-
-
-def _replicates_by_name(slave: Side) -> str | None:
-    """A server that has other connections does not begin at the position of another one (error 1198)."""
-    if not slave.status.named:
-        return None
-    names = ", ".join(f"'{each.name}'" for each in slave.status.named)
-    ended = forget(slave.status, slave.status.named)
-    return f"{slave.name} replicates by the named connections {names}; nothing was changed: run `{ended}` there."
-
-
-def _other_way_round(slave: Side, master: Side) -> str | None:
-    """Refuse to overwrite the later master of two with the data of the other one."""
-    if slave.status.replica or slave.status.seeding or not took_over(slave.status, master.status):
-        return None
-    return (
-        f"{slave.name} has taken over from {master.name}, so it is the one to seed from; nothing was changed: correct "
-        "`db_master`."
-    )
-
-
-def _other_kind(slave: Side, master: Side) -> str | None:
-    # Of a server that is down, nothing is known but that it is half seeded.
-    asked = [side for side in (slave, master) if side.status.version]
-    if len({side.status.is_mariadb for side in asked}) > 1:
-        return f"{_versions(slave, master)}; a server of one kind cannot be seeded from one of the other."
-    for side in asked:
-        if side.status.is_mariadb:
-            continue
-        if version_numbers(side.status.version) < OLDEST_MYSQL:
-            return f"{side.name} runs {side.status.version}; seeding needs MySQL 8.0.26 or later."
-        if side.status.variables.get("gtid_mode") != "ON":
-            return f"{side.name} does not have `gtid_mode = ON`; run the deploy, which sets it."
-    return None
-
-
-def _versions(slave: Side, master: Side) -> str:
-    return f"{slave.name} runs {slave.status.version} and {master.name} {master.status.version}"
-
-
-def _wrong_server(plan: Plan, slave: Side, master: Side) -> str | None:
-    # Of a server that is down, nothing is known but that it is half seeded.
-    known = slave.status if slave.status.variables else None
-    situation = mistaken_identity(known, master.status, plan.address)
-    return Diagnosis(situation, slave.name, slave.status, master.status, plan.source).sentence() if situation else None
-
-
-def _missing_programs(side: Side) -> str | None:
-    if not side.survey.missing:
-        return None
-    return f"{side.name} lacks {', '.join(side.survey.missing)}; run the deploy, which installs what is needed."
-
-
-def _cannot_be_copied(plan: Plan, slave: Side, master: Side) -> str | None:
-    if not master.survey.databases:
-        return f"there is no database on {master.name}, so there is nothing to seed; run the deploy instead."
-    tables = master.survey.not_transactional
-    is_mariadb = master.status.is_mariadb
-    if tables and (plan.method == "logical" or not is_mariadb):
-        # A clone has them, but without their rows.
-        other = ", or seed with `--data seed_method=physical`" if is_mariadb else ""
-        return (
-            f"{master.name} has tables that no snapshot covers, because they are not InnoDB ({', '.join(tables)}); "
-            f"convert them{other}."
-        )
-    return _cannot_share_data(slave, master) if plan.method == "physical" else None
-
-
-LOGICAL = "seed with `--data seed_method=logical`"
-
-
-def _cannot_share_data(slave: Side, master: Side) -> str | None:
-    versions = {_sharing(side.status.version) for side in (slave, master) if side.status.version}
-    if len(versions) > 1:
-        return f"{_versions(slave, master)}, which cannot share data directories; {LOGICAL}."
-    if master.status.is_mariadb:
-        return None
-    for side in (slave, master):
-        # What is down is asked by its program, which says so.
-        if side.status.version and not side.survey.can_clone:
-            return f"{side.name} has no `mysql_clone.so`, the plugin with which MySQL clones servers; {LOGICAL}."
-    here, there = slave.survey.alike, master.survey.alike
-    for name in sorted(here.keys() & there.keys()):
-        if here[name] != there[name]:
-            return (
-                f"`{name}` is {here[name]} on {slave.name} and {there[name]} on {master.name}, so they cannot share "
-                f"data directories; make them equal, or {LOGICAL}."
-            )
-    return None
-
-
-def _sharing(version: str) -> tuple[int, ...]:
-    """Return what is the same for versions that share data directories."""
-    numbers = version_numbers(version)
-    has_series = server_of_version(version) == "MariaDB" or numbers[:2] != CLONES_SERIES[:2] or numbers >= CLONES_SERIES
-    return numbers[:2] if has_series else numbers
-
-
-def _would_be_lost(slave: Side) -> str | None:
-    if not slave.survey.databases:
-        return None
-    lost = ", ".join(_shown(contents) for contents in slave.survey.databases)
-    return (
-        f"{slave.name} has data that would be lost: {lost}; nothing was changed. To replace it with the master's "
-        f"data, run `{OVERWRITE.format(name=slave.name)}`."
-    )
-
-
-def _shown(contents: Contents) -> str:
-    return f"{contents.name} ({contents.tables} tables, about {contents.rows} rows)"
-
-
-def _other_slave(plan: Plan, master: Side) -> str | None:
-    if plan.method == "logical":
-        return None
-    addresses = [master.part.to] if master.part.active else master.survey.cloned_by
-    other = next((address for address in addresses if address != plan.address), None)
-    if other is None:
-        return None
-    return f"{master.name} is sending its data to {other}; wait until that has ended, and seed again."
+RESTORE = "pyinfra -y inventory.py ox_deploy.deploys.seed.restore --data seed_slave={name}"
 
 
 @operation(is_idempotent=False)
@@ -260,6 +87,26 @@ def from_master(
         yield stop(str(error))
 
 
+@operation(is_idempotent=False)
+def restore(server: DatabaseServer) -> Generator[StringCommand, None, None]:
+    """
+    Put back the data that this slave had before a seeding that failed; it then replicates from nobody.
+
+    + server: what the database server is and has
+
+    It stays a half seeded slave, which no deploy takes for a healthy one, until it is seeded again.
+    """
+    found = ask(host, Question(Seeding))
+    if found.active:
+        yield stop(f"{host.name} is being seeded; wait until that ends (`systemctl status ox-seed` there).")
+    elif not found.marked:
+        yield stop(f"{host.name} is not half seeded, so there is nothing to put back.")
+    elif not found.kept:
+        yield stop(f"{host.name} no longer has its old data, so it cannot be put back; seed it again.")
+    else:
+        yield order("seed_restore", {"unit": server.unit, "fence": server.seed_fence}, seconds=SERVICE_SECONDS)
+
+
 @dataclass
 class _Seeding:
     """One run of the operation."""
@@ -287,6 +134,8 @@ class _Seeding:
     def begin(self, slave: Side) -> Generator[StringCommand, None, None]:
         """Start the unit, and wait for its end."""
         master = self.check(slave)
+        for sentence in forewarnings(self.plan, slave, master):
+            host.log(sentence)
         password, certificate = Secret(secrets.token_urlsafe(24)), one_time_pair(STREAM)
         self._make_account(password, master.status)
         try:
@@ -392,7 +241,8 @@ class _Seeding:
             sender = ask_peer(host, self.master_host, Question(Seeding))
             error += f" ({self.master_host}: {sender.error})" if sender.error else ""
         half = "is half seeded, at" if found.marked else "was not changed:"
-        return f"{host.name} {half} `{found.stage}`: {error}."
+        kept = f" Its old data is kept; to put it back, run `{RESTORE.format(name=host.name)}`." if found.kept else ""
+        return f"{host.name} {half} `{found.stage}`: {error}.{kept}"
 
     def _verify(self) -> None:
         """Raises OperationError unless the slave is a healthy one."""
