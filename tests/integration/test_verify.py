@@ -25,7 +25,7 @@ from tests.lab.nodes import exec_in, run, wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.only_on(kind="mariadb-11.8"), pytest.mark.usefixtures("cluster")]
 
-CHECKS = 19
+CHECKS = 20
 SITE = "/etc/apache2/sites-available/00-open-xchange.conf"
 GROUPWARE = "/opt/open-xchange/etc/groupware"
 
@@ -136,8 +136,9 @@ FAULTS = {
     ),
     "slave stops half way": Fault(
         "dbslave",
-        'nohup bash -c \'until mariadb -e "SHOW DATABASES" | grep -q ox_verify; do sleep 0.05; done; sleep 1.3;'
-        ' mariadb -e "STOP SLAVE SQL_THREAD"\' > /dev/null 2>&1 &',
+        # As soon as the row is here: what is dropped afterwards stays.
+        'nohup bash -c \'until mariadb -Ne "SELECT 1 FROM $(mariadb -Ne "SHOW DATABASES" | grep ox_verify).canary" |'
+        ' grep -q 1; do sleep 0.02; done; mariadb -e "STOP SLAVE SQL_THREAD"\' > /dev/null 2>&1 &',
         {"dropped database stays"},
         "mariadb -e 'START SLAVE SQL_THREAD'",
     ),
