@@ -12,7 +12,7 @@ from tests.lab import state
 from tests.lab.browser import Browser
 from tests.lab.nodes import run, wait_for
 
-pytestmark = [pytest.mark.lab, pytest.mark.only_on(kind="mariadb-10.11"), pytest.mark.usefixtures("bare_hosts")]
+pytestmark = [pytest.mark.lab, pytest.mark.only_on(kind="mariadb-11.8"), pytest.mark.usefixtures("bare_hosts")]
 
 MASTER, SLAVE = "dbmaster", "dbslave"
 NOISE = "-qq -o Dpkg::Use-Pty=0"
