@@ -7,12 +7,11 @@ from datetime import datetime
 
 from ox_deploy.findings import Level
 from ox_deploy.status.snapshot import HostView, Snapshot
+from ox_deploy.topologies.known import TOPOLOGIES
 
 ROLES = {
     "web": "balancer",
     "groupware": "groupware",
-    "db_master": "database master",
-    "db_slave": "database slave",
     "filestore": "filestore",
 }
 
@@ -37,7 +36,8 @@ def state_text(host: HostView) -> str:
 
 def roles_text(roles: Sequence[str]) -> str:
     """Return what a host is for."""
-    return ", ".join(ROLES.get(role, role) for role in roles)
+    words = {**ROLES, **{group: word for topology in TOPOLOGIES for group, word in topology.roles.words.items()}}
+    return ", ".join(words.get(role, role) for role in roles)
 
 
 def time_text(time: datetime) -> str:

@@ -33,6 +33,10 @@ class Roles(Protocol):
     def groups(self) -> tuple[str, ...]:
         """Return the groups of the inventory that have database servers."""
 
+    @property
+    def words(self) -> Mapping[str, str]:
+        """Return what people call a host of each of these groups."""
+
     def check(self, nodes: Sequence[NodeLike]) -> None:
         """Raise InputError unless the hosts can have these roles."""
 

@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from pyinfra import host
@@ -37,6 +38,7 @@ class RingRoles:
     """Each server replicates to the next one; the first takes writes, the last is read from."""
 
     groups = (RING,)
+    words: ClassVar = {RING: "database ring"}
 
     def check(self, nodes: Sequence[NodeLike]) -> None:
         if sum(RING in node.groups for node in nodes) < 2:

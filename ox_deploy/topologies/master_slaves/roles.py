@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ox_deploy.consistency import INVENTORY, NodeLike
 from ox_deploy.errors import InputError
@@ -28,6 +28,7 @@ class MasterSlavesRoles:
     """The master takes writes; the first slave is read from, since configdb knows one slave per master."""
 
     groups = (MASTER, SLAVE)
+    words: ClassVar = {MASTER: "database master", SLAVE: "database slave"}
 
     def check(self, nodes: Sequence[NodeLike]) -> None:
         """Raise InputError unless there is one master, and each server has a number of its own."""
