@@ -211,7 +211,7 @@ def _install_arguments(
 def _tell_of_repetition() -> None:
     """Say that the installation was done twice, and why: a mirror that fails often is worth a look."""
     if why := carry_out(host, StringCommand("cat", _REPEATED, "2>/dev/null || true")):
-        host.log(f"the packages were not installed at the first attempt, at which apt said: {why}")
+        host.log(f"the first attempt to install the packages failed; apt said: {why}")
 
 
 def _user_commands(user: str, uid: int, gid: int, status: HostStatus) -> list[list[str]]:

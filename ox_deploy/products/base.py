@@ -134,6 +134,6 @@ class Product(Protocol):
     def join(self, cluster: Cluster, node: Node) -> None:
         """Wait until a node is connected with every other one.
 
-        By the operation "Wait until every node is connected with every other", which status knows by this name.
+        By an operation of the chapter that starts the cluster; `status/steps.py` has the one of the caches.
         """
         ...

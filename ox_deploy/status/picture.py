@@ -2,7 +2,8 @@
 
 Balancers stand on top, groupware nodes in rows below them, databases and filestore at the bottom. Lines that belong
 together share a lane: those of balancing and caches above each row of nodes, those of databases and NFS below it, with
-trunks beside the rows. Where a line ends at a node no other does, so its state can be seen there.
+trunks beside the rows. Where a line ends at a node no other does, so its state can be seen there. Graphviz has no
+lanes that many lines share, and would have to be installed.
 """
 
 from __future__ import annotations

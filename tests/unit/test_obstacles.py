@@ -151,7 +151,7 @@ OBSTACLES: dict[str, tuple[tuple[str, ...], Side, Side, str]] = {
         ("logical",),
         slave(checks_passwords=True, settings={"strict_password_validation": "ON"}),
         master(),
-        "`strict_password_validation` is ON on dbslave, so that it takes no account whose password it cannot check; "
+        "`strict_password_validation` is ON on dbslave, so it rejects accounts whose password it cannot check; "
         "run `SET GLOBAL strict_password_validation = OFF` until it is seeded.",
     ),
     "super-read-only": (
@@ -327,7 +327,7 @@ def test_slave_that_is_down_is_compared_with_nothing(method: str) -> None:
     source = master(account_plugins=ED25519, collations={"x": "oxdb.t"}, has_time_zones=True)
     assert refused(method, down, source) is None
     (said,) = warned(down, source)
-    assert said == "The server of dbslave does not answer: what it lacks shows only when the seeding has begun."
+    assert said == "The server of dbslave does not answer: what it lacks is known only once the seeding has begun."
 
 
 def test_what_an_older_slave_understands_is_not_known_before() -> None:

@@ -282,7 +282,7 @@ def test_second_attempt_is_told(kept: list[str]) -> None:
     assert not prepared(BARE, ServiceStatus()).logged
     kept.append(LOCKED)
     (told,) = prepared(BARE, ServiceStatus()).logged
-    assert told == f"the packages were not installed at the first attempt, at which apt said: {LOCKED}"
+    assert told == f"the first attempt to install the packages failed; apt said: {LOCKED}"
 
 
 def test_interrupted_writing_of_files_is_completed() -> None:

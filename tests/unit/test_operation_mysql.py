@@ -793,11 +793,11 @@ STOPS: dict[str, str] = {
     "same-server-uuid": "dbslave has the server_uuid of its master; nothing was changed: remove `auto.cnf` from its "
     "data directory, restart its server and deploy.",
     "filtered": "dbslave does not get all that its master writes (dbmaster: `binlog_do_db` is configdb, set in no "
-    "file); nothing was changed: take the filter out of that server's options and restart it; rows that are missing by "
-    f"now come with a seeding (`{OVERWRITE}`).",
+    "file); nothing was changed: take the filter out of that server's options and restart it; to get the missing rows, "
+    f"seed it (`{OVERWRITE}`).",
     "named-and-stopped": "dbslave replicates from its master by a named connection that cannot be made the default one "
-    "yet (prod: Slave_SQL_Running is No: Duplicate entry); nothing was changed: mend what is named, let it run "
-    "(`START SLAVE 'prod'`) and catch up, then deploy.",
+    "yet (prod: Slave_SQL_Running is No: Duplicate entry); nothing was changed: fix the cause shown, start it "
+    "(`START SLAVE 'prod'`), wait until it has caught up, then deploy.",
     "named-from-another-master": "dbslave replicates from another master (192.0.2.99:3306); nothing was changed: "
     f"correct `db_master`, or run `STOP SLAVE 'prod'; RESET SLAVE 'prod' ALL` there and seed it (`{OVERWRITE}`).",
     "ring": "dbslave and its master replicate from each other; nothing was changed: run `STOP SLAVE; RESET SLAVE ALL` "

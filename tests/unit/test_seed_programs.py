@@ -715,8 +715,8 @@ def test_dump_that_breaks_off_on_either_side_is_told(place: Path, dump: str, loa
     [
         (
             "mysqldump: Error: 'SELECT command denied to user' when trying to dump masking policies",
-            "the dump of the master ended well, but told errors (mysqldump: Error: 'SELECT command denied to user' "
-            "when trying to dump masking policies); mend what they name, and seed again",
+            "the dump of the master finished, but reported errors (mysqldump: Error: 'SELECT command denied to user' "
+            "when trying to dump masking policies); fix them, and seed again",
         ),
         ("mysqldump: [Warning] This option is going to be removed.", None),
         ("Warning: A partial dump from a server that has GTIDs will by default include the GTIDs.", None),

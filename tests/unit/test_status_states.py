@@ -407,7 +407,7 @@ BROKEN: list[tuple[str, Level, str, str, Break]] = [
         "slave delayed",
         WARNING,
         "dbslave",
-        "it applies on purpose what it receives later (by 3600 s)",
+        "it applies changes with a deliberate delay (by 3600 s)",
         lambda p: change_replica(p["dbslave"], delay=3600, seconds_behind=3600),
     ),
     (

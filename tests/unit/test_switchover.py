@@ -875,3 +875,15 @@ def test_change_of_the_inventory_is_told(guide: Guide) -> None:
     guide.add("filestore", "nas", address="192.0.2.30")
     before = guide.build()
     assert "filestore" not in switch_rules.inventory_change(before, switched(before, slaves_of(before)[0]))
+
+
+def test_loss_of_all_slaves_that_cannot_be_asked_is_accepted_at_once() -> None:
+    host, arguments = servers(dbmaster=master("ON"))
+    for name in ("dbslave", "dbslave2"):
+        host.peers[name].facts[Mysql] = ConnectionError("no route")
+    said = stop_sentence(roles.check_roles, host, **arguments)
+    assert "dbslave, dbslave2 cannot be asked whether it has taken over" in said
+    assert "`--data accept_loss=dbslave,dbslave2`" in said
+    # One of two is not enough, and does not change what is asked for.
+    assert stop_sentence(roles.check_roles, host, **arguments | {"accept_loss": "dbslave2"}) == said
+    both_phases(roles.check_roles, host, **arguments | {"accept_loss": "dbslave,dbslave2"}).assert_noop()

@@ -233,4 +233,4 @@ def let_flow(
         fail("this server refused the dump ({}); seed again".format(said_by(names["client"], folder)))
     complaints = complaints_of(names["dump"], folder)
     if complaints:
-        fail(f"the dump of the master ended well, but told errors ({complaints}); mend what they name, and seed again")
+        fail(f"the dump of the master finished, but reported errors ({complaints}); fix them, and seed again")

@@ -81,7 +81,7 @@ def forewarnings(plan: Plan, slave: Side, master: Side) -> Iterator[str]:
     if slave.survey.databases and not _is_exchanged(plan, master):
         yield f"What {slave.name} has is dropped before the new data comes, and cannot be put back if that fails."
     if not slave.status.version:
-        yield f"The server of {slave.name} does not answer: what it lacks shows only when the seeding has begun."
+        yield f"The server of {slave.name} does not answer: what it lacks is known only once the seeding has begun."
     elif version_numbers(slave.status.version) < version_numbers(master.status.version):
         yield (
             f"{slave.name} runs {slave.status.version}, which is older than {master.status.version} of {master.name}: "
@@ -172,7 +172,7 @@ def _some(names: list[str], number: int = 5) -> str:
 def _checked_passwords(slave: Side) -> Iterator[str]:
     if slave.survey.checks_passwords and slave.survey.settings.get("strict_password_validation") == "ON":
         yield (
-            f"`strict_password_validation` is ON on {slave.name}, so that it takes no account whose password it cannot "
+            f"`strict_password_validation` is ON on {slave.name}, so it rejects accounts whose password it cannot "
             "check; run `SET GLOBAL strict_password_validation = OFF` until it is seeded."
         )
 

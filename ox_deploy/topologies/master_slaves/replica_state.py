@@ -189,7 +189,7 @@ class Situation(Enum):
         "replication filtered",
         Level.CRITICAL,
         "does not get all that its master writes",
-        "take the filter out of that server's options and restart it; rows that are missing by now come with a seeding "
+        "take the filter out of that server's options and restart it; to get the missing rows, seed it "
         f"(`{OVERWRITE}`)",
         "no option keeps databases or tables out of the binary log or out of the slave",
     )
@@ -204,7 +204,7 @@ class Situation(Enum):
         "named connection",
         Level.WARNING,
         "replicates from its master by a named connection that cannot be made the default one yet",
-        "mend what is named, let it run (`{start_named}`) and catch up, then deploy",
+        "fix the cause shown, start it (`{start_named}`), wait until it has caught up, then deploy",
         "it replicates from {source} by the default connection",
     )
     RING = (
@@ -232,7 +232,7 @@ class Situation(Enum):
     DELAYED = (
         "slave delayed",
         Level.WARNING,
-        "applies on purpose what it receives later",
+        "applies changes with a deliberate delay",
         "run `{undelay}` there: Open-Xchange would read stale data; a slave for backups should not be in `db_slave`",
         "it applies what it receives at once",
     )

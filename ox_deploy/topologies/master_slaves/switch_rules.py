@@ -228,21 +228,26 @@ def obstacle(master: Server, status: MysqlStatus, slaves: Mapping[Server, MysqlS
 
 
 def unsure(
-    master: Server, status: MysqlStatus, slaves: Mapping[Server, MysqlStatus], silent: Sequence[str]
+    master: Server,
+    status: MysqlStatus,
+    slaves: Mapping[Server, MysqlStatus],
+    silent: Sequence[str],
+    accepted: Sequence[str] = (),
 ) -> str | None:
     """Return a sentence if the inventory's master must not be opened, since another one may be the later one.
 
     + silent: the names of slaves that cannot be asked
+    + accepted: those of them whose loss a person accepts
     """
     runs = status.state is ServerState.RUNNING
     is_closed = (runs and not is_writable(status) and status.replica is None) or bool(status.handed_to)
-    if is_closed and silent:
+    if is_closed and not set(silent) <= set(accepted):
         names = ", ".join(silent)
         handed = f" and was handing over to {status.handed_to}" if status.handed_to else ""
         return (
             f"{master.name} is read-only{handed}, and {names} cannot be asked whether it has taken over; nothing was "
             f"changed. Make {names} reachable. If it is lost for good, run again with `--data "
-            f"accept_loss={silent[0]}`: what it has acknowledged since then is lost."
+            f"accept_loss={','.join(silent)}`: what it has acknowledged since then is lost."
         )
     if status.state is not ServerState.NOT_RUNNING:
         return None

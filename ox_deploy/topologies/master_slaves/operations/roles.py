@@ -42,7 +42,7 @@ def check_roles(
 
     + master, slaves: the database servers by their roles in the inventory
     + remedies: what is to be changed in the inventory if one of the slaves is the master, by its name
-    + accept_loss: the name of a slave that cannot be asked, and may have taken over, said by a person
+    + accept_loss: the names of slaves that cannot be asked, and may have taken over, said by a person, with commas
     + encrypted: whether the slaves log in over encrypted connections
 
     To be called before anything is done that depends on the roles, on every host for which they matter. A server that
@@ -57,12 +57,13 @@ def check_roles(
     answers = {slave: answer_of(slave) for slave in slaves}
     statuses = {slave: status for slave, status in answers.items() if status}
     _remember({master: found} | statuses)
-    silent = [slave.name for slave, status in answers.items() if not status and slave.name != accept_loss]
+    silent = [slave.name for slave, status in answers.items() if not status]
+    accepted = (accept_loss or "").split(",")
     problem = (
         switch_rules.pairs_without_gtids({master: found} | statuses)
         or switch_rules.obstacle(master, found, statuses, encrypted)
         or _switched(switch_rules.actual_master(master, found, statuses), remedies)
-        or switch_rules.unsure(master, found, statuses, silent)
+        or switch_rules.unsure(master, found, statuses, silent, accepted)
     )
     if problem:
         yield stop(problem)
