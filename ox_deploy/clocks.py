@@ -10,7 +10,7 @@ CLOCK_SECONDS = 5
 
 
 @dataclass(frozen=True)
-class Reading:
+class ClockReading:
     """A host's clock in seconds since 1970, and between which times of this machine's clock it was read."""
 
     time: float
@@ -28,7 +28,7 @@ class Reading:
         return (self.answered - self.asked) / 2
 
 
-def apart(readings: Mapping[str, Reading]) -> dict[str, float]:
+def apart(readings: Mapping[str, ClockReading]) -> dict[str, float]:
     """Return by how many seconds the clocks are ahead of most others that differ from them for certain."""
     if not readings:
         return {}

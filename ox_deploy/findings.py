@@ -6,6 +6,9 @@ from enum import IntEnum
 
 from pydantic import BaseModel, ConfigDict
 
+# The remedy of what a deploy puts right.
+DEPLOY = "run the deploy (`pyinfra inventory.py deploy.py`)"
+
 
 class Level(IntEnum):
     """How bad it is; the numbers are the exit codes that monitoring systems know."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ox_deploy.clocks import CLOCK_SECONDS, Reading, apart, direction
+from ox_deploy.clocks import CLOCK_SECONDS, ClockReading, apart, direction
 from ox_deploy.facts.ground import Ground
 from ox_deploy.facts.hosts import HostStatus
 from ox_deploy.ground import Wanted, find_obstacles
@@ -208,7 +208,9 @@ def _reach(ground: Ground, names: Mapping[str, str]) -> Iterator[str]:
 
 def _clocks(looks: Mapping[str, Look]) -> Iterator[tuple[str, str]]:
     readings = {
-        key: Reading(look.status.time, *look.between) for key, look in looks.items() if look.status and look.status.time
+        key: ClockReading(look.status.time, *look.between)
+        for key, look in looks.items()
+        if look.status and look.status.time
     }
     for key, seconds in apart(readings).items():
         yield (

@@ -19,7 +19,7 @@ WAIT_SECONDS = 600
 
 
 @dataclass(frozen=True)
-class Account:
+class UserEntry:
     """A line of the user database."""
 
     name: str
@@ -64,8 +64,8 @@ class HostStatus:
     broken_packages: bool = False
     addresses: list[str] = field(default_factory=list)
     packages: dict[str, str] = field(default_factory=dict)
-    user_by_name: Account | None = None
-    user_by_id: Account | None = None
+    user_by_name: UserEntry | None = None
+    user_by_id: UserEntry | None = None
     group_by_name: GroupEntry | None = None
     group_by_id: GroupEntry | None = None
     answers: list[dict[str, Any] | None] = field(default_factory=list)
@@ -128,7 +128,7 @@ def _note(status: HostStatus, key: str, value: str) -> None:
         setattr(status, key, value)
     elif key in ("user_by_name", "user_by_id") and value:
         name, _, uid, gid, *_ = value.split(":")
-        setattr(status, key, Account(name, int(uid), int(gid)))
+        setattr(status, key, UserEntry(name, int(uid), int(gid)))
     elif key in ("group_by_name", "group_by_id") and value:
         name, _, gid, *_ = value.split(":")
         setattr(status, key, GroupEntry(name, int(gid)))

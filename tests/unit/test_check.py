@@ -16,7 +16,7 @@ import pytest
 from pyinfra.api import Config, OperationError
 
 from ox_deploy import preflight, secrets
-from ox_deploy.clocks import Reading, apart
+from ox_deploy.clocks import ClockReading, apart
 from ox_deploy.deploys.check import check
 from ox_deploy.facts.ground import Ground, OtherAddress, TakenPort, Unreachable
 from ox_deploy.facts.hosts import HostState, HostStatus, Room
@@ -287,7 +287,9 @@ def test_nothing_is_said_of_hosts_that_will_do(looks: tuple[Look, ...]) -> None:
 
 
 def test_clock_of_most_hosts_is_the_right_one() -> None:
-    readings = {name: Reading(1000 + seconds, 500, 501) for name, seconds in {"a": 0, "b": 1, "c": -20, "d": 2}.items()}
+    readings = {
+        name: ClockReading(1000 + seconds, 500, 501) for name, seconds in {"a": 0, "b": 1, "c": -20, "d": 2}.items()
+    }
     assert apart(readings) == {"c": -20}
     assert apart({}) == {}
 

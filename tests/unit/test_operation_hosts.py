@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pyinfra.api.exceptions import OperationError
 
-from ox_deploy.facts.hosts import Account, GroupEntry, HostState, HostStatus
+from ox_deploy.facts.hosts import GroupEntry, HostState, HostStatus, UserEntry
 from ox_deploy.facts.service import Service, ServiceStatus
 from ox_deploy.operations import hosts
 from ox_deploy.operations.service import ManagedFile
@@ -32,8 +32,8 @@ DONE = replace(
     BARE,
     has_python=True,
     packages={"python3": "3.11.2-1+b1", "nfs-common": "1:2.6.2-4"},
-    user_by_name=Account("open-xchange", 1001, 1001),
-    user_by_id=Account("open-xchange", 1001, 1001),
+    user_by_name=UserEntry("open-xchange", 1001, 1001),
+    user_by_id=UserEntry("open-xchange", 1001, 1001),
     group_by_name=GroupEntry("open-xchange", 1001),
     group_by_id=GroupEntry("open-xchange", 1001),
 )
@@ -74,21 +74,21 @@ CONFLICTS: dict[str, tuple[dict[str, Any], str]] = {
         "process 1 is tail; it should be systemd; use a host that boots with systemd.",
     ),
     "users-uid": (
-        {"user_by_name": Account("open-xchange", 998, 1001)},
+        {"user_by_name": UserEntry("open-xchange", 998, 1001)},
         "user open-xchange has uid 998 and gid 1001; it should have 1001 and 1001, as on all hosts; set "
         "`filestore_uid` and `filestore_gid` to ids that all hosts can use, or stop its processes, run `groupmod -g "
         "1001 open-xchange; usermod -u 1001 -g 1001 open-xchange` and give its files back to it with `find / -xdev "
         "-uid 998 -exec chown -h 1001:1001 {} +`.",
     ),
     "users-gid": (
-        {"user_by_name": Account("open-xchange", 1001, 998)},
+        {"user_by_name": UserEntry("open-xchange", 1001, 998)},
         "user open-xchange has uid 1001 and gid 998; it should have 1001 and 1001, as on all hosts; set "
         "`filestore_uid` and `filestore_gid` to ids that all hosts can use, or stop its processes, run `groupmod -g "
         "1001 open-xchange; usermod -u 1001 -g 1001 open-xchange` and give its files back to it with `find / -xdev "
         "-uid 1001 -exec chown -h 1001:1001 {} +`.",
     ),
     "uid-of-another": (
-        {"user_by_id": Account("anna", 1001, 100)},
+        {"user_by_id": UserEntry("anna", 1001, 100)},
         "uid 1001 belongs to user anna; it should be free for open-xchange; set `filestore_uid` to a number that is "
         "free on all hosts.",
     ),
@@ -124,12 +124,12 @@ def test_conflict_fails_the_host_in_a_run_without_a_plan(found: dict[str, Any], 
 
 
 def test_all_conflicts_are_told_at_once() -> None:
-    found = replace(BARE, init="sh", user_by_id=Account("anna", 1001, 100), group_by_id=GroupEntry("staff", 1001))
+    found = replace(BARE, init="sh", user_by_id=UserEntry("anna", 1001, 100), group_by_id=GroupEntry("staff", 1001))
     assert len(find_conflicts(found, "192.0.2.99", "open-xchange", 1001, 1001)) == 4
 
 
 def test_ids_do_not_matter_where_the_filestore_is_not_used() -> None:
-    found = replace(BARE, user_by_id=Account("anna", 1001, 100), group_by_id=GroupEntry("staff", 1001))
+    found = replace(BARE, user_by_id=UserEntry("anna", 1001, 100), group_by_id=GroupEntry("staff", 1001))
     host = FakeHost({HostState: found})
     run(hosts.check, host, subject=replace(SUBJECT, user=""))
     run(hosts.clear, host, **CLEARED).assert_noop()

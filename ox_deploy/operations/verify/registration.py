@@ -7,12 +7,10 @@ from typing import Any
 
 from ox_deploy.facts.openxchange import Configuration, OpenXchangeConfiguration, Pool, Registration
 from ox_deploy.facts.verify import FrontEnd, WebHost
-from ox_deploy.findings import Finding
+from ox_deploy.findings import DEPLOY, Finding
 from ox_deploy.operations.openxchange.wanted import WantedDatabase, WantedRegistration
 from ox_deploy.operations.verify.checks import CouldNotRun, Verdict, check, learn, made, problem
 from ox_deploy.questions.question import Question
-
-DEPLOY = "run the deploy (`pyinfra inventory.py deploy.py`)"
 
 
 def _configuration_question(wanted: Mapping[str, Mapping[str, str]]) -> Question[Configuration]:

@@ -89,9 +89,9 @@ def wait_until_caught_up(session: Session, target: Document, seconds: float) -> 
         if status["Slave_IO_Running"] == "Yes":
             patience = time.monotonic() + CONNECT_SECONDS
         elif time.monotonic() > patience:
-            fail(why_not(status, target, CONNECT_SECONDS))
+            fail(why_behind(status, target, CONNECT_SECONDS))
         if status["Last_IO_Errno"] in HOPELESS or time.monotonic() > deadline:
-            fail(why_not(status, target, seconds))
+            fail(why_behind(status, target, seconds))
         time.sleep(0.1)
 
 
@@ -106,7 +106,7 @@ def reached(session: Session, target: Document) -> bool:
     return waited is not None and waited >= 0
 
 
-def why_not(status: Document, target: Document, seconds: float) -> str:
+def why_behind(status: Document, target: Document, seconds: float) -> str:
     """Say why the replica did not catch up, with the server's own error if there is one."""
     if status["Last_IO_Error"]:
         text = "the replica cannot read from its master: {Last_IO_Error} (error {Last_IO_Errno})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from ox_deploy.clocks import CLOCK_SECONDS, Reading, apart, direction
+from ox_deploy.clocks import CLOCK_SECONDS, ClockReading, apart, direction
 from ox_deploy.facts.health import Disk, Health
 from ox_deploy.findings import Level
 from ox_deploy.status.states.base import Observation, Problem, state
@@ -52,7 +52,7 @@ def disk_nearly_full(observed: Observation) -> Iterator[Problem]:
 def clock_differs(observed: Observation) -> Iterator[Problem]:
     """Find hosts whose clock is not that of most others."""
     readings = {
-        seen.node.name: Reading(seen.health.time, *seen.between)
+        seen.node.name: ClockReading(seen.health.time, *seen.between)
         for seen in observed.answering(observed.cluster.nodes)
         if seen.health and seen.health.time
     }

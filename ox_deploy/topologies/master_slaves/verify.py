@@ -11,7 +11,7 @@ from pyinfra import host
 from ox_deploy.cluster import Cluster, Node
 from ox_deploy.facts.mysql import Account, Mysql, MysqlStatus, ServerState
 from ox_deploy.facts.verify import Canary
-from ox_deploy.findings import Finding
+from ox_deploy.findings import DEPLOY, Finding
 from ox_deploy.mysql.accounts import WantedAccount, account_statements, stale_accounts
 from ox_deploy.mysql.not_ready import why_not
 from ox_deploy.operations.verify.checks import CouldNotRun, Verdict, check, holds, learn, made, problem
@@ -26,7 +26,6 @@ from ox_deploy.topologies.master_slaves.server_state import faults
 REPLICATES = "Every slave replicates from the master"
 ARRIVES = "A new database reaches every slave"
 NO_SLAVE = "there is no slave"
-DEPLOY = "run the deploy (`pyinfra inventory.py deploy.py`)"
 
 
 def _question(users: Sequence[str], option_file: str | None = None, **_: Any) -> Question[MysqlStatus]:
