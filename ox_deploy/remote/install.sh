@@ -43,7 +43,9 @@ while failed_with "$locked" && [ $waits -gt 0 ]; do
     sleep 2
     attempt "$@"
 done
-[ $waits -gt 0 ] || said=$(printf '%s\nwaited two minutes for it; run again when it has ended' "$said")
+if failed_with "$locked"; then
+    said=$(printf '%s\nwaited two minutes for it; run again when it has ended' "$said")
+fi
 if failed_with "$transient"; then
     printf '%s\n' "$why" >"$repeated"
     sleep "$pause"

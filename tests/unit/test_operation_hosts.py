@@ -263,6 +263,12 @@ def test_another_package_manager_is_waited_for(tmp_path: Path, lock: str) -> Non
     assert (done.code, done.attempts, done.kept) == (0, 4, f"{UPDATED}\n")
 
 
+def test_package_manager_that_ends_at_last_is_not_named_as_one_that_does_not(tmp_path: Path) -> None:
+    done = install_with(tmp_path, [LOCKED] * 60)
+    assert (done.code, done.attempts) == (0, 61)
+    assert "waited two minutes" not in done.output
+
+
 def test_package_manager_that_does_not_end_is_named(tmp_path: Path) -> None:
     done = install_with(tmp_path, [LOCKED] * 70)
     assert (done.code, done.attempts, done.kept) == (100, 61, f"{LOCKED}\n")

@@ -887,3 +887,10 @@ def test_loss_of_all_slaves_that_cannot_be_asked_is_accepted_at_once() -> None:
     # One of two is not enough, and does not change what is asked for.
     assert stop_sentence(roles.check_roles, host, **arguments | {"accept_loss": "dbslave2"}) == said
     both_phases(roles.check_roles, host, **arguments | {"accept_loss": "dbslave,dbslave2"}).assert_noop()
+
+
+def test_loss_that_names_no_slave_is_no_acceptance() -> None:
+    host, arguments = servers(dbmaster=master("ON"))
+    host.peers["dbslave2"].facts[Mysql] = ConnectionError("no route")
+    # pyinfra makes a truth value of `--data accept_loss=true`.
+    assert "`--data accept_loss=dbslave2`" in stop_sentence(roles.check_roles, host, **arguments | {"accept_loss": True})

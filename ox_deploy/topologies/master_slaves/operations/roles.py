@@ -58,7 +58,7 @@ def check_roles(
     statuses = {slave: status for slave, status in answers.items() if status}
     _remember({master: found} | statuses)
     silent = [slave.name for slave, status in answers.items() if not status]
-    accepted = (accept_loss or "").split(",")
+    accepted = str(accept_loss).split(",")
     problem = (
         switch_rules.pairs_without_gtids({master: found} | statuses)
         or switch_rules.obstacle(master, found, statuses, encrypted)
