@@ -893,4 +893,6 @@ def test_loss_that_names_no_slave_is_no_acceptance() -> None:
     host, arguments = servers(dbmaster=master("ON"))
     host.peers["dbslave2"].facts[Mysql] = ConnectionError("no route")
     # pyinfra makes a truth value of `--data accept_loss=true`.
-    assert "`--data accept_loss=dbslave2`" in stop_sentence(roles.check_roles, host, **arguments | {"accept_loss": True})
+    assert "`--data accept_loss=dbslave2`" in stop_sentence(
+        roles.check_roles, host, **arguments | {"accept_loss": True}
+    )
