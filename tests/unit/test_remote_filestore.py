@@ -70,42 +70,47 @@ def test_host_without_fstab_has_no_foreign_line(program: Any) -> None:
     assert program.foreign_line(PATH) is None
 
 
-ESCAPED = "var-opt-filestore"
-BY_HAND = "/etc/systemd/system/var-opt-filestore.mount"
-
-
-def test_link_to_the_mount_point_is_followed(program: Any) -> None:
-    program.read_present = lambda _: f"x:/y {PATH} nfs rw 0 0\n".encode()
-    asked: list[list[str]] = []
-
-    def run_for(_: float, argv: list[str]) -> Any:
-        asked.append(argv)
-        return subprocess.CompletedProcess(argv, 0, "/srv/filestore\n", "")
-
-    program.run_for = run_for
-    # What is mounted is not touched: a dead server would hang us.
-    assert program.real_path(PATH) == PATH
-    assert asked == []
-    assert program.real_path("/var/opt/link") == "/srv/filestore"
-    program.run_for = lambda *_: None
-    assert program.real_path("/var/opt/link") == "/var/opt/link"
+UNIT = "var-opt-filestore"
 
 
 @pytest.mark.parametrize(
-    ("files", "found"),
+    ("units", "found"),
     [
-        (["", ""], None),
-        (["/run/systemd/generator/var-opt-filestore.mount", ""], None),
-        ([BY_HAND, ""], BY_HAND),
-        (["", BY_HAND.replace(".mount", ".automount")], BY_HAND.replace(".mount", ".automount")),
+        ([], None),
+        (["b/var-opt-filestore2.mount", "b/var-opt-filestore.service"], None),
+        ([f"b/{UNIT}.mount"], f"b/{UNIT}.mount"),
+        ([f"b/{UNIT}.mount", f"a/{UNIT}.automount"], f"a/{UNIT}.automount"),
     ],
 )
-def test_unit_that_mounts_something_else_is_found(program: Any, files: list[str], found: str | None) -> None:
-    shown = "\n\n".join(f"FragmentPath={file}" for file in files) + "\n"
-    answers = {f"systemd-escape --path --suffix={kind}": f"{ESCAPED}.{kind}\n" for kind in ("mount", "automount")}
-    asked = program.run = Commands({**answers, "systemctl show": shown})
-    assert program.foreign_unit(PATH) == found
-    assert asked.lines[-1].endswith(f" {ESCAPED}.mount {ESCAPED}.automount")
+def test_unit_that_mounts_something_else_is_found(
+    program: Any, tmp_path: Path, units: list[str], found: str | None
+) -> None:
+    program.UNIT_FOLDERS = [str(tmp_path / name) for name in ("a", "b")]
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    for unit in units:
+        (tmp_path / unit).touch()
+    assert program.foreign_unit(PATH) == (found and str(tmp_path / found))
+
+
+def test_unit_that_is_masked_mounts_nothing(program: Any, tmp_path: Path) -> None:
+    program.UNIT_FOLDERS = [str(tmp_path)]
+    (tmp_path / f"{UNIT}.mount").symlink_to("/dev/null")
+    assert program.foreign_unit(PATH) is None
+
+
+# As `systemd-escape --path` of systemd 252 has them.
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        (PATH, UNIT),
+        ("/srv//a-b.c/", r"srv-a\x2db.c"),
+        ("/mnt/grün_x", r"mnt-gr\xc3\xbcn_x"),
+        ("/.x/y", r"\x2ex-y"),
+    ],
+)
+def test_unit_of_a_mount_point_is_called_as_systemd_calls_it(program: Any, path: str, name: str) -> None:
+    assert program.unit_name(path) == name
 
 
 def test_mount_with_a_name_that_is_not_utf8_is_no_trouble(program: Any) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+
 from ox_deploy.remote.common.commands import run, run_for
 from ox_deploy.remote.common.files import block_in, read, read_present
 from ox_deploy.remote.common.types import Document
@@ -9,8 +12,9 @@ from ox_deploy.remote.service.state import service_state
 
 # How long the file system at the mount point is waited for.
 SECONDS = 3
-# Units that systemd makes from fstab, and those that may be somebody else's.
-GENERATED, KINDS = "/run/systemd/generator", ("mount", "automount")
+# Where units are that nobody makes of fstab, in the order in which systemd prefers them.
+UNIT_FOLDERS = [f"{place}/systemd/system" for place in ("/etc", "/run", "/usr/local/lib", "/usr/lib")]
+KINDS = ("mount", "automount")
 
 
 def filestore_state(wanted: Document) -> Document:
@@ -47,11 +51,17 @@ def foreign_line(path: str) -> str | None:
 
 
 def foreign_unit(path: str) -> str | None:
-    """Return the file of a unit that mounts something here at boot and was not made from fstab: it would win."""
-    names = [run(["systemd-escape", "--path", f"--suffix={kind}", path]).stdout.strip() for kind in KINDS]
-    shown = run(["systemctl", "show", "--property=FragmentPath", *names]).stdout
-    files = [line.partition("=")[2] for line in shown.splitlines()]
-    return next((file for file in files if file and not file.startswith(GENERATED)), None)
+    """Return the file of a unit that mounts something here at boot: those that systemd makes of fstab are elsewhere."""
+    files = [os.path.join(folder, f"{unit_name(path)}.{kind}") for folder in UNIT_FOLDERS for kind in KINDS]
+    # One that is masked is a link to /dev/null.
+    return next((file for file in files if os.path.isfile(file)), None)
+
+
+def unit_name(path: str) -> str:
+    """Return a path as it is part of the name of a unit (systemd-escape --path)."""
+    inner = "/".join(part for part in path.split("/") if part)
+    plain = re.sub(rb"[^\w:./]|^\.", lambda found: b"\\x%02x" % found[0][0], os.fsencode(inner))
+    return os.fsdecode(plain.replace(b"/", b"-"))
 
 
 def mount_of(path: str) -> Document | None:

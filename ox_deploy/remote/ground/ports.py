@@ -28,7 +28,9 @@ def taken_ports(wanted: list[Document]) -> list[Document]:
     Each port has its number, protocol, the address on which it is needed (None for all) and who may have it.
     """
     found = []
-    held = [(port, inode) for port in wanted for inode in inodes_of(port)]
+    # The kernel takes milliseconds for a table, however short.
+    tables = {protocol: bound(protocol) for protocol in {port["protocol"] for port in wanted}}
+    held = [(port, inode) for port in wanted for inode in inodes_of(port, tables[port["protocol"]])]
     holders = holders_of_sockets() if held else {}
     for port, inode in held:
         processes = holders.get(inode, [])
@@ -37,11 +39,11 @@ def taken_ports(wanted: list[Document]) -> list[Document]:
     return found
 
 
-def inodes_of(port: Document) -> list[str]:
-    """Return the sockets that are in the way of one that is bound to a port."""
+def inodes_of(port: Document, table: list[tuple[str, int, str]]) -> list[str]:
+    """Return the sockets of a table that are in the way of one that is bound to a port."""
     return [
         inode
-        for address, number, inode in bound(port["protocol"])
+        for address, number, inode in table
         if number == port["number"] and (port["address"] is None or address in (EVERYWHERE, port["address"]))
     ]
 
