@@ -28,9 +28,14 @@ def address_of(text: str) -> str:
     return socket.inet_ntop(socket.AF_INET, bytes.fromhex(text[-8:])[::-1])
 
 
+def listening_ports() -> set[int]:
+    """Return the TCP ports on which processes listen; the kernel takes milliseconds for its tables."""
+    return {local for local, _, _ in sockets(LISTEN)}
+
+
 def listens(port: int) -> bool:
     """Tell whether a process listens on a TCP port."""
-    return any(local == port for local, _, _ in sockets(LISTEN))
+    return port in listening_ports()
 
 
 def bound(protocol: str) -> list[tuple[str, int, str]]:

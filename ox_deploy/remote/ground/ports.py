@@ -28,7 +28,6 @@ def taken_ports(wanted: list[Document]) -> list[Document]:
     Each port has its number, protocol, the address on which it is needed (None for all) and who may have it.
     """
     found = []
-    # The kernel takes milliseconds for a table, however short.
     tables = {protocol: bound(protocol) for protocol in {port["protocol"] for port in wanted}}
     held = [(port, inode) for port in wanted for inode in inodes_of(port, tables[port["protocol"]])]
     holders = holders_of_sockets() if held else {}

@@ -2,34 +2,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ox_deploy.topologies.base import Topology
-from ox_deploy.topologies.master_slaves import status, verify
+from ox_deploy.topologies.base import Causes, LinkStates, NamedState, Topology
 from ox_deploy.topologies.master_slaves.deploys import database
 from ox_deploy.topologies.master_slaves.roles import ROLES, slaves_of
 
 if TYPE_CHECKING:
     from ox_deploy.cluster import Cluster, Node
+    from ox_deploy.status.seen import Seen
+    from ox_deploy.status.states.base import Observation
     from ox_deploy.topologies.master_slaves.replica_state import Source
 
 
 class MasterSlaves:
-    """Puts the parts together."""
+    """Puts the parts together. Those of status and verify are imported when they are asked for: a deploy needs none."""
 
     roles = ROLES
-    states = status.STATES
-    causes = status.CAUSES
-    links = status.LINKS
     check_roles = staticmethod(database.check_roles)
     set_up = staticmethod(database.set_up)
-    verify = staticmethod(verify.verify)
-    details = staticmethod(status.details)
-    arrows = staticmethod(status.arrows)
+
+    @property
+    def states(self) -> Sequence[NamedState]:
+        """Return the states of master and slaves."""
+        from ox_deploy.topologies.master_slaves import status
+
+        return status.STATES
+
+    @property
+    def causes(self) -> Causes:
+        """Return what these states hide."""
+        from ox_deploy.topologies.master_slaves import status
+
+        return status.CAUSES
+
+    @property
+    def links(self) -> Mapping[str, LinkStates]:
+        """Return which of these states concern an arrow."""
+        from ox_deploy.topologies.master_slaves import status
+
+        return status.LINKS
+
+    def verify(self, cluster: Cluster, node: Node, run: str) -> None:
+        """Check one database server."""
+        from ox_deploy.topologies.master_slaves import verify
+
+        verify.verify(cluster, node, run)
 
     def expected(self, cluster: Cluster, node: Node) -> Source | None:
         """Return what a slave should replicate from."""
         return database.source_of(cluster) if node in slaves_of(cluster) else None
+
+    def details(self, observed: Observation, seen: Seen) -> Iterator[tuple[str, str]]:
+        """Yield what is shown of a database server."""
+        from ox_deploy.topologies.master_slaves import status
+
+        return status.details(observed, seen)
+
+    def arrows(self, observed: Observation) -> Iterator[tuple[str, str, str]]:
+        """Yield what is replicated."""
+        from ox_deploy.topologies.master_slaves import status
+
+        return status.arrows(observed)
 
 
 MASTER_SLAVES: Topology = MasterSlaves()
