@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import json
 import subprocess
@@ -68,6 +69,25 @@ SERVICE = "ox_deploy/remote/service/__init__.py"
 def test_what_is_imported_comes_along_and_nothing_else(root: Path, modules: list[str], paths: list[str]) -> None:
     found = bundle.paths_of(*(f"ox_deploy.remote.{module}" for module in modules), root=root)
     assert found == sorted([*PACKAGES, *paths])
+
+
+def imported(text: str) -> set[str]:
+    """The modules that a whole text imports, or from which it takes names."""
+    found = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in found if name.startswith("ox_deploy.")}
+
+
+def test_no_import_is_overlooked_however_it_is_written() -> None:
+    """Only the statements are parsed, which are found by their beginnings."""
+    texts = [path.read_text("utf-8") for path in (Path(ox_deploy.__file__).parent / "remote").rglob("*.py")]
+    assert any("import (\n" in text for text in texts)
+    for text in texts:
+        assert imported("\n".join(bundle.IMPORTS.findall(text))) == imported(text)
 
 
 @pytest.mark.parametrize("module", ["wrong", "wrong_package"])

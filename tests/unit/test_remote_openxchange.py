@@ -193,6 +193,13 @@ def test_what_is_closed_to_the_daemons_is_found_and_opened_for_them_only(closed:
     assert mode_of(base / "groupware/mine.bak") == 0o600
 
 
+def test_configuration_is_open_for_the_daemons_when_it_is_written(node: Node) -> None:
+    opened: list[str] = []
+    node.program.unreadable = lambda: opened.append("looked") or []
+    node.configure()
+    assert opened == ["looked"]
+
+
 def test_host_without_the_daemons_user_has_nothing_closed() -> None:
     program = under_test(openxchange_state)
     program.USER = "no-such-user-of-ours"

@@ -362,3 +362,13 @@ def test_site_that_has_the_address_for_itself_is_named(shown: str, file: str | N
         if file
         else ""
     )
+
+
+def test_site_that_answers_for_ours_is_named_with_what_it_shows(tmp_path: Path) -> None:
+    other, _ = pair(tmp_path, "other")
+    loaded = program()
+    with serving(https(tmp_path)) as port:
+        shown = VIRTUAL_HOSTS.format("127.0.0.1").replace(":443 ", f":{port} ")
+        loaded.run = Commands({"apachectl -t -D DUMP_VHOSTS": shown})
+        said = loaded.ask_web("127.0.0.1", port, "ox.test", other)
+    assert f"does not show the certificate in {other}; /etc/apache2/sites-enabled/other.conf has a virtual" in said
