@@ -194,10 +194,10 @@ def test_what_is_closed_to_the_daemons_is_found_and_opened_for_them_only(closed:
 
 
 def test_configuration_is_open_for_the_daemons_when_it_is_written(node: Node) -> None:
-    opened: list[str] = []
-    node.program.unreadable = lambda: opened.append("looked") or []
+    opened: list[bool] = []
+    node.program.open_for_daemons = lambda: opened.append(True)
     node.configure()
-    assert opened == ["looked"]
+    assert opened == [True]
 
 
 def test_host_without_the_daemons_user_has_nothing_closed() -> None:
