@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, SkipValidation
 from pyinfra.api import Host, Inventory
 
 from ox_deploy import rules
@@ -25,12 +25,11 @@ from ox_deploy.questions.pyinfra_internals import data_of
 from ox_deploy.questions.run import current_run
 from ox_deploy.rules import Rule, between
 from ox_deploy.settings import Context, Model, Settings, User, parse
-from ox_deploy.topologies.base import Roles
-from ox_deploy.topologies.master_slaves.roles import ROLES
+from ox_deploy.topologies.base import Roles, Topology
+from ox_deploy.topologies.known import TOPOLOGIES, topology_in
 
 __all__ = [
     "NODE_KEYS",
-    "RUN_OPTIONS",
     "Cluster",
     "Context",
     "Node",
@@ -51,10 +50,6 @@ NODE_KEYS = {
     "mysql_tls_certificate",
     "mysql_tls_key",
 }
-# The first ones of which the inventory has a group are those of its cluster.
-KNOWN_ROLES: list[Roles] = [ROLES]
-# What is asked for one run with `--data`; in the inventory or in group_data it would hold for ever.
-RUN_OPTIONS = frozenset({"seed_slave", "seed_method", "overwrite_slave", "new_master", "accept_loss", "max_lag"})
 # Keys that pyinfra and its connectors read from the same data.
 CONNECTOR_PREFIXES = ("_", "ssh_", "docker_", "dockerssh_", "podman_", "vagrant_", "lxd_")
 
@@ -82,7 +77,12 @@ class Cluster(Model):
 
     settings: Settings
     nodes: tuple[Node, ...]
-    roles: Roles = ROLES
+    topology: Annotated[Topology, SkipValidation] = TOPOLOGIES[0]
+
+    @property
+    def roles(self) -> Roles:
+        """Return who of the database servers does what."""
+        return self.topology.roles
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -171,7 +171,7 @@ def build_cluster(
     data: Mapping[str, Mapping[str, Any]],
     settings: Mapping[str, Any],
     origins: Mapping[str, Mapping[str, str]] | None = None,
-    roles: Roles = ROLES,
+    topology: Topology = TOPOLOGIES[0],
 ) -> Cluster:
     """Build and validate the cluster.
 
@@ -179,7 +179,7 @@ def build_cluster(
     + data: host data by name of the host, only the keys in `NODE_KEYS`
     + settings: the keys of group_data/all.py
     + origins: by name of the host and key, which file has it, where that is not the usual one
-    + roles: how the database servers stand to each other
+    + topology: how the database servers stand to each other
 
     Raises InputError with one sentence that names the key at fault and its file.
     """
@@ -188,12 +188,12 @@ def build_cluster(
     files = {key: file for key, file in first.items() if key in settings}
     parsed = parse(Settings, dict(settings), GROUP_DATA, files)
     check_product(parsed, PRODUCTS[parsed.product], files)
-    known = {group: groups.get(group, ()) for group in groups_with(roles)}
+    known = {group: groups.get(group, ()) for group in groups_with(topology.roles)}
     members = dict.fromkeys(name for names in known.values() for name in names)
     nodes = tuple(_build_node(name, known, data[name], origins.get(name, {})) for name in members)
-    roles.check(nodes)
-    check_consistency(nodes, parsed, roles.groups)
-    return Cluster(settings=parsed, nodes=nodes, roles=roles)
+    topology.roles.check(nodes)
+    check_consistency(nodes, parsed, topology.roles.groups)
+    return Cluster(settings=parsed, nodes=nodes, topology=topology)
 
 
 def groups_with(roles: Roles) -> tuple[str, ...]:
@@ -213,17 +213,17 @@ def cluster_of(inventory: Inventory) -> Cluster:
 
 
 def _cluster_of(inventory: Inventory) -> Cluster:
-    roles = next((one for one in KNOWN_ROLES if any(inventory.get_group(group, []) for group in one.groups)), ROLES)
-    groups = {group: [host.name for host in inventory.get_group(group, [])] for group in groups_with(roles)}
+    topology = topology_in(group for group in inventory.groups if inventory.get_group(group))
+    groups = {group: [host.name for host in inventory.get_group(group, [])] for group in groups_with(topology.roles)}
     if not any(groups.values()):
         raise InputError(f"{INVENTORY}: none of the groups {', '.join(groups)} has a host; add the hosts.")
     hosts = {name: inventory.get_host(name) for names in groups.values() for name in names}
     data = {name: data_of(host) for name, host in hosts.items()}
     given: Mapping[str, Any] = inventory.get_override_data()  # type: ignore[no-untyped-call]
     for name, values in data.items():
-        _check_keys(name, values, RUN_OPTIONS & given.keys())
+        _check_keys(name, values, topology.run_options & given.keys())
     settings = _common_settings(data)
-    return build_cluster(groups, data, settings, {name: _origins(hosts[name]) for name in data}, roles)
+    return build_cluster(groups, data, settings, {name: _origins(hosts[name]) for name in data}, topology)
 
 
 def _origins(host: Host) -> dict[str, str]:

@@ -7,7 +7,6 @@ from pyinfra.api import deploy
 
 from ox_deploy.cluster import cluster_of
 from ox_deploy.operations.barrier import barrier
-from ox_deploy.topologies.known import topology_of
 
 
 @deploy("Databases")
@@ -15,7 +14,7 @@ def set_up_databases() -> None:
     """Configure the database servers, make the accounts, connect the servers with each other."""
     barrier(name="All hosts are prepared")
     cluster = cluster_of(inventory)
-    node, topology = cluster.node_of(host), topology_of(cluster)
+    node, topology = cluster.node_of(host), cluster.topology
     if node in cluster.databases or "groupware" in node.groups or node == cluster.filestore:
         topology.check_roles(cluster)
     barrier(name="The database servers have the roles of the inventory")

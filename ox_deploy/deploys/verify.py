@@ -15,7 +15,6 @@ from ox_deploy.operations.verify.report import go_on, report, take_part
 from ox_deploy.questions import bounds
 from ox_deploy.questions.pyinfra_internals import current_state
 from ox_deploy.questions.run import current_run
-from ox_deploy.topologies.known import topology_of
 
 
 @deploy("Verify")
@@ -27,7 +26,7 @@ def verify() -> None:
     take_part(**lease_for(cluster, node, "verify"))
     go_on(name="No other run is at work")
     if node in cluster.databases:
-        topology_of(cluster).verify(cluster, node, _run_name())
+        cluster.topology.verify(cluster, node, _run_name())
     if "groupware" in node.groups:
         _test_filestore(cluster, node)
         _test_network(cluster, node)

@@ -36,7 +36,6 @@ from ox_deploy.questions.pyinfra_internals import turn_of
 from ox_deploy.questions.question import Question
 from ox_deploy.status.seen import Drift, Seen
 from ox_deploy.status.steps import CHECK_HOST, Step
-from ox_deploy.topologies.known import topology_of
 
 Plan = list[tuple[Step, prefetch.Call]]
 
@@ -108,7 +107,7 @@ def _look_at(cluster: Cluster, node: Node, host: Host, seconds: float) -> Seen:
     """Ask one host everything, in one command."""
     seen = Seen(node)
     if node in cluster.databases:
-        seen.expected = topology_of(cluster).expected(cluster, node)
+        seen.expected = cluster.topology.expected(cluster, node)
     limit = gevent.Timeout.start_new(seconds)
     try:
         _ask(cluster, seen, host)

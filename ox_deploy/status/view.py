@@ -23,7 +23,6 @@ from ox_deploy.status.states.filestore import mounts_filestore
 from ox_deploy.status.states.groupware import connected_ports
 from ox_deploy.status.states.hosts import disk_use
 from ox_deploy.topologies.base import LinkStates, Topology
-from ox_deploy.topologies.known import topology_of
 
 Kind = Literal["balancing", "replication", "nfs", "database", "caches"]
 
@@ -97,7 +96,7 @@ def _details(observed: Observation, seen: Seen) -> Iterator[tuple[str, str]]:
     for disk in (seen.health or Health()).disks:
         yield f"disk of {disk.path}", disk_use(disk)
     if seen.node in observed.cluster.databases:
-        yield from topology_of(observed.cluster).details(observed, seen)
+        yield from observed.cluster.topology.details(observed, seen)
     yield from _filestore_details(observed.cluster, seen)
     yield from _web_details(observed.cluster, seen)
     yield from _node_details(observed, seen)
@@ -170,7 +169,7 @@ def _arrows(observed: Observation) -> Iterator[tuple[Kind, str, str, str]]:
         yield "database", node.name, writer, "writes"
         if reader != writer:
             yield "database", node.name, reader, "reads"
-    for source, target, text in topology_of(cluster).arrows(observed):
+    for source, target, text in cluster.topology.arrows(observed):
         yield "replication", source, target, text
     for node in cluster.groupware:
         yield "nfs", node.name, filestore, _mount(cluster, observed.of(node))
@@ -201,7 +200,7 @@ def _link_states(kind: Kind, topology: Topology) -> LinkStates:
 
 def _words(finding: Finding, kind: Kind, source: str, target: str, observed: Observation) -> str | None:
     """Return what a finding adds to the text of an arrow, None if it does not concern that arrow."""
-    states = _link_states(kind, topology_of(observed.cluster))
+    states = _link_states(kind, observed.cluster.topology)
     if finding.host in (source, target) and _is_unreachable(finding, observed):
         return states.unreachable
     if (finding.host, finding.about) == (source, target) and finding.state in states.pair:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ox_deploy.findings import Finding
 
@@ -25,7 +25,6 @@ Operation = Callable[..., Any]
 Where = Literal["host", "about", "either", "anywhere"]
 
 
-@runtime_checkable
 class Roles(Protocol):
     """Who is a database server, and who does what, as the inventory says. Pure."""
 
@@ -92,6 +91,10 @@ class Topology(Protocol):
     @property
     def roles(self) -> Roles:
         """Return who is what."""
+
+    @property
+    def run_options(self) -> frozenset[str]:
+        """Return what is asked for one run with `--data`; in the inventory or in group_data it would hold for ever."""
 
     @property
     def states(self) -> Sequence[NamedState]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from ox_deploy.cluster import Cluster
+from collections.abc import Iterable
+
 from ox_deploy.topologies.base import Topology
 from ox_deploy.topologies.master_slaves.topology import MASTER_SLAVES
 
+# The first one is that of an inventory without database servers.
 TOPOLOGIES: list[Topology] = [MASTER_SLAVES]
 
 
-def topology_of(cluster: Cluster) -> Topology:
-    """Return the topology whose roles the hosts of a cluster have."""
-    return next(topology for topology in TOPOLOGIES if topology.roles is cluster.roles)
+def topology_in(groups: Iterable[str]) -> Topology:
+    """Return the first topology that has one of an inventory's groups."""
+    present = set(groups)
+    return next((one for one in TOPOLOGIES if not present.isdisjoint(one.roles.groups)), TOPOLOGIES[0])

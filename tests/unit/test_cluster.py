@@ -11,9 +11,10 @@ import pytest
 from pyinfra.context import ctx_state
 from pyinfra_cli.inventory import make_inventory_from_files  # type: ignore[import-untyped]
 
-from ox_deploy.cluster import RUN_OPTIONS, Settings, cluster_of
+from ox_deploy.cluster import Settings, cluster_of
 from ox_deploy.errors import InputError
 from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of
+from ox_deploy.topologies.master_slaves.topology import MASTER_SLAVES
 from tests.unit.fakes import in_phase
 from tests.unit.guide import Guide, context
 
@@ -187,7 +188,7 @@ def test_misspelt_host_data_is_refused(guide: Guide) -> None:
     assert refusal(lambda: cluster_of(inventory)) == UNKNOWN.format("oxgw02", "rout")
 
 
-@pytest.mark.parametrize("option", sorted(RUN_OPTIONS))
+@pytest.mark.parametrize("option", sorted(MASTER_SLAVES.run_options))
 def test_what_is_said_for_one_run_is_no_misspelt_setting(guide: Guide, option: str) -> None:
     assert cluster_of(guide.inventory({option: "dbslave"})).settings == guide.build().settings
 

@@ -88,6 +88,7 @@ class Ring:
     """The smallest topology that there is."""
 
     roles = RingRoles()
+    run_options = frozenset({"slow_ring"})
     states: Sequence[NamedState] = (ring_open, ring_slow)
     causes = Causes(
         hides={("ring open", "ring slow"): "host"},
@@ -121,7 +122,6 @@ class Ring:
 def ring(guide: Guide, monkeypatch: pytest.MonkeyPatch) -> Guide:
     """The guide's cluster with a ring of database servers."""
     topology = Ring()
-    monkeypatch.setattr(clusters, "KNOWN_ROLES", [*clusters.KNOWN_ROLES, topology.roles])
     monkeypatch.setattr(known, "TOPOLOGIES", [*known.TOPOLOGIES, topology])
     del guide.groups["db_master"], guide.groups["db_slave"]
     for old, new in (("dbmaster", "ring1"), ("dbslave", "ring2")):
@@ -144,6 +144,13 @@ def test_cluster_has_the_roles_of_its_groups(ring: Guide) -> None:
     current_run().cluster = None
     with pytest.raises(InputError, match="a ring needs two servers"):
         cluster_of(ring)
+
+
+def test_topology_says_what_may_be_asked_for_one_run(ring: Guide) -> None:
+    assert clusters.cluster_of(ring.inventory({"slow_ring": True})).topology.roles.groups == (RING,)
+    current_run().cluster = None
+    with pytest.raises(InputError, match="`new_master` is not a setting"):
+        clusters.cluster_of(ring.inventory({"new_master": "ring2"}))
 
 
 def test_database_chapter_calls_the_operations_of_the_topology(ring: Guide, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,6 @@ from ox_deploy.status.states import balancer, configdb, drift, filestore, groupw
 from ox_deploy.status.states.base import Observation
 from ox_deploy.status.states.causes import causes_with, without_consequences, without_explained_drift
 from ox_deploy.topologies.base import NamedState, Topology
-from ox_deploy.topologies.known import topology_of
 
 # Findings that are equally bad and on one host are in the order of the states; those of the databases stand between.
 OF_HOSTS = [hosts.host_unreachable, hosts.disk_nearly_full, hosts.clock_differs]
@@ -49,7 +48,7 @@ def states_of(topology: Topology) -> list[NamedState]:
 
 def find(cluster: Cluster, seen: Sequence[Seen]) -> list[Finding]:
     """Return what is wrong, the worst first, then by host; consequences of something else are left out."""
-    observed, topology = Observation(cluster, seen), topology_of(cluster)
+    observed, topology = Observation(cluster, seen), cluster.topology
     causes = causes_with(topology.causes)
     *states, drifted = states_of(topology)
     findings = [finding for state in states for finding in state.findings(observed)]

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ox_deploy.topologies.base import Causes, LinkStates, NamedState, Topology
-from ox_deploy.topologies.master_slaves.deploys import database
 from ox_deploy.topologies.master_slaves.roles import ROLES, slaves_of
 
 if TYPE_CHECKING:
@@ -17,11 +16,14 @@ if TYPE_CHECKING:
 
 
 class MasterSlaves:
-    """Puts the parts together. Those of status and verify are imported when they are asked for: a deploy needs none."""
+    """Puts the parts together.
+
+    They are imported when they are asked for: they know the cluster, whose description knows the topologies, and a
+    deploy needs none of status and verify.
+    """
 
     roles = ROLES
-    check_roles = staticmethod(database.check_roles)
-    set_up = staticmethod(database.set_up)
+    run_options = frozenset({"seed_slave", "seed_method", "overwrite_slave", "new_master", "accept_loss", "max_lag"})
 
     @property
     def states(self) -> Sequence[NamedState]:
@@ -44,6 +46,18 @@ class MasterSlaves:
 
         return status.LINKS
 
+    def check_roles(self, cluster: Cluster) -> None:
+        """Have a host refuse to go on if the master was switched."""
+        from ox_deploy.topologies.master_slaves.deploys import database
+
+        database.check_roles(cluster)
+
+    def set_up(self, cluster: Cluster, node: Node) -> None:
+        """Configure one database server, make its accounts, start its replication."""
+        from ox_deploy.topologies.master_slaves.deploys import database
+
+        database.set_up(cluster, node)
+
     def verify(self, cluster: Cluster, node: Node, run: str) -> None:
         """Check one database server."""
         from ox_deploy.topologies.master_slaves import verify
@@ -52,6 +66,8 @@ class MasterSlaves:
 
     def expected(self, cluster: Cluster, node: Node) -> Source | None:
         """Return what a slave should replicate from."""
+        from ox_deploy.topologies.master_slaves.deploys import database
+
         return database.source_of(cluster) if node in slaves_of(cluster) else None
 
     def details(self, observed: Observation, seen: Seen) -> Iterator[tuple[str, str]]:
