@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 import gevent
@@ -19,7 +19,6 @@ from ox_deploy.questions.pyinfra_internals import current_state, kept_with
 if TYPE_CHECKING:
     from ox_deploy.cluster import Cluster
     from ox_deploy.facts.hosts import HostStatus
-    from ox_deploy.facts.mysql import MysqlStatus
     from ox_deploy.facts.verify import LoginTrial
     from ox_deploy.operations.verify.checks import Record
     from ox_deploy.preflight import Look, Subject
@@ -27,7 +26,8 @@ if TYPE_CHECKING:
     from ox_deploy.questions.prefetch import Call, KeptAnswers
     from ox_deploy.questions.question import Question
     from ox_deploy.secrets import Secrets
-    from ox_deploy.topologies.master_slaves.switch_rules import Phase
+
+NotesT = TypeVar("NotesT")
 
 
 @dataclass
@@ -67,18 +67,20 @@ class Run:
     findings: list[str] = field(default_factory=list)
     # What `hosts.check` saw, for `hosts.prepare`.
     host_statuses: dict[str, HostStatus] = field(default_factory=dict)
-    # What `roles.check_roles` saw of the host's own server, for `roles.configure`.
-    server_statuses: dict[str, MysqlStatus] = field(default_factory=dict)
     # The daemons that `openxchange.start` left to `openxchange.restart`.
     restarts: dict[str, list[str]] = field(default_factory=dict)
-
-    # How far the switch is, by the name of the new master, and who is open and replicates from nobody.
-    phases: dict[str, Phase] = field(default_factory=dict)
-    promoted: set[str] = field(default_factory=set)
 
     # What the checks of verify found, in their order, and what their logins brought to light.
     records: list[Record] = field(default_factory=list)
     login_trials: dict[str, LoginTrial] = field(default_factory=dict)
+
+    # What topologies and products note, by the classes they have for that: see `notes`.
+    others: dict[type[Any], Any] = field(default_factory=dict)
+
+    def notes(self, kind: type[NotesT]) -> NotesT:
+        """Return what a topology or a product notes in an object of a class of its own, empty at first."""
+        found: NotesT = self.others.setdefault(kind, kind())
+        return found
 
 
 def run_of(state: State) -> Run:

@@ -8,7 +8,6 @@ import pytest
 
 from ox_deploy.facts.mysql import Difference, MysqlStatus, ServerState
 from ox_deploy.facts.service import Service, ServiceStatus
-from ox_deploy.questions.run import current_run
 from ox_deploy.remote.mysql import configure as mysql_configure
 from ox_deploy.remote.mysql import logs
 from ox_deploy.remote.mysql import replicate as mysql_replicate
@@ -16,6 +15,7 @@ from ox_deploy.remote.mysql import role as mysql_role
 from ox_deploy.remote.mysql import run as mysql_run
 from ox_deploy.remote.mysql.dialects import LOGS, dialect_of
 from ox_deploy.topologies.master_slaves.deploys.database import _probe
+from ox_deploy.topologies.master_slaves.notes import notes
 from ox_deploy.topologies.master_slaves.operations import roles
 from ox_deploy.topologies.master_slaves.roles import master_of
 from tests.unit.fakes import FakeHost, both_phases, stop_sentence
@@ -203,7 +203,7 @@ DIFFERS = Difference(
     ],
 )
 def test_server_that_does_not_do_what_its_files_say_is_named(difference: Difference, stops: bool) -> None:
-    current_run().server_statuses["dbslave"] = MysqlStatus(state=ServerState.RUNNING, differences=[difference])
+    notes().statuses["dbslave"] = MysqlStatus(state=ServerState.RUNNING, differences=[difference])
     host = FakeHost({Service: ServiceStatus()}, name="dbslave")
     if stops:
         assert stop_sentence(roles.configure, host, **CHANGE) == (

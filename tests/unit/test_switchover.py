@@ -23,9 +23,9 @@ from ox_deploy.operations.openxchange.configuration import Administrator, Wanted
 from ox_deploy.operations.openxchange.wanted import ConfigdbLayout, WantedDatabase, WantedRegistration
 from ox_deploy.operations.service import ManagedFile
 from ox_deploy.products.ox6.configuration import Des
-from ox_deploy.questions.run import current_run
 from ox_deploy.secrets import Secret
 from ox_deploy.topologies.master_slaves import switch_rules
+from ox_deploy.topologies.master_slaves.notes import notes
 from ox_deploy.topologies.master_slaves.operations import roles, switchover
 from ox_deploy.topologies.master_slaves.operations.switchover import Switch
 from ox_deploy.topologies.master_slaves.roles import slaves_of, switched
@@ -218,7 +218,7 @@ def test_slave_that_does_not_wait_is_left_alone(found: MysqlStatus) -> None:
 @pytest.mark.parametrize("server", [MASTER, SLAVE, THIRD])
 def test_healthy_servers_are_ready(server: Server) -> None:
     ready(server).assert_noop()
-    assert current_run().phases == {"dbslave": Phase.BEFORE}
+    assert notes().phases == {"dbslave": Phase.BEFORE}
 
 
 REFUSALS: dict[str, tuple[Server, dict[str, Any], str]] = {
@@ -382,8 +382,8 @@ def test_after_the_point_of_no_return_nothing_is_refused_for_what_is_completed_n
     late = ServiceStatus(files={}, units={}, pending=True)
     for server in (MASTER, SLAVE, THIRD):
         ready(server, files=late, **statuses).assert_noop()
-    assert current_run().phases == {"dbslave": Phase.AFTER}
-    assert current_run().promoted == {"dbslave"}
+    assert notes().phases == {"dbslave": Phase.AFTER}
+    assert notes().promoted == {"dbslave"}
 
 
 # --- groupware nodes -------------------------------------------------------------------------------------
@@ -534,7 +534,7 @@ def test_loss_has_to_be_accepted_by_the_name_of_the_dead_master() -> None:
     for said in (None, "dbslave", True):
         assert stop_sentence(switchover.check_survivor, survivor(), **lose(accept_loss=said)) == sentence  # type: ignore[arg-type]
     run(switchover.check_survivor, survivor(), **lose(accept_loss="dbmaster")).assert_noop()
-    assert current_run().phases == {"dbslave": Phase.BEFORE}
+    assert notes().phases == {"dbslave": Phase.BEFORE}
 
 
 def test_slave_with_less_is_refused_even_if_the_loss_is_accepted() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -56,12 +57,21 @@ class RingRoles:
 
 @operation()
 def look_at_ring() -> Generator[StringCommand, None, None]:
+    current_run().notes(RingNotes).looked.add(host.name)
     host.noop("it is a ring")
     yield from ()
 
 
+@dataclass
+class RingNotes:
+    """What the ring notes for an operation that follows."""
+
+    looked: set[str] = field(default_factory=set)
+
+
 @operation()
 def join_ring(behind: str) -> Generator[StringCommand, None, None]:
+    assert host.name in current_run().notes(RingNotes).looked
     yield StringCommand("join", behind)
 
 
@@ -156,8 +166,10 @@ def test_topology_says_what_may_be_asked_for_one_run(ring: Guide) -> None:
 def test_database_chapter_calls_the_operations_of_the_topology(ring: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
     with prepared(monkeypatch, ring.inventory()) as deployment:
         steps = [step for step in deployment.steps() if step.chapter == "Databases"]
+        joined = [command.get_raw_value() for step, command in deployment.commands() if step.name == "Join the ring"]
     assert {step.host for step in steps if step.name == "Look at the ring"} == {"oxgw01", "oxgw02", "ring1", "ring2"}
     assert [step.host for step in steps if step.name == "Join the ring"] == ["ring1", "ring2"]
+    assert joined == ["join ring2", "join ring1"]
     assert len({step.name for step in steps}) == 4, "and two barriers"
     assert not any(re.search("master|slave", step.name.lower()) for step in steps)
 

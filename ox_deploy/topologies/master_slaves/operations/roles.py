@@ -17,8 +17,8 @@ from ox_deploy.questions.order import order
 from ox_deploy.questions.peer import PeerUnreachable, ask_peer
 from ox_deploy.questions.pyinfra_internals import is_executing
 from ox_deploy.questions.question import Question
-from ox_deploy.questions.run import current_run
 from ox_deploy.topologies.master_slaves import switch_rules
+from ox_deploy.topologies.master_slaves.notes import notes
 from ox_deploy.topologies.master_slaves.operations.switchover import answer_of, status_question
 from ox_deploy.topologies.master_slaves.server_state import refusal
 from ox_deploy.topologies.master_slaves.switch_rules import Server
@@ -82,7 +82,7 @@ def _switched(actual: tuple[str, Server] | None, remedies: Mapping[str, str]) ->
 def _remember(statuses: Mapping[Server, MysqlStatus]) -> None:
     own = next((status for server, status in statuses.items() if server.inventory_name == host.name), None)
     if own:
-        current_run().server_statuses[host.name] = own
+        notes().statuses[host.name] = own
 
 
 def _files_question(
@@ -116,7 +116,7 @@ def configure(
     come back, no further one is touched.
     """
     job = service.job_for(service_name, files, units, "restart", check, (), probe)
-    status = current_run().server_statuses.get(host.name)
+    status = notes().statuses.get(host.name)
     if job is None:
         problem = refusal(status) if status else None
         if problem:

@@ -28,10 +28,10 @@ from ox_deploy.questions.peer import PeerUnreachable, ask_peer
 from ox_deploy.questions.program import whole
 from ox_deploy.questions.pyinfra_internals import is_executing
 from ox_deploy.questions.question import Question
-from ox_deploy.questions.run import current_run
 from ox_deploy.remote.mysql.reconnect import WAITING
 from ox_deploy.secrets import Secret
 from ox_deploy.topologies.master_slaves import switch_rules
+from ox_deploy.topologies.master_slaves.notes import notes
 from ox_deploy.topologies.master_slaves.replica_state import Source, diagnose
 from ox_deploy.topologies.master_slaves.switch_rules import Phase, Server, is_writable
 
@@ -158,11 +158,11 @@ def check_server(
 
 def _note(server: Server, new: MysqlStatus, phase: Phase) -> None:
     """Note how far the switch is for what follows: nobody asks while writes are down."""
-    run = current_run()
-    run.phases[server.name] = phase
-    run.promoted.discard(server.name)
+    noted = notes()
+    noted.phases[server.name] = phase
+    noted.promoted.discard(server.name)
     if phase is Phase.AFTER and new.replica is None and is_writable(new):
-        run.promoted.add(server.name)
+        noted.promoted.add(server.name)
 
 
 def _missing_accounts(new: MysqlStatus, accounts: Sequence[WantedAccount], name: str) -> list[str]:
@@ -313,7 +313,7 @@ def stop_writes(switch: Switch) -> Generator[StringCommand, None, None]:
     Idempotent. A guard on the host, run by its systemd, opens writes again after GUARD_SECONDS unless the new master
     claims them before. It does so even if neither this machine nor the program is there any more.
     """
-    if current_run().phases.get(switch.new.name) is Phase.AFTER:
+    if notes().phases.get(switch.new.name) is Phase.AFTER:
         host.noop(f"{switch.new.name} is open")
         return
     old = switch.old
@@ -339,7 +339,7 @@ def promote(switch: Switch, lost: bool = False) -> Generator[StringCommand, None
     Idempotent. The guard of the old master has ended, and it is read-only, before the new one is opened.
     """
     new = switch.new
-    if new.name in current_run().promoted:
+    if new.name in notes().promoted:
         host.noop(f"{new.name} is open")
         return
     old = switch.old
