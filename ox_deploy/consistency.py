@@ -67,8 +67,8 @@ def check_product(settings: Settings, product: Product, origins: Mapping[str, st
     fault = product.find_fault(settings)
     if fault:
         raise InputError(f"{GROUP_DATA}: {fault}.")
-    taken = {*PORTS_IN_USE, *product.ports.values(), *(cache.port for cache in product.caches.values())}
-    if settings.mysql_port in taken:
+    taken = {port.number for port in product.own_ports(settings) if port.protocol == "tcp"}
+    if settings.mysql_port in PORTS_IN_USE | taken:
         raise InputError(
             f"{GROUP_DATA}: `mysql_port` is {settings.mysql_port}, which another service of the cluster uses; choose "
             "another."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,6 +13,7 @@ from ox_deploy.secrets import Secret
 if TYPE_CHECKING:
     # Which has a product itself.
     from ox_deploy.cluster import Cluster, Node
+    from ox_deploy.ports import Port, Way
     from ox_deploy.settings import Settings
 
 
@@ -109,6 +110,14 @@ class Product(Protocol):
 
     def find_fault(self, settings: Settings) -> str | None:
         """Return what is wrong with the settings of this product, or None."""
+        ...
+
+    def own_ports(self, settings: Settings) -> Iterable[Port]:
+        """Return the ports that the daemons of a node listen on; those of `ports` and `caches` are among them."""
+        ...
+
+    def needed_ways(self, node: Node, groupware: Sequence[Node]) -> Iterable[Way]:
+        """Return which ports of these groupware nodes a host connects to, be it a balancer or another node."""
         ...
 
     def site(self, cluster: Cluster, values: SiteValues) -> str:

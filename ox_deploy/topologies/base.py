@@ -6,7 +6,7 @@ read from. All else is the topology's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -15,6 +15,7 @@ from ox_deploy.findings import Finding
 if TYPE_CHECKING:
     from ox_deploy.cluster import Cluster, Node
     from ox_deploy.consistency import NodeLike
+    from ox_deploy.ports import Port, Way
     from ox_deploy.status.seen import Seen
     from ox_deploy.status.states.base import Observation
     from ox_deploy.status.steps import Step
@@ -107,6 +108,12 @@ class Topology(Protocol):
     @property
     def links(self) -> Mapping[str, LinkStates]:
         """Return which of these states concern an arrow, by its kind."""
+
+    def own_ports(self, cluster: Cluster, node: Node) -> Iterable[Port]:
+        """Return the ports that a database server listens on."""
+
+    def needed_ways(self, cluster: Cluster, node: Node, others: Sequence[Node]) -> Iterable[Way]:
+        """Return which ports of the `others` any host connects to because they are database servers."""
 
     def check_roles(self, cluster: Cluster) -> None:
         """Have a host refuse to go on if the servers have other roles than the inventory says."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -23,6 +23,7 @@ from ox_deploy.deploys.web import SITE
 from ox_deploy.errors import InputError
 from ox_deploy.operations.openxchange.configuration import Administrator, WantedConfiguration
 from ox_deploy.operations.openxchange.wanted import ConfigdbLayout
+from ox_deploy.ports import Port, Way, needed_ways, own_ports, way_to
 from ox_deploy.products import PRODUCTS
 from ox_deploy.products.base import Accounts, Cache, Discovery, Installer, Product, SiteValues
 from ox_deploy.products.ox6.configuration import Des
@@ -108,6 +109,12 @@ class Tiny(Product):
     def find_fault(self, settings: Settings) -> str | None:
         return "`server_name` is too long for a tiny product" if len(settings.server_name) > 10 else None
 
+    def own_ports(self, settings: Settings) -> Iterable[Port]:
+        return [Port(7000, ("tiny",)), Port(7001, ("tiny",)), Port(7002, ("tiny",))]
+
+    def needed_ways(self, node: Node, groupware: Sequence[Node]) -> Iterable[Way]:
+        return [way_to(groupware, 7002)]
+
     def site(self, cluster: Cluster, values: SiteValues) -> str:
         lines = [f"BalancerMember http://{node.address}:7000 route={node.route}" for node in cluster.groupware]
         return "\n".join([values.certificate, values.key, *lines, f"retry={values.retry_seconds}"])
@@ -186,6 +193,15 @@ def test_every_chapter_does_what_the_product_says(tiny: Guide, monkeypatch: pyte
     assert jobs["oxgw01", "Wait"] == "tiny-wait 192.0.2.12"
     # It has no use for multicast.
     assert ("oxgw01", "Route") not in jobs
+
+
+def test_ports_are_those_of_the_product(tiny: Guide) -> None:
+    cluster = tiny.build()
+    web, node, other = (one for one in cluster.nodes if one.groups & {"web", "groupware"})
+    ports = list(own_ports(cluster, node, "somebody"))
+    assert ports == [Port(number, ("tiny",), user="somebody") for number in (7000, 7001, 7002)]
+    assert needed_ways(cluster, web, [node, other]) == (Way((node.address, other.address), (7002,)),)
+    assert Way((other.address,), (7002,)) in needed_ways(cluster, node, [web, other])
 
 
 def test_account_has_the_rights_of_the_product(tiny: Guide) -> None:

@@ -22,6 +22,7 @@ from ox_deploy.deploys.verify import verify
 from ox_deploy.errors import InputError
 from ox_deploy.findings import Level
 from ox_deploy.operations.verify.checks import Verdict, check
+from ox_deploy.ports import Port, Way, needed_ways, own_ports, way_to
 from ox_deploy.questions.run import current_run
 from ox_deploy.status.seen import Seen
 from ox_deploy.status.states.base import Observation, Problem, state
@@ -106,6 +107,12 @@ class Ring:
     )
     links = {"replication": LinkStates(source={"ring open": "open"})}  # noqa: RUF012 - it is not changed
 
+    def own_ports(self, cluster: Cluster, node: Node) -> Iterator[Port]:
+        yield Port(4000, ("ring",), node.address)
+
+    def needed_ways(self, cluster: Cluster, node: Node, others: Sequence[Node]) -> Iterator[Way]:
+        yield way_to([other for other in others if other in cluster.databases], 4000)
+
     def check_roles(self, cluster: Cluster) -> None:
         look_at_ring(name="Look at the ring")
 
@@ -161,6 +168,15 @@ def test_topology_says_what_may_be_asked_for_one_run(ring: Guide) -> None:
     current_run().cluster = None
     with pytest.raises(InputError, match="`new_master` is not a setting"):
         clusters.cluster_of(ring.inventory({"new_master": "ring2"}))
+
+
+def test_ports_are_those_of_the_topology(ring: Guide) -> None:
+    cluster = cluster_of(ring)
+    web, node, first, last = (one for one in cluster.nodes if one.name in ("web", "oxgw01", "ring1", "ring2"))
+    assert Port(4000, ("ring",), last.address) in own_ports(cluster, last, "somebody")
+    assert not [port for one in (web, node) for port in own_ports(cluster, one, "somebody") if port.number == 4000]
+    for one in (node, first):
+        assert Way((last.address,), (4000,)) in needed_ways(cluster, one, [last])
 
 
 def test_database_chapter_calls_the_operations_of_the_topology(ring: Guide, monkeypatch: pytest.MonkeyPatch) -> None:

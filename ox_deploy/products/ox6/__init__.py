@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ox_deploy.operations.openxchange.configuration import WantedConfiguration
 from ox_deploy.products.base import Accounts, Discovery, Installer, Product, SiteValues
-from ox_deploy.products.ox6 import configuration, daemons, database, front_end, installer, jcs, packages
+from ox_deploy.products.ox6 import configuration, daemons, database, front_end, installer, jcs, packages, ports
 
 if TYPE_CHECKING:
     from ox_deploy.cluster import Cluster, Node
+    from ox_deploy.ports import Port, Way
     from ox_deploy.settings import Settings
 
 
@@ -36,6 +37,12 @@ class Ox6(Product):
 
     def find_fault(self, settings: Settings) -> str | None:
         return jcs.find_fault(settings)
+
+    def own_ports(self, settings: Settings) -> Iterable[Port]:
+        return ports.own_ports(settings)
+
+    def needed_ways(self, node: Node, groupware: Sequence[Node]) -> Iterable[Way]:
+        return ports.needed_ways(node, groupware)
 
     def site(self, cluster: Cluster, values: SiteValues) -> str:
         return front_end.site(cluster, values)

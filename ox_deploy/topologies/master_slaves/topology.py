@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ox_deploy.topologies.base import Causes, LinkStates, NamedState, Topology
+from ox_deploy.topologies.master_slaves import ports
 from ox_deploy.topologies.master_slaves.roles import ROLES, slaves_of
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ class MasterSlaves:
     """
 
     roles = ROLES
+    own_ports = staticmethod(ports.own_ports)
+    needed_ways = staticmethod(ports.needed_ways)
     run_options = frozenset({"seed_slave", "seed_method", "overwrite_slave", "new_master", "accept_loss", "max_lag"})
 
     @property
