@@ -25,7 +25,7 @@ from ox_deploy.questions.pyinfra_internals import data_of
 from ox_deploy.questions.run import current_run
 from ox_deploy.rules import Rule, between
 from ox_deploy.settings import Context, Model, Settings, User, parse
-from ox_deploy.topologies.base import Roles, Topology
+from ox_deploy.topologies.base import DatabaseCluster, Roles, Topology
 from ox_deploy.topologies.known import TOPOLOGIES, topology_in
 
 __all__ = [
@@ -123,14 +123,19 @@ class Cluster(Model):
         return self.roles.servers(self)
 
     @property
+    def database_clusters(self) -> Sequence[DatabaseCluster]:
+        """Return how Open-Xchange uses the database servers."""
+        return self.roles.clusters(self)
+
+    @property
     def writer(self) -> Node:
-        """Return the database server that takes writes."""
-        return self.roles.writer(self)
+        """Return the database server that takes the writes of configdb."""
+        return self.database_clusters[0].writer
 
     @property
     def reader(self) -> Node:
-        """Return the database server that Open-Xchange reads from."""
-        return self.roles.reader(self)
+        """Return the database server from which configdb is read."""
+        return self.database_clusters[0].reader
 
     @property
     def filestore(self) -> Node | None:

@@ -12,10 +12,7 @@ from ox_deploy.operations.openxchange import configuration, registration, wanted
 from ox_deploy.products.base import Accounts
 
 MASTER_ADMIN_USER = "oxadminmaster"
-# Names under which the guide registers the databases.
 OPENEXCHANGE_USER = "openexchange"
-MASTER_DATABASE = "oxdatabase"
-SLAVE_DATABASE = "oxdatabase_slave"
 
 
 @deploy("Configuring Open-Xchange Server")
@@ -68,18 +65,27 @@ def wanted_registration(cluster: Cluster) -> wanted.WantedRegistration:
     """Return what configdb should hold."""
     settings = cluster.settings
     passwords = secrets.load(settings.secrets_file)
-    login = (settings.mysql_port, OPENEXCHANGE_USER, passwords.get(secrets.OPENEXCHANGE))
-    databases = [wanted.WantedDatabase(MASTER_DATABASE, cluster.writer.address, *login)]
-    if cluster.reader != cluster.writer:
-        slave = wanted.WantedDatabase(SLAVE_DATABASE, cluster.reader.address, *login, master=MASTER_DATABASE)
-        databases.append(slave)
     return wanted.WantedRegistration(
         layout=cluster.product.configdb,
         server=settings.server_name,
         filestore=f"file://{settings.filestore_path}",
-        databases=tuple(databases),
+        databases=tuple(server for one in wanted_clusters(cluster) for server in one.servers),
         contexts=tuple(_wanted_context(context, passwords) for context in settings.contexts),
+        reader_rule=cluster.roles.reader_rule,
     )
+
+
+def wanted_clusters(cluster: Cluster) -> list[wanted.WantedCluster]:
+    """Return how Open-Xchange uses the database servers, by the names under which they are registered."""
+    password = secrets.load(cluster.settings.secrets_file).get(secrets.OPENEXCHANGE)
+    login = (cluster.settings.mysql_port, OPENEXCHANGE_USER, password)
+    return [
+        wanted.WantedCluster(
+            wanted.WantedDatabase(one.writer_name, one.writer.address, *login),
+            wanted.WantedDatabase(one.reader_name, one.reader.address, *login, master=one.writer_name),
+        )
+        for one in cluster.database_clusters
+    ]
 
 
 def _wanted_context(context: Context, passwords: secrets.Secrets) -> wanted.WantedContext:

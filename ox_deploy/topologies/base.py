@@ -26,6 +26,19 @@ Operation = Callable[..., Any]
 Where = Literal["host", "about", "either", "anywhere"]
 
 
+@dataclass(frozen=True)
+class DatabaseCluster:
+    """Database servers with the same data, as Open-Xchange uses them: who takes its writes, and who it reads from.
+
+    That may be the same one. Each is registered by its name.
+    """
+
+    writer: Node
+    reader: Node
+    writer_name: str
+    reader_name: str
+
+
 class Roles(Protocol):
     """Who is a database server, and who does what, as the inventory says. Pure."""
 
@@ -37,17 +50,18 @@ class Roles(Protocol):
     def words(self) -> Mapping[str, str]:
         """Return what people call a host of each of these groups."""
 
+    @property
+    def reader_rule(self) -> str:
+        """Return in words which host of the inventory Open-Xchange reads from."""
+
     def check(self, nodes: Sequence[NodeLike]) -> None:
         """Raise InputError unless the hosts can have these roles."""
 
     def servers(self, cluster: Cluster) -> tuple[Node, ...]:
         """Return all database servers."""
 
-    def writer(self, cluster: Cluster) -> Node:
-        """Return who takes the writes of Open-Xchange; the accounts are at home there."""
-
-    def reader(self, cluster: Cluster) -> Node:
-        """Return who Open-Xchange reads from."""
+    def clusters(self, cluster: Cluster) -> Sequence[DatabaseCluster]:
+        """Return how these are used; the first one has configdb."""
 
 
 class NamedState(Protocol):

@@ -35,6 +35,7 @@ from ox_deploy.operations.openxchange.wanted import (
 )
 from ox_deploy.questions.run import current_run
 from ox_deploy.secrets import Secret
+from ox_deploy.topologies.master_slaves.roles import ROLES
 from tests.unit.fakes import FakeHost, Outcome, both_phases, run, stop_sentence
 
 PASSWORD, DATABASE_PASSWORD, ADMIN_PASSWORD, USER_PASSWORD = (
@@ -208,7 +209,9 @@ CONTEXT = WantedContext(
 )
 LAYOUT = ConfigdbLayout("/opt/open-xchange/etc/configdb.properties", {"db_pool": True, "reason_text": False})
 PLACE: dict[str, Any] = {"file": LAYOUT.file, "tables": LAYOUT.tables}
-REGISTRATION = WantedRegistration(LAYOUT, "oxserver", "file:///var/opt/filestore", (DATABASE, SLAVE), (CONTEXT,))
+REGISTRATION = WantedRegistration(
+    LAYOUT, "oxserver", "file:///var/opt/filestore", (DATABASE, SLAVE), (CONTEXT,), ROLES.reader_rule
+)
 REGISTER: dict[str, Any] = {
     "wanted": REGISTRATION,
     "administrator": ADMINISTRATOR,

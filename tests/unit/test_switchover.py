@@ -430,7 +430,7 @@ def test_node_that_is_not_configured_as_the_inventory_says_is_refused() -> None:
 
 
 def test_database_that_is_registered_elsewhere_is_refused() -> None:
-    registration = WantedRegistration(LAYOUT, "oxserver", "file:///x", DATABASES, ())
+    registration = WantedRegistration(LAYOUT, "oxserver", "file:///x", DATABASES, (), "")
     found = check_node(node(), registration=registration).splitlines()
     assert found[1].startswith("configdb: database oxdatabase is registered at jdbc:mysql://192.0.2.21/?x=1; it should")
 

@@ -18,8 +18,11 @@ from ox_deploy import cluster as clusters
 from ox_deploy import secrets
 from ox_deploy.cluster import Cluster, Node
 from ox_deploy.consistency import NodeLike
+from ox_deploy.deploys.openxchange import wanted_registration
 from ox_deploy.deploys.verify import verify
 from ox_deploy.errors import InputError
+from ox_deploy.facts.openxchange import Pool, Registration
+from ox_deploy.facts.secret import Fingerprint
 from ox_deploy.findings import Level
 from ox_deploy.operations.verify.checks import Verdict, check
 from ox_deploy.ports import Port, Way, needed_ways, own_ports, way_to
@@ -29,7 +32,7 @@ from ox_deploy.status.states.base import Observation, Problem, state
 from ox_deploy.status.states.find import find
 from ox_deploy.status.view import view
 from ox_deploy.topologies import known
-from ox_deploy.topologies.base import Causes, LinkStates, NamedState
+from ox_deploy.topologies.base import Causes, DatabaseCluster, LinkStates, NamedState
 from tests.unit.deployment import prepared
 from tests.unit.guide import Guide
 
@@ -41,6 +44,7 @@ class RingRoles:
 
     groups = (RING,)
     words: ClassVar = {RING: "database ring"}
+    reader_rule = "the last host of `db_ring` is read"
 
     def check(self, nodes: Sequence[NodeLike]) -> None:
         if sum(RING in node.groups for node in nodes) < 2:
@@ -49,11 +53,9 @@ class RingRoles:
     def servers(self, cluster: Cluster) -> tuple[Node, ...]:
         return cluster.group(RING)
 
-    def writer(self, cluster: Cluster) -> Node:
-        return cluster.group(RING)[0]
-
-    def reader(self, cluster: Cluster) -> Node:
-        return cluster.group(RING)[-1]
+    def clusters(self, cluster: Cluster) -> Sequence[DatabaseCluster]:
+        first, *_, last = cluster.group(RING)
+        return [DatabaseCluster(first, last, "ring_begin", "ring_end"), DatabaseCluster(last, last, "other_ring", "")]
 
 
 @operation()
@@ -188,6 +190,21 @@ def test_database_chapter_calls_the_operations_of_the_topology(ring: Guide, monk
     assert joined == ["join ring2", "join ring1"]
     assert len({step.name for step in steps}) == 4, "and two barriers"
     assert not any(re.search("master|slave", step.name.lower()) for step in steps)
+
+
+def test_all_database_clusters_are_registered(ring: Guide) -> None:
+    cluster = cluster_of(ring)
+    wanted = wanted_registration(cluster)
+    first, last = (node.address for node in cluster.databases)
+    assert [(one.name, one.address, one.master) for one in wanted.databases] == [
+        ("ring_begin", first, None),
+        ("ring_end", last, "ring_begin"),
+        ("other_ring", last, None),
+    ]
+    password = Fingerprint(salt="ab", digest="")
+    moved = Pool(id=7, name="other_ring", url=f"jdbc:mysql://{first}/", login="openexchange", password=password)
+    obstacle = wanted.obstacle(Registration(state="complete", pools=[moved])) or ""
+    assert "correct the inventory (the last host of `db_ring` is read)" in obstacle
 
 
 def test_verify_makes_the_checks_of_the_topology(ring: Guide, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -552,7 +552,7 @@ def wanted(slave: bool = True) -> WantedRegistration:
     listed = [WantedDatabase("oxdatabase", "192.0.2.21", *login)]
     if slave:
         listed.append(WantedDatabase("oxdatabase_slave", "192.0.2.22", *login, master="oxdatabase"))
-    return WantedRegistration(LAYOUT, "oxserver", "file:///f", tuple(listed), ())
+    return WantedRegistration(LAYOUT, "oxserver", "file:///f", tuple(listed), (), "")
 
 
 def pool(number: int, name: str, address: str, login: str = "openexchange", password: str = PASSWORD) -> Pool:

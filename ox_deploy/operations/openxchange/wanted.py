@@ -52,6 +52,19 @@ class WantedDatabase:
         return url.replace(_server_in(url), self.host, 1)
 
 
+@dataclass(frozen=True)
+class WantedCluster:
+    """Database servers with the same data: who is written to, and who is read from, which may be the same one."""
+
+    writer: WantedDatabase
+    reader: WantedDatabase
+
+    @property
+    def servers(self) -> Sequence[WantedDatabase]:
+        """Return those that are to be registered, each once."""
+        return [self.writer] if self.reader.address == self.writer.address else [self.writer, self.reader]
+
+
 def _server_in(url: str) -> str:
     return url.removeprefix("jdbc:mysql://").split("/")[0].split("?")[0]
 
@@ -95,13 +108,17 @@ class WantedContext:
 
 @dataclass(frozen=True)
 class WantedRegistration:
-    """What configdb should hold, and what it is like."""
+    """What configdb should hold, and what it is like.
+
+    `reader_rule` says in words which host of the inventory is read from.
+    """
 
     layout: ConfigdbLayout
     server: str
     filestore: str
     databases: tuple[WantedDatabase, ...]
     contexts: tuple[WantedContext, ...]
+    reader_rule: str
 
     def obstacle(self, found: Registration) -> str | None:
         """Return a sentence for what has to be put right by a person, or None."""
@@ -122,8 +139,8 @@ class WantedRegistration:
             if pool and not database.is_at(pool.url) and pool.name not in moved:
                 return (
                     f"configdb: database {database.name} is registered at {pool.url}; it should be at "
-                    f"{database.host}; correct the inventory (the first host of `db_slave` is the one that "
-                    "Open-Xchange reads from), or change the registration with `changedatabase`."
+                    f"{database.host}; correct the inventory ({self.reader_rule}), or change the registration with "
+                    "`changedatabase`."
                 )
             if pool and database.master and not _reads_from(found, pools.get(database.master), pool):
                 return (

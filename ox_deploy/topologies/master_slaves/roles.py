@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ox_deploy.consistency import INVENTORY, NodeLike
 from ox_deploy.errors import InputError
+from ox_deploy.topologies.base import DatabaseCluster
 
 if TYPE_CHECKING:
     from ox_deploy.cluster import Cluster, Node
 
 MASTER, SLAVE = "db_master", "db_slave"
+# Names under which the guide registers the master and the slave that is read from.
+REGISTERED = "oxdatabase", "oxdatabase_slave"
 
 
 def master_of(cluster: Cluster) -> Node:
@@ -29,6 +32,7 @@ class MasterSlavesRoles:
 
     groups = (MASTER, SLAVE)
     words: ClassVar = {MASTER: "database master", SLAVE: "database slave"}
+    reader_rule = "the first host of `db_slave` is the one that Open-Xchange reads from"
 
     def check(self, nodes: Sequence[NodeLike]) -> None:
         """Raise InputError unless there is one master, and each server has a number of its own."""
@@ -48,13 +52,10 @@ class MasterSlavesRoles:
         """Return the master and the slaves."""
         return (master_of(cluster), *slaves_of(cluster))
 
-    def writer(self, cluster: Cluster) -> Node:
-        """Return the master."""
-        return master_of(cluster)
-
-    def reader(self, cluster: Cluster) -> Node:
-        """Return the first slave, or the master if there is none."""
-        return next(iter(slaves_of(cluster)), master_of(cluster))
+    def clusters(self, cluster: Cluster) -> Sequence[DatabaseCluster]:
+        """Return the one that they are: the master, and the first slave, or the master if there is none."""
+        master, reader = master_of(cluster), self.servers(cluster)[:2][-1]
+        return [DatabaseCluster(master, reader, *REGISTERED)]
 
 
 ROLES = MasterSlavesRoles()

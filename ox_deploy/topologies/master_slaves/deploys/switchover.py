@@ -7,7 +7,6 @@ from typing import Any
 from pyinfra import host, inventory
 from pyinfra.api import deploy
 
-from ox_deploy import secrets
 from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.deploys import clustering
 from ox_deploy.deploys import openxchange as groupware
@@ -201,13 +200,7 @@ def _give_role(cluster: Cluster, node: Node, former: Node) -> None:
 
 def _registered(cluster: Cluster) -> list[WantedDatabase]:
     """Return the registered databases; without a slave its name stands for the master, too."""
-    password = secrets.load(cluster.settings.secrets_file).get(secrets.OPENEXCHANGE)
-    login = (cluster.settings.mysql_port, groupware.OPENEXCHANGE_USER, password)
-    addresses = {
-        groupware.MASTER_DATABASE: master_of(cluster).address,
-        groupware.SLAVE_DATABASE: cluster.reader.address,
-    }
-    return [WantedDatabase(name, address, *login) for name, address in addresses.items()]
+    return [server for one in groupware.wanted_clusters(cluster) for server in (one.writer, one.reader)]
 
 
 def _lines(before: Cluster, after: Cluster) -> list[str]:
