@@ -7,8 +7,10 @@ from pyinfra.api import deploy
 
 from ox_deploy import secrets
 from ox_deploy.cluster import Cluster, Context, Node, cluster_of
+from ox_deploy.mysql.accounts import WantedAccount
 from ox_deploy.operations.barrier import barrier
 from ox_deploy.operations.openxchange import configuration, registration, wanted
+from ox_deploy.operations.openxchange.node import WantedNode
 from ox_deploy.products.base import Accounts
 
 MASTER_ADMIN_USER = "oxadminmaster"
@@ -56,9 +58,26 @@ def accounts(cluster: Cluster) -> Accounts:
     return Accounts(OPENEXCHANGE_USER, database, MASTER_ADMIN_USER, admin)
 
 
+def database_accounts(cluster: Cluster) -> list[WantedAccount]:
+    """Return with whom the nodes log in at the database servers."""
+    password, product = _database_password(cluster), cluster.product
+    rights = (product.database_privileges, product.database_grant_option)
+    return [WantedAccount(OPENEXCHANGE_USER, node.address, password, *rights) for node in cluster.groupware]
+
+
+def _database_password(cluster: Cluster) -> secrets.Secret:
+    return secrets.load(cluster.settings.secrets_file).get(secrets.OPENEXCHANGE)
+
+
 def wanted_configuration(cluster: Cluster, node: Node) -> configuration.WantedConfiguration:
     """Return a node's files as they should be."""
     return cluster.product.configuration(cluster, node, accounts(cluster))
+
+
+def wanted_node(cluster: Cluster, node: Node) -> WantedNode:
+    """Return what a groupware node should be like."""
+    registered = wanted_registration(cluster) if node == cluster.registrar else None
+    return WantedNode(node.name, wanted_configuration(cluster, node), registered)
 
 
 def wanted_registration(cluster: Cluster) -> wanted.WantedRegistration:
@@ -77,8 +96,7 @@ def wanted_registration(cluster: Cluster) -> wanted.WantedRegistration:
 
 def wanted_clusters(cluster: Cluster) -> list[wanted.WantedCluster]:
     """Return how Open-Xchange uses the database servers, by the names under which they are registered."""
-    password = secrets.load(cluster.settings.secrets_file).get(secrets.OPENEXCHANGE)
-    login = (cluster.settings.mysql_port, OPENEXCHANGE_USER, password)
+    login = (cluster.settings.mysql_port, OPENEXCHANGE_USER, _database_password(cluster))
     return [
         wanted.WantedCluster(
             wanted.WantedDatabase(one.writer_name, one.writer.address, *login),

@@ -19,7 +19,9 @@ from ox_deploy.mysql import gtid
 from ox_deploy.mysql.accounts import WantedAccount
 from ox_deploy.mysql.servers import DATABASE_SERVERS
 from ox_deploy.operations import lease
+from ox_deploy.operations.openxchange import registration
 from ox_deploy.operations.openxchange.configuration import Administrator, WantedConfiguration
+from ox_deploy.operations.openxchange.node import WantedNode
 from ox_deploy.operations.openxchange.wanted import ConfigdbLayout, WantedDatabase, WantedRegistration
 from ox_deploy.operations.service import ManagedFile
 from ox_deploy.products.ox6.configuration import Des
@@ -417,9 +419,9 @@ def node(**statuses: Any) -> FakeHost:
     return FakeHost(facts, "oxgw01", **host.peers)
 
 
-def check_node(host: FakeHost, **other: Any) -> str:
-    arguments: dict[str, Any] = {"switch": SWITCH, "users": USERS, "wanted": WANTED, "node": "oxgw01"}
-    return stop_sentence(switchover.check_node, host, **arguments | other)
+def check_node(host: FakeHost, registration: WantedRegistration | None = None) -> str:
+    wanted = WantedNode("oxgw01", WANTED, registration)
+    return stop_sentence(switchover.check_node, host, switch=SWITCH, users=USERS, wanted=wanted)
 
 
 def test_node_that_is_not_configured_as_the_inventory_says_is_refused() -> None:
@@ -430,19 +432,18 @@ def test_node_that_is_not_configured_as_the_inventory_says_is_refused() -> None:
 
 
 def test_database_that_is_registered_elsewhere_is_refused() -> None:
-    registration = WantedRegistration(LAYOUT, "oxserver", "file:///x", DATABASES, (), "")
-    found = check_node(node(), registration=registration).splitlines()
+    found = check_node(node(), WantedRegistration(LAYOUT, "oxserver", "file:///x", DATABASES, (), "")).splitlines()
     assert found[1].startswith("configdb: database oxdatabase is registered at jdbc:mysql://192.0.2.21/?x=1; it should")
 
 
 def test_node_may_be_anyhow_after_the_point_of_no_return() -> None:
     host = node(dbslave=opened(), dbmaster=master("ON"))
-    run(switchover.check_node, host, switch=SWITCH, users=USERS, wanted=WANTED, node="oxgw01").assert_noop()
+    run(switchover.check_node, host, switch=SWITCH, users=USERS, wanted=WantedNode("oxgw01", WANTED)).assert_noop()
 
 
 def test_addresses_change_and_names_and_ids_stay() -> None:
     host = FakeHost({Configdb: REGISTERED})
-    job = both_phases(switchover.repoint, host, databases=DATABASES, layout=LAYOUT).job("configdb_repoint")
+    job = both_phases(registration.repoint, host, databases=DATABASES, layout=LAYOUT).job("configdb_repoint")
     assert job["file"] == LAYOUT.file
     for moved in job["pools"]:
         assert moved.pop("was") != moved["url"]
@@ -455,13 +456,13 @@ def test_addresses_change_and_names_and_ids_stay() -> None:
 def test_right_addresses_are_left_alone_and_other_databases_too() -> None:
     pools = [pool(3, "oxdatabase", "192.0.2.22"), pool(9, "archive", "192.0.2.99")]
     host = FakeHost({Configdb: Registration(state="complete", pools=pools)})
-    both_phases(switchover.repoint, host, databases=DATABASES, layout=LAYOUT).assert_noop()
+    both_phases(registration.repoint, host, databases=DATABASES, layout=LAYOUT).assert_noop()
 
 
 def test_configdb_that_cannot_be_asked_is_told() -> None:
     host = FakeHost({Configdb: Registration(error="refused")})
     sentence = "configdb cannot be changed (refused); run again when it can be reached."
-    assert stop_sentence(switchover.repoint, host, databases=DATABASES, layout=LAYOUT) == sentence
+    assert stop_sentence(registration.repoint, host, databases=DATABASES, layout=LAYOUT) == sentence
 
 
 # --- the two steps while writes are down -----------------------------------------------------------------

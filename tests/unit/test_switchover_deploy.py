@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from ox_deploy import secrets
+from ox_deploy.deploys.switchover import failover, registered, switchover
 from ox_deploy.errors import InputError
 from ox_deploy.topologies.master_slaves.deploys import database
-from ox_deploy.topologies.master_slaves.deploys.switchover import _registered, _switch, failover, switchover
+from ox_deploy.topologies.master_slaves.deploys.switchover import _switch
 from ox_deploy.topologies.master_slaves.roles import slaves_of, switched
 from tests.unit.deployment import Step, prepared
 from tests.unit.guide import Guide
@@ -141,9 +142,9 @@ def test_servers_reach_each_other_as_slaves_reach_their_master(
 def test_databases_keep_their_names_and_change_their_addresses(guide: Guide, passwords: list[str]) -> None:
     before = guide.build()
     new = slaves_of(before)[0]
-    turned = [(one.name, one.address) for one in _registered(switched(before, new))]
+    turned = [(one.name, one.address) for one in registered(switched(before, new))]
     assert turned == [("oxdatabase", "192.0.2.22"), ("oxdatabase_slave", "192.0.2.21")]
-    alone = [(one.name, one.address) for one in _registered(switched(before, new, lost=True))]
+    alone = [(one.name, one.address) for one in registered(switched(before, new, lost=True))]
     assert alone == [("oxdatabase", "192.0.2.22"), ("oxdatabase_slave", "192.0.2.22")]
 
 

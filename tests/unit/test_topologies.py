@@ -14,6 +14,7 @@ import pytest
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
+import ox_deploy
 from ox_deploy import cluster as clusters
 from ox_deploy import secrets
 from ox_deploy.cluster import Cluster, Node
@@ -247,3 +248,17 @@ def test_status_shows_the_ring(ring: Guide) -> None:
 def test_commands_keep_the_names_by_which_users_call_them(name: str) -> None:
     module, command = name.split(".")
     assert callable(getattr(import_module(f"ox_deploy.deploys.{module}"), command))
+
+
+# --- nothing else knows a topology ------------------------------------------------------------------------
+
+ROOT = Path(ox_deploy.__file__).parent
+OF_ONE = re.compile(r"\bfrom ox_deploy\.topologies(?:\.(?!base\b|known\b)\S+)? import")
+# Seeding, switchover and failover, by the names that users call.
+COMMANDS = ["deploys/seed.py", "deploys/switchover.py"]
+
+
+def test_general_modules_import_nothing_of_a_topology() -> None:
+    modules = {path.relative_to(ROOT).as_posix(): path for path in ROOT.rglob("*.py")}
+    general = {name: path for name, path in modules.items() if not name.startswith("topologies/")}
+    assert sorted(name for name, path in general.items() if OF_ONE.search(path.read_text())) == COMMANDS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 from pyinfra import host
@@ -11,7 +11,7 @@ from pyinfra.api import StringCommand, operation
 from ox_deploy.facts.openxchange import Registration
 from ox_deploy.operations.openxchange import daemons
 from ox_deploy.operations.openxchange.configuration import Administrator
-from ox_deploy.operations.openxchange.wanted import WantedRegistration
+from ox_deploy.operations.openxchange.wanted import ConfigdbLayout, WantedDatabase, WantedRegistration, moved_pools
 from ox_deploy.operations.stop import stop
 from ox_deploy.questions import prefetch
 from ox_deploy.questions.ask import ask
@@ -74,3 +74,29 @@ def register(
     job["daemons"] = daemons.start_job(ports, [admin_service], again)
     tools = len(job["contexts"]) + len(job["users"])
     yield order("openxchange_register", job, seconds=SERVICE_SECONDS + TOOL_SECONDS * tools)
+
+
+def _layout_question(layout: ConfigdbLayout, **_: Any) -> Question[Registration]:
+    return layout.question()
+
+
+@prefetch.asks(_layout_question)
+@operation()
+def repoint(databases: Sequence[WantedDatabase], layout: ConfigdbLayout) -> Generator[StringCommand, None, None]:
+    """
+    Have configdb name the addresses of the databases. Their names and ids, which contexts refer to, stay.
+
+    + databases: the registered databases with their addresses
+    + layout: what configdb is like
+
+    Idempotent. To be called on one node, after its configuration.
+    """
+    found = ask(host, _layout_question(layout))
+    if found.state != "complete":
+        yield stop(f"configdb cannot be changed ({found.error or found.state}); run again when it can be reached.")
+        return
+    moved = moved_pools(databases, found)
+    if moved:
+        yield order("configdb_repoint", {"file": layout.file, "pools": moved})
+    else:
+        host.noop("configdb names the right addresses")

@@ -12,7 +12,7 @@ from pyinfra import host
 from ox_deploy import secrets
 from ox_deploy.certificate import check_issued, check_pair
 from ox_deploy.cluster import Cluster, Node
-from ox_deploy.deploys.openxchange import OPENEXCHANGE_USER
+from ox_deploy.deploys.openxchange import OPENEXCHANGE_USER, database_accounts
 from ox_deploy.local_files import GROUP_DATA, read_text
 from ox_deploy.mysql.accounts import WantedAccount
 from ox_deploy.mysql.server_options import TUNABLE
@@ -220,7 +220,6 @@ def _require_encryption(cluster: Cluster, node: Node) -> None:
 def wanted_accounts(cluster: Cluster) -> list[WantedAccount]:
     """Return the accounts that every database server should have."""
     passwords = secrets.load(cluster.settings.secrets_file)
-    product = cluster.product
     replication = [
         WantedAccount(
             REPLICATION_USER,
@@ -233,17 +232,7 @@ def wanted_accounts(cluster: Cluster) -> list[WantedAccount]:
         for server in cluster.databases
         if slaves_of(cluster)
     ]
-    openexchange = [
-        WantedAccount(
-            OPENEXCHANGE_USER,
-            node.address,
-            passwords.get(secrets.OPENEXCHANGE),
-            product.database_privileges,
-            product.database_grant_option,
-        )
-        for node in cluster.groupware
-    ]
-    return replication + openexchange
+    return replication + database_accounts(cluster)
 
 
 def replication_password(cluster: Cluster) -> secrets.Secret:

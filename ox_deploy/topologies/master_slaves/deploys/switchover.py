@@ -1,22 +1,17 @@
-"""Another master: `switchover` while the old one lives, `failover` when it is dead (docs/switchover.md)."""
+"""Another master, as far as database servers are concerned: the rest is done by `ox_deploy.deploys.switchover`."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from pyinfra import host, inventory
-from pyinfra.api import deploy
 
-from ox_deploy.cluster import Cluster, Node, cluster_of
-from ox_deploy.deploys import clustering
-from ox_deploy.deploys import openxchange as groupware
+from ox_deploy.cluster import Cluster, Node
 from ox_deploy.deploys.hosts import check_reachable, end_run_on_failure, lease_for
 from ox_deploy.errors import InputError
 from ox_deploy.operations import lease, service
 from ox_deploy.operations.barrier import barrier
-from ox_deploy.operations.openxchange import configuration
-from ox_deploy.operations.openxchange import registration as registering
-from ox_deploy.operations.openxchange.wanted import WantedDatabase
+from ox_deploy.operations.openxchange.node import WantedNode
 from ox_deploy.questions import prefetch
 from ox_deploy.remote.mysql.dialects import fence_text
 from ox_deploy.topologies.master_slaves.deploys import database
@@ -28,16 +23,15 @@ from ox_deploy.topologies.master_slaves.switch_rules import inventory_change, se
 MAX_LAG = 10
 
 
-@deploy("Switchover")
-def switchover() -> None:
-    """Make a slave the master while the master lives; no acknowledged transaction is lost."""
-    cluster = cluster_of(inventory)
-    node = cluster.node_of(host)
-    new = _new_master(cluster)
+def switchover(cluster: Cluster, node: Node, new: Node, wanted: WantedNode | None) -> Cluster:
+    """Make a slave the master while the master lives; return the cluster as it is then.
+
+    + wanted: what this host should be like before, if it is a groupware node
+    """
     switch = _switch(cluster, new)
     end_run_on_failure()
     check_reachable()
-    _check(cluster, node, switch)
+    _check(cluster, node, switch, wanted)
     barrier(name="All hosts are ready")
     if node == master_of(cluster):
         steps.stop_writes(name=f"Stop writes on {switch.old.name}", switch=switch)
@@ -45,15 +39,11 @@ def switchover() -> None:
     if node == new:
         steps.promote(name=f"Open {switch.new.name} for writes", switch=switch)
     barrier(name="The new master is open")
-    _complete(cluster, switched(cluster, new), node)
+    return _complete(cluster, switched(cluster, new), node)
 
 
-@deploy("Failover")
-def failover() -> None:
-    """Make a slave the master because the master is dead; what it did not send is lost, and somebody has to say so."""
-    cluster = cluster_of(inventory)
-    node = cluster.node_of(host)
-    new = _new_master(cluster)
+def failover(cluster: Cluster, node: Node, new: Node) -> Cluster:
+    """Make a slave the master because the master is dead; return the cluster as it is then."""
     switch = _switch(cluster, new)
     end_run_on_failure()
     check_reachable(but=master_of(cluster).inventory_name)
@@ -68,7 +58,7 @@ def failover() -> None:
     if node == new:
         steps.promote(name=f"Open {switch.new.name} for writes", switch=switch, lost=True)
     barrier(name="The new master is open")
-    _complete(cluster, switched(cluster, new, lost=True), node)
+    return _complete(cluster, switched(cluster, new, lost=True), node)
 
 
 def _check_survivors(cluster: Cluster, node: Node, switch: steps.Switch) -> None:
@@ -91,8 +81,11 @@ def _check_survivors(cluster: Cluster, node: Node, switch: steps.Switch) -> None
         )
 
 
-def _new_master(cluster: Cluster) -> Node:
-    """Return the slave that `new_master` names."""
+def new_master(cluster: Cluster) -> Node:
+    """Return the slave that `new_master` names.
+
+    Raises InputError with one sentence if it names none.
+    """
     name: Any = host.data.get("new_master")
     names = ", ".join(slave.name for slave in slaves_of(cluster)) or "none"
     if name is None:
@@ -116,20 +109,16 @@ def _switch(cluster: Cluster, new: Node) -> steps.Switch:
     )
 
 
-def _check(cluster: Cluster, node: Node, switch: steps.Switch) -> None:
+def _check(cluster: Cluster, node: Node, switch: steps.Switch, wanted: WantedNode | None) -> None:
     """Have all looked at, on all hosts, before anything is changed."""
     for server in (switch.new, switch.old):
         prefetch.plan(inventory.get_host(server.inventory_name), steps.status_question(server, database.USERS))
-    wanted = groupware.wanted_configuration(cluster, node) if "groupware" in node.groups else None
     files = database.server_files(cluster, node)[:-1] if node in cluster.databases else []
     if files:
         prefetch.plan(host, service.question(cluster.database_server.unit, files))
         prefetch.plan(host, steps.status_question(server_of(cluster, node), database.USERS))
-    registration = groupware.wanted_registration(cluster) if node == cluster.registrar else None
-    if wanted:
-        prefetch.plan(host, configuration.question(wanted))
-    if registration:
-        prefetch.plan(host, registering.question(registration))
+    for question in wanted.questions() if wanted else []:
+        prefetch.plan(host, question)
     lease.look(name="Look at all hosts", **lease_for(cluster, node, f"switchover to {switch.new.name}"))
     barrier(name="All hosts have answered")
     if node in slaves_of(cluster):
@@ -146,14 +135,7 @@ def _check(cluster: Cluster, node: Node, switch: steps.Switch) -> None:
             siblings=database.siblings(cluster, node),
         )
     if wanted:
-        steps.check_node(
-            name="Check the groupware node",
-            switch=switch,
-            users=database.USERS,
-            wanted=wanted,
-            node=node.name,
-            registration=registration,
-        )
+        steps.check_node(name="Check the groupware node", switch=switch, users=database.USERS, wanted=wanted)
 
 
 def _max_lag() -> float:
@@ -163,23 +145,14 @@ def _max_lag() -> float:
     return float(value)
 
 
-def _complete(before: Cluster, after: Cluster, node: Node) -> None:
+def _complete(before: Cluster, after: Cluster, node: Node) -> Cluster:
     """Do what a deploy with the changed inventory would do, without restarting a database server."""
     if node.inventory_name in {other.inventory_name for other in after.nodes}:
         _give_role(after, after.node_of(host), master_of(before))
     barrier(name="The databases have their new roles")
     if node.inventory_name == master_of(after).inventory_name:
         steps.report(name="Say what is left to do", lines=_lines(before, after))
-    if "groupware" in node.groups:
-        groupware.configure_node(after, node)
-    barrier(name="All nodes are configured")
-    if node.inventory_name == after.registrar.inventory_name:
-        steps.repoint(
-            name="Change the addresses in configdb", databases=_registered(after), layout=after.product.configdb
-        )
-    barrier(name="Open-Xchange knows the new master")
-    if "groupware" in node.groups:
-        clustering.start_daemons(after, node)
+    return after
 
 
 def _give_role(cluster: Cluster, node: Node, former: Node) -> None:
@@ -196,11 +169,6 @@ def _give_role(cluster: Cluster, node: Node, former: Node) -> None:
     )
     if node in slaves_of(cluster):
         database.replicate(cluster, node, former)
-
-
-def _registered(cluster: Cluster) -> list[WantedDatabase]:
-    """Return the registered databases; without a slave its name stands for the master, too."""
-    return [server for one in groupware.wanted_clusters(cluster) for server in (one.writer, one.reader)]
 
 
 def _lines(before: Cluster, after: Cluster) -> list[str]:

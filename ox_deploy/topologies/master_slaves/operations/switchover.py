@@ -11,17 +11,13 @@ from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
 from ox_deploy.facts.mysql import Mysql, MysqlStatus, ServerState
-from ox_deploy.facts.openxchange import Registration
 from ox_deploy.facts.switchover import Reaches
 from ox_deploy.mysql.accounts import WantedAccount, account_statements
 from ox_deploy.mysql.not_ready import not_ready
 from ox_deploy.mysql.servers import DatabaseServer
 from ox_deploy.operations import service
-from ox_deploy.operations.openxchange import configuration
-from ox_deploy.operations.openxchange import registration as registering
-from ox_deploy.operations.openxchange.wanted import ConfigdbLayout, WantedDatabase, WantedRegistration, moved_pools
+from ox_deploy.operations.openxchange.node import WantedNode
 from ox_deploy.operations.stop import stop
-from ox_deploy.questions import prefetch
 from ox_deploy.questions.ask import ask
 from ox_deploy.questions.order import order
 from ox_deploy.questions.peer import PeerUnreachable, ask_peer
@@ -190,21 +186,13 @@ def _refuse(problems: Sequence[str], otherwise: str) -> Generator[StringCommand,
 
 
 @operation()
-def check_node(
-    switch: Switch,
-    users: Sequence[str],
-    wanted: configuration.WantedConfiguration,
-    node: str,
-    registration: WantedRegistration | None = None,
-) -> Generator[StringCommand, None, None]:
+def check_node(switch: Switch, users: Sequence[str], wanted: WantedNode) -> Generator[StringCommand, None, None]:
     """
-    Refuse to switch if a groupware node's configuration is not that of the inventory. Changes nothing.
+    Refuse to switch if a groupware node is not as the inventory says. Changes nothing.
 
     + switch: who hands over to whom
     + users: as for `check_server`
-    + wanted: what the files should say before the switch
-    + node: the node's name
-    + registration: what configdb should hold before the switch, on the node that is asked for that
+    + wanted: what the node should be like before the switch
     """
     try:
         phase = switch_rules.phase(_ask(switch.new, users), _ask(switch.old, users))
@@ -213,11 +201,8 @@ def check_node(
         return
     if phase is Phase.AFTER:
         host.noop("it will be configured for the new master")
-        return
-    differences = wanted.differences(ask(host, configuration.question(wanted)))
-    problems = [f"{node}: its configuration differs from the inventory ({', '.join(differences)}); deploy"]
-    obstacle = registration and registration.obstacle(registering.found_for(registration))
-    yield from _refuse((problems if differences else []) + ([obstacle.rstrip(".")] if obstacle else []), "ready")
+    else:
+        yield from _refuse(wanted.problems(), "ready")
 
 
 @operation()
@@ -351,32 +336,6 @@ def promote(switch: Switch, lost: bool = False) -> Generator[StringCommand, None
         "option_file": new.option_file,
     }
     yield order("switch_promote", job)
-
-
-def _registration_question(layout: ConfigdbLayout, **_: Any) -> Question[Registration]:
-    return layout.question()
-
-
-@prefetch.asks(_registration_question)
-@operation()
-def repoint(databases: Sequence[WantedDatabase], layout: ConfigdbLayout) -> Generator[StringCommand, None, None]:
-    """
-    Have configdb name the addresses of the databases. Their names and ids, which contexts refer to, stay.
-
-    + databases: the registered databases with their addresses
-    + layout: what configdb is like
-
-    Idempotent. To be called on one node, after its configuration.
-    """
-    found = ask(host, _registration_question(layout))
-    if found.state != "complete":
-        yield stop(f"configdb cannot be changed ({found.error or found.state}); run again when it can be reached.")
-        return
-    moved = moved_pools(databases, found)
-    if moved:
-        yield order("configdb_repoint", {"file": layout.file, "pools": moved})
-    else:
-        host.noop("configdb names the right addresses")
 
 
 @operation()
