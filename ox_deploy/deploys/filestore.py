@@ -6,6 +6,7 @@ from pyinfra import host, inventory
 from pyinfra.api import deploy
 
 from ox_deploy.cluster import Cluster, cluster_of
+from ox_deploy.deploys.clustering import ROUTE_UNIT
 from ox_deploy.deploys.hosts import USER
 from ox_deploy.operations import nfs, service
 from ox_deploy.operations.barrier import barrier
@@ -90,5 +91,6 @@ def _mount(cluster: Cluster) -> None:
 
 
 def _drop_ins(cluster: Cluster) -> list[ManagedFile]:
-    text = render(DROP_IN, filestore_path=cluster.settings.filestore_path)
+    route_unit = ROUTE_UNIT if cluster.product.discovery(cluster.settings) else None
+    text = render(DROP_IN, filestore_path=cluster.settings.filestore_path, route_unit=route_unit)
     return [ManagedFile(DROP_IN.replace("open-xchange", service, 1), text) for service in cluster.product.ports]

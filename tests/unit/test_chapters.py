@@ -349,6 +349,7 @@ def test_services_do_not_start_without_the_mount(guide: Guide, monkeypatch: pyte
     folder = "/etc/systemd/system/{}.service.d/ox-deploy.conf"
     drop_ins = [folder.format(name) for name in ("open-xchange-admin", "open-xchange-groupware")]
     assert list(files(job)) == ["/etc/fstab", *drop_ins]
+    assert all("Wants=ox-multicast-route.service\n" in files(job)[path]["content"] for path in drop_ins)
     assert files(job)["/etc/fstab"]["content"] == (
         "192.0.2.21:/var/opt/filestore /var/opt/filestore nfs rw,hard,nosuid,nodev,noatime,_netdev 0 0\n"
     )

@@ -182,8 +182,10 @@ def test_every_chapter_does_what_the_product_says(tiny: Guide, monkeypatch: pyte
     files = {file["path"]: file for file in jobs["web", "Balance"]["files"]}
     assert "BalancerMember http://192.0.2.12:7000 route=OX-2" in files[SITE]["content"]
     assert "/etc/apache2/mods-enabled/proxy_http.load" in files
-    drop_ins = [file["path"] for file in jobs["oxgw01", "Mount"]["service"]["files"] if "system/tiny" in file["path"]]
-    assert drop_ins == ["/etc/systemd/system/tiny.service.d/ox-deploy.conf"]
+    mounted = {file["path"]: file for file in jobs["oxgw01", "Mount"]["service"]["files"]}
+    (drop_in,) = (path for path in mounted if "system/tiny" in path)
+    assert drop_in == "/etc/systemd/system/tiny.service.d/ox-deploy.conf"
+    assert "RequiresMountsFor=" in mounted[drop_in]["content"]
     configured = jobs["oxgw02", "Configure"]
     assert (configured["installer"], configured["license"]) == (["--name=oxgw02"], ["--free"])
     assert configured["services"] == ["tiny"]
@@ -193,6 +195,7 @@ def test_every_chapter_does_what_the_product_says(tiny: Guide, monkeypatch: pyte
     assert jobs["oxgw01", "Wait"] == "tiny-wait 192.0.2.12"
     # It has no use for multicast.
     assert ("oxgw01", "Route") not in jobs
+    assert "multicast" not in everything
 
 
 def test_ports_are_those_of_the_product(tiny: Guide) -> None:

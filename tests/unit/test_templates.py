@@ -92,7 +92,7 @@ CASES = [
     Case(
         "service-drop-in.conf",
         "/etc/systemd/system/open-xchange.service.d/ox-deploy.conf",
-        {"filestore_path": "/var/opt/filestore"},
+        {"filestore_path": "/var/opt/filestore", "route_unit": "ox-multicast-route.service"},
     ),
     Case("open-xchange.sources", "/etc/apt/sources.list.d/open-xchange.sources", SOURCES),
 ]
