@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ox_deploy.operations.openxchange.configuration import WantedConfiguration
 from ox_deploy.operations.openxchange.wanted import ConfigdbLayout
@@ -95,6 +95,8 @@ class Product(Protocol):
     # The program for the hosts that starts daemons and proves by a login that they work.
     start_program: str
     caches: Mapping[str, Cache]
+    # The operation that `join` calls.
+    join_operation: Callable[..., Any]
 
     # --- configuration and registration
     configdb: ConfigdbLayout
@@ -141,8 +143,5 @@ class Product(Protocol):
         ...
 
     def join(self, cluster: Cluster, node: Node) -> None:
-        """Wait until a node is connected with every other one.
-
-        By an operation of the chapter that starts the cluster; `status/steps.py` has the one of the caches.
-        """
+        """Wait until a node is connected with every other one, by `join_operation`."""
         ...

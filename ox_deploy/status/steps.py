@@ -1,6 +1,6 @@
 """The steps of a deploy that the status knows: an operation, as a chapter calls it.
 
-Those of the databases are their topology's.
+Those of the databases are their topology's; the one that waits until all nodes are connected is the product's.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ox_deploy.deploys.hosts import prepare_hosts
 from ox_deploy.deploys.openxchange import configure_open_xchange
 from ox_deploy.deploys.web import set_up_balancer
 from ox_deploy.operations import hosts, network, nfs, service
-from ox_deploy.operations.openxchange import caches, configuration, daemons, registration
+from ox_deploy.operations.openxchange import configuration, daemons, registration
 
 
 @dataclass(frozen=True)
@@ -35,5 +35,3 @@ ROUTE = Step(configure_multicast, network.multicast_route)
 CONFIGURE_NODE = Step(configure_open_xchange, configuration.configure)
 REGISTER = Step(configure_open_xchange, registration.register)
 START = Step(start_cluster, daemons.start)
-# A product whose nodes find each other in another way has another step.
-JOIN_CACHES = Step(start_cluster, caches.join)

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from ox_deploy.cluster import Cluster, Node
+from ox_deploy.deploys.clustering import start_cluster
 from ox_deploy.deploys.database import set_up_databases
 from ox_deploy.facts.health import Disk, Health, Member
 from ox_deploy.facts.hosts import HostStatus
@@ -25,6 +26,7 @@ from ox_deploy.facts.openxchange import Configuration, Daemon, Registration
 from ox_deploy.facts.service import ServiceStatus, UnitState
 from ox_deploy.findings import Finding
 from ox_deploy.operations import mysql
+from ox_deploy.products.ox6 import mesh
 from ox_deploy.secrets import Secret
 from ox_deploy.status import steps
 from ox_deploy.status.seen import Drift, Seen
@@ -270,7 +272,7 @@ ROUTE = Drift(steps.ROUTE, "Route multicast to the cluster's interface")
 NODE = Drift(steps.CONFIGURE_NODE, "Configure the node (oxinstaller)")
 REGISTER = Drift(steps.REGISTER, "Create configdb; register server, filestore and databases; create contexts and users")
 START = Drift(steps.START, "Start the daemons")
-WAIT = Drift(steps.JOIN_CACHES, "Wait until every node is connected with every other")
+WAIT = Drift(Step(start_cluster, mesh.join), "Wait until every node is connected with every other")
 
 
 def never_set_up_slave(hosts: SeenHosts) -> None:

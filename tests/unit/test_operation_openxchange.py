@@ -23,7 +23,7 @@ from ox_deploy.facts.openxchange import (
     Registration,
 )
 from ox_deploy.facts.secret import Fingerprint
-from ox_deploy.operations.openxchange import caches, configuration, registration
+from ox_deploy.operations.openxchange import configuration, registration
 from ox_deploy.operations.openxchange import daemons as daemon_operations
 from ox_deploy.operations.openxchange.configuration import Administrator, WantedConfiguration
 from ox_deploy.operations.openxchange.wanted import (
@@ -33,6 +33,7 @@ from ox_deploy.operations.openxchange.wanted import (
     WantedRegistration,
     WantedUser,
 )
+from ox_deploy.products.ox6 import mesh
 from ox_deploy.questions.run import current_run
 from ox_deploy.secrets import Secret
 from ox_deploy.topologies.master_slaves.roles import ROLES
@@ -572,7 +573,7 @@ JOIN: dict[str, Any] = {"peers": ["192.0.2.12", "192.0.2.13"], "ports": [57462, 
 
 def joined(found: dict[str, list[int]], **arguments: Any) -> Outcome:
     host = FakeHost({CachePeers: found})
-    outcome = both_phases(caches.join, host, **JOIN | arguments)
+    outcome = both_phases(mesh.join, host, **JOIN | arguments)
     assert host.asked[-1] == (CachePeers, {"ports": JOIN["ports"]})
     return outcome
 
@@ -587,4 +588,4 @@ def test_single_node_has_nobody_to_wait_for() -> None:
 
 @pytest.mark.parametrize("peers", [{}, {"192.0.2.12": [57461, 57462]}, {"192.0.2.12": [57461], "192.0.2.13": [57462]}])
 def test_missing_peer_or_port_is_waited_for(peers: dict[str, list[int]]) -> None:
-    assert joined(peers).job("cache_wait") == JOIN | {"seconds": caches.MESH_SECONDS}
+    assert joined(peers).job("ox6_wait") == JOIN | {"seconds": mesh.MESH_SECONDS}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -17,6 +18,7 @@ from pyinfra.api import StringCommand, operation
 import ox_deploy
 from ox_deploy import secrets
 from ox_deploy.cluster import Cluster, Node
+from ox_deploy.deploys.clustering import start_cluster
 from ox_deploy.deploys.switchover import switchover
 from ox_deploy.deploys.verify import verify
 from ox_deploy.deploys.web import SITE
@@ -26,6 +28,7 @@ from ox_deploy.operations.openxchange.wanted import ConfigdbLayout
 from ox_deploy.ports import Port, Way, needed_ways, own_ports, way_to
 from ox_deploy.products import PRODUCTS
 from ox_deploy.products.base import Accounts, Cache, Discovery, Installer, Product, SiteValues
+from ox_deploy.products.ox6 import mesh
 from ox_deploy.products.ox6.configuration import Des
 from ox_deploy.questions import prefetch
 from ox_deploy.questions.ask import ask
@@ -35,9 +38,11 @@ from ox_deploy.questions.question import JsonFact, Question
 from ox_deploy.questions.run import run_of
 from ox_deploy.remote.programs import module_of
 from ox_deploy.settings import Settings
+from ox_deploy.status.seen import Drift
 from ox_deploy.status.states import groupware
 from ox_deploy.status.states.base import Observation
 from ox_deploy.status.states.find import find
+from ox_deploy.status.steps import Step
 from ox_deploy.status.view import view
 from ox_deploy.topologies.master_slaves.deploys import database
 from tests.unit.deployment import Deployment, prepared
@@ -100,6 +105,7 @@ class Tiny(Product):
     admin_service = groupware_service = "tiny"
     start_program = "daemons_start"
     caches = {"grid": Cache(7001, "tiny")}  # noqa: RUF012
+    join_operation = staticmethod(join_members)
     configdb = ConfigdbLayout("/etc/tiny/database.properties", {"server": True})
     system_file = "/etc/tiny/name.properties"
     access_combinations = ("little", "all")
@@ -232,6 +238,11 @@ def test_status_looks_at_what_the_product_has(tiny: Guide) -> None:
     observed = Observation(cluster, seen)
     # One daemon is down once, whatever it does.
     assert list(groupware.admin_daemon_down.findings(observed)) == []
+    # Who has no daemon cannot be a member, which is no finding of its own.
+    for joins, is_told in ((join_members, False), (mesh.join, True)):
+        waits = Drift(Step(start_cluster, joins), "Wait until every node is connected with every other")
+        found = find(cluster, [replace(one, drift=[waits]) for one in seen if one.node.name == "oxgw01"])
+        assert ("configuration drifted" in {finding.state for finding in found}) == is_told
     down = [finding.wanted for finding in groupware.groupware_daemon_down.findings(observed)]
     assert down == ["tiny runs and listens on port 7000"] * 2
     shown = view(cluster, seen, find(cluster, seen), datetime.now(UTC))

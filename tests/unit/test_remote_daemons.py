@@ -12,11 +12,11 @@ import pytest
 
 from ox_deploy.facts.openxchange import Daemon, Daemons
 from ox_deploy.remote.cache import peers as cache_peers
-from ox_deploy.remote.cache import wait as cache_wait
 from ox_deploy.remote.common import sockets as common_sockets
 from ox_deploy.remote.daemons import state as daemons_state
 from ox_deploy.remote.daemons import undo as daemons_undo
 from ox_deploy.remote.ox6 import start as ox6_start
+from ox_deploy.remote.ox6 import wait as ox6_wait
 from tests.unit.programs import Commands, altered, shown, under_test
 
 HEADER = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
@@ -71,14 +71,14 @@ def test_kernel_without_ipv6_has_no_such_table() -> None:
 
 
 def test_joined_caches_end_the_waiting() -> None:
-    program = with_sockets(under_test(cache_wait), PEER_TO_US)
-    program.cache_wait({"peers": ["192.0.2.12"], "ports": [57462], "seconds": 0})
+    program = with_sockets(under_test(ox6_wait), PEER_TO_US)
+    program.ox6_wait({"peers": ["192.0.2.12"], "ports": [57462], "seconds": 0})
 
 
 def test_missing_peers_are_named_with_their_ports(capsys: pytest.CaptureFixture[str]) -> None:
-    program = with_sockets(under_test(cache_wait), PEER_TO_US)
+    program = with_sockets(under_test(ox6_wait), PEER_TO_US)
     with pytest.raises(SystemExit):
-        program.cache_wait({"peers": ["192.0.2.13", "192.0.2.12"], "ports": [57462, 57461], "seconds": -1})
+        program.ox6_wait({"peers": ["192.0.2.13", "192.0.2.12"], "ports": [57462, 57461], "seconds": -1})
     assert capsys.readouterr().err == (
         "the caches of this node are not connected to 192.0.2.12 (ports 57461); 192.0.2.13 (ports 57461, 57462) "
         "after -1 seconds; all nodes should share a link that carries multicast, and no firewall should block these "

@@ -24,6 +24,7 @@ from ox_deploy import secrets
 from ox_deploy.facts.ground import GroundState
 from ox_deploy.facts.health import HostHealth
 from ox_deploy.facts.hosts import HostState, HostStatus
+from ox_deploy.products.ox6 import Ox6
 from ox_deploy.status import gather, memory
 from ox_deploy.status.seen import Seen
 from ox_deploy.status.states.causes import causes_with
@@ -125,7 +126,7 @@ def test_steps_that_something_explains_are_steps_of_a_deploy(look: Look) -> None
     """Or what they are compared with could never be equal; an operation alone stands for a single step."""
     with look.begun() as state:
         plan = {step for host in state.inventory for step, _ in gather._plan(state, host)}
-    known = causes_with(MASTER_SLAVES.causes).hides_drift
+    known = causes_with(MASTER_SLAVES.causes, Ox6()).hides_drift
     explained = {one for _, _, steps in known for one in steps}
     assert {one for one in explained if isinstance(one, Step)} <= plan
     calls = Counter(step.operation for step in plan)

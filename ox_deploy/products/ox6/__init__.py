@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ox_deploy.operations.openxchange.configuration import WantedConfiguration
 from ox_deploy.products.base import Accounts, Discovery, Installer, Product, SiteValues
-from ox_deploy.products.ox6 import configuration, daemons, database, front_end, installer, jcs, packages, ports
+from ox_deploy.products.ox6 import configuration, daemons, database, front_end, installer, jcs, mesh, packages, ports
 
 if TYPE_CHECKING:
     from ox_deploy.cluster import Cluster, Node
@@ -29,6 +29,7 @@ class Ox6(Product):
     groupware_service = daemons.GROUPWARE
     start_program = "ox6_start"
     caches = jcs.CACHES
+    join_operation = staticmethod(mesh.join)
     configdb = database.CONFIGDB
     system_file = f"{configuration.FOLDER}/{configuration.SYSTEM}"
     access_combinations = database.ACCESS_COMBINATIONS

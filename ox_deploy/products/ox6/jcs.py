@@ -5,8 +5,8 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
-from ox_deploy.operations.openxchange import caches
 from ox_deploy.products.base import Cache
+from ox_deploy.products.ox6 import mesh
 from ox_deploy.products.ox6.daemons import ADMIN, GROUPWARE
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def values(settings: Settings) -> dict[str, dict[str, str | None]]:
 
 def join(cluster: Cluster, node: Node) -> None:
     """Wait until a node's caches are connected with those of every other one."""
-    caches.join(
+    mesh.join(
         name="Wait until every node is connected with every other",
         peers=[other.address for other in cluster.groupware if other != node],
         ports=[cache.port for cache in CACHES.values()],

@@ -16,6 +16,7 @@ from dataclasses import replace
 
 from ox_deploy.facts.openxchange import Registration
 from ox_deploy.findings import Finding
+from ox_deploy.products.base import Product
 from ox_deploy.status import steps
 from ox_deploy.status.seen import Drift, Seen
 from ox_deploy.status.states.base import Observation
@@ -50,13 +51,15 @@ HIDES_DRIFT: list[tuple[tuple[str, ...], Where, tuple[Step, ...]]] = [
     (("balancer member missing", "balancer member disabled"), "host", (steps.BALANCE,)),
     (("multicast route missing",), "host", (steps.ROUTE,)),
     (_DAEMON_DOWN, "host", (steps.START,)),
-    (_CACHES_APART, "anywhere", (steps.JOIN_CACHES,)),
 ]
 
 
-def causes_with(others: Causes) -> Causes:
-    """Return the causes of all areas, with those of the databases' topology."""
-    return Causes({**others.hides, **HIDES}, [*others.hides_drift, *HIDES_DRIFT])
+def causes_with(others: Causes, product: Product) -> Causes:
+    """Return the causes of all areas, with those of the databases' topology, and what keeps the nodes apart."""
+    return Causes(
+        {**others.hides, **HIDES},
+        [*others.hides_drift, *HIDES_DRIFT, (_CACHES_APART, "anywhere", (product.join_operation,))],
+    )
 
 
 def without_consequences(findings: Sequence[Finding], known: Causes) -> list[Finding]:

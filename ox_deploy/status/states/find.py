@@ -49,7 +49,7 @@ def states_of(topology: Topology) -> list[NamedState]:
 def find(cluster: Cluster, seen: Sequence[Seen]) -> list[Finding]:
     """Return what is wrong, the worst first, then by host; consequences of something else are left out."""
     observed, topology = Observation(cluster, seen), cluster.topology
-    causes = causes_with(topology.causes)
+    causes = causes_with(topology.causes, cluster.product)
     *states, drifted = states_of(topology)
     findings = [finding for state in states for finding in state.findings(observed)]
     findings += drifted.findings(without_explained_drift(observed, findings, causes))

@@ -38,4 +38,4 @@ def join(peers: Sequence[str], ports: Sequence[int]) -> Generator[StringCommand,
     if all(set(ports) <= set(found.get(peer, [])) for peer in peers):
         host.noop("every other node is connected")
         return
-    yield order("cache_wait", {"peers": list(peers), "ports": list(ports), "seconds": MESH_SECONDS})
+    yield order("ox6_wait", {"peers": list(peers), "ports": list(ports), "seconds": MESH_SECONDS})

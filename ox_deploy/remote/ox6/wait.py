@@ -20,7 +20,7 @@ def missing_peers(job: Document) -> dict[str, list[int]]:
     return missing
 
 
-def cache_wait(job: Document) -> None:
+def ox6_wait(job: Document) -> None:
     """Wait; name who is missing if the time is over."""
     deadline = time.monotonic() + job["seconds"]
     while True:
