@@ -13,9 +13,6 @@ from ox_deploy.errors import InputError
 from ox_deploy.local_files import GROUP_DATA, check_repository_key, read_text
 from ox_deploy.questions.run import current_run
 
-# How long the password of a slave may be for each server.
-LONGEST_REPLICATION = {"mariadb": ("MariaDB", 96), "mysql": ("MySQL", 32)}
-
 
 @deploy("Inputs")
 def check_inputs() -> None:
@@ -74,13 +71,7 @@ def _check_secrets(cluster: Cluster) -> None:
     passwords = secrets.load(settings.secrets_file)
     for name in secrets.names_needed(context.model_dump() for context in settings.contexts):
         passwords.get(name)
-    server, longest = LONGEST_REPLICATION[settings.database_server]
-    length = len(passwords.get(secrets.REPLICATION).reveal())
-    if len(cluster.databases) > 1 and length > longest:
-        raise InputError(
-            f"{settings.secrets_file}: `{secrets.REPLICATION}` has {length} characters, but {server} lets a slave log "
-            f"in with at most {longest}; choose a shorter one."
-        )
+    cluster.topology.check_passwords(cluster, passwords)
     passwords.check_repository()
 
 

@@ -1,4 +1,4 @@
-"""Whether the discovery of the caches leaves by the interface of the cluster."""
+"""Whether the discovery of the nodes leaves by the interface of the cluster."""
 
 from __future__ import annotations
 

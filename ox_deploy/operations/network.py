@@ -1,4 +1,4 @@
-"""The route by which the caches of the nodes find each other."""
+"""The route by which nodes find each other, for products whose discovery is by multicast."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ox_deploy.cluster import Cluster, Node
     from ox_deploy.consistency import NodeLike
     from ox_deploy.ports import Port, Way
+    from ox_deploy.secrets import Secrets
     from ox_deploy.status.seen import Seen
     from ox_deploy.status.states.base import Observation
     from ox_deploy.status.steps import Step
@@ -128,6 +129,9 @@ class Topology(Protocol):
 
     def needed_ways(self, cluster: Cluster, node: Node, others: Sequence[Node]) -> Iterable[Way]:
         """Return which ports of the `others` any host connects to because they are database servers."""
+
+    def check_passwords(self, cluster: Cluster, passwords: Secrets) -> None:
+        """Raise InputError where a password of the database servers would not do."""
 
     def check_roles(self, cluster: Cluster) -> None:
         """Have a host refuse to go on if the servers have other roles than the inventory says."""

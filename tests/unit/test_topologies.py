@@ -19,6 +19,7 @@ from ox_deploy import cluster as clusters
 from ox_deploy import secrets
 from ox_deploy.cluster import Cluster, Node
 from ox_deploy.consistency import NodeLike
+from ox_deploy.deploys import inputs
 from ox_deploy.deploys.openxchange import wanted_registration
 from ox_deploy.deploys.verify import verify
 from ox_deploy.errors import InputError
@@ -116,6 +117,10 @@ class Ring:
     def needed_ways(self, cluster: Cluster, node: Node, others: Sequence[Node]) -> Iterator[Way]:
         yield way_to([other for other in others if other in cluster.databases], 4000)
 
+    def check_passwords(self, cluster: Cluster, passwords: secrets.Secrets) -> None:
+        if cluster.settings.server_name == "unsaid":
+            raise InputError("secrets.toml: the ring has no password.")
+
     def check_roles(self, cluster: Cluster) -> None:
         look_at_ring(name="Look at the ring")
 
@@ -180,6 +185,11 @@ def test_ports_are_those_of_the_topology(ring: Guide) -> None:
     assert not [port for one in (web, node) for port in own_ports(cluster, one, "somebody") if port.number == 4000]
     for one in (node, first):
         assert Way((last.address,), (4000,)) in needed_ways(cluster, one, [last])
+
+
+def test_passwords_are_judged_by_the_topology(ring: Guide) -> None:
+    cluster = cluster_of(ring.set(server_name="unsaid"))
+    assert "secrets.toml: the ring has no password." in inputs.find_faults(cluster)
 
 
 def test_database_chapter_calls_the_operations_of_the_topology(ring: Guide, monkeypatch: pytest.MonkeyPatch) -> None:

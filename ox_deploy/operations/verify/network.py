@@ -22,7 +22,7 @@ def multicast(group: str, address: str) -> Verdict:
     """
     Check the kernel's route for the discovery of the other nodes.
 
-    + group: the multicast address of the caches
+    + group: the multicast address by which the nodes find each other
     + address: the node's address, whose interface should be the one
     """
     trial = made(learn(_route_question(group, address)))

@@ -11,6 +11,7 @@ from ox_deploy.topologies.master_slaves.roles import ROLES, slaves_of
 
 if TYPE_CHECKING:
     from ox_deploy.cluster import Cluster, Node
+    from ox_deploy.secrets import Secrets
     from ox_deploy.status.seen import Seen
     from ox_deploy.status.states.base import Observation
     from ox_deploy.topologies.master_slaves.replica_state import Source
@@ -48,6 +49,12 @@ class MasterSlaves:
         from ox_deploy.topologies.master_slaves import status
 
         return status.LINKS
+
+    def check_passwords(self, cluster: Cluster, passwords: Secrets) -> None:
+        """Raise InputError where the slaves could not log in with theirs."""
+        from ox_deploy.topologies.master_slaves.deploys import database
+
+        database.check_password(cluster, passwords)
 
     def check_roles(self, cluster: Cluster) -> None:
         """Have a host refuse to go on if the master was switched."""

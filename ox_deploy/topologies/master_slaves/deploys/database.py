@@ -13,6 +13,7 @@ from ox_deploy import secrets
 from ox_deploy.certificate import check_issued, check_pair
 from ox_deploy.cluster import Cluster, Node
 from ox_deploy.deploys.openxchange import OPENEXCHANGE_USER, database_accounts
+from ox_deploy.errors import InputError
 from ox_deploy.local_files import GROUP_DATA, read_text
 from ox_deploy.mysql.accounts import WantedAccount
 from ox_deploy.mysql.server_options import TUNABLE
@@ -31,6 +32,8 @@ SERVICE_DROP_IN = "/etc/systemd/system/mariadb.service.d/ox-deploy.conf"
 PEER_SECONDS = 3
 LOG_DIRECTORY = "/var/log/mysql"
 REPLICATION_USER = "replication"
+# How long the password of a slave may be for each server.
+LONGEST_PASSWORD = {"mariadb": ("MariaDB", 96), "mysql": ("MySQL", 32)}
 SWITCHOVER = "pyinfra -y inventory.py ox_deploy.deploys.switchover.switchover"
 USERS = [REPLICATION_USER, OPENEXCHANGE_USER]
 
@@ -233,6 +236,18 @@ def wanted_accounts(cluster: Cluster) -> list[WantedAccount]:
         if slaves_of(cluster)
     ]
     return replication + database_accounts(cluster)
+
+
+def check_password(cluster: Cluster, passwords: secrets.Secrets) -> None:
+    """Raise InputError where a slave could not log in with its password."""
+    settings = cluster.settings
+    server, longest = LONGEST_PASSWORD[settings.database_server]
+    length = len(passwords.get(secrets.REPLICATION).reveal())
+    if slaves_of(cluster) and length > longest:
+        raise InputError(
+            f"{settings.secrets_file}: `{secrets.REPLICATION}` has {length} characters, but {server} lets a slave log "
+            f"in with at most {longest}; choose a shorter one."
+        )
 
 
 def replication_password(cluster: Cluster) -> secrets.Secret:
