@@ -33,8 +33,8 @@ from ox_deploy.status.seen import Drift, Seen
 from ox_deploy.status.states.find import find
 from ox_deploy.status.steps import Step
 from ox_deploy.topologies.master_slaves.operations import replication, roles
-from ox_deploy.topologies.master_slaves.replica_state import Source
 from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of
+from ox_deploy.topologies.master_slaves.source import Source
 from tests.unit.guide import Guide
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)

@@ -19,20 +19,13 @@ from ox_deploy.mysql.servers import DATABASE_SERVERS
 from ox_deploy.secrets import Secret
 from ox_deploy.status.states.find import find
 from ox_deploy.topologies.master_slaves import verify as databases
+from ox_deploy.topologies.master_slaves.diagnosis import Diagnosis, beside, diagnose
 from ox_deploy.topologies.master_slaves.obstacles import Plan, Side
 from ox_deploy.topologies.master_slaves.operations import replication, switchover
 from ox_deploy.topologies.master_slaves.operations import seed as seeding
-from ox_deploy.topologies.master_slaves.replica_state import (
-    BESIDE,
-    DEPLOY,
-    DEPLOYED,
-    Diagnosis,
-    Situation,
-    Source,
-    beside,
-    diagnose,
-)
 from ox_deploy.topologies.master_slaves.seed_rules import refusal
+from ox_deploy.topologies.master_slaves.situations import BESIDE, DEPLOY_WHICH, DEPLOYED, Situation
+from ox_deploy.topologies.master_slaves.source import Source
 from ox_deploy.topologies.master_slaves.switch_rules import Server
 from tests.unit.fakes import FakeHost, both_phases, in_phase, stop_sentence
 from tests.unit.guide import Guide
@@ -188,7 +181,7 @@ def test_deploy_puts_it_right_or_refuses_with_its_remedy(kind: Kind, situation: 
     host = pair(kind, situation)
     if situation in DEPLOYED:
         assert both_phases(replication.replica, host, **REPLICA).jobs
-        assert remedy(kind, situation).startswith(DEPLOY)
+        assert remedy(kind, situation).startswith(DEPLOY_WHICH)
     elif situation in BESIDE:
         both_phases(replication.replica, host, **REPLICA).assert_noop()
     elif situation is Situation.ERRANT:
@@ -196,7 +189,7 @@ def test_deploy_puts_it_right_or_refuses_with_its_remedy(kind: Kind, situation: 
         assert told.endswith(f": {remedy(kind, situation)}.")
     else:
         assert stop_sentence(replication.replica, host, **REPLICA).endswith(f"changed: {remedy(kind, situation)}.")
-        assert not remedy(kind, situation).startswith(DEPLOY)
+        assert not remedy(kind, situation).startswith(DEPLOY_WHICH)
 
 
 def seen_by_status(guide: Guide, kind: Kind, situation: Situation) -> Finding:

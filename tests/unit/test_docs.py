@@ -13,7 +13,9 @@ from ox_deploy.status.states.base import State
 from ox_deploy.status.states.causes import HIDES
 from ox_deploy.status.states.find import states_of
 from ox_deploy.topologies.base import NamedState
-from ox_deploy.topologies.master_slaves.replica_state import Diagnosis, Situation, Source
+from ox_deploy.topologies.master_slaves.diagnosis import Diagnosis
+from ox_deploy.topologies.master_slaves.situations import Situation
+from ox_deploy.topologies.master_slaves.source import Source
 from ox_deploy.topologies.master_slaves.status import SlaveState
 from ox_deploy.topologies.master_slaves.topology import MASTER_SLAVES
 from tests.unit.programs import MARIADB

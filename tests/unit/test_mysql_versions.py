@@ -19,7 +19,9 @@ from ox_deploy.remote.mysql import state as mysql_state
 from ox_deploy.remote.mysql.dialects import DIALECTS, TAKEN_OVER, dialect_of, server_of_version, version_numbers
 from ox_deploy.remote.switch import promote as switch_promote
 from ox_deploy.secrets import Secret
-from ox_deploy.topologies.master_slaves.replica_state import Situation, Source, recognise
+from ox_deploy.topologies.master_slaves.recognise import recognise
+from ox_deploy.topologies.master_slaves.situations import Situation
+from ox_deploy.topologies.master_slaves.source import Source
 from tests.unit.programs import MARIADB, Session, under_test
 
 PASSWORD = "Zc4qLw8mPn2rTx6v"

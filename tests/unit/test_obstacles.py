@@ -11,8 +11,8 @@ from ox_deploy.facts.mysql import BinaryLog, MysqlStatus, Replica, ServerState
 from ox_deploy.facts.seed import Survey
 from ox_deploy.secrets import Secret
 from ox_deploy.topologies.master_slaves.obstacles import Plan, Side, forewarnings
-from ox_deploy.topologies.master_slaves.replica_state import Source
 from ox_deploy.topologies.master_slaves.seed_rules import refusal
+from ox_deploy.topologies.master_slaves.source import Source
 
 SOURCE = Source("dbmaster", "192.0.2.21", 3306, "replication", Secret("Zc4qLw8mPn2rTx6v"))
 LOG = BinaryLog(file="mysql-bin.000003", position=342, first_file="mysql-bin.000002", complete=False)

@@ -17,7 +17,9 @@ from ox_deploy.mysql.not_ready import not_ready
 from ox_deploy.operations import mysql
 from ox_deploy.secrets import Secret
 from ox_deploy.topologies.master_slaves.operations import replication
-from ox_deploy.topologies.master_slaves.replica_state import BESIDE, DEPLOYED, Situation, Source, recognise
+from ox_deploy.topologies.master_slaves.recognise import recognise
+from ox_deploy.topologies.master_slaves.situations import BESIDE, DEPLOYED, Situation
+from ox_deploy.topologies.master_slaves.source import Source
 from ox_deploy.topologies.master_slaves.switch_rules import Server
 from tests.unit.fakes import FakeHost, Outcome, both_phases, run, stop_sentence
 from tests.unit.programs import MARIADB, MYSQL

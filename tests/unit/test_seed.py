@@ -34,8 +34,8 @@ from ox_deploy.secrets import Secret
 from ox_deploy.topologies.master_slaves.deploys.seed import requested, restore, seed
 from ox_deploy.topologies.master_slaves.obstacles import Plan, Side
 from ox_deploy.topologies.master_slaves.operations import seed as seeding
-from ox_deploy.topologies.master_slaves.replica_state import Source
 from ox_deploy.topologies.master_slaves.seed_rules import refusal
+from ox_deploy.topologies.master_slaves.source import Source
 from tests.unit.deployment import prepared
 from tests.unit.fakes import FakeHost, program_of, run, stdin_of, stop_sentence
 from tests.unit.guide import Guide

@@ -15,7 +15,7 @@ from ox_deploy.facts.openxchange import Configuration
 from ox_deploy.findings import Level
 from ox_deploy.status.states.base import State
 from ox_deploy.status.states.find import find, states_of
-from ox_deploy.topologies.master_slaves.replica_state import Situation
+from ox_deploy.topologies.master_slaves.situations import Situation
 from ox_deploy.topologies.master_slaves.topology import MASTER_SLAVES
 from tests.unit.guide import Guide
 from tests.unit.seeing import (

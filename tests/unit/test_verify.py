@@ -49,7 +49,7 @@ from ox_deploy.questions.pyinfra_internals import current_state
 from ox_deploy.questions.run import current_run
 from ox_deploy.secrets import Secret
 from ox_deploy.topologies.master_slaves import verify as databases
-from ox_deploy.topologies.master_slaves.replica_state import Source
+from ox_deploy.topologies.master_slaves.source import Source
 from ox_deploy.topologies.master_slaves.verify import Reading
 from tests.unit.fakes import FakeHost, in_phase, program_of, run, stdin_of, stop_sentence, task_of
 from tests.unit.programs import MARIADB

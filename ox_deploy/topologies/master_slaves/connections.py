@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from ox_deploy.facts.mysql import MysqlStatus, Replica
 from ox_deploy.mysql import gtid
 from ox_deploy.remote.mysql.session import SYSTEM_DATABASES
-
-if TYPE_CHECKING:
-    from ox_deploy.topologies.master_slaves.replica_state import Source
+from ox_deploy.topologies.master_slaves.source import Source
 
 
 def runs(replica: Replica | None) -> bool:

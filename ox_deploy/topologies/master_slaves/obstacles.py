@@ -13,7 +13,7 @@ from ox_deploy.facts.seed import Place, SeedState, Survey
 from ox_deploy.remote.mysql.dialects import version_numbers
 from ox_deploy.remote.seed.slave import ROOM
 from ox_deploy.topologies.master_slaves.connections import forget
-from ox_deploy.topologies.master_slaves.replica_state import Source
+from ox_deploy.topologies.master_slaves.source import Source
 
 # What logs and temporary files need, in bytes; how much the master will write meanwhile, nobody knows.
 LOG_ROOM = 100_000_000

@@ -6,8 +6,10 @@ from ox_deploy.facts.seed import Contents
 from ox_deploy.mysql.gtid import took_over
 from ox_deploy.mysql.not_ready import not_ready
 from ox_deploy.remote.mysql.dialects import server_of_version, version_numbers
+from ox_deploy.topologies.master_slaves.diagnosis import Diagnosis
 from ox_deploy.topologies.master_slaves.obstacles import EQUAL, LOGICAL, PHYSICAL, Plan, Side, obstacles
-from ox_deploy.topologies.master_slaves.replica_state import OVERWRITE, Diagnosis, mistaken_identity
+from ox_deploy.topologies.master_slaves.recognise import mistaken_identity
+from ox_deploy.topologies.master_slaves.situations import OVERWRITE
 
 # What is named as it is named since then; and from when on all releases of MySQL 8.0 share data directories.
 OLDEST_MYSQL, CLONES_SERIES = (8, 0, 26), (8, 0, 37)

@@ -16,10 +16,12 @@ from ox_deploy.status.states.hosts import host_unreachable
 from ox_deploy.topologies.base import Causes, LinkStates, NamedState
 from ox_deploy.topologies.master_slaves import switch_rules
 from ox_deploy.topologies.master_slaves.deploys.database import SWITCHOVER, siblings
+from ox_deploy.topologies.master_slaves.diagnosis import Diagnosis, beside, diagnose
 from ox_deploy.topologies.master_slaves.operations import replication, roles
-from ox_deploy.topologies.master_slaves.replica_state import WRITE_AGAIN, Diagnosis, Situation, Source, beside, diagnose
 from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of
 from ox_deploy.topologies.master_slaves.server_state import DIFFERS, ENCRYPTED_ONLY, faults
+from ox_deploy.topologies.master_slaves.situations import WRITE_AGAIN, Situation
+from ox_deploy.topologies.master_slaves.source import Source
 
 
 @state("master unreachable", Level.CRITICAL)

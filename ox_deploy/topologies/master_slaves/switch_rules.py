@@ -12,9 +12,12 @@ from ox_deploy.facts.mysql import MysqlStatus, ServerState
 from ox_deploy.mysql import gtid
 from ox_deploy.mysql.not_ready import not_ready
 from ox_deploy.secrets import Secret
-from ox_deploy.topologies.master_slaves.replica_state import Diagnosis, Situation, Source, beside, unsafe
+from ox_deploy.topologies.master_slaves.diagnosis import Diagnosis, beside
+from ox_deploy.topologies.master_slaves.recognise import unsafe
 from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of
 from ox_deploy.topologies.master_slaves.server_state import faults
+from ox_deploy.topologies.master_slaves.situations import Situation
+from ox_deploy.topologies.master_slaves.source import Source
 
 # What the new master has to have free, in bytes.
 ROOM = 1 << 30

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ox_deploy.secrets import Secrets
     from ox_deploy.status.seen import Seen
     from ox_deploy.status.states.base import Observation
-    from ox_deploy.topologies.master_slaves.replica_state import Source
+    from ox_deploy.topologies.master_slaves.source import Source
 
 
 class MasterSlaves:

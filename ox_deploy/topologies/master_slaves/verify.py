@@ -19,9 +19,11 @@ from ox_deploy.questions.lease import ticket
 from ox_deploy.questions.peer import PeerUnreachable, ask_peer
 from ox_deploy.questions.question import Question
 from ox_deploy.topologies.master_slaves.deploys.database import USERS, siblings, source_of, wanted_accounts
-from ox_deploy.topologies.master_slaves.replica_state import WRITE_AGAIN, Situation, Source, beside, diagnose
+from ox_deploy.topologies.master_slaves.diagnosis import beside, diagnose
 from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of
 from ox_deploy.topologies.master_slaves.server_state import faults
+from ox_deploy.topologies.master_slaves.situations import WRITE_AGAIN, Situation
+from ox_deploy.topologies.master_slaves.source import Source
 
 REPLICATES = "Every slave replicates from the master"
 ARRIVES = "A new database reaches every slave"

@@ -21,8 +21,8 @@ from ox_deploy.operations import mysql, service, tls
 from ox_deploy.questions.program import whole
 from ox_deploy.templates import render
 from ox_deploy.topologies.master_slaves.operations import replication, roles
-from ox_deploy.topologies.master_slaves.replica_state import Source
 from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of, switched
+from ox_deploy.topologies.master_slaves.source import Source
 from ox_deploy.topologies.master_slaves.switch_rules import inventory_change, server_of
 
 TLS = tls.FILES

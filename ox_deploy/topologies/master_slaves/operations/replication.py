@@ -21,7 +21,9 @@ from ox_deploy.questions.peer import PeerUnreachable, ask_peer
 from ox_deploy.questions.pyinfra_internals import is_executing
 from ox_deploy.questions.question import Question
 from ox_deploy.topologies.master_slaves.connections import is_from
-from ox_deploy.topologies.master_slaves.replica_state import DEPLOYED, Diagnosis, Situation, Source, diagnose
+from ox_deploy.topologies.master_slaves.diagnosis import Diagnosis, diagnose
+from ox_deploy.topologies.master_slaves.situations import DEPLOYED, Situation
+from ox_deploy.topologies.master_slaves.source import Source
 from ox_deploy.topologies.master_slaves.switch_rules import Server
 
 # How long a new replica may take to read what its master has, in seconds.

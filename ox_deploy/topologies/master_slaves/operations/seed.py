@@ -27,9 +27,11 @@ from ox_deploy.questions.peer import ask_peer
 from ox_deploy.questions.pyinfra_internals import is_executing
 from ox_deploy.questions.question import Question
 from ox_deploy.secrets import Secret
+from ox_deploy.topologies.master_slaves.diagnosis import diagnose
 from ox_deploy.topologies.master_slaves.obstacles import Plan, Side, forewarnings
-from ox_deploy.topologies.master_slaves.replica_state import Situation, Source, diagnose
 from ox_deploy.topologies.master_slaves.seed_rules import refusal
+from ox_deploy.topologies.master_slaves.situations import Situation
+from ox_deploy.topologies.master_slaves.source import Source
 
 USER = "ox_seed"
 METHODS = ("logical", "physical")

@@ -27,8 +27,9 @@ from ox_deploy.questions.question import Question
 from ox_deploy.remote.mysql.reconnect import WAITING
 from ox_deploy.secrets import Secret
 from ox_deploy.topologies.master_slaves import switch_rules
+from ox_deploy.topologies.master_slaves.diagnosis import diagnose
 from ox_deploy.topologies.master_slaves.notes import notes
-from ox_deploy.topologies.master_slaves.replica_state import Source, diagnose
+from ox_deploy.topologies.master_slaves.source import Source
 from ox_deploy.topologies.master_slaves.switch_rules import Phase, Server, is_writable
 
 # After how many seconds the guard opens the old master again, if nobody takes over. Long enough for all that the
