@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum
 
 from pydantic import BaseModel, ConfigDict
@@ -16,6 +17,20 @@ class Level(IntEnum):
     FINE = 0
     WARNING = 1
     CRITICAL = 2
+
+
+@dataclass(frozen=True)
+class NamedState:
+    """A state of hosts that are not well, by the name that users see.
+
+    Whoever owns a state defines it once; causes, arrows and checks refer to that.
+    """
+
+    name: str
+
+    def matches(self, finding: Finding) -> bool:
+        """Tell whether a finding is of this state."""
+        return finding.state == self.name
 
 
 class Finding(BaseModel):

@@ -14,43 +14,56 @@ from typing import Literal
 from ox_deploy.cluster import Cluster, Node
 from ox_deploy.facts.health import Health, Member
 from ox_deploy.facts.openxchange import Daemon
-from ox_deploy.findings import Finding, Level
+from ox_deploy.findings import Finding, Level, NamedState
 from ox_deploy.status.seen import Seen
 from ox_deploy.status.snapshot import HostView, Link, Snapshot
-from ox_deploy.status.states.balancer import certificate_of
+from ox_deploy.status.states.balancer import (
+    balancer_down,
+    balancer_member_disabled,
+    balancer_member_in_error,
+    balancer_member_missing,
+    certificate_of,
+)
 from ox_deploy.status.states.base import Observation
-from ox_deploy.status.states.filestore import mounts_filestore
-from ox_deploy.status.states.groupware import connected_ports
+from ox_deploy.status.states.configdb import configdb_damaged, configdb_not_reachable
+from ox_deploy.status.states.filestore import mount_missing, mount_stale, mounts_filestore, nfs_server_down
+from ox_deploy.status.states.groupware import (
+    admin_daemon_down,
+    cache_link_missing,
+    connected_ports,
+    groupware_daemon_down,
+    multicast_route_missing,
+    node_alone,
+)
 from ox_deploy.status.states.hosts import disk_use
 from ox_deploy.topologies.base import LinkStates, Topology
 
 Kind = Literal["balancing", "replication", "nfs", "database", "caches"]
 
-
-_NODE = {
-    "admin daemon down": "daemon down",
-    "groupware daemon down": "daemon down",
-    "node alone": "",
-    "multicast route missing": "no multicast route",
+_NODE: dict[NamedState, str] = {
+    admin_daemon_down: "daemon down",
+    groupware_daemon_down: "daemon down",
+    node_alone: "",
+    multicast_route_missing: "no multicast route",
 }
 
 LINK_STATES: dict[Kind, LinkStates] = {
     "balancing": LinkStates(
-        source={"balancer down": "balancer down"},
-        target={"groupware daemon down": "daemon down"},
+        source={balancer_down: "balancer down"},
+        target={groupware_daemon_down: "daemon down"},
         pair={
-            "balancer member disabled": "disabled",
-            "balancer member in error": "in error",
-            "balancer member missing": "not a member",
+            balancer_member_disabled: "disabled",
+            balancer_member_in_error: "in error",
+            balancer_member_missing: "not a member",
         },
         unreachable="unreachable",
     ),
     "database": LinkStates(
-        pair={"configdb not reachable": "configdb not reachable", "configdb damaged": "configdb damaged"},
+        pair={configdb_not_reachable: "configdb not reachable", configdb_damaged: "configdb damaged"},
         unreachable="unreachable",
     ),
-    "nfs": LinkStates(source={"mount missing": "", "mount stale": ""}, target={"NFS server down": ""}),
-    "caches": LinkStates(source=_NODE, target=_NODE, pair={"cache link missing": ""}, unreachable="unreachable"),
+    "nfs": LinkStates(source={mount_missing: "", mount_stale: ""}, target={nfs_server_down: ""}),
+    "caches": LinkStates(source=_NODE, target=_NODE, pair={cache_link_missing: ""}, unreachable="unreachable"),
 }
 
 
@@ -203,11 +216,13 @@ def _words(finding: Finding, kind: Kind, source: str, target: str, observed: Obs
     states = _link_states(kind, observed.cluster.topology)
     if finding.host in (source, target) and _is_unreachable(finding, observed):
         return states.unreachable
-    if (finding.host, finding.about) == (source, target) and finding.state in states.pair:
-        return states.pair[finding.state]
-    if finding.host == source and finding.state in states.source:
-        return states.source[finding.state]
-    return states.target.get(finding.state) if finding.host == target else None
+    concerned = [
+        ((finding.host, finding.about) == (source, target), states.pair),
+        (finding.host == source, states.source),
+        (finding.host == target, states.target),
+    ]
+    told = (words for applies, each in concerned if applies for state, words in each.items() if state.matches(finding))
+    return next(told, None)
 
 
 def _is_unreachable(finding: Finding, observed: Observation) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from ox_deploy.findings import Finding
+from ox_deploy.findings import Finding, NamedState
 
 if TYPE_CHECKING:
     from ox_deploy.cluster import Cluster, Node
@@ -65,12 +65,12 @@ class Roles(Protocol):
         """Return how these are used; the first one has configdb."""
 
 
-class NamedState(Protocol):
-    """A state of hosts that are not well."""
+class StateFinder(Protocol):
+    """Looks for a named state."""
 
     @property
     def name(self) -> str:
-        """Return its name."""
+        """Return the state's name."""
 
     def findings(self, observed: Observation) -> Iterator[Finding]:
         """Return where it is found."""
@@ -84,9 +84,9 @@ class LinkStates:
     added where one of the two hosts cannot be asked, which concerns all of its arrows.
     """
 
-    source: Mapping[str, str] = field(default_factory=dict)
-    target: Mapping[str, str] = field(default_factory=dict)
-    pair: Mapping[str, str] = field(default_factory=dict)
+    source: Mapping[NamedState, str] = field(default_factory=dict)
+    target: Mapping[NamedState, str] = field(default_factory=dict)
+    pair: Mapping[NamedState, str] = field(default_factory=dict)
     unreachable: str = ""
 
 
@@ -97,8 +97,8 @@ class Causes:
     An operation that only one chapter calls stands for its step.
     """
 
-    hides: Mapping[tuple[str, str], Where] = field(default_factory=dict)
-    hides_drift: Sequence[tuple[tuple[str, ...], Where, tuple[Step | Operation, ...]]] = ()
+    hides: Mapping[tuple[NamedState, NamedState], Where] = field(default_factory=dict)
+    hides_drift: Sequence[tuple[tuple[NamedState, ...], Where, tuple[Step | Operation, ...]]] = ()
 
 
 class Topology(Protocol):
@@ -113,8 +113,8 @@ class Topology(Protocol):
         """Return what is asked for one run with `--data`; in the inventory or in group_data it would hold for ever."""
 
     @property
-    def states(self) -> Sequence[NamedState]:
-        """Return the states of the database servers."""
+    def states(self) -> Sequence[StateFinder]:
+        """Return what looks for the states of the database servers."""
 
     @property
     def causes(self) -> Causes:

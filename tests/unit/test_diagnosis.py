@@ -210,7 +210,7 @@ def seen_by_status(guide: Guide, kind: Kind, situation: Situation) -> Finding:
 @parametrized
 def test_status_has_its_remedy(guide: Guide, kind: Kind, situation: Situation) -> None:
     found = seen_by_status(guide, kind, situation)
-    assert (found.state, found.remedy) == (situation.known_as, remedy(kind, situation))
+    assert (found.state, found.remedy) == (situation.state.name, remedy(kind, situation))
 
 
 def check(kind: Kind, situation: Situation) -> Finding:
@@ -228,14 +228,14 @@ def check(kind: Kind, situation: Situation) -> Finding:
 @parametrized
 def test_verify_has_its_remedy(kind: Kind, situation: Situation) -> None:
     found = check(kind, situation)
-    assert (found.state, found.remedy) == (situation.known_as, remedy(kind, situation))
+    assert (found.state, found.remedy) == (situation.state.name, remedy(kind, situation))
 
 
 @pytest.mark.parametrize("kind", VERSIONS)
 @pytest.mark.parametrize("situation", WITHOUT_MASTER, ids=lambda situation: situation.name)
 def test_slave_is_diagnosed_without_its_master(guide: Guide, kind: Kind, situation: Situation) -> None:
     seen, checked = check(kind, situation), seen_by_status(guide, kind, situation)
-    assert seen.state == checked.state == situation.known_as
+    assert seen.state == checked.state == situation.state.name
     assert seen.remedy == checked.remedy == remedy(kind, situation)
 
 
@@ -254,7 +254,7 @@ def test_seeding_has_its_remedy(kind: Kind, situation: Situation) -> None:
     with in_phase(host, executing=True), pytest.raises(OperationError) as stopped:
         ended._verify()
     assert str(stopped.value).endswith(f": {remedy(kind, shown)}.")
-    if situation.known_as in ("duplicate server id", "no binary log", "replication filtered"):
+    if situation.state.name in ("duplicate server id", "no binary log", "replication filtered"):
         found, source = STATES[situation](kind)
         sides = (Side("dbslave", found, Survey()), Side("dbmaster", source, Survey()))
         assert str(refusal(plan, *sides)).endswith(f": {remedy(kind, situation)}.")

@@ -12,11 +12,11 @@ from ox_deploy.status.states import hosts
 from ox_deploy.status.states.base import State
 from ox_deploy.status.states.causes import HIDES
 from ox_deploy.status.states.find import states_of
-from ox_deploy.topologies.base import NamedState
+from ox_deploy.topologies.base import StateFinder
 from ox_deploy.topologies.master_slaves.diagnosis import Diagnosis
 from ox_deploy.topologies.master_slaves.situations import Situation
 from ox_deploy.topologies.master_slaves.source import Source
-from ox_deploy.topologies.master_slaves.status import SlaveState
+from ox_deploy.topologies.master_slaves.status import SlaveStateFinder
 from ox_deploy.topologies.master_slaves.topology import MASTER_SLAVES
 from tests.unit.programs import MARIADB
 
@@ -34,7 +34,9 @@ def rows(columns: Sequence[str]) -> list[list[str]]:
 def test_every_state_is_documented_with_its_level_and_remedy() -> None:
     documented = rows(["State", "Level", "What it means", "Remedy"])
     shown = [(name, level.partition(",")[0], remedy) for name, level, _, remedy in documented]
-    wanted = [row for state in STATES for row in (of_slave(state) if isinstance(state, SlaveState) else [of(state)])]
+    wanted = [
+        row for state in STATES for row in (of_slave(state) if isinstance(state, SlaveStateFinder) else [of(state)])
+    ]
     assert [row[:2] for row in shown] == [row[:2] for row in wanted]
     # A state without one remedy has that of the host's state, or of the server's.
     assert [remedy for _, _, remedy in shown if remedy] == [
@@ -42,18 +44,18 @@ def test_every_state_is_documented_with_its_level_and_remedy() -> None:
     ]
 
 
-def of(state: NamedState) -> tuple[str, str, str]:
+def of(state: StateFinder) -> tuple[str, str, str]:
     assert isinstance(state, State)
     return state.name, state.level.name.lower(), state.remedy
 
 
-def of_slave(state: SlaveState) -> list[tuple[str, str, str]]:
+def of_slave(finder: SlaveStateFinder) -> list[tuple[str, str, str]]:
     """Return all that has this name, with what is said of it to a server of MariaDB."""
     source, server = Source("dbmaster", "192.0.2.21", 3306, "replication", Secret("x")), MysqlStatus(version=MARIADB)
     return [
-        (state.name, situation.level.name.lower(), Diagnosis(situation, "dbslave", server, None, source).remedy)
+        (finder.name, situation.level.name.lower(), Diagnosis(situation, "dbslave", server, None, source).remedy)
         for situation in Situation
-        if situation.known_as == state.name
+        if situation.state is finder.state
     ]
 
 
@@ -67,4 +69,5 @@ def test_remedies_of_a_server_that_cannot_be_asked_are_documented() -> None:
 def test_every_cause_is_documented_with_what_it_hides() -> None:
     names = [state.name for state in STATES]
     shown = {(cause, name) for cause, hidden in rows(["Cause", "Leaves out"]) for name in names if name in hidden}
-    assert shown == set(HIDES) | set(MASTER_SLAVES.causes.hides)
+    hides = [*HIDES, *MASTER_SLAVES.causes.hides]
+    assert shown == {(cause.name, consequence.name) for cause, consequence in hides}

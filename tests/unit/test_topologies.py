@@ -34,7 +34,7 @@ from ox_deploy.status.states.base import Observation, Problem, state
 from ox_deploy.status.states.find import find
 from ox_deploy.status.view import view
 from ox_deploy.topologies import known
-from ox_deploy.topologies.base import Causes, DatabaseCluster, LinkStates, NamedState
+from ox_deploy.topologies.base import Causes, DatabaseCluster, LinkStates, StateFinder
 from tests.unit.deployment import prepared
 from tests.unit.guide import Guide
 
@@ -104,12 +104,12 @@ class Ring:
 
     roles = RingRoles()
     run_options = frozenset({"slow_ring"})
-    states: Sequence[NamedState] = (ring_open, ring_slow)
+    states: Sequence[StateFinder] = (ring_open, ring_slow)
     causes = Causes(
-        hides={("ring open", "ring slow"): "host"},
-        hides_drift=[(("ring open",), "host", (join_ring,))],
+        hides={(ring_open, ring_slow): "host"},
+        hides_drift=[((ring_open,), "host", (join_ring,))],
     )
-    links = {"replication": LinkStates(source={"ring open": "open"})}  # noqa: RUF012 - it is not changed
+    links = {"replication": LinkStates(source={ring_open: "open"})}  # noqa: RUF012 - it is not changed
 
     def own_ports(self, cluster: Cluster, node: Node) -> Iterator[Port]:
         yield Port(4000, ("ring",), node.address)

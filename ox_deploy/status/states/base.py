@@ -8,7 +8,7 @@ from statistics import median_low
 
 from ox_deploy.cluster import Cluster, Node
 from ox_deploy.facts.service import ServiceStatus
-from ox_deploy.findings import Finding, Level
+from ox_deploy.findings import Finding, Level, NamedState
 from ox_deploy.status.seen import Seen
 
 
@@ -57,10 +57,9 @@ Look = Callable[[Observation], Iterable[Problem]]
 
 
 @dataclass(frozen=True)
-class State:
+class State(NamedState):
     """A named state, with the function that looks for it; without a `remedy` each of its problems has one."""
 
-    name: str
     level: Level
     remedy: str
     look: Look

@@ -15,41 +15,48 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ox_deploy.facts.openxchange import Registration
-from ox_deploy.findings import Finding
+from ox_deploy.findings import Finding, NamedState
 from ox_deploy.products.base import Product
 from ox_deploy.status import steps
 from ox_deploy.status.seen import Drift, Seen
+from ox_deploy.status.states import balancer, configdb, filestore, groupware, hosts
 from ox_deploy.status.states.base import Observation
 from ox_deploy.status.steps import Step
 from ox_deploy.topologies.base import Causes, Where
 
 # (cause, consequence) -> where the cause has to be. Those of the databases are their topology's.
-HIDES: dict[tuple[str, str], Where] = {
-    ("certificate unreadable", "site not served"): "host",
-    ("host unreachable", "mount missing"): "about",
-    ("host unreachable", "mount stale"): "about",
-    ("NFS server down", "mount missing"): "about",
-    ("NFS server down", "mount stale"): "about",
-    ("mount missing", "admin daemon down"): "host",
-    ("mount missing", "groupware daemon down"): "host",
-    ("host unreachable", "balancer member in error"): "about",
-    ("groupware daemon down", "balancer member in error"): "about",
-    ("multicast route missing", "node alone"): "either",
-    ("multicast route missing", "cache link missing"): "either",
-    ("node alone", "cache link missing"): "either",
+HIDES: dict[tuple[NamedState, NamedState], Where] = {
+    (balancer.certificate_unreadable, balancer.site_not_served): "host",
+    (hosts.host_unreachable, filestore.mount_missing): "about",
+    (hosts.host_unreachable, filestore.mount_stale): "about",
+    (filestore.nfs_server_down, filestore.mount_missing): "about",
+    (filestore.nfs_server_down, filestore.mount_stale): "about",
+    (filestore.mount_missing, groupware.admin_daemon_down): "host",
+    (filestore.mount_missing, groupware.groupware_daemon_down): "host",
+    (hosts.host_unreachable, balancer.balancer_member_in_error): "about",
+    (groupware.groupware_daemon_down, balancer.balancer_member_in_error): "about",
+    (groupware.multicast_route_missing, groupware.node_alone): "either",
+    (groupware.multicast_route_missing, groupware.cache_link_missing): "either",
+    (groupware.node_alone, groupware.cache_link_missing): "either",
 }
 
-_DAEMON_DOWN = ("admin daemon down", "groupware daemon down")
-_CACHES_APART = ("host unreachable", *_DAEMON_DOWN, "multicast route missing", "node alone", "cache link missing")
+_DAEMON_DOWN = (groupware.admin_daemon_down, groupware.groupware_daemon_down)
+_CACHES_APART = (
+    hosts.host_unreachable,
+    *_DAEMON_DOWN,
+    groupware.multicast_route_missing,
+    groupware.node_alone,
+    groupware.cache_link_missing,
+)
 
 # (states, where one of them has to be, steps)
-HIDES_DRIFT: list[tuple[tuple[str, ...], Where, tuple[Step, ...]]] = [
-    (("configdb not reachable", "configdb damaged"), "host", (steps.REGISTER,)),
-    (("NFS server down",), "host", (steps.EXPORT,)),
-    (("mount missing", "mount stale"), "host", (steps.MOUNT,)),
-    (("balancer down", "certificate unreadable"), "host", (steps.BALANCE,)),
-    (("balancer member missing", "balancer member disabled"), "host", (steps.BALANCE,)),
-    (("multicast route missing",), "host", (steps.ROUTE,)),
+HIDES_DRIFT: list[tuple[tuple[NamedState, ...], Where, tuple[Step, ...]]] = [
+    ((configdb.configdb_not_reachable, configdb.configdb_damaged), "host", (steps.REGISTER,)),
+    ((filestore.nfs_server_down,), "host", (steps.EXPORT,)),
+    ((filestore.mount_missing, filestore.mount_stale), "host", (steps.MOUNT,)),
+    ((balancer.balancer_down, balancer.certificate_unreadable), "host", (steps.BALANCE,)),
+    ((balancer.balancer_member_missing, balancer.balancer_member_disabled), "host", (steps.BALANCE,)),
+    ((groupware.multicast_route_missing,), "host", (steps.ROUTE,)),
     (_DAEMON_DOWN, "host", (steps.START,)),
 ]
 
@@ -78,8 +85,10 @@ def without_explained_drift(observed: Observation, findings: Sequence[Finding], 
 
 
 def _hides(cause: Finding, finding: Finding, known: Causes) -> bool:
-    where = known.hides.get((cause.state, finding.state))
-    return where is not None and _is_there(cause, where, finding.host, finding.about)
+    return any(
+        hiding.matches(cause) and hidden.matches(finding) and _is_there(cause, where, finding.host, finding.about)
+        for (hiding, hidden), where in known.hides.items()
+    )
 
 
 def _is_there(cause: Finding, where: Where, host: str, about: str = "") -> bool:
@@ -97,8 +106,9 @@ def _is_explained(drift: Drift, seen: Seen, findings: Sequence[Finding], known: 
         return False
     return any(
         (drift.step in explained or drift.step.operation in explained)
-        and any(finding.state in states and _is_there(finding, where, seen.node.name) for finding in findings)
+        and any(state.matches(finding) and _is_there(finding, where, seen.node.name) for state in states)
         for states, where, explained in known.hides_drift
+        for finding in findings
     )
 
 

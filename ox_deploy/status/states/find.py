@@ -15,7 +15,7 @@ from ox_deploy.status.seen import Seen
 from ox_deploy.status.states import balancer, configdb, drift, filestore, groupware, hosts
 from ox_deploy.status.states.base import Observation
 from ox_deploy.status.states.causes import causes_with, without_consequences, without_explained_drift
-from ox_deploy.topologies.base import NamedState, Topology
+from ox_deploy.topologies.base import StateFinder, Topology
 
 # Findings that are equally bad and on one host are in the order of the states; those of the databases stand between.
 OF_HOSTS = [hosts.host_unreachable, hosts.disk_nearly_full, hosts.clock_differs]
@@ -41,8 +41,8 @@ OF_THE_REST = [
 ]
 
 
-def states_of(topology: Topology) -> list[NamedState]:
-    """Return all states of a cluster whose database servers stand to each other like this."""
+def states_of(topology: Topology) -> list[StateFinder]:
+    """Return what looks for all states of a cluster whose database servers stand to each other like this."""
     return [*OF_HOSTS, *topology.states, *OF_THE_REST, drift.configuration_drifted]
 
 

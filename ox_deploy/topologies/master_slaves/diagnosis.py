@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from ox_deploy.facts.mysql import MysqlStatus
 from ox_deploy.findings import Finding, Level
 from ox_deploy.mysql import gtid
+from ox_deploy.topologies.master_slaves import slave_states
 from ox_deploy.topologies.master_slaves.connections import (
     connection,
     filters_between,
@@ -95,7 +96,7 @@ class Diagnosis:
     def finding(self, host: str) -> Finding:
         """Return it as status and verify show it."""
         return Finding(
-            state=self.situation.known_as,
+            state=self.situation.state.name,
             level=self.level,
             host=host,
             found=f"it {self.found}",
@@ -106,10 +107,8 @@ class Diagnosis:
 
     def _only_cannot_read(self) -> bool:
         """Tell whether its master, or the way to it, may be the reason: then only one of its threads stands still."""
-        stopped = Situation.CAN_CATCH_UP.known_as
-        return bool(
-            self.situation.known_as == stopped and self.slave.replica and self.slave.replica.sql_running == "Yes"
-        )
+        replica = self.slave.replica
+        return self.situation.state is slave_states.STOPPED and replica is not None and replica.sql_running == "Yes"
 
     def _server(self) -> MysqlStatus:
         return self.slave if self.slave.version or self.master is None else self.master

@@ -11,6 +11,12 @@ from ox_deploy.mysql.server_options import TUNABLE, owned
 
 DIFFERS = "server setting differs"
 ENCRYPTED_ONLY = "encryption demanded"
+MASTER_READ_ONLY = "master read-only"
+# What to do about the last one.
+WRITE_AGAIN = (
+    "run `SET GLOBAL read_only = 0` there if nobody is switching the master right now, then find out who set it; a "
+    "deploy does not fix it, because it compares only files"
+)
 
 
 @dataclass(frozen=True)

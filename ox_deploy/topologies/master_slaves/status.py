@@ -6,21 +6,28 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ox_deploy.facts.mysql import MysqlStatus, ServerState
-from ox_deploy.findings import Finding, Level
+from ox_deploy.findings import Finding, Level, NamedState
 from ox_deploy.mysql.not_ready import why_not
 from ox_deploy.operations import mysql
 from ox_deploy.operations.openxchange import registration
 from ox_deploy.status.seen import Seen
 from ox_deploy.status.states.base import Observation, Problem, state
+from ox_deploy.status.states.configdb import configdb_not_reachable
 from ox_deploy.status.states.hosts import host_unreachable
-from ox_deploy.topologies.base import Causes, LinkStates, NamedState
-from ox_deploy.topologies.master_slaves import switch_rules
+from ox_deploy.topologies.base import Causes, LinkStates, StateFinder
+from ox_deploy.topologies.master_slaves import slave_states, switch_rules
 from ox_deploy.topologies.master_slaves.deploys.database import SWITCHOVER, siblings
 from ox_deploy.topologies.master_slaves.diagnosis import Diagnosis, beside, diagnose
 from ox_deploy.topologies.master_slaves.operations import replication, roles
 from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of
-from ox_deploy.topologies.master_slaves.server_state import DIFFERS, ENCRYPTED_ONLY, faults
-from ox_deploy.topologies.master_slaves.situations import WRITE_AGAIN, Situation
+from ox_deploy.topologies.master_slaves.server_state import (
+    DIFFERS,
+    ENCRYPTED_ONLY,
+    MASTER_READ_ONLY,
+    WRITE_AGAIN,
+    faults,
+)
+from ox_deploy.topologies.master_slaves.situations import Situation
 from ox_deploy.topologies.master_slaves.source import Source
 
 
@@ -55,7 +62,7 @@ def master_switched(observed: Observation) -> Iterator[Problem]:
             yield Problem(one.node, found, f"{master.name} is the master, as in the inventory", master.name)
 
 
-@state("master read-only", Level.CRITICAL, WRITE_AGAIN)
+@state(MASTER_READ_ONLY, Level.CRITICAL, WRITE_AGAIN)
 def master_read_only(observed: Observation) -> Iterator[Problem]:
     """Find out whether the master takes no writes of Open-Xchange."""
     seen = observed.of(master_of(observed.cluster))
@@ -103,15 +110,20 @@ def encryption_demanded(observed: Observation) -> Iterator[Problem]:
 
 
 @dataclass(frozen=True)
-class SlaveState:
-    """A named state of slaves; what it is, how bad, and what to do is said by the slave's diagnosis."""
+class SlaveStateFinder:
+    """Looks for a named state of slaves; what it is, how bad, and what to do is said by the slave's diagnosis."""
 
-    name: str
+    state: NamedState
+
+    @property
+    def name(self) -> str:
+        """Return the state's name."""
+        return self.state.name
 
     def findings(self, observed: Observation) -> Iterator[Finding]:
         """Return where the state is found."""
         for seen, found in _diagnoses(observed):
-            if found.situation.known_as == self.name:
+            if found.situation.state is self.state:
                 yield found.finding(seen.node.name)
 
 
@@ -141,8 +153,8 @@ def _no_server(seen: Seen, wanted: str) -> Problem:
     return Problem(seen.node, f"its database server {found}", wanted, remedy=remedy)
 
 
-SLAVE_STATES = [SlaveState(name) for name in dict.fromkeys(situation.known_as for situation in Situation) if name]
-STATES: list[NamedState] = [
+SLAVE_STATES = tuple(dict.fromkeys(situation.state for situation in Situation if situation is not Situation.HEALTHY))
+STATES: list[StateFinder] = [
     master_unreachable,
     master_switched,
     master_read_only,
@@ -150,72 +162,76 @@ STATES: list[NamedState] = [
     server_without_accounts,
     setting_differs,
     encryption_demanded,
-    *SLAVE_STATES,
+    *(SlaveStateFinder(state) for state in SLAVE_STATES),
 ]
 
 CAUSES = Causes(
     hides={
-        ("master unreachable", "host unreachable"): "host",
-        ("master unreachable", "slave stopped"): "about",
-        ("master unreachable", "configdb not reachable"): "about",
-        ("master switched", "master read-only"): "anywhere",
-        ("master switched", "slave not set up"): "host",
-        ("master switched", "slave stopped"): "host",
-        ("master switched", "slave writable"): "host",
-        ("master switched", "errant transactions"): "host",
-        ("master switched", "slave of another master"): "anywhere",
-        ("slave of another master", "slave lagging"): "host",
-        ("slave half seeded", "database server down"): "host",
-        ("slave half seeded", "slave lagging"): "host",
-        ("slave stopped", "slave lagging"): "host",
-        ("server without accounts", "master unreachable"): "host",
-        ("server without accounts", "database server down"): "host",
-        ("server setting differs", "duplicate server id"): "host",
-        ("server setting differs", "no binary log"): "anywhere",
-        ("encryption demanded", "configdb not reachable"): "anywhere",
-        ("encryption demanded", "slave stopped"): "about",
-        ("replication ring", "master read-only"): "anywhere",
-        ("replication ring", "slave writable"): "host",
+        (master_unreachable, host_unreachable): "host",
+        (master_unreachable, slave_states.STOPPED): "about",
+        (master_unreachable, configdb_not_reachable): "about",
+        (master_switched, master_read_only): "anywhere",
+        (master_switched, slave_states.NOT_SET_UP): "host",
+        (master_switched, slave_states.STOPPED): "host",
+        (master_switched, slave_states.WRITABLE): "host",
+        (master_switched, slave_states.ERRANT_TRANSACTIONS): "host",
+        (master_switched, slave_states.OF_ANOTHER_MASTER): "anywhere",
+        (slave_states.OF_ANOTHER_MASTER, slave_states.LAGGING): "host",
+        (slave_states.HALF_SEEDED, database_server_down): "host",
+        (slave_states.HALF_SEEDED, slave_states.LAGGING): "host",
+        (slave_states.STOPPED, slave_states.LAGGING): "host",
+        (server_without_accounts, master_unreachable): "host",
+        (server_without_accounts, database_server_down): "host",
+        (setting_differs, slave_states.DUPLICATE_SERVER_ID): "host",
+        (setting_differs, slave_states.NO_BINARY_LOG): "anywhere",
+        (encryption_demanded, configdb_not_reachable): "anywhere",
+        (encryption_demanded, slave_states.STOPPED): "about",
+        (slave_states.REPLICATION_RING, master_read_only): "anywhere",
+        (slave_states.REPLICATION_RING, slave_states.WRITABLE): "host",
     },
     hides_drift=[
-        (("master unreachable", "database server down"), "host", (roles.configure, mysql.accounts)),
-        (("master switched",), "anywhere", (roles.check_roles, roles.configure, replication.replica)),
-        (("slave half seeded",), "host", (roles.configure, replication.replica, mysql.accounts)),
-        (("slave writable",), "host", (roles.configure, replication.replica)),
-        (("database server down", *(state.name for state in SLAVE_STATES)), "host", (replication.replica,)),
-        (("server setting differs",), "host", (roles.configure,)),
-        (("encryption demanded", "replication filtered", "replication ring"), "anywhere", (roles.check_roles,)),
-        (("server without accounts",), "anywhere", (roles.check_roles,)),
-        (("master unreachable",), "anywhere", (replication.replica, registration.register)),
+        ((master_unreachable, database_server_down), "host", (roles.configure, mysql.accounts)),
+        ((master_switched,), "anywhere", (roles.check_roles, roles.configure, replication.replica)),
+        ((slave_states.HALF_SEEDED,), "host", (roles.configure, replication.replica, mysql.accounts)),
+        ((slave_states.WRITABLE,), "host", (roles.configure, replication.replica)),
+        ((database_server_down, *SLAVE_STATES), "host", (replication.replica,)),
+        ((setting_differs,), "host", (roles.configure,)),
+        (
+            (encryption_demanded, slave_states.REPLICATION_FILTERED, slave_states.REPLICATION_RING),
+            "anywhere",
+            (roles.check_roles,),
+        ),
+        ((server_without_accounts,), "anywhere", (roles.check_roles,)),
+        ((master_unreachable,), "anywhere", (replication.replica, registration.register)),
     ],
 )
 
 LINKS = {
     "database": LinkStates(
         target={
-            "master unreachable": "server down",
-            "master read-only": "read-only",
-            "database server down": "server down",
+            master_unreachable: "server down",
+            master_read_only: "read-only",
+            database_server_down: "server down",
         },
     ),
     "replication": LinkStates(
-        source={"master unreachable": "master down"},
+        source={master_unreachable: "master down"},
         target={
-            "database server down": "server down",
-            "slave of another master": "of another master",
-            "slave half seeded": "half seeded",
-            "replication filtered": "filtered",
-            "replication ring": "ring",
-            "named connection": "named connection",
-            "slave of several masters": "several masters",
-            "slave delayed": "delayed",
-            "slave not set up": "",
-            "slave stopped": "",
-            "slave login differs": "login differs",
-            "slave lagging": "",
-            "errant transactions": "errant transactions",
-            "duplicate server id": "duplicate server id",
-            "no binary log": "no binary log",
+            database_server_down: "server down",
+            slave_states.OF_ANOTHER_MASTER: "of another master",
+            slave_states.HALF_SEEDED: "half seeded",
+            slave_states.REPLICATION_FILTERED: "filtered",
+            slave_states.REPLICATION_RING: "ring",
+            slave_states.NAMED_CONNECTION: "named connection",
+            slave_states.OF_SEVERAL_MASTERS: "several masters",
+            slave_states.DELAYED: "delayed",
+            slave_states.NOT_SET_UP: "",
+            slave_states.STOPPED: "",
+            slave_states.LOGIN_DIFFERS: "login differs",
+            slave_states.LAGGING: "",
+            slave_states.ERRANT_TRANSACTIONS: "errant transactions",
+            slave_states.DUPLICATE_SERVER_ID: "duplicate server id",
+            slave_states.NO_BINARY_LOG: "no binary log",
         },
         unreachable="unreachable",
     ),

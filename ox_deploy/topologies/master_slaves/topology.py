@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ox_deploy.topologies.base import Causes, LinkStates, NamedState, Topology
+from ox_deploy.topologies.base import Causes, LinkStates, StateFinder, Topology
 from ox_deploy.topologies.master_slaves import ports
 from ox_deploy.topologies.master_slaves.roles import ROLES, slaves_of
 
@@ -30,8 +30,8 @@ class MasterSlaves:
     run_options = frozenset({"seed_slave", "seed_method", "overwrite_slave", "new_master", "accept_loss", "max_lag"})
 
     @property
-    def states(self) -> Sequence[NamedState]:
-        """Return the states of master and slaves."""
+    def states(self) -> Sequence[StateFinder]:
+        """Return what looks for the states of master and slaves."""
         from ox_deploy.topologies.master_slaves import status
 
         return status.STATES

@@ -21,8 +21,8 @@ from ox_deploy.questions.question import Question
 from ox_deploy.topologies.master_slaves.deploys.database import USERS, siblings, source_of, wanted_accounts
 from ox_deploy.topologies.master_slaves.diagnosis import beside, diagnose
 from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of
-from ox_deploy.topologies.master_slaves.server_state import faults
-from ox_deploy.topologies.master_slaves.situations import WRITE_AGAIN, Situation
+from ox_deploy.topologies.master_slaves.server_state import MASTER_READ_ONLY, WRITE_AGAIN, faults
+from ox_deploy.topologies.master_slaves.situations import Situation
 from ox_deploy.topologies.master_slaves.source import Source
 
 REPLICATES = "Every slave replicates from the master"
@@ -100,9 +100,9 @@ def _master(status: MysqlStatus, slaves: int) -> Verdict:
     if not slaves:
         return Verdict(NO_SLAVE)
     if status.binary_log is None:
-        state = Situation.NO_BINARY_LOG
+        situation = Situation.NO_BINARY_LOG
         found = "the master writes no binary log, so its slaves receive nothing"
-        return Verdict(findings=[problem(state.known_as, found, state.should, state.remedy)])
+        return Verdict(findings=[problem(situation.state.name, found, situation.should, situation.remedy)])
     return Verdict(f"writes {status.binary_log.file}")
 
 
@@ -133,9 +133,9 @@ def read_only(users: Sequence[str], option_file: str | None, writable: bool) -> 
     if writable == (value == "OFF"):
         return Verdict(measured)
     if writable:
-        return Verdict(findings=[problem("master read-only", measured, "read_only is OFF", WRITE_AGAIN)])
-    state = Situation.WRITABLE
-    return Verdict(findings=[problem(state.known_as, measured, state.should, state.remedy)])
+        return Verdict(findings=[problem(MASTER_READ_ONLY, measured, "read_only is OFF", WRITE_AGAIN)])
+    situation = Situation.WRITABLE
+    return Verdict(findings=[problem(situation.state.name, measured, situation.should, situation.remedy)])
 
 
 @check("Every server has the same accounts, rights and passwords", asks=_question)
@@ -194,9 +194,9 @@ def arrives(run: str, option_file: str | None, master: bool, slaves: int) -> Ver
         return Verdict(skipped="it does not replicate")
     age = made(learn(Question(Canary, step="see", run=run, option_file=option_file))).age
     if age is None:
-        state = Situation.LAGGING
+        situation = Situation.LAGGING
         found = "a row written on the master did not arrive within 10 seconds"
-        return Verdict(findings=[problem(state.known_as, found, "it arrives at once", state.remedy)])
+        return Verdict(findings=[problem(situation.state.name, found, "it arrives at once", situation.remedy)])
     return Verdict(f"after {age:.2f} s" if age >= 0 else f"at once (its clock is {-age:.2f} s behind the master's)")
 
 
