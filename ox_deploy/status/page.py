@@ -8,7 +8,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ox_deploy.findings import Level
-from ox_deploy.status import picture, words
+from ox_deploy.status import words
+from ox_deploy.status.picture import sizes
+from ox_deploy.status.picture.draw import draw
 from ox_deploy.status.snapshot import Changes, Snapshot
 
 
@@ -20,8 +22,8 @@ def render_page(snapshot: Snapshot, changes: Changes) -> str:
         .render(
             snapshot=snapshot,
             changes=changes,
-            picture=picture.draw(snapshot),
-            sizes={"name": picture.NAME_SIZE, "text": picture.TEXT_SIZE, "label": picture.LABEL_SIZE},
+            picture=draw(snapshot),
+            sizes={"name": sizes.NAME_SIZE, "text": sizes.TEXT_SIZE, "label": sizes.LABEL_SIZE},
             kinds=words.KINDS,
             levels=list(Level),
         )

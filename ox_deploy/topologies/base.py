@@ -55,6 +55,10 @@ class Roles(Protocol):
     def reader_rule(self) -> str:
         """Return in words which host of the inventory Open-Xchange reads from."""
 
+    @property
+    def replication_sources(self) -> tuple[str, ...]:
+        """Return those of these groups whose hosts the others replicate from."""
+
     def check(self, nodes: Sequence[NodeLike]) -> None:
         """Raise InputError unless the hosts can have these roles."""
 

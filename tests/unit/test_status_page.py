@@ -12,9 +12,11 @@ from typing import NamedTuple
 import pytest
 
 from ox_deploy.findings import Level
-from ox_deploy.status.lines import fit, rounded, straightened, text_width
 from ox_deploy.status.page import render_page
-from ox_deploy.status.picture import LABEL_SIZE, LANE, Arrow, Box, Label, Picture, draw
+from ox_deploy.status.picture.draw import draw
+from ox_deploy.status.picture.lines import fit, rounded, straightened, text_width
+from ox_deploy.status.picture.shapes import Arrow, Box, Label, Picture
+from ox_deploy.status.picture.sizes import LABEL_SIZE, LANE_GAP
 from ox_deploy.status.snapshot import Changes, HostView, Snapshot
 from tests.unit.snapshots import EXTERNAL, TIME, broken, cluster, finding, host, link, one_host, snapshot
 
@@ -299,7 +301,7 @@ def upright(part: Area) -> bool:
 
 def around(part: Area) -> Area:
     """Return the room that a line needs to its sides, but not at its ends."""
-    room = LANE / 4
+    room = LANE_GAP / 4
     if upright(part):
         return part._replace(left=part.left - room, right=part.right + room)
     return part._replace(top=part.top - room, bottom=part.bottom + room)

@@ -45,6 +45,7 @@ class RingRoles:
     """Each server replicates to the next one; the first takes writes, the last is read from."""
 
     groups = (RING,)
+    replication_sources = (RING,)
     words: ClassVar = {RING: "database ring"}
     reader_rule = "the last host of `db_ring` is read"
 

@@ -31,6 +31,7 @@ class MasterSlavesRoles:
     """The master takes writes; the first slave is read from, since configdb knows one slave per master."""
 
     groups = (MASTER, SLAVE)
+    replication_sources = (MASTER,)
     words: ClassVar = {MASTER: "database master", SLAVE: "database slave"}
     reader_rule = "the first host of `db_slave` is the one that Open-Xchange reads from"
 
