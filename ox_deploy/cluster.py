@@ -61,7 +61,7 @@ class Node(Model):
     name: rules.HostName
     address: rules.Address
     groups: frozenset[str]
-    route: rules.Route = None
+    route: rules.RouteName = None
     load_factor: Annotated[int, Rule("a whole number from 1 to 100", between(1, 100))] = 50
     server_id: Annotated[int | None, Rule("a whole number from 1 to 4294967295", between(1, 2**32 - 1))] = None
     mysql_settings: dict[str, str | int] = {}  # noqa: RUF012 - pydantic copies it

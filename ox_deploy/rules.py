@@ -207,7 +207,7 @@ _PATH_WORDS = (
 )
 
 Flag = Annotated[bool, Rule("True or False")]
-Port = Annotated[int, Rule("a whole number from 1 to 65535", between(1, 65535))]
+PortNumber = Annotated[int, Rule("a whole number from 1 to 65535", between(1, 65535))]
 Name = Annotated[str, Rule(_NAME_WORDS.format(128), matching(_NAME, 128))]
 LongName = Annotated[str, Rule(_NAME_WORDS.format(255), matching(_NAME, 255))]
 OptionalLongName = Annotated[str | None, Rule(f"None, or {_NAME_WORDS.format(255)}", matching(_NAME, 255))]
@@ -226,7 +226,7 @@ WebName = Annotated[
         _web_name,
     ),
 ]
-Route = Annotated[
+RouteName = Annotated[
     str | None,
     Rule("a text of letters, digits, _ and - with at most 63 characters, such as OX-1", matching("[A-Za-z0-9_-]+", 63)),
 ]

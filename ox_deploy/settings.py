@@ -103,8 +103,8 @@ class Settings(PasswordSettings):
 
     multicast_network: rules.MulticastNetwork = "224.0.0.0/8"
     cache_multicast_address: rules.MulticastAddress = "224.0.0.1"
-    cache_multicast_port: rules.Port = 6780
-    session_cache_multicast_port: rules.Port = 6781
+    cache_multicast_port: rules.PortNumber = 6780
+    session_cache_multicast_port: rules.PortNumber = 6781
 
 
 def parse(

@@ -69,7 +69,7 @@ def _test_configuration(cluster: Cluster, node: Node) -> None:
 def _test_sessions(cluster: Cluster, node: Node) -> None:
     web_name = cluster.settings.web_name
     site = SITE.replace("sites-available", "sites-enabled")
-    members = [sessions.Member(other.name, other.route or "", other.load_factor) for other in cluster.groupware]
+    members = [sessions.WantedMember(other.name, other.route or "", other.load_factor) for other in cluster.groupware]
     wanted = {other.address: other.route or "" for other in cluster.groupware}
     registration.routes(address=node.address, web_name=web_name, certificate=CERTIFICATE, site=site, wanted=wanted)
     sessions.redirects(address=node.address, web_name=web_name, certificate=CERTIFICATE, site=site)

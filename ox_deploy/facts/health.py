@@ -23,7 +23,7 @@ class Disk(_Answer):
     free: int
 
 
-class Member(_Answer):
+class BalancerMember(_Answer):
     """A member of the balancer as Apache sees it now; `url` is such as `http://192.0.2.11:8080`.
 
     `disabled` is a person's doing (also drained, stopped), `error` is what the last request that went there found.
@@ -47,7 +47,7 @@ class Health(_Answer):
     time: float = 0
     disks: list[Disk] = []
     certificate: str | None = None
-    members: list[Member] | None = None
+    members: list[BalancerMember] | None = None
     balancer_error: str = ""
     site_error: str = ""
 

@@ -16,7 +16,7 @@ from ox_deploy.questions.question import Question
 
 
 @dataclass
-class Looked:
+class LeaseReply:
     """What a host said: about its lease, and to the questions, None for one that has to be asked on its own.
 
     `busy` tells that the program of an earlier run was at work to the end of the time to wait.
@@ -27,7 +27,7 @@ class Looked:
     busy: bool = False
 
 
-class Look(FactBase[Looked]):
+class TakeLease(FactBase[LeaseReply]):
     """Has an effect: takes the lease of the host, if it is free. Without it, nothing is asked."""
 
     def command(self, taking: Taking, questions: Sequence[Question[Any]]) -> FactCommand:
@@ -35,9 +35,9 @@ class Look(FactBase[Looked]):
         asking = together([question.program for question in questions])
         return with_lease(taking, FactCommand("printf 'answers '; ", asking))
 
-    def process(self, output: list[str]) -> Looked:
+    def process(self, output: list[str]) -> LeaseReply:
         """Return the typed form of the host's lines."""
-        looked = Looked(lease.answer_of([line for line in output if line.startswith("lease ")]))
+        looked = LeaseReply(lease.answer_of([line for line in output if line.startswith("lease ")]))
         for line in output:
             if line.startswith("answers "):
                 # A host without Python has one answer to everything: nothing is there.
@@ -47,7 +47,7 @@ class Look(FactBase[Looked]):
         return looked
 
 
-class LeaseBroken(FactBase[lease.Answer | None]):
+class BreakLease(FactBase[lease.Answer | None]):
     """Has an effect: ends whoever's lease of the host. Returns who had it."""
 
     def command(self) -> FactCommand:

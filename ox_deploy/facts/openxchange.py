@@ -15,7 +15,7 @@ class _Answer(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class Administrator(_Answer):
+class StoredPassword(_Answer):
     """The stored password of the cluster's administrator: the hash's salt, and a fingerprint of the hash."""
 
     salt: str
@@ -33,7 +33,7 @@ class Configuration(_Answer):
     unreadable: list[str] = []
     values: dict[str, dict[str, str | None]] = {}
     secrets: dict[str, dict[str, Fingerprint]] = {}
-    administrator: Administrator | None = None
+    administrator: StoredPassword | None = None
 
 
 class OpenXchangeConfiguration(JsonFact[Configuration]):

@@ -114,7 +114,7 @@ class MountPoint(JsonFact[MountTrial]):
         return MountTrial.model_validate(document)
 
 
-class Route(_Answer):
+class KernelRoute(_Answer):
     """A route of the kernel's table; `network` as in `224.0.0.0/8`."""
 
     network: str
@@ -124,7 +124,7 @@ class Route(_Answer):
 class RouteTrial(Trial):
     """The most specific `route`, None if there is none; `interface` has the node's address."""
 
-    route: Route | None = None
+    route: KernelRoute | None = None
     interface: str | None = None
 
 

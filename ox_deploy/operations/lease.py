@@ -14,7 +14,7 @@ from pyinfra.api import Host, StringCommand, operation
 
 from ox_deploy.facts.answers import Answers
 from ox_deploy.facts.hosts import WAIT_SECONDS
-from ox_deploy.facts.lease import LeaseBroken, Look, Looked
+from ox_deploy.facts.lease import BreakLease, LeaseReply, TakeLease
 from ox_deploy.operations.direct import carry_out
 from ox_deploy.operations.stop import stop
 from ox_deploy.questions import lease, prefetch
@@ -129,11 +129,11 @@ def _ask_other(other: Host, how: Taking) -> None:
         warn(other, f"cannot be told about this run ({error})")
 
 
-def _ask_ahead(target: Host, how: Taking) -> Looked | None:
+def _ask_ahead(target: Host, how: Taking) -> LeaseReply | None:
     """Take a host's lease, and keep its answers to what the operations of this run are going to ask it."""
     questions = prefetch.planned(target)
-    looked: Looked | None = take(
-        how, lambda how: get(target, Look, taking=how, questions=questions), lambda it: it.lease, target
+    looked: LeaseReply | None = take(
+        how, lambda how: get(target, TakeLease, taking=how, questions=questions), lambda it: it.lease, target
     )
     if looked:
         prefetch.keep(dict(zip(questions, looked.answers, strict=False)), target)
@@ -157,7 +157,7 @@ def _tell(own: Lease, target: Host, action: str) -> None:
         carry_out(target, lease.command(action, own.holder.run))
 
 
-def take_and_ask(doing: str, others: Sequence[str]) -> Looked | None:
+def take_and_ask(doing: str, others: Sequence[str]) -> LeaseReply | None:
     """Take the lease of the current host and of others, and ask them ahead; None if the host gives no answer."""
     how = taking(doing)
     if how:
@@ -168,7 +168,7 @@ def take_and_ask(doing: str, others: Sequence[str]) -> Looked | None:
     if answers is None:
         return None
     prefetch.keep(dict(zip(questions, answers, strict=False)))
-    return Looked(answers=answers)
+    return LeaseReply(answers=answers)
 
 
 @operation()
@@ -198,6 +198,6 @@ def end() -> Generator[StringCommand, None, None]:
     if not is_executing():
         yield StringCommand("true")
         return
-    had = get(host, LeaseBroken)
+    had = get(host, BreakLease)
     host.log(f"ended the lease of: {had.holder}" if had else "nobody had the lease")
     host.noop("nobody has the lease")

@@ -37,7 +37,7 @@ from ox_deploy.questions.question import Question
 from ox_deploy.status.seen import Drift, Seen
 from ox_deploy.status.steps import CHECK_HOST, Step
 
-Plan = list[tuple[Step, prefetch.Call]]
+PlannedSteps = list[tuple[Step, prefetch.Call]]
 
 # How long a host may take for a connection, and for everything, in seconds.
 CONNECT_SECONDS = 4
@@ -90,9 +90,9 @@ def look_at_all(state: State, seconds: float = HOST_SECONDS) -> tuple[Cluster, l
     return cluster, seen
 
 
-def _plan(state: State, host: Host) -> Plan:
+def _plan(state: State, host: Host) -> PlannedSteps:
     """Return what a deploy would do on a host, and note what it would ask."""
-    plan: Plan = []
+    plan: PlannedSteps = []
 
     def call_chapters() -> None:
         for chapter in ON_HOSTS:
@@ -185,7 +185,7 @@ def _note(seen: Seen, status: HostStatus, answers: dict[Question[Any], dict[str,
     seen.host = status
 
 
-def _drift(cluster: Cluster, host: Host, seen: Seen, plan: Plan) -> Iterator[Drift]:
+def _drift(cluster: Cluster, host: Host, seen: Seen, plan: PlannedSteps) -> Iterator[Drift]:
     """Yield the operations in which a deploy would change something, or refuse to."""
     assert seen.host is not None
     with turn_of(host):

@@ -12,7 +12,7 @@ from itertools import combinations
 from typing import Literal
 
 from ox_deploy.cluster import Cluster, Node
-from ox_deploy.facts.health import Health, Member
+from ox_deploy.facts.health import BalancerMember, Health
 from ox_deploy.facts.openxchange import Daemon
 from ox_deploy.findings import Finding, Level, NamedState
 from ox_deploy.status.seen import Seen
@@ -136,7 +136,7 @@ def _web_details(cluster: Cluster, seen: Seen) -> Iterator[tuple[str, str]]:
         yield f"member {names.get(member.route, member.url)}", _member(member)
 
 
-def _member(member: Member) -> str:
+def _member(member: BalancerMember) -> str:
     marks = [mark for mark, there in (("disabled", member.disabled), ("in error", member.error)) if there]
     return ", ".join([f"route {member.route}", f"load factor {member.factor}", *marks])
 

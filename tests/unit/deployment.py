@@ -21,7 +21,7 @@ from pyinfra.context import ctx_host, ctx_inventory, ctx_state
 from pyinfra_cli.util import load_deploy_file, load_func  # type: ignore[import-untyped]
 
 from ox_deploy.facts.hosts import HostState, HostStatus
-from ox_deploy.facts.lease import Look, Looked
+from ox_deploy.facts.lease import LeaseReply, TakeLease
 from ox_deploy.questions import lease
 
 DEPLOY = str(Path(__file__).parents[2] / "deploy.py")
@@ -86,8 +86,8 @@ class Deployment:
             given = lease.Answer(number=1)
             bare = HostStatus(system="debian 12", init="systemd", addresses=[host.data.address], lease=given)
             return replace(bare, **self.states.get(host.name, {}))
-        if fact is Look:
-            return Looked(lease.Answer(number=1))
+        if fact is TakeLease:
+            return LeaseReply(lease.Answer(number=1))
         return fact().process(["{}"])
 
     def steps(self) -> list[Step]:

@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 from ox_deploy.cluster import Cluster, Node
 from ox_deploy.deploys.clustering import start_cluster
 from ox_deploy.deploys.database import set_up_databases
-from ox_deploy.facts.health import Disk, Health, Member
+from ox_deploy.facts.health import BalancerMember, Disk, Health
 from ox_deploy.facts.hosts import HostStatus
 from ox_deploy.facts.mysql import BinaryLog, MysqlStatus, Replica, ServerState
 from ox_deploy.facts.network import RouteStatus
@@ -145,10 +145,10 @@ def replica(cluster: Cluster) -> Replica:
     )
 
 
-def members(cluster: Cluster) -> list[Member]:
+def members(cluster: Cluster) -> list[BalancerMember]:
     """Return all nodes as a balancer's members."""
     return [
-        Member(url=f"ajp://{node.address}:8009", route=node.route or "", factor=50, disabled=False, error=False)
+        BalancerMember(url=f"ajp://{node.address}:8009", route=node.route or "", factor=50, disabled=False, error=False)
         for node in cluster.groupware
     ]
 

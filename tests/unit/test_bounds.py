@@ -14,7 +14,7 @@ from pyinfra.connectors.util import CommandOutput, OutputLine
 from pyinfra.context import ctx_state
 
 from ox_deploy.deploys import lease
-from ox_deploy.facts.lease import LeaseBroken
+from ox_deploy.facts.lease import BreakLease
 from ox_deploy.questions import bounds
 from ox_deploy.questions.bounds import Guard, NoAnswer, Pace
 from ox_deploy.questions.program import QUESTION_SECONDS, FactCommand
@@ -209,4 +209,4 @@ def test_release_of_a_lease_does_not_wait_for_a_frozen_host_either(
 ) -> None:
     with prepared(monkeypatch, guide.inventory(), deploy=lease.release) as deployment:
         assert run_of(deployment.state).is_watched
-    assert LeaseBroken().command().seconds == QUESTION_SECONDS
+    assert BreakLease().command().seconds == QUESTION_SECONDS

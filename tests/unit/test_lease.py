@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ox_deploy.facts.lease import Look, Looked
+from ox_deploy.facts.lease import LeaseReply, TakeLease
 from ox_deploy.operations import lease as leasing
 from ox_deploy.questions import lease, program
 from ox_deploy.questions.lease import Answer, Holder, Taking
@@ -216,11 +216,11 @@ def test_of_two_that_begin_together_who_began_first_goes_on(age: int, begun: flo
 
 
 def looking(answers: list[Any], name: str = "web") -> FakeHost:
-    return FakeHost({Look: answers}, name=name)
+    return FakeHost({TakeLease: answers}, name=name)
 
 
 def test_second_run_ends_with_one_sentence() -> None:
-    held = Looked(Answer(holder=replace(ANNA, begun=0.0), left=41, age=30))
+    held = LeaseReply(Answer(holder=replace(ANNA, begun=0.0), left=41, age=30))
     hosts = [looking([held], name) for name in ("web", "oxgw01")]
     sentence = stop_sentence(leasing.look, hosts[0], doing="deploy")
     assert sentence == (
@@ -236,7 +236,7 @@ def test_lease_of_a_dead_run_of_this_machine_is_taken_at_once() -> None:
     dead = replace(ANNA, process=child.pid, place=lease.place_of(child.pid))
     child.kill()
     child.wait()
-    host = looking([Looked(Answer(holder=dead, left=50, age=30)), Looked(Answer(number=8, over=dead))])
+    host = looking([LeaseReply(Answer(holder=dead, left=50, age=30)), LeaseReply(Answer(number=8, over=dead))])
     run(leasing.look, host, doing="deploy")
     assert [asked["taking"].dead for _, asked in host.asked] == ["", "a1"]
     assert host.logged[0].startswith("took over the lease of a dead run: deploy, by anna on control1")
@@ -264,12 +264,12 @@ def test_order_shows_the_number_that_its_host_gave() -> None:
 def test_question_is_not_asked_without_the_lease(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program, "source", lambda name: host.text)
     host.take(ANNA)
-    command = Look().command(Taking(BERT.run, json.dumps(BERT.__dict__)), questions=()).get_raw_value()
+    command = TakeLease().command(Taking(BERT.run, json.dumps(BERT.__dict__)), questions=()).get_raw_value()
     # More than a pipe holds: nobody is left who waits for a reader.
     done = subprocess.run(
         ["sh", "-c", command], input="x" * 1_000_000, capture_output=True, text=True, check=True, cwd="/"
     )
-    looked = Look().process(done.stdout.splitlines())
+    looked = TakeLease().process(done.stdout.splitlines())
     assert looked.lease
     assert looked.lease.holder == ANNA
     assert "answers" not in done.stdout

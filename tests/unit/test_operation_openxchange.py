@@ -9,9 +9,6 @@ from typing import Any
 import pytest
 
 from ox_deploy.facts.openxchange import (
-    Administrator as StoredAdministrator,
-)
-from ox_deploy.facts.openxchange import (
     CachePeers,
     Configdb,
     Configuration,
@@ -21,6 +18,7 @@ from ox_deploy.facts.openxchange import (
     Pool,
     RegisteredContext,
     Registration,
+    StoredPassword,
 )
 from ox_deploy.facts.secret import Fingerprint
 from ox_deploy.operations.openxchange import configuration, registration
@@ -76,7 +74,7 @@ WANTED = WantedConfiguration(
     secrets={CONFIGDB: {"readProperty.2": ("password=", Secret(DATABASE_PASSWORD))}},
     administrator=ADMINISTRATOR,
 )
-STORED = StoredAdministrator(salt="ab", hash=fingerprint(Reversed().hash(PASSWORD, "ab")))
+STORED = StoredPassword(salt="ab", hash=fingerprint(Reversed().hash(PASSWORD, "ab")))
 RIGHT = Configuration(
     installed=True,
     values={

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ox_deploy.facts.health import Disk, Health, Member
+from ox_deploy.facts.health import BalancerMember, Disk, Health
 from ox_deploy.remote.host import health as host_health
 from tests.unit.guide import Pair
 from tests.unit.programs import under_test
@@ -167,14 +167,14 @@ def apache(program: Any, tmp_path: Path, pairs: tuple[Pair, Pair]) -> Iterator[t
         thread.join()
 
 
-def members(program: Any, balancer: str = "oxcluster") -> tuple[list[Member] | None, str]:
+def members(program: Any, balancer: str = "oxcluster") -> tuple[list[BalancerMember] | None, str]:
     health = Health.model_validate(program.host_health({**NOTHING, "balancer": balancer}))
     return health.members, health.balancer_error
 
 
-def member(number: int, factor: int, port: int = 8009, disabled: bool = False, error: bool = False) -> Member:
+def member(number: int, factor: int, port: int = 8009, disabled: bool = False, error: bool = False) -> BalancerMember:
     url, route = f"ajp://192.0.2.1{number}:{port}", f"OX-{number}"
-    return Member(url=url, route=route, factor=factor, disabled=disabled, error=error)
+    return BalancerMember(url=url, route=route, factor=factor, disabled=disabled, error=error)
 
 
 def test_members_are_told_as_apache_sees_them(program: Any, apache: type[Apache]) -> None:

@@ -465,7 +465,7 @@ def test_bytes_of_a_clone_are_counted_and_one_that_stands_still_is_seen(clone: A
 def test_clone_that_stands_still_is_ended(clone: Any, job: dict[str, Any]) -> None:
     server = session()
     clone.connect = lambda _: server
-    clone.Statement(job, 7).kill()
+    clone.RunningStatement(job, 7).kill()
     assert server.statements == ["KILL QUERY 7"]
     stalled = type("Progress", (), {"stalled": True})
     assert clone.why_not_cloned(Exception(1317, "interrupted"), stalled, PASSWORD).startswith("no data arrived for 300")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pyinfra.api.exceptions import OperationError
 
-from ox_deploy.facts.lease import Look
+from ox_deploy.facts.lease import TakeLease
 from ox_deploy.facts.mysql import BinaryLog, Gtid, Mysql, MysqlStatus, Replica, ServerState
 from ox_deploy.facts.openxchange import Configdb, Configuration, OpenXchangeConfiguration, Pool, Registration
 from ox_deploy.facts.secret import Fingerprint
@@ -508,7 +508,7 @@ def test_phase_is_looked_at_anew_in_each_run() -> None:
 
 def test_host_without_an_answer_ends_the_run() -> None:
     sentence = "web does not answer"
-    assert stop_sentence(lease.look, FakeHost({Look: None}, name="web"), doing="x").startswith(sentence)
+    assert stop_sentence(lease.look, FakeHost({TakeLease: None}, name="web"), doing="x").startswith(sentence)
 
 
 # --- failover --------------------------------------------------------------------------------------------

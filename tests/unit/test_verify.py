@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from ox_deploy.facts.answers import Answers
-from ox_deploy.facts.lease import Look, Looked
+from ox_deploy.facts.lease import LeaseReply, TakeLease
 from ox_deploy.facts.mysql import Account, BinaryLog, Difference, Grant, Mysql, MysqlStatus, Replica, ServerState
 from ox_deploy.facts.openxchange import (
     CachePeers,
@@ -641,7 +641,7 @@ def test_web_host_that_does_not_answer_is_never_green() -> None:
         assert states(check, host, **WEB) == ["check could not run"]
 
 
-MEMBERS = [sessions.Member("oxgw01", "OX-1", 50), sessions.Member("oxgw02", "OX-2", 50)]
+MEMBERS = [sessions.WantedMember("oxgw01", "OX-1", 50), sessions.WantedMember("oxgw02", "OX-2", 50)]
 LOGIN = sessions.Login("testuser@defaultcontext", Secret(PASSWORD))
 SPREAD: dict[str, Any] = {key: WEB[key] for key in ("address", "web_name", "certificate")} | {
     "members": MEMBERS,
@@ -688,7 +688,7 @@ def test_program_of_the_logins_prints_its_answer() -> None:
 @pytest.mark.parametrize(("nodes", "count"), [(1, 20), (2, 20), (5, 50), (10, 100), (40, 100)])
 def test_number_of_logins_is_bounded(nodes: int, count: int) -> None:
     host = balanced({})
-    members = [sessions.Member(f"oxgw{number}", f"OX-{number}", 50) for number in range(nodes)]
+    members = [sessions.WantedMember(f"oxgw{number}", f"OX-{number}", 50) for number in range(nodes)]
     verdict(sessions.spreads, host, **SPREAD | {"members": members}, login=LOGIN)
     assert json.loads(host.commands[0][1]["_stdin"].split("\n")[-1])["arguments"]["count"] == count
 
@@ -731,7 +731,7 @@ SPREADS: dict[str, tuple[list[int], list[int], list[int]]] = {
 
 @pytest.mark.parametrize(("factors", "counts", "found"), SPREADS.values(), ids=list(SPREADS))
 def test_spread_fits_the_load_factors(factors: list[int], counts: list[int], found: list[int]) -> None:
-    members = [sessions.Member(f"oxgw{number}", f"OX-{number}", factor) for number, factor in enumerate(factors)]
+    members = [sessions.WantedMember(f"oxgw{number}", f"OX-{number}", factor) for number, factor in enumerate(factors)]
     trial = LoginTrial(routes={f"OX-{number}": count for number, count in enumerate(counts)})
     with in_phase(FakeHost(), executing=True):
         uneven = sessions.uneven(members, trial)
@@ -767,20 +767,20 @@ def test_session_that_moves() -> None:
 
 def test_host_is_asked_ahead_for_all_that_is_only_read() -> None:
     document = {"error": "", "route": {"network": "224.0.0.0/8", "interface": "eth0"}, "interface": "eth0"}
-    host = FakeHost({Look: Looked(Answer(number=7), [document])})
+    host = FakeHost({TakeLease: LeaseReply(Answer(number=7), [document])})
     question = network._route_question("224.0.0.1", "192.0.2.11")
     with in_phase(host, executing=False):
         prefetch.plan(host, question)  # type: ignore[arg-type]
     assert states(report.take_part, host, doing="verify") == []
     ((fact, asked),) = host.asked
-    assert (fact, asked["questions"]) == (Look, (question,))
+    assert (fact, asked["questions"]) == (TakeLease, (question,))
     assert states(network.multicast, host, group="224.0.0.1", address="192.0.2.11") == []
     assert len(host.asked) == 1
 
 
 @pytest.mark.parametrize("answer", [None, RuntimeError("no connection")])
 def test_host_that_cannot_be_asked_ahead_is_found(answer: object) -> None:
-    assert states(report.take_part, FakeHost({Look: answer}), doing="verify") == ["check could not run"]
+    assert states(report.take_part, FakeHost({TakeLease: answer}), doing="verify") == ["check could not run"]
 
 
 def test_host_without_python_answers_nothing_ahead() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ox_deploy.facts.openxchange import CachePeers
-from ox_deploy.facts.verify import Route, RouteToGroup, RouteTrial
+from ox_deploy.facts.verify import KernelRoute, RouteToGroup, RouteTrial
 from ox_deploy.findings import Finding
 from ox_deploy.operations.verify.checks import Verdict, check, learn, made, problem
 from ox_deploy.questions.question import Question
@@ -36,7 +36,7 @@ def multicast(group: str, address: str) -> Verdict:
     return Verdict(findings=[problem("no multicast route", found, wanted, remedy)])
 
 
-def _is_multicast(route: Route | None) -> bool:
+def _is_multicast(route: KernelRoute | None) -> bool:
     """Tell whether a route is for multicast; a default route covers that, too, but is for whatever is not local."""
     return route is not None and ipaddress.IPv4Network(route.network).is_multicast
 

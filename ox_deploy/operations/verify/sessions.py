@@ -27,7 +27,7 @@ REQUESTS = 5
 
 
 @dataclass(frozen=True)
-class Member:
+class WantedMember:
     """A node as the balancer knows it."""
 
     name: str
@@ -87,7 +87,7 @@ def spreads(
     web_name: str,
     certificate: str,
     login: Login | None,
-    members: Sequence[Member],
+    members: Sequence[WantedMember],
     addresses: Mapping[str, str],
 ) -> Verdict:
     """
@@ -152,12 +152,12 @@ def _failed(found: str) -> Finding:
     return problem("login fails", found, "every login opens a session", remedy)
 
 
-def _shown(members: Sequence[Member], routes: Mapping[str, int]) -> str:
+def _shown(members: Sequence[WantedMember], routes: Mapping[str, int]) -> str:
     counted = ", ".join(f"{member.name} {routes.get(member.route, 0)}" for member in members)
     return f"{sum(routes.values())} logins: {counted}"
 
 
-def _unknown(members: Sequence[Member], routes: Mapping[str, int]) -> list[Finding]:
+def _unknown(members: Sequence[WantedMember], routes: Mapping[str, int]) -> list[Finding]:
     known = {member.route for member in members}
     wanted = f"one of {', '.join(sorted(known))}"
     remedy = "deploy the node that has this route, or take it out of the balancer"
@@ -168,7 +168,7 @@ def _unknown(members: Sequence[Member], routes: Mapping[str, int]) -> list[Findi
     ]
 
 
-def uneven(members: Sequence[Member], trial: LoginTrial) -> list[Finding]:
+def uneven(members: Sequence[WantedMember], trial: LoginTrial) -> list[Finding]:
     """Return a finding for each node whose number of logins its load factor does not explain.
 
     That is one that is more than four standard deviations, and one, away from what is expected; or none at all where
@@ -185,7 +185,7 @@ def uneven(members: Sequence[Member], trial: LoginTrial) -> list[Finding]:
     return findings
 
 
-def _uneven(member: Member, count: int, total: int, expected: float) -> Finding:
+def _uneven(member: WantedMember, count: int, total: int, expected: float) -> Finding:
     found = f"{member.name} ({member.route}) gets {count} of {total} logins"
     remedy = "check `/balancer-manager` on the web host (is the node disabled or in error?) and the daemons of the node"
     return problem("sessions spread unevenly", found, f"about {expected:.0f}", remedy)

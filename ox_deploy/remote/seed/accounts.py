@@ -12,7 +12,7 @@ from ox_deploy.remote.common.types import Document, Session
 from ox_deploy.remote.mysql.session import dialect
 
 # Whose it is, and the text.
-Statement: TypeAlias = tuple[str, str]
+AccountStatement: TypeAlias = tuple[str, str]
 # An account of a host's name, on a server that does not look up names.
 NOT_IN_USE = 1133
 # Only what is stored tells who has a role, and whose it is by default.
@@ -26,14 +26,14 @@ SELECT DEFAULT_ROLE_USER, DEFAULT_ROLE_HOST, USER, HOST FROM mysql.default_roles
 """
 
 
-def read_accounts(master: Session, throw_away: str) -> list[Statement]:
+def read_accounts(master: Session, throw_away: str) -> list[AccountStatement]:
     """Return what makes each account and role, and their rights after all of them, as (whose, statement)."""
     names = dialect(master)
     read = read_mariadb if names["server"] == "MariaDB" else read_mysql
     return read(master, lambda user, host: user != throw_away and (user, host) not in names["own_accounts"])
 
 
-def read_mariadb(master: Session, is_wanted: Callable[[str, str], bool]) -> list[Statement]:
+def read_mariadb(master: Session, is_wanted: Callable[[str, str], bool]) -> list[AccountStatement]:
     """Return all of it; roles are no accounts."""
     query = "SELECT User AS user, Host AS host, is_role FROM mysql.user ORDER BY is_role = 'Y' DESC, user, host"
     made, granted = [], []
@@ -50,7 +50,7 @@ def read_mariadb(master: Session, is_wanted: Callable[[str, str], bool]) -> list
     return made + granted
 
 
-def statements_for(master: Session, row: Document) -> tuple[str, list[Statement]]:
+def statements_for(master: Session, row: Document) -> tuple[str, list[AccountStatement]]:
     """Return the name of an account or role in quotes, and what makes it."""
     if row["is_role"] != "Y":
         who = account(row["user"], row["host"])
@@ -62,7 +62,7 @@ def statements_for(master: Session, row: Document) -> tuple[str, list[Statement]
     return who, [(who, "CREATE OR REPLACE ROLE " + who)]
 
 
-def read_mysql(master: Session, is_wanted: Callable[[str, str], bool]) -> list[Statement]:
+def read_mysql(master: Session, is_wanted: Callable[[str, str], bool]) -> list[AccountStatement]:
     """Return all of it; a role is an account, and any account may be the role of another one."""
     with master.cursor() as cursor:
         # Stored passwords have bytes that are no text.
@@ -77,7 +77,7 @@ def read_mysql(master: Session, is_wanted: Callable[[str, str], bool]) -> list[S
     return made + granted + roles_of(master, is_wanted)
 
 
-def roles_of(master: Session, is_wanted: Callable[[str, str], bool]) -> list[Statement]:
+def roles_of(master: Session, is_wanted: Callable[[str, str], bool]) -> list[AccountStatement]:
     """Return what gives the roles to accounts and makes them their default ones."""
     granted, default = [], dict[str, list[str]]()
     for row in rows(master, ROLES_OF_MYSQL):
@@ -97,7 +97,7 @@ def grants_of(master: Session, who: str) -> list[str]:
     return [next(iter(grant.values())) for grant in rows(master, "SHOW GRANTS FOR " + who)]
 
 
-def write_accounts(session: Session, statements: list[Statement]) -> None:
+def write_accounts(session: Session, statements: list[AccountStatement]) -> None:
     """Make them; a statement may hold the hash of a password, so only its account is told."""
     with session.cursor() as cursor:
         for who, statement in statements:

@@ -131,12 +131,12 @@ def watched(job: Document, number: int, progress: Progress) -> Iterator[None]:
     over = threading.Event()
     thread = threading.Thread(target=count_clone, args=(job, number, progress, over), daemon=True)
     thread.start()
-    with progress.moving(Statement(job, number)):
+    with progress.moving(RunningStatement(job, number)):
         yield
     over.set()
 
 
-class Statement:
+class RunningStatement:
     """A statement of another session, which is ended as a process is."""
 
     def __init__(self, job: Document, number: int) -> None:

@@ -15,7 +15,7 @@ from ox_deploy.remote.common.types import Document, Session
 from ox_deploy.remote.mysql.replicate import run_replica
 from ox_deploy.remote.mysql.role import check_role
 from ox_deploy.remote.mysql.session import SOCKET, SYSTEM_DATABASES, connect, dialect, user_databases
-from ox_deploy.remote.seed.accounts import Statement, identifier, read_accounts, write_accounts
+from ox_deploy.remote.seed.accounts import AccountStatement, identifier, read_accounts, write_accounts
 from ox_deploy.remote.seed.common import (
     Progress,
     complaints_of,
@@ -105,7 +105,7 @@ def remove_empty(datadir: str) -> None:
                 os.rmdir(os.path.join(datadir, name))
 
 
-def copy(session: Session, job: Document, progress: Progress, folder: str) -> tuple[Document, list[Statement]]:
+def copy(session: Session, job: Document, progress: Progress, folder: str) -> tuple[Document, list[AccountStatement]]:
     """Copy the databases; returns the position of the snapshot, and the accounts of that moment."""
     names = dialect(session)
     with login_at_master(job["master"]) as master:
@@ -139,7 +139,7 @@ def gtid_at(master: Session, position: Document, header: bytes) -> str:
     return found[1].decode().replace("\n", "")
 
 
-def outline(master: Session, job: Document) -> tuple[list[str], list[Statement]]:
+def outline(master: Session, job: Document) -> tuple[list[str], list[AccountStatement]]:
     """Return what is not part of a snapshot: it has to be the same before and after it is taken."""
     return user_databases(master), read_accounts(master, job["master"]["user"])
 

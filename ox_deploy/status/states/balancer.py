@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 
 from ox_deploy.cluster import Node
-from ox_deploy.facts.health import Health, Member
+from ox_deploy.facts.health import BalancerMember, Health
 from ox_deploy.findings import Level
 from ox_deploy.status.seen import Seen
 from ox_deploy.status.states.base import Observation, Problem, idle_units, state
@@ -143,14 +143,14 @@ def certificate_unreadable(observed: Observation) -> Iterator[Problem]:
             yield Problem(seen.node, found, "the certificate of the web host is in place")
 
 
-def member_of(seen: Seen, node: Node) -> Member | None:
+def member_of(seen: Seen, node: Node) -> BalancerMember | None:
     """Return what the balancer of a web host thinks of a node; it has to have the node's address and route."""
     members = (seen.health.members if seen.health else None) or []
     wanted = (node.address, node.route)
     return next((member for member in members if (urlsplit(member.url).hostname, member.route) == wanted), None)
 
 
-def _members(observed: Observation) -> Iterator[tuple[Seen, Node, Member | None]]:
+def _members(observed: Observation) -> Iterator[tuple[Seen, Node, BalancerMember | None]]:
     """Return every node as every balancer that could be asked sees it."""
     for seen in observed.answering(observed.cluster.web):
         if seen.health and seen.health.members is not None:

@@ -53,7 +53,7 @@ class Problem:
     remedy: str = ""
 
 
-Look = Callable[[Observation], Iterable[Problem]]
+Detect = Callable[[Observation], Iterable[Problem]]
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,11 @@ class State(NamedState):
 
     level: Level
     remedy: str
-    look: Look
+    detect: Detect
 
     def findings(self, observed: Observation) -> Iterator[Finding]:
         """Return where the state is found."""
-        for problem in self.look(observed):
+        for problem in self.detect(observed):
             yield Finding(
                 state=self.name,
                 level=self.level if problem.level is None else problem.level,
@@ -78,9 +78,9 @@ class State(NamedState):
             )
 
 
-def state(name: str, level: Level, remedy: str = "") -> Callable[[Look], State]:
+def state(name: str, level: Level, remedy: str = "") -> Callable[[Detect], State]:
     """Make a named state of the function that looks for it."""
-    return lambda look: State(name, level, remedy, look)
+    return lambda detect: State(name, level, remedy, detect)
 
 
 def idle_units(service: ServiceStatus | None) -> str:

@@ -40,7 +40,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SeedPlan:
     """What is to be done with which slave.
 
     `address` is that of the slave, as its master sees it; `overwrite` tells whether its data may be lost; `by_gtid` how
@@ -54,7 +54,7 @@ class Plan:
     by_gtid: bool
 
 
-def obstacles(plan: Plan, slave: Side, master: Side) -> Iterator[str]:
+def obstacles(plan: SeedPlan, slave: Side, master: Side) -> Iterator[str]:
     """Go through all of them."""
     yield from _named_connections(slave)
     yield from _refused_writes(slave)
@@ -76,7 +76,7 @@ def obstacles(plan: Plan, slave: Side, master: Side) -> Iterator[str]:
     yield from _missing_room(plan, slave, master)
 
 
-def forewarnings(plan: Plan, slave: Side, master: Side) -> Iterator[str]:
+def forewarnings(plan: SeedPlan, slave: Side, master: Side) -> Iterator[str]:
     """Say what cannot be known before a seeding, and whether what the slave has can be put back if it fails."""
     if slave.survey.databases and not _is_exchanged(plan, master):
         yield f"What {slave.name} has is dropped before the new data comes, and cannot be put back if that fails."
@@ -120,7 +120,7 @@ def _current_name(collation: str) -> str:
     return "utf8mb3_" + collation.removeprefix("utf8_") if collation.startswith("utf8_") else collation
 
 
-def _encrypted(plan: Plan, slave: Side, master: Side) -> Iterator[str]:
+def _encrypted(plan: SeedPlan, slave: Side, master: Side) -> Iterator[str]:
     if not master.survey.encrypted:
         return
     tables = ", ".join(master.survey.encrypted)
@@ -222,7 +222,7 @@ def _plugins_to_clone(slave: Side, master: Side) -> Iterator[str]:
         )
 
 
-def _missing_room(plan: Plan, slave: Side, master: Side) -> Iterator[str]:
+def _missing_room(plan: SeedPlan, slave: Side, master: Side) -> Iterator[str]:
     if slave.status.seeding:
         # What a dead seeding left is removed first; the program looks after that.
         return
@@ -247,12 +247,12 @@ def _missing_room(plan: Plan, slave: Side, master: Side) -> Iterator[str]:
 _USES = {"data": {"data", "beside"}, "logs": {"logs"}, "temporary files": {"temporary"}}
 
 
-def _is_exchanged(plan: Plan, master: Side) -> bool:
+def _is_exchanged(plan: SeedPlan, master: Side) -> bool:
     """Tell whether the new data comes beside the old one."""
     return plan.method == "physical" and master.status.is_mariadb
 
 
-def _needed(plan: Plan, use: str, master: Side) -> float:
+def _needed(plan: SeedPlan, use: str, master: Side) -> float:
     """Return what the data needs in the data directory, or beside it."""
     if (use == "beside") is not _is_exchanged(plan, master):
         return 0

@@ -7,7 +7,7 @@ from ox_deploy.mysql.gtid import took_over
 from ox_deploy.mysql.not_ready import not_ready
 from ox_deploy.remote.mysql.dialects import server_of_version, version_numbers
 from ox_deploy.topologies.master_slaves.diagnosis import Diagnosis
-from ox_deploy.topologies.master_slaves.obstacles import EQUAL, LOGICAL, PHYSICAL, Plan, Side, obstacles
+from ox_deploy.topologies.master_slaves.obstacles import EQUAL, LOGICAL, PHYSICAL, SeedPlan, Side, obstacles
 from ox_deploy.topologies.master_slaves.recognise import mistaken_identity
 from ox_deploy.topologies.master_slaves.situations import OVERWRITE
 
@@ -15,7 +15,7 @@ from ox_deploy.topologies.master_slaves.situations import OVERWRITE
 OLDEST_MYSQL, CLONES_SERIES = (8, 0, 26), (8, 0, 37)
 
 
-def refusal(plan: Plan, slave: Side, master: Side) -> str | None:
+def refusal(plan: SeedPlan, slave: Side, master: Side) -> str | None:
     """Return why the slave must not or cannot be seeded: all at once, if they are the right servers."""
     half_seeded = slave.status.seeding
     problem = (
@@ -67,7 +67,7 @@ def _versions(slave: Side, master: Side) -> str:
     return f"{slave.name} runs {slave.status.version} and {master.name} {master.status.version}"
 
 
-def _wrong_server(plan: Plan, slave: Side, master: Side) -> str | None:
+def _wrong_server(plan: SeedPlan, slave: Side, master: Side) -> str | None:
     # Of a server that is down, nothing is known but that it is half seeded.
     known = slave.status if slave.status.variables else None
     situation = mistaken_identity(known, master.status, plan.address)
@@ -80,7 +80,7 @@ def _missing_programs(side: Side) -> str | None:
     return f"{side.name} lacks {', '.join(side.survey.missing)}; run the deploy, which installs what is needed."
 
 
-def _cannot_be_copied(plan: Plan, slave: Side, master: Side) -> str | None:
+def _cannot_be_copied(plan: SeedPlan, slave: Side, master: Side) -> str | None:
     if not master.survey.databases:
         return f"there is no database on {master.name}, so there is nothing to seed; run the deploy instead."
     tables = master.survey.not_transactional
@@ -136,7 +136,7 @@ def _shown(contents: Contents) -> str:
     return f"{contents.name} ({contents.tables} tables, about {contents.rows} rows)"
 
 
-def _other_slave(plan: Plan, master: Side) -> str | None:
+def _other_slave(plan: SeedPlan, master: Side) -> str | None:
     if plan.method == "logical":
         return None
     addresses = [master.part.to] if master.part.active else master.survey.cloned_by

@@ -28,7 +28,7 @@ from ox_deploy.questions.pyinfra_internals import is_executing
 from ox_deploy.questions.question import Question
 from ox_deploy.secrets import Secret
 from ox_deploy.topologies.master_slaves.diagnosis import diagnose
-from ox_deploy.topologies.master_slaves.obstacles import Plan, Side, forewarnings
+from ox_deploy.topologies.master_slaves.obstacles import SeedPlan, Side, forewarnings
 from ox_deploy.topologies.master_slaves.seed_rules import refusal
 from ox_deploy.topologies.master_slaves.situations import Situation
 from ox_deploy.topologies.master_slaves.source import Source
@@ -71,7 +71,7 @@ def from_master(
     The work is done by a systemd unit on the slave, `ox-seed`; this operation shows how far it is. A unit that runs
     already, from an earlier run, is waited for. One that died is begun again.
     """
-    plan = Plan(source, address, method, overwrite, by_gtid)
+    plan = SeedPlan(source, address, method, overwrite, by_gtid)
     seeding = _Seeding(plan, server, master_host, master_option_file, option_file)
     try:
         # The slave first: what it has of its master's, the master has then.
@@ -113,7 +113,7 @@ def restore(server: DatabaseServer) -> Generator[StringCommand, None, None]:
 class _Seeding:
     """One run of the operation."""
 
-    plan: Plan
+    plan: SeedPlan
     server: DatabaseServer
     master_host: str
     master_option_file: str | None
