@@ -45,7 +45,7 @@ def prepare_hosts() -> None:
     subject = subjects[node.inventory_name]
     plan_ground(node, subject)
     hosts.check(name=CHECK, subject=subject, **lease_for(cluster, node, "deploy"))
-    hosts.clear(name=CLEAR, subjects=subjects, lost=unreachable())
+    hosts.stop_on_obstacles(name=CLEAR, subjects=subjects, lost=unreachable())
     hosts.prepare(
         name="Names, user, package sources, packages",
         user=subject.user,

@@ -11,7 +11,7 @@ from ox_deploy.deploys.hosts import lease_for
 from ox_deploy.deploys.openxchange import wanted_registration
 from ox_deploy.deploys.web import CERTIFICATE, SITE
 from ox_deploy.operations.verify import filestore, network, registration, sessions
-from ox_deploy.operations.verify.report import go_on, report, take_part
+from ox_deploy.operations.verify.report import report, stop_if_taken, take_lease_and_ask
 from ox_deploy.questions import bounds
 from ox_deploy.questions.pyinfra_internals import current_state
 from ox_deploy.questions.run import current_run
@@ -23,8 +23,8 @@ def verify() -> None:
     cluster = cluster_of(inventory)
     node = cluster.node_of(host)
     bounds.watch(current_state())
-    take_part(**lease_for(cluster, node, "verify"))
-    go_on(name="No other run is at work")
+    take_lease_and_ask(**lease_for(cluster, node, "verify"))
+    stop_if_taken(name="No other run is at work")
     if node in cluster.databases:
         cluster.topology.verify(cluster, node, _run_name())
     if "groupware" in node.groups:

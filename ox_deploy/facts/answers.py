@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ox_deploy.questions.program import Program, together
+from ox_deploy.questions.program import Program, combined
 from ox_deploy.questions.question import JsonFact, Question
 
 
@@ -14,7 +14,7 @@ class Answers(JsonFact[list[Any]]):
 
     def command(self, questions: Sequence[Question[Any]]) -> Program:
         """Ask all of them in one go."""
-        return together([question.program for question in questions])
+        return combined([question.program for question in questions])
 
     def parse(self, document: Any) -> list[Any]:
         """Return them; a host without Python has none."""

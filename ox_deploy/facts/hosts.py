@@ -11,7 +11,7 @@ from pyinfra.api import FactBase
 
 from ox_deploy.questions import lease
 from ox_deploy.questions.lease import Taking, with_lease
-from ox_deploy.questions.program import QUESTION_SECONDS, FactCommand, shell_question, together
+from ox_deploy.questions.program import QUESTION_SECONDS, FactCommand, combined, shell_question
 from ox_deploy.questions.question import Question
 
 # How long an earlier run's program may still be at work on a host.
@@ -92,7 +92,7 @@ class HostState(FactBase[HostStatus]):
         """
         wait = 1 if taking else wait
         asking = shell_question("host_state", user, str(uid), str(gid), str(wait), *packages)
-        others = ("; printf 'answers '; ", together([question.program for question in questions])) if questions else ()
+        others = ("; printf 'answers '; ", combined([question.program for question in questions])) if questions else ()
         asking = FactCommand(asking, *others, seconds=wait + QUESTION_SECONDS)
         return with_lease(taking, asking) if taking else asking
 

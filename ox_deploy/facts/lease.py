@@ -11,7 +11,7 @@ from pyinfra.api import FactBase
 
 from ox_deploy.questions import lease
 from ox_deploy.questions.lease import Taking, with_lease
-from ox_deploy.questions.program import FactCommand, together
+from ox_deploy.questions.program import FactCommand, combined
 from ox_deploy.questions.question import Question
 
 
@@ -32,7 +32,7 @@ class TakeLease(FactBase[LeaseReply]):
 
     def command(self, taking: Taking, questions: Sequence[Question[Any]]) -> FactCommand:
         """Take it, wait for the program of an earlier run, then ask everything in one go."""
-        asking = together([question.program for question in questions])
+        asking = combined([question.program for question in questions])
         return with_lease(taking, FactCommand("printf 'answers '; ", asking))
 
     def process(self, output: list[str]) -> LeaseReply:

@@ -47,7 +47,7 @@ def check(
     subject: Subject, doing: str | None = None, others: Sequence[str] = ()
 ) -> Generator[StringCommand, None, None]:
     """
-    Look for what would make it unsafe to go on, on all hosts, before any of them is changed; `clear` says what it is.
+    Look for what would make it unsafe to go on, on all hosts, before any is changed; `stop_on_obstacles` says it.
 
     + subject: what the host is asked, and compared with
     + doing: what this run does, for which it takes the lease of the cluster; None to do without
@@ -65,12 +65,14 @@ def check(
     run.obstacles = None
     with lease.also(taking, others) if taking else nullcontext():
         _note(target, subject, taking)
-    yield from lease.refusal()
+    yield from lease.refuse()
     host.noop("it was looked at")
 
 
 @operation()
-def clear(subjects: Mapping[str, Subject], lost: Sequence[str] = ()) -> Generator[StringCommand, None, None]:
+def stop_on_obstacles(
+    subjects: Mapping[str, Subject], lost: Sequence[str] = ()
+) -> Generator[StringCommand, None, None]:
     """
     End the run if anything stands in its way on any host, and say all of it. To be called on every host after `check`.
 

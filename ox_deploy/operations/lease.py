@@ -99,7 +99,7 @@ def _refuse(own: Lease, sentence: str) -> None:
         gevent.spawn(_tell_all, own, "release")
 
 
-def refusal() -> Generator[StringCommand, None, None]:
+def refuse() -> Generator[StringCommand, None, None]:
     """Yield the command that ends the run if it may not go on. One host says why, and no other goes on alone."""
     own = current_run().lease
     if own and own.refused and not own.told:
@@ -183,7 +183,7 @@ def look(doing: str, others: Sequence[str] = ()) -> Generator[StringCommand, Non
     changes, no lease is taken.
     """
     looked = take_and_ask(doing, others)
-    yield from refusal()
+    yield from refuse()
     if looked is None:
         yield stop(f"{host.name} does not answer; make it reachable and run again.")
     elif looked.busy:

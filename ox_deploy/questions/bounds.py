@@ -31,7 +31,7 @@ from ox_deploy.questions.run import run_of
 
 
 @dataclass(frozen=True)
-class Pace:
+class Timeouts:
     """Times in seconds.
 
     A command runs for `probe_every` before the host is asked whether it lives, and again after that; it is asked
@@ -71,8 +71,8 @@ def watch(state: State) -> None:
 class Guard:
     """Stands in for a connector's `run_shell_command`; raises NoAnswer where that would wait for nothing."""
 
-    def __init__(self, host: Host, run: Runner, pace: Pace | None = None) -> None:
-        self._host, self._run, self._pace = host, run, pace or Pace()
+    def __init__(self, host: Host, run: Runner, timeouts: Timeouts | None = None) -> None:
+        self._host, self._run, self._timeouts = host, run, timeouts or Timeouts()
         self._lost: str | None = None
         self._is_kept_alive = False
 
@@ -99,7 +99,7 @@ class Guard:
 
     def _keep_alive(self) -> None:
         """Keep firewalls from forgetting the connection, if it is one by SSH."""
-        self._is_kept_alive = self._is_kept_alive or keep_alive(self._host, self._pace.keep_alive)
+        self._is_kept_alive = self._is_kept_alive or keep_alive(self._host, self._timeouts.keep_alive)
 
     def _attempt(self, command: StringCommand, options: dict[str, Any]) -> Result | Exception:
         try:
@@ -113,7 +113,9 @@ class Guard:
         begin = shown = time.monotonic()
         while True:
             passed = time.monotonic() - begin
-            job.join(min(self._pace.probe_every, max(seconds - passed, 0)) if seconds else self._pace.probe_every)
+            job.join(
+                min(self._timeouts.probe_every, max(seconds - passed, 0)) if seconds else self._timeouts.probe_every
+            )
             if job.ready():
                 return
             why = self._probe(job)
@@ -124,25 +126,25 @@ class Guard:
             now = time.monotonic()
             if seconds and now - begin >= seconds:
                 raise _too_slow(self._host.name, seconds, waiting)
-            if now - shown >= self._pace.show_every:
+            if now - shown >= self._timeouts.show_every:
                 shown = now
                 self._host.log(f"still running since {waiting.clock}: {waiting.doing}")
 
     def _probe(self, beside: gevent.Greenlet[..., Any] | None = None) -> str | None:
         """Return why the host does not answer; None if it does, or if the command `beside` has ended meanwhile."""
-        for _ in range(self._pace.probes - 1):
+        for _ in range(self._timeouts.probes - 1):
             if self._probe_once(beside) is None:
                 return None
         return self._probe_once(beside)
 
     def _probe_once(self, beside: gevent.Greenlet[..., Any] | None) -> str | None:
         job = gevent.spawn(self._attempt, StringCommand("true"), {})
-        gevent.wait([each for each in (job, beside) if each is not None], timeout=self._pace.probe, count=1)
+        gevent.wait([each for each in (job, beside) if each is not None], timeout=self._timeouts.probe, count=1)
         job.kill(block=False)
         if beside is not None and beside.ready():
             return None
         if not job.ready():
-            return f"no answer for {self._pace.probes * self._pace.probe:.0f} s"
+            return f"no answer for {self._timeouts.probes * self._timeouts.probe:.0f} s"
         found = job.get(block=False)
         if isinstance(found, Exception):
             return _words(found)

@@ -46,15 +46,15 @@ class Holder:
 
     def is_dead(self) -> bool:
         """Tell whether it ran on this machine, and runs no more. Of one elsewhere nothing is known."""
-        here, _, _ = place_of(os.getpid()).rpartition(" ")
-        return bool(here) and self.place.startswith(f"{here} ") and place_of(self.process) != self.place
+        here, _, _ = process_identity(os.getpid()).rpartition(" ")
+        return bool(here) and self.place.startswith(f"{here} ") and process_identity(self.process) != self.place
 
     def __str__(self) -> str:
         since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.begun))
         return f"{self.doing}, by {self.user} on {self.machine} (process {self.process}), since {since}"
 
 
-def place_of(process: int) -> str:
+def process_identity(process: int) -> str:
     """Return what is true of a process on this machine and of no other one, "" if it is gone or that is not known."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -135,7 +135,7 @@ def begin(doing: str) -> Lease:
     if run.lease is None:
         process = os.getpid()
         who = (run.id, getpass.getuser(), socket.gethostname(), process, time.time())
-        run.lease = Lease(Holder(*who, doing, place_of(process)))
+        run.lease = Lease(Holder(*who, doing, process_identity(process)))
     return run.lease
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from pyinfra.api import Host, StringCommand
 
 from ox_deploy.questions import lease
-from ox_deploy.questions.program import SLACK_SECONDS, operation_command, whole
+from ox_deploy.questions.program import SLACK_SECONDS, operation_command, standalone
 
 # How long a host that lives may take for an order, and for the one before that, in seconds.
 ORDER_SECONDS, LOCK_SECONDS = 900, 600
@@ -60,4 +60,4 @@ def seed_order(name: str, arguments: Mapping[str, Any], to: Host | None = None) 
 
     Its arguments go the same way as those of an order, and then by a file that only root can read.
     """
-    return order("seed_start", {"program": whole(name, arguments)}, to)
+    return order("seed_start", {"program": standalone(name, arguments)}, to)

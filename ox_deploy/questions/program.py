@@ -56,15 +56,15 @@ def bundle_of(*programs: str) -> str:
     return bundle(*sorted(roots))
 
 
-def importable(*programs: str) -> str:
+def prelude(*programs: str) -> str:
     """Return the beginning of a Python program, after which it can import these programs and all that they import."""
     return _LOAD.format(bundle=repr(bundle_of(*programs)))
 
 
-def whole(name: str, arguments: Mapping[str, Any]) -> str:
+def standalone(name: str, arguments: Mapping[str, Any]) -> str:
     """Return a Python program that needs nothing else, for systemd on the host to run."""
     task = {"as": "unit", "program": name, "arguments": arguments}
-    return importable(name) + _START.format(task=repr(json.dumps(task)))
+    return prelude(name) + _START.format(task=repr(json.dumps(task)))
 
 
 class FactCommand(StringCommand):
@@ -109,7 +109,7 @@ class Program(FactCommand):
         return _stdin(task, *self.more)
 
 
-def together(programs: Sequence[Program]) -> Program:
+def combined(programs: Sequence[Program]) -> Program:
     """Return the program that does the work of all these in one go and prints the list of their answers."""
     questions = [[program.name, program.arguments] for program in programs]
     return Program("answers", {"questions": questions}, more=[program.name for program in programs])

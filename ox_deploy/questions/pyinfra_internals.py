@@ -330,7 +330,7 @@ def ask_no_password(instead: Callable[..., str]) -> None:
 
 
 @contextmanager
-def opened(inventory_file: str, config: Config, data: Mapping[str, Any]) -> Iterator[State]:
+def read_inventory(inventory_file: str, config: Config, data: Mapping[str, Any]) -> Iterator[State]:
     """Read an inventory with its group data as pyinfra's command does, for a program that takes its place.
 
     + inventory_file: what pyinfra's command takes as its inventory

@@ -37,7 +37,7 @@ def refuse_to_ask(prompt: str = "", stream: TextIO | None = None) -> str:
     raise RuntimeError("sudo asks for a password on this host; let the user run sudo without one")
 
 
-def take(inventory_file: str, ssh_user: str | None, sudo: bool) -> Snapshot:
+def take_snapshot(inventory_file: str, ssh_user: str | None, sudo: bool) -> Snapshot:
     """Look at all hosts of an inventory and return what they are like."""
     cluster, seen = gather(inventory_file, ssh_user, sudo)
     return view(cluster, seen, find(cluster, seen), datetime.now(UTC))
@@ -62,15 +62,15 @@ def main(inventory: str, as_json: bool, html: str | None, ssh_user: str | None, 
     """Show what is wrong in the cluster of INVENTORY right now. Reads only."""
     logging.getLogger("pyinfra").setLevel(logging.CRITICAL + 1)
     ask_no_password(refuse_to_ask)
-    snapshot = take(inventory, ssh_user, sudo)
-    file = memory.place(inventory)
-    changes = compare(memory.recall(file), snapshot)
+    snapshot = take_snapshot(inventory, ssh_user, sudo)
+    file = memory.state_file(inventory)
+    changes = compare(memory.load(file), snapshot)
     show(snapshot, changes, as_json)
     sys.stdout.flush()
     if html:
         Path(html).write_text(render_page(snapshot, changes), encoding="utf-8")
     try:
-        memory.remember(file, snapshot)
+        memory.save(file, snapshot)
     except OSError as error:
         click.echo(f"This status could not be saved, so the next one cannot be compared with it: {error}", err=True)
     # A host that does not answer may hold a thread or a child process that is still waiting for it.

@@ -70,7 +70,7 @@ def gather(inventory_file: str, ssh_user: str | None, sudo: bool) -> tuple[Clust
     """
     config = Config(SUDO=sudo, CONNECT_TIMEOUT=CONNECT_SECONDS)  # type: ignore[no-untyped-call]
     override = {"ssh_user": ssh_user} if ssh_user else {}
-    with pyinfra_internals.opened(inventory_file, config, override) as state:
+    with pyinfra_internals.read_inventory(inventory_file, config, override) as state:
         return look_at_all(state)
 
 

@@ -12,14 +12,14 @@ from pydantic import ValidationError
 from ox_deploy.status.snapshot import Snapshot
 
 
-def place(inventory: str) -> Path:
+def state_file(inventory: str) -> Path:
     """Return the file for an inventory, in the user's folder for the state of programs."""
     folder = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     name = hashlib.sha256(str(Path(inventory).resolve()).encode()).hexdigest()[:16]
     return Path(folder, "ox-deploy", f"status-{name}.json")
 
 
-def recall(file: Path) -> Snapshot | None:
+def load(file: Path) -> Snapshot | None:
     """Return the last status, or None if there is none that this version can read."""
     try:
         return Snapshot.model_validate_json(file.read_text())
@@ -27,7 +27,7 @@ def recall(file: Path) -> Snapshot | None:
         return None
 
 
-def remember(file: Path, snapshot: Snapshot) -> None:
+def save(file: Path, snapshot: Snapshot) -> None:
     """Keep this status in place of the last one; only its owner can read it."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Two may be at work at the same time.

@@ -11,7 +11,7 @@ import pytest
 
 from ox_deploy.deploys.web import CERTIFICATE, CERTIFICATE_KEY, ENABLED_SITE
 from ox_deploy.operations.service import ManagedFile, Probe, SiteProbe, configure_job
-from ox_deploy.questions.program import whole
+from ox_deploy.questions.program import standalone
 from tests.integration.database import kind, sql
 from tests.integration.deployment import INVENTORY, SSH_INVENTORY, begun, command, deploy, deploy_fails
 from tests.integration.status import status
@@ -126,7 +126,7 @@ def test_certificate_that_apache_takes_in_its_check_and_dies_of_gives_way_to_the
     files = [ManagedFile(CERTIFICATE, weak), ManagedFile(CERTIFICATE_KEY, key, mode="0600")]
     probe = Probe(site=SiteProbe(ENABLED_SITE, nodes.node("web").address))
     job = configure_job("apache2", files, ["apache2"], "reload", ["apachectl", "configtest"], probe=probe)
-    done = nodes.exec_in("web", ["python3", "-"], input=whole("service_configure", job))
+    done = nodes.exec_in("web", ["python3", "-"], input=standalone("service_configure", job))
     assert done.code == 1
     assert done.stderr.startswith("apache2: refused; the old files are back, and work. "), done.stderr
     assert Browser().login()["user_id"] == 3

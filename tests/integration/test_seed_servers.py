@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from ox_deploy.questions.program import importable
+from ox_deploy.questions.program import prelude
 from tests.integration.database import is_mariadb, kind, replica, sql
 from tests.integration.deployment import Run, deploy, deploy_fails, passwords
 from tests.integration.leaks import names_in, watched_process_list
@@ -163,7 +163,7 @@ def test_slave_stops_exactly_there_though_the_master_is_not_written_to() -> None
     sql("dbslave", "STOP SLAVE SQL_THREAD")
     sql("dbmaster", "INSERT INTO seedtest.bulk VALUES (-1, 'the last one')")
     file, position = sql("dbmaster", "SHOW MASTER STATUS").split()[:2]
-    program = importable("seed_logical") + GO_ON.format(file=file, position=position)
+    program = prelude("seed_logical") + GO_ON.format(file=file, position=position)
     said = run("dbslave", ["timeout", "30", "python3", "-c", program]).split()
     sql("dbslave", "START SLAVE")
     sql("dbmaster", "DELETE FROM seedtest.bulk WHERE id = -1")

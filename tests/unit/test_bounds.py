@@ -16,14 +16,14 @@ from pyinfra.context import ctx_state
 from ox_deploy.deploys import lease
 from ox_deploy.facts.lease import BreakLease
 from ox_deploy.questions import bounds
-from ox_deploy.questions.bounds import Guard, NoAnswer, Pace
+from ox_deploy.questions.bounds import Guard, NoAnswer, Timeouts
 from ox_deploy.questions.program import QUESTION_SECONDS, FactCommand
 from ox_deploy.questions.run import run_of
 from tests.unit.deployment import prepared
 from tests.unit.fakes import FakeHost, in_phase
 from tests.unit.guide import Guide
 
-PACE = Pace(probe_every=0.05, probe=0.1, show_every=0.15)
+PACE = Timeouts(probe_every=0.05, probe=0.1, show_every=0.15)
 ORDER: Any = {"_timeout": 30}
 Answer = Callable[[], tuple[bool, CommandOutput]]
 

@@ -75,7 +75,7 @@ def test_all_hosts_say_at_once_what_is_wrong_while_operations_are_executed() -> 
     cleared: dict[str, Any] = {"subjects": subjects, "lost": ["d"]}
     for host in looked.values():
         with pytest.raises(OperationError) as said:
-            run(hosts.clear, host, **cleared)
+            run(hosts.stop_on_obstacles, host, **cleared)
         assert str(said.value).splitlines() == [
             "b: process 1 is tail; it should be systemd; use a host that boots with systemd.",
             "c no longer answers (it is frozen); check that host.",

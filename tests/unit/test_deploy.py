@@ -17,7 +17,7 @@ from ox_deploy import secrets
 from ox_deploy.deploys.chapters import CHAPTERS
 from ox_deploy.errors import InputError
 from ox_deploy.facts.hosts import HostState
-from ox_deploy.questions.program import together
+from ox_deploy.questions.program import combined
 from ox_deploy.questions.question import Question
 from ox_deploy.questions.run import run_of
 from tests.unit.deployment import DEPLOY, Deployment, Step, prepared
@@ -299,7 +299,7 @@ def test_every_operation_asks_what_was_planned(deployment: Deployment) -> None:
 def test_what_is_asked_together_is_not_on_the_command_line(deployment: Deployment) -> None:
     for host in deployment.inventory:
         programs = [question.program for question in run_of(deployment.state).planned[host]]
-        assert len(together(programs).get_raw_value()) < 1000
+        assert len(combined(programs).get_raw_value()) < 1000
 
 
 def test_bare_hosts_have_a_plan_without_an_error(

@@ -19,12 +19,12 @@ from ox_deploy.mysql.servers import DATABASE_SERVERS
 from ox_deploy.secrets import Secret
 from ox_deploy.status.states.find import find
 from ox_deploy.topologies.master_slaves import verify as databases
-from ox_deploy.topologies.master_slaves.diagnosis import Diagnosis, beside, diagnose
+from ox_deploy.topologies.master_slaves.diagnosis import Diagnosis, additional, diagnose
 from ox_deploy.topologies.master_slaves.obstacles import SeedPlan, Side
 from ox_deploy.topologies.master_slaves.operations import replication, switchover
 from ox_deploy.topologies.master_slaves.operations import seed as seeding
 from ox_deploy.topologies.master_slaves.seed_rules import refusal
-from ox_deploy.topologies.master_slaves.situations import BESIDE, DEPLOY_WHICH, DEPLOYED, Situation
+from ox_deploy.topologies.master_slaves.situations import ADDITIONAL, DEPLOY_WHICH, FIXED_BY_DEPLOY, Situation
 from ox_deploy.topologies.master_slaves.source import Source
 from ox_deploy.topologies.master_slaves.switch_rules import Server
 from tests.unit.fakes import FakeHost, both_phases, in_phase, stop_sentence
@@ -179,10 +179,10 @@ REPLICA: dict[str, Any] = {"source": SOURCE, "master_host": "dbmaster", "address
 @parametrized
 def test_deploy_puts_it_right_or_refuses_with_its_remedy(kind: Kind, situation: Situation) -> None:
     host = pair(kind, situation)
-    if situation in DEPLOYED:
+    if situation in FIXED_BY_DEPLOY:
         assert both_phases(replication.replica, host, **REPLICA).jobs
         assert remedy(kind, situation).startswith(DEPLOY_WHICH)
-    elif situation in BESIDE:
+    elif situation in ADDITIONAL:
         both_phases(replication.replica, host, **REPLICA).assert_noop()
     elif situation is Situation.ERRANT:
         (told,) = both_phases(replication.replica, host, **REPLICA).logged
@@ -245,7 +245,7 @@ def test_seeding_has_its_remedy(kind: Kind, situation: Situation) -> None:
     host = pair(kind, situation)
     plan = SeedPlan(SOURCE, ADDRESS, "logical", overwrite=True, by_gtid=True)
     ended = seeding._Seeding(plan, DATABASE_SERVERS[kind], "dbmaster", None, None)
-    if situation in BESIDE:
+    if situation in ADDITIONAL:
         with in_phase(host, executing=True):
             ended._verify()
         return
@@ -423,7 +423,7 @@ def test_filter_counts_if_rows_of_users_may_be_missing(
 def test_delay_is_no_lag(kind: Kind) -> None:
     def shown(behind: int) -> set[Situation]:
         found = slave(kind, reading(delay=3600, seconds_behind=behind))
-        return {each.situation for each in beside(diagnose("dbslave", found, master(kind), SOURCE))}
+        return {each.situation for each in additional(diagnose("dbslave", found, master(kind), SOURCE))}
 
     assert shown(3650) == {Situation.DELAYED}
     assert shown(3670) == {Situation.DELAYED, Situation.LAGGING}

@@ -195,7 +195,7 @@ def test_host_that_cannot_write_gives_no_lease(host: Host) -> None:
 
 def test_dead_process_of_this_machine_is_known_to_be_dead() -> None:
     child = subprocess.Popen(["sleep", "60"])
-    holder = replace(ANNA, process=child.pid, place=lease.place_of(child.pid))
+    holder = replace(ANNA, process=child.pid, place=lease.process_identity(child.pid))
     try:
         assert not holder.is_dead()
         assert not replace(holder, place="another-machine 1 2").is_dead()
@@ -233,7 +233,7 @@ def test_second_run_ends_with_one_sentence() -> None:
 
 def test_lease_of_a_dead_run_of_this_machine_is_taken_at_once() -> None:
     child = subprocess.Popen(["sleep", "60"])
-    dead = replace(ANNA, process=child.pid, place=lease.place_of(child.pid))
+    dead = replace(ANNA, process=child.pid, place=lease.process_identity(child.pid))
     child.kill()
     child.wait()
     host = looking([LeaseReply(Answer(holder=dead, left=50, age=30)), LeaseReply(Answer(number=8, over=dead))])

@@ -43,7 +43,7 @@ FILES_DONE = ServiceStatus({NAMES.path: file_state(NAMES.content)})
 def checked(host: FakeHost) -> Outcome:
     """What comes of both operations, in both phases."""
     both_phases(hosts.check, host, **CHECKED).assert_noop()
-    return both_phases(hosts.clear, host, **CLEARED)
+    return both_phases(hosts.stop_on_obstacles, host, **CLEARED)
 
 
 @pytest.mark.parametrize("status", [BARE, DONE], ids=["bare", "done"])
@@ -110,7 +110,7 @@ def test_conflict_ends_the_run_before_anything_is_changed(found: dict[str, Any],
     host = FakeHost({HostState: replace(BARE, **found)})
     run(hosts.check, host, executing=False, **CHECKED)
     with pytest.raises(OperationError) as stopped:
-        run(hosts.clear, host, executing=False, **CLEARED)
+        run(hosts.stop_on_obstacles, host, executing=False, **CLEARED)
     assert str(stopped.value) == f"oxgw01: {sentence}"
 
 
@@ -119,7 +119,7 @@ def test_conflict_fails_the_host_in_a_run_without_a_plan(found: dict[str, Any], 
     host = FakeHost({HostState: replace(BARE, **found)})
     assert run(hosts.check, host, **CHECKED).texts == []
     with pytest.raises(OperationError) as stopped:
-        run(hosts.clear, host, **CLEARED)
+        run(hosts.stop_on_obstacles, host, **CLEARED)
     assert str(stopped.value) == f"oxgw01: {sentence}"
 
 
@@ -132,7 +132,7 @@ def test_ids_do_not_matter_where_the_filestore_is_not_used() -> None:
     found = replace(BARE, user_by_id=UserEntry("anna", 1001, 100), group_by_id=GroupEntry("staff", 1001))
     host = FakeHost({HostState: found})
     run(hosts.check, host, subject=replace(SUBJECT, user=""))
-    run(hosts.clear, host, **CLEARED).assert_noop()
+    run(hosts.stop_on_obstacles, host, **CLEARED).assert_noop()
 
 
 @pytest.mark.parametrize("group", [GroupEntry("open-xchange", 998), None])

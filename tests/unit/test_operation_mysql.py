@@ -18,7 +18,7 @@ from ox_deploy.operations import mysql
 from ox_deploy.secrets import Secret
 from ox_deploy.topologies.master_slaves.operations import replication
 from ox_deploy.topologies.master_slaves.recognise import recognise
-from ox_deploy.topologies.master_slaves.situations import BESIDE, DEPLOYED, Situation
+from ox_deploy.topologies.master_slaves.situations import ADDITIONAL, FIXED_BY_DEPLOY, Situation
 from ox_deploy.topologies.master_slaves.source import Source
 from ox_deploy.topologies.master_slaves.switch_rules import Server
 from tests.unit.fakes import FakeHost, Outcome, both_phases, run, stop_sentence
@@ -506,7 +506,7 @@ def test_situation_is_recognised(found: MysqlStatus, source: MysqlStatus, situat
 
 def test_every_situation_is_covered() -> None:
     alone = {Situation.NOT_SET_UP, Situation.STOPPED}
-    assert {situation for _, _, situation in SITUATIONS.values()} == set(Situation) - BESIDE - alone
+    assert {situation for _, _, situation in SITUATIONS.values()} == set(Situation) - ADDITIONAL - alone
 
 
 @pytest.mark.parametrize("error", ["error connecting to master 'replication@192.0.2.21:3306'", ""])
@@ -815,7 +815,7 @@ STOPS: dict[str, str] = {
 
 def test_every_stop_has_its_sentence() -> None:
     alone = {Situation.NOT_SET_UP, Situation.STOPPED}
-    stops = set(Situation) - DEPLOYED - BESIDE - alone - {Situation.HEALTHY}
+    stops = set(Situation) - FIXED_BY_DEPLOY - ADDITIONAL - alone - {Situation.HEALTHY}
     assert {SITUATIONS[name][2] for name in STOPS} == stops
 
 

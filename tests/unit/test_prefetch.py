@@ -25,7 +25,7 @@ from ox_deploy.questions.ask import ask
 from ox_deploy.questions.bounds import Guard
 from ox_deploy.questions.order import order
 from ox_deploy.questions.peer import ask_peer
-from ox_deploy.questions.program import FactCommand, together
+from ox_deploy.questions.program import FactCommand, combined
 from ox_deploy.questions.pyinfra_internals import current_state
 from ox_deploy.questions.question import Question
 from ox_deploy.questions.run import current_run
@@ -225,7 +225,7 @@ def test_programs_are_answered_together_and_one_that_fails_spoils_no_other(tmp_p
     (tmp_path / "a").write_text("x")
     failing: Any = Question(Service, service="x", files=None, units=[])
     programs = [question.program for question in (files_of(tmp_path / "a"), failing, CACHES, files_of(tmp_path / "b"))]
-    first, failed, caches, last = json.loads(shell(together(programs)))
+    first, failed, caches, last = json.loads(shell(combined(programs)))
     assert first["files"][str(tmp_path / "a")]["digest"].startswith("2d711642b726b044")
     assert failed is None
     assert caches == {}

@@ -709,7 +709,7 @@ def inventory_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_inventory_is_read_with_its_data_and_is_the_current_one_for_a_while(inventory_file: str) -> None:
     config = Config(SUDO=True)  # type: ignore[no-untyped-call]
-    with pytest.raises(RuntimeError), internals.opened(inventory_file, config, {"given": 4}) as state:
+    with pytest.raises(RuntimeError), internals.read_inventory(inventory_file, config, {"given": 4}) as state:
         assert internals.current_state() is state
         assert internals.current_inventory() is state.inventory
         found = {host.name: internals.data_of(host) for host in state.inventory.get_group("web")}
@@ -740,7 +740,7 @@ def test_operations_of_different_hosts_are_prepared_and_forgotten(inventory_file
         one_by_one(_serial=name_of_host() == "@fake/one")
 
     config = Config()  # type: ignore[no-untyped-call]
-    with internals.opened(inventory_file, config, {}) as state:
+    with internals.read_inventory(inventory_file, config, {}) as state:
         for host in state.inventory:
             internals.prepare(state, host, chapter)
         assert state.active_hosts == set(state.inventory)

@@ -27,7 +27,7 @@ from ox_deploy.questions import bundle
 from ox_deploy.questions.lease import Taking
 from ox_deploy.questions.lease import command as lease_command
 from ox_deploy.questions.order import LOCK_SECONDS, SERVICE_SECONDS, checked, order
-from ox_deploy.questions.program import _PYTHON, Program, importable, shell_command
+from ox_deploy.questions.program import _PYTHON, Program, prelude, shell_command
 from ox_deploy.questions.question import Question
 from ox_deploy.remote import programs, start
 from ox_deploy.remote.common import lease
@@ -140,7 +140,7 @@ def test_no_login_shell_reads_another_command(command: Callable[[], StringComman
 def test_login_has_no_say_in_modes_and_language(kind: str, tmp_path: Path) -> None:
     look = "import os, sys\numask = os.umask(0)\nprint(oct(umask), os.environ['LC_ALL'], sys.flags.utf8_mode)\n"
     task = {"as": kind, "program": "look", "arguments": {}, "seconds": 9, "lock_seconds": 9, "ticket": []}
-    program = f"""{importable("service_state")}
+    program = f"""{prelude("service_state")}
 from ox_deploy.remote import start
 from ox_deploy.remote.common import lease
 lease.STATE_DIRECTORY = {str(tmp_path)!r}
@@ -219,7 +219,7 @@ def test_unit_has_no_limit_of_ours_and_no_lock(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_program_that_is_ended_ends_what_it_has_started(tmp_path: Path) -> None:
-    program = f"""{importable("service_state")}
+    program = f"""{prelude("service_state")}
 from ox_deploy.remote.common import commands, ending
 ending.end_within(1, "too slow")
 commands.run(["sh", "-c", "sleep 2; touch {tmp_path / "went-on"}"])"""

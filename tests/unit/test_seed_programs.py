@@ -17,7 +17,7 @@ import pytest
 
 from ox_deploy.facts.seed import SeedState, Survey
 from ox_deploy.questions.order import seed_order
-from ox_deploy.questions.program import importable
+from ox_deploy.questions.program import prelude
 from ox_deploy.remote.common.ending import fail
 from ox_deploy.remote.mysql.dialects import dialect_of
 from ox_deploy.remote.seed import account as seed_account
@@ -106,7 +106,7 @@ def test_arguments_reach_the_program_as_they_are(monkeypatch: pytest.MonkeyPatch
     arguments = {"password": "a'b\"c\\d\nü{}", "none": None}
     text = stdin_of(seed_order("seed_send", arguments))["program"]
     begin, call = text.rsplit("from ox_deploy.remote.start import start\n", 1)
-    assert begin == importable("seed_send")
+    assert begin == prelude("seed_send")
     given: list[Any] = []
     eval(call, {"json": json, "start": given.append})  # noqa: S307
     assert given == [{"as": "unit", "program": "seed_send", "arguments": arguments}]

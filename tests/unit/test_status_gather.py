@@ -216,32 +216,32 @@ def test_host_whose_command_fails_is_not_taken_for_an_empty_one(look: Look) -> N
 
 def test_last_status_is_kept_for_its_owner(tmp_path: Path) -> None:
     file = tmp_path / "ox-deploy" / "status.json"
-    assert memory.recall(file) is None
+    assert memory.load(file) is None
     snapshot = snapshot_of_cluster()
     for _ in range(2):
-        memory.remember(file, snapshot)
-    assert memory.recall(file) == snapshot
+        memory.save(file, snapshot)
+    assert memory.load(file) == snapshot
     assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     assert [path.name for path in file.parent.iterdir()] == ["status.json"]
 
 
 def test_place_that_cannot_be_read_has_no_status(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert memory.recall(tmp_path / "file" / "status.json") is None
+    assert memory.load(tmp_path / "file" / "status.json") is None
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"time": 1}'])
 def test_status_of_another_version_counts_as_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "status.json").write_text(text)
-    assert memory.recall(tmp_path / "status.json") is None
+    assert memory.load(tmp_path / "status.json") is None
 
 
 def test_each_inventory_has_a_place_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    one, two = memory.place("inventory.py"), memory.place("other.py")
+    one, two = memory.state_file("inventory.py"), memory.state_file("other.py")
     assert one != two
     assert one.is_relative_to(tmp_path)
-    assert memory.place(str(Path("inventory.py").resolve())) == one
+    assert memory.state_file(str(Path("inventory.py").resolve())) == one
 
 
 # --- the command -----------------------------------------------------------------------------------------

@@ -771,7 +771,7 @@ def test_host_is_asked_ahead_for_all_that_is_only_read() -> None:
     question = network._route_question("224.0.0.1", "192.0.2.11")
     with in_phase(host, executing=False):
         prefetch.plan(host, question)  # type: ignore[arg-type]
-    assert states(report.take_part, host, doing="verify") == []
+    assert states(report.take_lease_and_ask, host, doing="verify") == []
     ((fact, asked),) = host.asked
     assert (fact, asked["questions"]) == (TakeLease, (question,))
     assert states(network.multicast, host, group="224.0.0.1", address="192.0.2.11") == []
@@ -780,7 +780,7 @@ def test_host_is_asked_ahead_for_all_that_is_only_read() -> None:
 
 @pytest.mark.parametrize("answer", [None, RuntimeError("no connection")])
 def test_host_that_cannot_be_asked_ahead_is_found(answer: object) -> None:
-    assert states(report.take_part, FakeHost({TakeLease: answer}), doing="verify") == ["check could not run"]
+    assert states(report.take_lease_and_ask, FakeHost({TakeLease: answer}), doing="verify") == ["check could not run"]
 
 
 def test_host_without_python_answers_nothing_ahead() -> None:

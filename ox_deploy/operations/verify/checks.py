@@ -109,7 +109,7 @@ def problem(state: str, found: str, wanted: str, remedy: str, level: Level = Lev
     return Finding(state=state, level=level, host=host.name, found=found, wanted=wanted, remedy=remedy)
 
 
-def holds(title: str) -> bool:
+def passed(title: str) -> bool:
     """Tell whether an earlier check was made on this host and found nothing."""
     verdict = next(
         (record.verdict for record in current_run().records if (record.check, record.host) == (title, host.name)), None
@@ -117,7 +117,7 @@ def holds(title: str) -> bool:
     return verdict is not None and not verdict.findings and not verdict.skipped
 
 
-def learn(question: Question[T]) -> T:
+def answer_or_fail(question: Question[T]) -> T:
     """Return the host's answer; raises CouldNotRun if it gives none."""
     answer = ask(host, question)
     if answer is None:
@@ -125,7 +125,7 @@ def learn(question: Question[T]) -> T:
     return answer
 
 
-def made(trial: TrialT) -> TrialT:
+def trial_or_fail(trial: TrialT) -> TrialT:
     """Return a test that could be made; raises CouldNotRun with its reason if not."""
     if trial.error:
         raise CouldNotRun(trial.error)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ox_deploy.facts.verify import MountPoint, MountTrial, SharedFile, SharedFiles
 from ox_deploy.findings import Finding
-from ox_deploy.operations.verify.checks import Verdict, check, holds, learn, made, problem
+from ox_deploy.operations.verify.checks import Verdict, answer_or_fail, check, passed, problem, trial_or_fail
 from ox_deploy.questions.question import Question
 from ox_deploy.questions.run import current_run
 
@@ -33,7 +33,7 @@ def mounted(path: str, source: str | None) -> Verdict:
     """
     if source is None:
         return Verdict("exported from here")
-    mount = made(learn(_question(path))).mount
+    mount = trial_or_fail(answer_or_fail(_question(path))).mount
     wanted = f"{source} is mounted at {path}"
     if mount is None:
         found, remedy = f"nothing is mounted at {path}", f"run `mount {path}`, or deploy"
@@ -56,9 +56,9 @@ def writes(path: str, run: str, node: str) -> Verdict:
 
     If the run dies before `removes`, the node's systemd removes the file after two minutes.
     """
-    if not holds(MOUNTED):
+    if not passed(MOUNTED):
         return Verdict(skipped="the filestore is not mounted")
-    trial = learn(_step("write", path, run, node, [node]))
+    trial = answer_or_fail(_step("write", path, run, node, [node]))
     if trial.error:
         remedy = f"{LOOK}, and whether it lets this node write; the owner of {path} should be open-xchange"
         return Verdict(findings=[problem("filestore not writable", trial.error, "open-xchange can write", remedy)])
@@ -77,7 +77,7 @@ def sees(path: str, run: str, node: str, hosts: dict[str, str], owner: str) -> V
     nodes = _writers(hosts)
     if node not in nodes:
         return Verdict(skipped="it could not write")
-    files = made(learn(_step("see", path, run, node, nodes))).files
+    files = trial_or_fail(answer_or_fail(_step("see", path, run, node, nodes))).files
     findings = [finding for other in nodes for finding in _compare(other, files.get(other), owner)]
     return Verdict(f"{len(files)} files, owner {owner}", findings)
 
@@ -104,7 +104,7 @@ def removes(path: str, run: str, node: str, hosts: dict[str, str]) -> Verdict:
     nodes = _writers(hosts)
     if node not in nodes:
         return Verdict(skipped="it could not write")
-    trial = learn(_step("remove", path, run, node, nodes))
+    trial = answer_or_fail(_step("remove", path, run, node, nodes))
     if trial.error:
         return Verdict(findings=[problem("filestore not writable", trial.error, "open-xchange can remove", LOOK)])
     if trial.left:

@@ -9,7 +9,7 @@ from typing import Any
 from ox_deploy.facts.openxchange import CachePeers
 from ox_deploy.facts.verify import KernelRoute, RouteToGroup, RouteTrial
 from ox_deploy.findings import Finding
-from ox_deploy.operations.verify.checks import Verdict, check, learn, made, problem
+from ox_deploy.operations.verify.checks import Verdict, answer_or_fail, check, problem, trial_or_fail
 from ox_deploy.questions.question import Question
 
 
@@ -25,7 +25,7 @@ def multicast(group: str, address: str) -> Verdict:
     + group: the multicast address by which the nodes find each other
     + address: the node's address, whose interface should be the one
     """
-    trial = made(learn(_route_question(group, address)))
+    trial = trial_or_fail(answer_or_fail(_route_question(group, address)))
     route = trial.route
     found = f"{route.network} by {route.interface}" if route else f"no route to {group}"
     if _is_multicast(route) and route and route.interface == trial.interface:
@@ -53,7 +53,7 @@ def caches(peers: Mapping[str, str], ports: Mapping[str, int]) -> Verdict:
     + peers: addresses of the other nodes by their name
     + ports: TCP ports of the caches by service
     """
-    found = learn(_caches_question(ports))
+    found = answer_or_fail(_caches_question(ports))
     findings = [finding for name in peers for finding in _alone(name, found.get(peers[name], []), ports)]
     return Verdict(f"connected with {', '.join(peers) or 'nobody, there is no other node'}", findings)
 

@@ -9,7 +9,7 @@ from ox_deploy.facts.openxchange import Configuration, OpenXchangeConfiguration,
 from ox_deploy.facts.verify import FrontEnd, WebHost
 from ox_deploy.findings import DEPLOY, Finding
 from ox_deploy.operations.openxchange.wanted import WantedDatabase, WantedRegistration
-from ox_deploy.operations.verify.checks import CouldNotRun, Verdict, check, learn, made, problem
+from ox_deploy.operations.verify.checks import CouldNotRun, Verdict, answer_or_fail, check, problem, trial_or_fail
 from ox_deploy.questions.question import Question
 
 
@@ -25,7 +25,7 @@ def configuration(wanted: Mapping[str, Mapping[str, str]]) -> Verdict:
 
     + wanted: keys and values by file below /opt/open-xchange/etc
     """
-    found = learn(_configuration_question(wanted)).values
+    found = answer_or_fail(_configuration_question(wanted)).values
     findings = [
         problem("node configured for another cluster", f"{file}: {key} is {value}", f"{key} is {wanted_value}", DEPLOY)
         for file, values in wanted.items()
@@ -48,7 +48,7 @@ def routes(address: str, web_name: str, certificate: str, site: str, wanted: Map
     + address, web_name, certificate, site: as for `sessions.redirects`
     + wanted: the route of each node by its address
     """
-    found = made(learn(_web_question(address, web_name, certificate, site)).balancer).routes
+    found = trial_or_fail(answer_or_fail(_web_question(address, web_name, certificate, site)).balancer).routes
     findings = [
         problem("balancer has another route", f"{member}: {has}", f"{member}: {should}", DEPLOY)
         for member in dict.fromkeys([*wanted, *found])
@@ -69,7 +69,7 @@ def registered(wanted: WantedRegistration) -> Verdict:
 
     + wanted: what configdb should hold
     """
-    found = learn(_registration_question(wanted))
+    found = answer_or_fail(_registration_question(wanted))
     if found.state != "complete":
         raise CouldNotRun(f"configdb: {found.state} {found.error}".rstrip())
     pools = {pool.name: pool for pool in found.pools}

@@ -22,13 +22,13 @@ TAKES_PART = "Every host takes part"
 
 
 @check(TAKES_PART)
-def take_part(doing: str, others: Sequence[str] = ()) -> Verdict:
+def take_lease_and_ask(doing: str, others: Sequence[str] = ()) -> Verdict:
     """
     Take each host's lease, and ask it, in one command, all that the checks which only read want to know.
 
     + doing, others: as for `lease.look`
 
-    To be called first, on every host, with `go_on` after it.
+    To be called first, on every host, with `stop_if_taken` after it.
     """
     if lease.take_and_ask(doing, others) is None:
         raise CouldNotRun("the host does not answer")
@@ -36,9 +36,9 @@ def take_part(doing: str, others: Sequence[str] = ()) -> Verdict:
 
 
 @operation()
-def go_on() -> Generator[StringCommand, None, None]:
+def stop_if_taken() -> Generator[StringCommand, None, None]:
     """End the run, before it tries anything, if another one is at work. To be called on every host."""
-    yield from lease.refusal()
+    yield from lease.refuse()
 
 
 @operation()

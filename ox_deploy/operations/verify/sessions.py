@@ -12,7 +12,15 @@ from pyinfra.api import StringCommand
 
 from ox_deploy.facts.verify import FrontEnd, LoginTrial, WebHost
 from ox_deploy.findings import Finding, Level
-from ox_deploy.operations.verify.checks import CouldNotRun, Verdict, check, holds, learn, made, problem
+from ox_deploy.operations.verify.checks import (
+    CouldNotRun,
+    Verdict,
+    answer_or_fail,
+    check,
+    passed,
+    problem,
+    trial_or_fail,
+)
 from ox_deploy.questions.program import secret_question
 from ox_deploy.questions.pyinfra_internals import run_in_operation
 from ox_deploy.questions.question import Question
@@ -57,7 +65,7 @@ def redirects(address: str, web_name: str, certificate: str, site: str) -> Verdi
     + certificate: file on the host with the certificate that HTTPS should show
     + site: file on the host with the balancer's configuration
     """
-    trial = made(learn(_question(address, web_name, certificate, site)).redirect)
+    trial = trial_or_fail(answer_or_fail(_question(address, web_name, certificate, site)).redirect)
     found = f"{trial.status} {trial.location}".rstrip()
     wanted = f"https://{web_name}/"
     if trial.status in (301, 302) and trial.location.startswith(wanted):
@@ -73,7 +81,7 @@ def certified(address: str, web_name: str, certificate: str, site: str) -> Verdi
 
     + address, web_name, certificate, site: as for `redirects`
     """
-    refused = made(learn(_question(address, web_name, certificate, site)).certificate).refused
+    refused = trial_or_fail(answer_or_fail(_question(address, web_name, certificate, site)).certificate).refused
     if not refused:
         return Verdict(web_name)
     wanted = f"the certificate of {certificate}, valid for {web_name}"
@@ -102,7 +110,7 @@ def spreads(
     """
     if login is None:
         return Verdict(findings=[_nobody()])
-    if not holds(CERTIFICATE):
+    if not passed(CERTIFICATE):
         return Verdict(skipped="a password is sent to the deployed certificate only")
     job = {
         "address": address,

@@ -62,7 +62,7 @@ def temporary_password(server: Document) -> Iterator[str]:
         restore_password(server)
 
 
-def look_again(session: Session, database: str, tables: Mapping[str, bool], recreate: bool) -> None:
+def recheck(session: Session, database: str, tables: Mapping[str, bool], recreate: bool) -> None:
     """Stop unless configdb is still absent, or still half made without a registration, right before it is (re)made."""
     if value_of(session, "@@GLOBAL.read_only"):
         fail("the database server is read-only, so it is not the master; nothing was changed; run again")
@@ -80,7 +80,7 @@ def configdb_init(session: Session, server: Document, tables: Mapping[str, bool]
 
     The session holds the lock of `alone` until all is done.
     """
-    look_again(session, server["database"], tables, recreate)
+    recheck(session, server["database"], tables, recreate)
     with temporary_password(server) as password:
         run_or_fail(
             [

@@ -137,7 +137,7 @@ def run_replica(session: Session, *statements: str) -> None:
             cursor.execute(statement.format(**dialect(session)))
 
 
-def apply_rest(session: Session) -> None:
+def drain_relay_log(session: Session) -> None:
     """Apply what was received, and receive no more.
 
     In this order: once both threads stand still, a start by GTID throws away what was received.
@@ -145,7 +145,7 @@ def apply_rest(session: Session) -> None:
     run_replica(session, "START {replica} SQL_THREAD", "STOP {replica} IO_THREAD")
 
 
-def leave(session: Session, connections: list[str]) -> None:
+def drop_named_connections(session: Session, connections: list[str]) -> None:
     """Stop and forget connections that have a name: a second one to the same master would be refused."""
     names = dialect(session)
     for statement in (names["stop_named"], names["reset_named"]):
@@ -162,11 +162,11 @@ def mysql_replicate(job: Document) -> None:
         (check_role if named else check_unchanged)(session, job.get("seen"))
         if job["source"]:
             run_replica(session, "STOP {replica}", "SET GLOBAL read_only = 1")
-            leave(session, named)
+            drop_named_connections(session, named)
             change_master(session, job["source"])
         else:
             # It may be waiting for its next attempt.
-            apply_rest(session)
+            drain_relay_log(session)
         run_replica(session, "START {replica}")
         wait_until_caught_up(session, job["target"], job["seconds"])
         check_databases(session, job["databases"])

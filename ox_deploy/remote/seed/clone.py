@@ -76,10 +76,10 @@ def seed(job: Document, progress: Progress, folder: str) -> str:
             progress.stage("copies")
             clone(session, job, progress)
             progress.stage("changes over")
-            return go_on(job, progress, scheduler)
+            return resume_as_slave(job, progress, scheduler)
 
 
-def go_on(job: Document, progress: Progress, scheduler: str) -> str:
+def resume_as_slave(job: Document, progress: Progress, scheduler: str) -> str:
     """Make the server that runs on the new data a slave."""
     with restarted(job) as session:
         count_all(session, progress)

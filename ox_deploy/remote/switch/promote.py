@@ -13,7 +13,7 @@ from ox_deploy.remote.common.ending import fail
 from ox_deploy.remote.common.sql import value_of
 from ox_deploy.remote.common.types import Document, Session
 from ox_deploy.remote.mysql.dialects import TAKEN_OVER, fence_text
-from ox_deploy.remote.mysql.replicate import apply_rest, run_replica
+from ox_deploy.remote.mysql.replicate import drain_relay_log, run_replica
 from ox_deploy.remote.mysql.role import GUARD, holder, is_read_only
 from ox_deploy.remote.mysql.session import (
     connect,
@@ -101,7 +101,7 @@ def apply_received(here: Session) -> None:
     """Bring in what the dead master has sent, and is not in the tables yet."""
     if replica_status(here) is None:
         return
-    apply_rest(here)
+    drain_relay_log(here)
     status = status_as_replica(here)
     names = dialect(here)
     # What MySQL received by GTID are whole transactions; a position may be in the middle of one that never ends.

@@ -55,7 +55,7 @@ def client(job: Document) -> list[str]:
     return [program, *options, "--socket=" + SOCKET, "--execute=" + drop_statement(job)]
 
 
-def look_again(session: Session, job: Document) -> None:
+def recheck(session: Session, job: Document) -> None:
     """Stop unless this run still has the lease and this is a master: on a slave our rows would be its own."""
     lease = read_lease()
     if job["ticket"] and [lease.get("number"), lease.get("run")] != list(map(str, job["ticket"])):
@@ -67,7 +67,7 @@ def look_again(session: Session, job: Document) -> None:
 def create(job: Document) -> Document:
     """Make the database, wait until the slaves look for it, and write the row."""
     with connect(job["option_file"]) as session, session.cursor() as cursor:
-        look_again(session, job)
+        recheck(session, job)
         guard(unit_of(job), client(job))
         cursor.execute(f"SET SESSION lock_wait_timeout = {LOCK_SECONDS}")
         cursor.execute(f"CREATE DATABASE `{database_of(job)}`")
@@ -100,7 +100,7 @@ def age_of(session: Session, job: Document) -> float | None:
 def drop(job: Document) -> Document:
     """Drop the database, so that nobody else has to."""
     with connect(job["option_file"]) as session, session.cursor() as cursor:
-        look_again(session, job)
+        recheck(session, job)
         cursor.execute(f"SET SESSION lock_wait_timeout = {LOCK_SECONDS}")
         cursor.execute(drop_statement(job))
     release(unit_of(job))

@@ -10,12 +10,12 @@ from ox_deploy.remote.mysql.session import SYSTEM_DATABASES
 from ox_deploy.topologies.master_slaves.source import Source
 
 
-def runs(replica: Replica | None) -> bool:
+def is_running(replica: Replica | None) -> bool:
     """Tell whether both threads of a slave run."""
     return replica is not None and (replica.io_running, replica.sql_running) == ("Yes", "Yes")
 
 
-def standing(slave: MysqlStatus, replica: Replica) -> list[str]:
+def stopped_threads(slave: MysqlStatus, replica: Replica) -> list[str]:
     """Return the threads that do not run, or not well, in the server's own terms."""
     threads = {
         "Slave_IO_Running": (replica.io_running, replica.io_error),
@@ -34,16 +34,16 @@ def is_from(replica: Replica, source: Source) -> bool:
     return (replica.host, replica.port) == (source.address, source.port)
 
 
-def connection(slave: MysqlStatus, source: Source) -> Replica | None:
+def main_connection(slave: MysqlStatus, source: Source) -> Replica | None:
     """Return the connection that counts: the default one, or the named one to the master, or the first one."""
     if slave.replica:
         return slave.replica
     return next((each for each in slave.named if is_from(each, source)), None) or next(iter(slave.named), None)
 
 
-def others(slave: MysqlStatus, source: Source) -> list[Replica]:
+def other_connections(slave: MysqlStatus, source: Source) -> list[Replica]:
     """Return the connections to others beside the one that counts."""
-    counts = connection(slave, source)
+    counts = main_connection(slave, source)
     return [each for each in slave.connections if each is not counts]
 
 
@@ -59,8 +59,8 @@ def why_stuck(slave: MysqlStatus, replica: Replica, master: MysqlStatus) -> str:
 
     What it has received and not applied yet is thrown away, so the master has to have that.
     """
-    if not runs(replica):
-        return "; ".join(standing(slave, replica))
+    if not is_running(replica):
+        return "; ".join(stopped_threads(slave, replica))
     if len(slave.connections) > 1:
         return "it replicates from other masters, too"
     if replica.delay:
@@ -73,13 +73,15 @@ def why_stuck(slave: MysqlStatus, replica: Replica, master: MysqlStatus) -> str:
     return ""
 
 
-def forget(server: MysqlStatus, connections: Sequence[Replica]) -> str:
+def forget_statements(server: MysqlStatus, connections: Sequence[Replica]) -> str:
     """Return what ends connections and forgets them; without any, the default one."""
     names = [each.name for each in connections] or [""]
-    return "; ".join(f"{say(server, 'stop_named', name)}; {say(server, 'reset_named', name)}" for name in names)
+    return "; ".join(
+        f"{statement_for(server, 'stop_named', name)}; {statement_for(server, 'reset_named', name)}" for name in names
+    )
 
 
-def say(server: MysqlStatus, what: str, name: str) -> str:
+def statement_for(server: MysqlStatus, what: str, name: str) -> str:
     """Return a statement of the dialect for a connection; the default one is not named."""
     statement: str = server.dialect[what]
     if not name:
@@ -91,7 +93,7 @@ def say(server: MysqlStatus, what: str, name: str) -> str:
 _LEAVING_OUT = {"binlog_ignore_db", "replicate_ignore_db", "replicate_ignore_table", "replicate_wild_ignore_table"}
 
 
-def hidden(server: MysqlStatus, of_slave: bool = True) -> dict[str, str]:
+def harmful_filters(server: MysqlStatus, of_slave: bool = True) -> dict[str, str]:
     """Return the filters of a server that may keep rows of users from a slave.
 
     + of_slave: whether what it receives is filtered, too, or only what it writes to its binary log
@@ -109,9 +111,9 @@ def _is_of_the_system(names: str) -> bool:
 
 def filters_between(name: str, slave: MysqlStatus, master_name: str, master: MysqlStatus | None) -> list[str]:
     """Return all filters between a master and its slave, each with its server and what sets it."""
-    sides = [(master_name, master, hidden(master, of_slave=False))] if master else []
+    sides = [(master_name, master, harmful_filters(master, of_slave=False))] if master else []
     return [
         f"{each}: `{option}` is {value}, set in {server.set_in.get(option) or 'no file'}"
-        for each, server, options in [*sides, (name, slave, hidden(slave))]
+        for each, server, options in [*sides, (name, slave, harmful_filters(slave))]
         for option, value in options.items()
     ]

@@ -14,17 +14,17 @@ from ox_deploy.findings import Finding, Level
 from ox_deploy.mysql import gtid
 from ox_deploy.topologies.master_slaves import slave_states
 from ox_deploy.topologies.master_slaves.connections import (
-    connection,
     filters_between,
-    forget,
-    others,
-    runs,
-    say,
-    standing,
+    forget_statements,
+    is_running,
+    main_connection,
+    other_connections,
+    statement_for,
+    stopped_threads,
     why_stuck,
 )
 from ox_deploy.topologies.master_slaves.recognise import reads_under_its_id, recognise
-from ox_deploy.topologies.master_slaves.situations import BESIDE, Situation
+from ox_deploy.topologies.master_slaves.situations import ADDITIONAL, Situation
 from ox_deploy.topologies.master_slaves.source import Source
 
 # How far a slave may be behind, in seconds.
@@ -50,13 +50,13 @@ class Diagnosis:
     @property
     def level(self) -> Level:
         """Return how bad it is: nothing is worse than a slave that does not replicate."""
-        stands = self.situation not in BESIDE and not runs(connection(self.slave, self.source))
+        stands = self.situation not in ADDITIONAL and not is_running(main_connection(self.slave, self.source))
         return Level.CRITICAL if stands else self.situation.level
 
     @property
     def follows(self) -> bool:
         """Tell whether it replicates from its master, with transactions of its own or without."""
-        is_errant = self.situation is Situation.ERRANT and runs(self.slave.replica)
+        is_errant = self.situation is Situation.ERRANT and is_running(self.slave.replica)
         return self.situation is Situation.HEALTHY or is_errant
 
     @property
@@ -116,19 +116,21 @@ class Diagnosis:
     def _about_connections(self) -> dict[str, str]:
         """Return how a person ends or starts the connections of a slave, or of a master that is one, too."""
         slave, server = self.slave, self._server()
-        counts = connection(slave, self.source)
+        counts = main_connection(slave, self.source)
         name = counts.name if counts else ""
         ring = [each for each in self.master.connections if each.host == self.address] if self.master else []
         return {
-            "forget": forget(server, [counts] if counts else []),
-            "forget_other": forget(server, others(slave, self.source)),
-            "forget_master": forget(server, ring),
-            "start_named": say(server, "start_named", name),
-            "undelay": "; ".join(say(server, what, name) for what in ("stop_named", "undelay_named", "start_named")),
+            "forget": forget_statements(server, [counts] if counts else []),
+            "forget_other": forget_statements(server, other_connections(slave, self.source)),
+            "forget_master": forget_statements(server, ring),
+            "start_named": statement_for(server, "start_named", name),
+            "undelay": "; ".join(
+                statement_for(server, what, name) for what in ("stop_named", "undelay_named", "start_named")
+            ),
         }
 
     def _detail(self) -> str:
-        slave, replica = self.slave, connection(self.slave, self.source)
+        slave, replica = self.slave, main_connection(self.slave, self.source)
         match self.situation:
             case Situation.FILTERED:
                 return "; ".join(filters_between(self.name, slave, self.source.name, self.master))
@@ -137,7 +139,7 @@ class Diagnosis:
             case Situation.NAMED_STUCK if replica and self.master:
                 return f"{replica.name}: {why_stuck(slave, replica, self.master)}"
             case Situation.SEVERAL:
-                return ", ".join(f"{each.host}:{each.port}" for each in others(slave, self.source))
+                return ", ".join(f"{each.host}:{each.port}" for each in other_connections(slave, self.source))
             case Situation.DELAYED if replica:
                 return f"by {replica.delay} s"
             case Situation.SAME_SERVER_ID_AS_SLAVE if self.master:
@@ -155,7 +157,7 @@ class Diagnosis:
             case Situation.PURGED if replica:
                 return replica.io_error
             case Situation.BROKEN | Situation.CAN_CATCH_UP | Situation.STOPPED | Situation.UNKNOWN if replica:
-                return "; ".join(standing(slave, replica))
+                return "; ".join(stopped_threads(slave, replica))
         return ""
 
 
@@ -178,13 +180,13 @@ def diagnose(
     return Diagnosis(situation, name, slave, master, source, address=address)
 
 
-def beside(found: Diagnosis) -> list[Diagnosis]:
+def additional(found: Diagnosis) -> list[Diagnosis]:
     """Return what else is the matter with a slave, whatever its situation is."""
     slave, more = found.slave, []
     if slave.variables.get("read_only", "OFF") == "OFF":
         more.append(Situation.WRITABLE)
-    replica = connection(slave, found.source)
-    if others(slave, found.source):
+    replica = main_connection(slave, found.source)
+    if other_connections(slave, found.source):
         more.append(Situation.SEVERAL)
     if replica and replica.delay:
         more.append(Situation.DELAYED)

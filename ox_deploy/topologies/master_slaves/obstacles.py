@@ -12,7 +12,7 @@ from ox_deploy.facts.mysql import MysqlStatus
 from ox_deploy.facts.seed import Place, SeedState, Survey
 from ox_deploy.remote.mysql.dialects import version_numbers
 from ox_deploy.remote.seed.slave import ROOM
-from ox_deploy.topologies.master_slaves.connections import forget
+from ox_deploy.topologies.master_slaves.connections import forget_statements
 from ox_deploy.topologies.master_slaves.source import Source
 
 # What logs and temporary files need, in bytes; how much the master will write meanwhile, nobody knows.
@@ -93,7 +93,7 @@ def _named_connections(slave: Side) -> Iterator[str]:
     """A server that has other connections does not begin at the position of another one (error 1198)."""
     if slave.status.named:
         names = ", ".join(f"'{each.name}'" for each in slave.status.named)
-        ended = forget(slave.status, slave.status.named)
+        ended = forget_statements(slave.status, slave.status.named)
         yield f"{slave.name} replicates by the named connections {names}; nothing was changed: run `{ended}` there."
 
 

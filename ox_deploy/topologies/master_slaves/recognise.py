@@ -6,7 +6,15 @@ from collections.abc import Sequence
 
 from ox_deploy.facts.mysql import BinaryLog, MysqlStatus, Replica
 from ox_deploy.mysql import gtid
-from ox_deploy.topologies.master_slaves.connections import connection, hidden, is_from, is_ring, others, runs, why_stuck
+from ox_deploy.topologies.master_slaves.connections import (
+    harmful_filters,
+    is_from,
+    is_ring,
+    is_running,
+    main_connection,
+    other_connections,
+    why_stuck,
+)
 from ox_deploy.topologies.master_slaves.situations import Situation
 from ox_deploy.topologies.master_slaves.source import Source
 
@@ -31,7 +39,7 @@ def recognise(
     if mistaken:
         return mistaken
     if is_ring(slave, master, source.address, address):
-        return ring(slave, master)
+        return ring_situation(slave, master)
     if slave.replica is None and slave.named:
         return _recognise_named(slave, master, source)
     if slave.replica is not None:
@@ -52,12 +60,12 @@ def recognise(
 
 def unsafe(slave: MysqlStatus, master: MysqlStatus, master_address: str, address: str) -> Situation | None:
     """Return what makes a deploy lose rows whatever it does, or None."""
-    if hidden(master, of_slave=False) or hidden(slave):
+    if harmful_filters(master, of_slave=False) or harmful_filters(slave):
         return Situation.FILTERED
-    return ring(slave, master) if is_ring(slave, master, master_address, address) else None
+    return ring_situation(slave, master) if is_ring(slave, master, master_address, address) else None
 
 
-def ring(slave: MysqlStatus, master: MysqlStatus) -> Situation:
+def ring_situation(slave: MysqlStatus, master: MysqlStatus) -> Situation:
     """Return on which side a ring is to be ended: who alone takes writes is the master, else the inventory's."""
     turned = master.variables.get("read_only") != "OFF" and slave.variables.get("read_only") == "OFF"
     return Situation.RING_TURNED if turned else Situation.RING
@@ -70,7 +78,7 @@ def mistaken_identity(slave: MysqlStatus | None, master: MysqlStatus, address: s
     """
     if master.binary_log is None:
         return Situation.NO_BINARY_LOG
-    if hidden(master, of_slave=False) or (slave and hidden(slave)):
+    if harmful_filters(master, of_slave=False) or (slave and harmful_filters(slave)):
         return Situation.FILTERED
     if slave is None:
         return None
@@ -98,7 +106,7 @@ def reads_under_its_id(slave: MysqlStatus, master: MysqlStatus) -> str | None:
 def _recognise_alone(slave: MysqlStatus, source: Source) -> Situation:
     """Return what can be said of a slave whose master cannot be asked."""
     if slave.replica is None:
-        named = connection(slave, source)
+        named = main_connection(slave, source)
         return Situation.NAMED if named and is_from(named, source) else Situation.NOT_SET_UP
     situation = _recognise_replica(slave, slave.replica, None, source)
     return Situation.STOPPED if situation is Situation.CAN_CATCH_UP else situation
@@ -119,9 +127,9 @@ def _recognise_replica(slave: MysqlStatus, replica: Replica, master: MysqlStatus
     if not {replica.io_running, replica.sql_running} <= _THREAD_STATES:
         return Situation.UNKNOWN
     # What came from other masters is nobody's mistake.
-    if master and not others(slave, source) and gtid.errant(slave, master):
+    if master and not other_connections(slave, source) and gtid.errant(slave, master):
         return Situation.ERRANT
-    return Situation.HEALTHY if runs(replica) else Situation.CAN_CATCH_UP
+    return Situation.HEALTHY if is_running(replica) else Situation.CAN_CATCH_UP
 
 
 def _is_purged(replica: Replica, slave: MysqlStatus, log: BinaryLog | None) -> bool:
@@ -138,11 +146,11 @@ def _is_purged(replica: Replica, slave: MysqlStatus, log: BinaryLog | None) -> b
 
 def _recognise_named(slave: MysqlStatus, master: MysqlStatus, source: Source) -> Situation:
     """Return the situation of a slave without a default connection."""
-    replica = connection(slave, source)
+    replica = main_connection(slave, source)
     assert replica is not None
     if not is_from(replica, source):
         return Situation.OTHER_MASTER
-    if not others(slave, source) and gtid.errant(slave, master):
+    if not other_connections(slave, source) and gtid.errant(slave, master):
         return Situation.ERRANT
     return Situation.NAMED_STUCK if why_stuck(slave, replica, master) else Situation.NAMED
 

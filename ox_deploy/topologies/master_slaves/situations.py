@@ -233,9 +233,9 @@ class Situation(Enum):
 
 
 # A slave is in one of the others.
-BESIDE = {Situation.SEVERAL, Situation.DELAYED, Situation.WRITABLE, Situation.LAGGING}
+ADDITIONAL = {Situation.SEVERAL, Situation.DELAYED, Situation.WRITABLE, Situation.LAGGING}
 # What a deploy puts right by itself; of the rest it refuses what is not healthy.
-DEPLOYED = {
+FIXED_BY_DEPLOY = {
     Situation.FRESH,
     Situation.FRESH_PAIR,
     Situation.FORMER_MASTER,

@@ -17,7 +17,7 @@ from ox_deploy.status.states.hosts import host_unreachable
 from ox_deploy.topologies.base import Causes, LinkStates, StateFinder
 from ox_deploy.topologies.master_slaves import slave_states, switch_rules
 from ox_deploy.topologies.master_slaves.deploys.database import SWITCHOVER, siblings
-from ox_deploy.topologies.master_slaves.diagnosis import Diagnosis, beside, diagnose
+from ox_deploy.topologies.master_slaves.diagnosis import Diagnosis, additional, diagnose
 from ox_deploy.topologies.master_slaves.operations import replication, roles
 from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of
 from ox_deploy.topologies.master_slaves.server_state import (
@@ -139,7 +139,7 @@ def _diagnoses(observed: Observation) -> Iterator[tuple[Seen, Diagnosis]]:
         if not found.connects:
             yield seen, found
         if running_server(seen):
-            yield from ((seen, other) for other in beside(found))
+            yield from ((seen, other) for other in additional(found))
 
 
 def running_server(seen: Seen) -> MysqlStatus | None:

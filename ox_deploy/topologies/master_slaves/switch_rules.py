@@ -12,7 +12,7 @@ from ox_deploy.facts.mysql import MysqlStatus, ServerState
 from ox_deploy.mysql import gtid
 from ox_deploy.mysql.not_ready import not_ready
 from ox_deploy.secrets import Secret
-from ox_deploy.topologies.master_slaves.diagnosis import Diagnosis, beside
+from ox_deploy.topologies.master_slaves.diagnosis import Diagnosis, additional
 from ox_deploy.topologies.master_slaves.recognise import unsafe
 from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of
 from ox_deploy.topologies.master_slaves.server_state import faults
@@ -102,7 +102,7 @@ def problems_of_slave(found: Diagnosis, master: MysqlStatus) -> list[str]:
         problems.append(f"{name} does not tell how far it is behind; wait until it does")
     if not gtid.has_position_in(slave, master):
         problems.append(f"{name} has not replicated a transaction yet, so it has no GTID position; deploy it")
-    for other in beside(found):
+    for other in additional(found):
         is_late = other.situation is Situation.LAGGING
         problems.append(other.problem() + (", or allow more with `--data max_lag=SECONDS`" if is_late else ""))
     return problems

@@ -14,12 +14,20 @@ from ox_deploy.facts.verify import Canary
 from ox_deploy.findings import DEPLOY, Finding
 from ox_deploy.mysql.accounts import WantedAccount, account_statements, stale_accounts
 from ox_deploy.mysql.not_ready import why_not
-from ox_deploy.operations.verify.checks import CouldNotRun, Verdict, check, holds, learn, made, problem
+from ox_deploy.operations.verify.checks import (
+    CouldNotRun,
+    Verdict,
+    answer_or_fail,
+    check,
+    passed,
+    problem,
+    trial_or_fail,
+)
 from ox_deploy.questions.lease import ticket
 from ox_deploy.questions.peer import PeerUnreachable, ask_peer
 from ox_deploy.questions.question import Question
 from ox_deploy.topologies.master_slaves.deploys.database import USERS, siblings, source_of, wanted_accounts
-from ox_deploy.topologies.master_slaves.diagnosis import beside, diagnose
+from ox_deploy.topologies.master_slaves.diagnosis import additional, diagnose
 from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of
 from ox_deploy.topologies.master_slaves.server_state import MASTER_READ_ONLY, WRITE_AGAIN, faults
 from ox_deploy.topologies.master_slaves.situations import Situation
@@ -36,7 +44,7 @@ def _question(users: Sequence[str], option_file: str | None = None, **_: Any) ->
 
 def _running(users: Sequence[str], option_file: str | None) -> MysqlStatus:
     """Return the server of this host; raises CouldNotRun unless it runs, or is half seeded, and so need not."""
-    status = learn(_question(users, option_file))
+    status = answer_or_fail(_question(users, option_file))
     why = None if status.seeding else why_not(status)
     if why:
         raise CouldNotRun(f"its database server {why[0]}", why[1])
@@ -78,7 +86,7 @@ def replicates(users: Sequence[str], option_file: str | None, reading: Reading |
         return _master(status, slaves)
     source, master = reading.source, _asked(*_masters_questions(users, reading)[0])
     found = diagnose(host.name, status, master, source, reading.address, reading.siblings)
-    others = [other for other in beside(found) if other.situation not in _TRIED_ELSEWHERE]
+    others = [other for other in additional(found) if other.situation not in _TRIED_ELSEWHERE]
     findings = [each.finding(host.name) for each in (found, *others) if each.situation is not Situation.HEALTHY]
     return Verdict(f"from {source.address}:{source.port}", findings)
 
@@ -188,11 +196,13 @@ def arrives(run: str, option_file: str | None, master: bool, slaves: int) -> Ver
     if not slaves:
         return Verdict(NO_SLAVE)
     if master:
-        made(learn(Question(Canary, step="create", run=run, option_file=option_file, ticket=ticket())))
+        trial_or_fail(
+            answer_or_fail(Question(Canary, step="create", run=run, option_file=option_file, ticket=ticket()))
+        )
         return Verdict("made")
-    if not holds(REPLICATES):
+    if not passed(REPLICATES):
         return Verdict(skipped="it does not replicate")
-    age = made(learn(Question(Canary, step="see", run=run, option_file=option_file))).age
+    age = trial_or_fail(answer_or_fail(Question(Canary, step="see", run=run, option_file=option_file))).age
     if age is None:
         situation = Situation.LAGGING
         found = "a row written on the master did not arrive within 10 seconds"
@@ -210,11 +220,11 @@ def vanishes(run: str, option_file: str | None, master: bool, slaves: int) -> Ve
     if not slaves:
         return Verdict(NO_SLAVE)
     if master:
-        made(learn(Question(Canary, step="drop", run=run, option_file=option_file, ticket=ticket())))
+        trial_or_fail(answer_or_fail(Question(Canary, step="drop", run=run, option_file=option_file, ticket=ticket())))
         return Verdict("dropped")
-    if not holds(ARRIVES):
+    if not passed(ARRIVES):
         return Verdict(skipped="it did not arrive")
-    if made(learn(Question(Canary, step="gone", run=run, option_file=option_file))).gone:
+    if trial_or_fail(answer_or_fail(Question(Canary, step="gone", run=run, option_file=option_file))).gone:
         return Verdict("gone")
     remedy = f"drop `ox_verify_{run}` on the master if it is still there, and wait until it is gone here"
     found = f"ox_verify_{run} is still here 10 seconds after the master was told to drop it"

@@ -18,7 +18,7 @@ from ox_deploy.local_files import GROUP_DATA, read_text
 from ox_deploy.mysql.accounts import WantedAccount
 from ox_deploy.mysql.server_options import TUNABLE
 from ox_deploy.operations import mysql, service, tls
-from ox_deploy.questions.program import whole
+from ox_deploy.questions.program import standalone
 from ox_deploy.templates import render
 from ox_deploy.topologies.master_slaves.operations import replication, roles
 from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of, switched
@@ -197,7 +197,7 @@ def _look_before_start(cluster: Cluster, node: Node) -> None:
         "peers": [replace(source, name=other.name, address=other.address).peer() for other in others],
         "seconds": PEER_SECONDS,
     }
-    program = whole("switch_before_start", job) if others else None
+    program = standalone("switch_before_start", job) if others else None
     drop_in = render(SERVICE_DROP_IN, program=BEFORE_START) if others else None
     service.configure(
         name="Let the server look at the others before it starts",

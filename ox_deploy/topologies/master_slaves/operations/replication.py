@@ -22,7 +22,7 @@ from ox_deploy.questions.pyinfra_internals import is_executing
 from ox_deploy.questions.question import Question
 from ox_deploy.topologies.master_slaves.connections import is_from
 from ox_deploy.topologies.master_slaves.diagnosis import Diagnosis, diagnose
-from ox_deploy.topologies.master_slaves.situations import DEPLOYED, Situation
+from ox_deploy.topologies.master_slaves.situations import FIXED_BY_DEPLOY, Situation
 from ox_deploy.topologies.master_slaves.source import Source
 from ox_deploy.topologies.master_slaves.switch_rules import Server
 
@@ -145,7 +145,7 @@ def replica(
     # A slave with transactions of its own follows its master all the same, and no deploy could put that right.
     if found.follows:
         yield from _keep(found, master, option_file, by_gtid)
-    elif situation not in DEPLOYED:
+    elif situation not in FIXED_BY_DEPLOY:
         if is_executing() or situation not in _BEFORE_CONFIGURATION:
             yield stop(found.sentence())
         else:

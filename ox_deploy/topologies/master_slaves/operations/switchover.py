@@ -21,7 +21,7 @@ from ox_deploy.operations.stop import stop
 from ox_deploy.questions.ask import ask
 from ox_deploy.questions.order import order
 from ox_deploy.questions.peer import PeerUnreachable, ask_peer
-from ox_deploy.questions.program import whole
+from ox_deploy.questions.program import standalone
 from ox_deploy.questions.pyinfra_internals import is_executing
 from ox_deploy.questions.question import Question
 from ox_deploy.remote.mysql.reconnect import WAITING
@@ -309,7 +309,7 @@ def stop_writes(switch: Switch) -> Generator[StringCommand, None, None]:
         "new": switch.login(switch.new),
         "option_file": old.option_file,
         "fence": switch.kind.fence,
-        "guard": whole("switch_guard", guard),
+        "guard": standalone("switch_guard", guard),
     }
     yield order("switch_stop_writes", job)
 
