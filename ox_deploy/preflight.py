@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ox_deploy.clocks import CLOCK_SECONDS, ClockReading, apart, direction
-from ox_deploy.facts.ground import Ground
 from ox_deploy.facts.hosts import HostStatus
-from ox_deploy.ground import Wanted, find_obstacles
+from ox_deploy.facts.preconditions import Preconditions
+from ox_deploy.preconditions import Wanted, find_obstacles
 
 # What our programs run on: these have Python 3.11 or later.
 RELEASES = {"debian": 12, "ubuntu": 24.04}
@@ -50,7 +50,7 @@ class Look:
 
     subject: Subject | None = None
     status: HostStatus | None = None
-    ground: Ground | None = None
+    preconditions: Preconditions | None = None
     lost: str = ""
     between: tuple[float, float] = (0, 0)
 
@@ -89,7 +89,7 @@ def cannot_be_reached(names: str) -> str:
 
 
 def _of_host(look: Look, names: Mapping[str, str]) -> Iterator[str]:
-    subject, status, seen = look.subject, look.status, look.ground
+    subject, status, seen = look.subject, look.status, look.preconditions
     if subject and status:
         yield from find_conflicts(status, subject.address, subject.user, subject.uid, subject.gid)
         yield from _system(status)
@@ -174,8 +174,8 @@ def _room(status: HostStatus, packages: tuple[str, ...]) -> Iterator[str]:
             )
 
 
-def _ports(ground: Ground) -> Iterator[str]:
-    for port in ground.taken_ports:
+def _ports(here: Preconditions) -> Iterator[str]:
+    for port in here.taken_ports:
         owner = f"{port.program} (unit {port.unit})" if port.unit else f"{port.program} (of no unit)"
         yield (
             f"port {port.number} ({port.protocol}) is taken by {owner}; it should be free for "
@@ -183,22 +183,22 @@ def _ports(ground: Ground) -> Iterator[str]:
         )
 
 
-def _names(ground: Ground) -> Iterator[str]:
-    for other in ground.names:
+def _names(here: Preconditions) -> Iterator[str]:
+    for other in here.names:
         yield (
             f"/etc/hosts: {other.name} is {other.address} in a line that is not ox-deploy's; it should be "
             f"{other.wanted}; remove that name from the line, or correct `address` in the inventory."
         )
-    if ground.names_rewritten_by:
+    if here.names_rewritten_by:
         yield (
-            f"{ground.names_rewritten_by}: `manage_etc_hosts` lets cloud-init write /etc/hosts anew at each boot, and "
+            f"{here.names_rewritten_by}: `manage_etc_hosts` lets cloud-init write /etc/hosts anew at each boot, and "
             "the names of the cluster would be lost; set it to `false` there, and in the user data of this machine if "
             "it comes from there."
         )
 
 
-def _reach(ground: Ground, names: Mapping[str, str]) -> Iterator[str]:
-    for place in ground.unreachable:
+def _reach(here: Preconditions, names: Mapping[str, str]) -> Iterator[str]:
+    for place in here.unreachable:
         yield (
             f"{names.get(place.address, place.address)} does not answer this host at {place.address} port {place.port} "
             f"({place.error}); it should, if only by a refusal while nothing listens there; open that port in the "

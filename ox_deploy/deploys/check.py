@@ -14,7 +14,7 @@ from ox_deploy import preflight
 from ox_deploy.cluster import Cluster, cluster_of
 from ox_deploy.deploys import inputs
 from ox_deploy.deploys.chapters import ON_HOSTS
-from ox_deploy.deploys.hosts import CLEAR, end_run_on_failure, plan_ground, subjects_of, unreachable
+from ox_deploy.deploys.hosts import CLEAR, end_run_on_failure, plan_preconditions, subjects_of, unreachable
 from ox_deploy.operations import hosts
 from ox_deploy.operations.barrier import barrier
 from ox_deploy.questions import prefetch
@@ -58,7 +58,7 @@ def _look(cluster: Cluster) -> None:
 def _plan_ground() -> None:
     cluster = cluster_of(inventory)
     node = cluster.node_of(current_host())
-    plan_ground(node, subjects_of(cluster)[node.inventory_name])
+    plan_preconditions(node, subjects_of(cluster)[node.inventory_name])
 
 
 def _call_chapters() -> None:

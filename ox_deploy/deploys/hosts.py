@@ -9,7 +9,7 @@ from typing import Any
 from pyinfra import host, inventory
 from pyinfra.api import deploy
 
-from ox_deploy import ground, secrets
+from ox_deploy import preconditions, secrets
 from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.errors import InputError
 from ox_deploy.local_files import GROUP_DATA, read_text
@@ -43,7 +43,7 @@ def prepare_hosts() -> None:
     pyinfra_internals.make_deploy_file_known()
     subjects = subjects_of(cluster)
     subject = subjects[node.inventory_name]
-    plan_ground(node, subject)
+    plan_preconditions(node, subject)
     hosts.check(name=CHECK, subject=subject, **lease_for(cluster, node, "deploy"))
     hosts.stop_on_obstacles(name=CLEAR, subjects=subjects, lost=unreachable())
     hosts.prepare(
@@ -56,11 +56,11 @@ def prepare_hosts() -> None:
     )
 
 
-def plan_ground(node: Node, subject: Subject) -> None:
+def plan_preconditions(node: Node, subject: Subject) -> None:
     """Have a host asked for what its settings would meet there, with the first question."""
     assert subject.wanted
     # Not pyinfra's `host`, which stands for another one in each turn.
-    prefetch.plan(inventory.get_host(node.inventory_name), ground.question(subject.wanted))
+    prefetch.plan(inventory.get_host(node.inventory_name), preconditions.question(subject.wanted))
 
 
 def subjects_of(cluster: Cluster) -> Mapping[str, Subject]:
@@ -87,7 +87,7 @@ def _subject(cluster: Cluster, node: Node, present: Sequence[Node]) -> Subject:
         uid=cluster.settings.filestore_uid,
         gid=cluster.settings.filestore_gid,
         packages=tuple(packages_of(cluster, node)),
-        wanted=ground.wanted_of(cluster, node, [other for other in present if other != node]),
+        wanted=preconditions.wanted_of(cluster, node, [other for other in present if other != node]),
     )
 
 

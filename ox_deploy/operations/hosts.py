@@ -15,10 +15,10 @@ from pyinfra.api import Host, OperationError, StringCommand, operation
 from ox_deploy import preflight
 from ox_deploy.facts.hosts import WAIT_SECONDS, HostState, HostStatus
 from ox_deploy.facts.service import ServiceStatus
-from ox_deploy.ground import question
 from ox_deploy.operations import lease, service
 from ox_deploy.operations.direct import carry_out
 from ox_deploy.operations.service import ManagedFile, changes, configure_job
+from ox_deploy.preconditions import question
 from ox_deploy.preflight import Look, Subject
 from ox_deploy.questions import prefetch
 from ox_deploy.questions.ask import ask, get

@@ -13,18 +13,18 @@ from typing import Any
 import gevent
 from pyinfra.api import Config, Host, State
 
-from ox_deploy import ground
+from ox_deploy import preconditions
 from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.deploys.chapters import ON_HOSTS
 from ox_deploy.deploys.hosts import CHECK
 from ox_deploy.deploys.web import CERTIFICATE, ENABLED_SITE
-from ox_deploy.facts.ground import GroundState
 from ox_deploy.facts.health import Health, HostHealth
 from ox_deploy.facts.hosts import HostState, HostStatus
 from ox_deploy.facts.mysql import Mysql
 from ox_deploy.facts.network import MulticastRoute
 from ox_deploy.facts.nfs import FilestoreMount
 from ox_deploy.facts.openxchange import CachePeers, Configdb, Daemons, OpenXchangeConfiguration
+from ox_deploy.facts.preconditions import HostPreconditions
 from ox_deploy.facts.service import Service
 from ox_deploy.operations import hosts
 from ox_deploy.ports import NFS_UNITS
@@ -55,7 +55,7 @@ FIELDS = {
     CachePeers: "caches",
     Configdb: "registration",
     HostHealth: "health",
-    GroundState: "ground",
+    HostPreconditions: "preconditions",
 }
 
 
@@ -203,8 +203,8 @@ def _conflicts(cluster: Cluster, host: Host, seen: Seen) -> Iterator[Drift]:
     user, uid, gid = (prepare[key] for key in ("user", "uid", "gid"))
     for sentence in find_conflicts(replace(seen.host, busy=False), seen.node.address, user, uid, gid):
         yield Drift(CHECK_HOST, CHECK, sentence)
-    if seen.ground:
-        for sentence in ground.find_obstacles(seen.ground, ground.wanted_of(cluster, seen.node)):
+    if seen.preconditions:
+        for sentence in preconditions.find_obstacles(seen.preconditions, preconditions.wanted_of(cluster, seen.node)):
             yield Drift(CHECK_HOST, CHECK, sentence)
 
 

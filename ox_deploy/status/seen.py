@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ox_deploy.cluster import Node
-from ox_deploy.facts.ground import Ground
 from ox_deploy.facts.health import Health
 from ox_deploy.facts.hosts import HostStatus
 from ox_deploy.facts.mysql import MysqlStatus
 from ox_deploy.facts.network import RouteStatus
 from ox_deploy.facts.nfs import MountStatus
 from ox_deploy.facts.openxchange import Configuration, Daemon, Registration
+from ox_deploy.facts.preconditions import Preconditions
 from ox_deploy.facts.service import ServiceStatus
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Seen:
     between: tuple[float, float] = (0, 0)
     host: HostStatus | None = None
     health: Health | None = None
-    ground: Ground | None = None
+    preconditions: Preconditions | None = None
     services: dict[str, ServiceStatus] = field(default_factory=dict)
     mysql: MysqlStatus | None = None
     expected: Any = None

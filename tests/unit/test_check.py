@@ -18,15 +18,15 @@ from pyinfra.api import Config, OperationError
 from ox_deploy import preflight, secrets
 from ox_deploy.clocks import ClockReading, apart
 from ox_deploy.deploys.check import check
-from ox_deploy.facts.ground import Ground, OtherAddress, TakenPort, Unreachable
 from ox_deploy.facts.hosts import HostState, HostStatus, Room
 from ox_deploy.facts.nfs import FilestoreMount
+from ox_deploy.facts.preconditions import OtherAddress, Preconditions, TakenPort, Unreachable
 from ox_deploy.operations import hosts
 from ox_deploy.ports import Port, Way, needed_ways, own_ports
 from ox_deploy.preflight import Look, Subject
 from ox_deploy.questions.bounds import NoAnswer
 from ox_deploy.questions.run import run_of
-from ox_deploy.remote.ground import names, ports
+from ox_deploy.remote.preconditions import names, ports
 from tests.unit.deployment import prepared
 from tests.unit.fakes import FakeHost, run
 from tests.unit.guide import Guide
@@ -176,12 +176,14 @@ FINE = HostStatus(
 PACKAGES = ("python3",)
 
 
-def look(name: str, ground: Ground | None = None, packages: tuple[str, ...] = PACKAGES, **status: Any) -> Look:
+def look(
+    name: str, preconditions: Preconditions | None = None, packages: tuple[str, ...] = PACKAGES, **status: Any
+) -> Look:
     roles = frozenset({"web": {"web"}, "master": {"database"}, "slave": {"database"}}.get(name, {"groupware"}))
     addresses = {"web": "192.0.2.10", "oxgw01": "192.0.2.11"}
     address = addresses.get(name, "192.0.2.99")
     seen = replace(FINE, addresses=[address], **status)
-    return Look(Subject(name, roles, address, "", 1, 1, packages), seen, ground or Ground())
+    return Look(Subject(name, roles, address, "", 1, 1, packages), seen, preconditions or Preconditions())
 
 
 def found(*looks: Look) -> list[tuple[str, str]]:
@@ -192,28 +194,30 @@ def found(*looks: Look) -> list[tuple[str, str]]:
 WEB_PORT: dict[str, Any] = {"number": 443, "protocol": "tcp", "units": ["apache2"], "program": "nginx"}
 FINDINGS: dict[str, tuple[Look, str]] = {
     "port": (
-        look("web", Ground(taken_ports=[TakenPort(**WEB_PORT, unit="nginx")])),
+        look("web", Preconditions(taken_ports=[TakenPort(**WEB_PORT, unit="nginx")])),
         "port 443 (tcp) is taken by nginx (unit nginx); it should be free for apache2; stop that program for good, or "
         "let it listen on another port.",
     ),
     "port-without-unit": (
-        look("web", Ground(taken_ports=[TakenPort(**WEB_PORT, unit=None)])),
+        look("web", Preconditions(taken_ports=[TakenPort(**WEB_PORT, unit=None)])),
         "port 443 (tcp) is taken by nginx (of no unit); it should be free for apache2; stop that program for good, or "
         "let it listen on another port.",
     ),
     "name": (
-        look("web", Ground(names=[OtherAddress(name="oxgw01", address="10.0.0.1", wanted="192.0.2.11")])),
+        look("web", Preconditions(names=[OtherAddress(name="oxgw01", address="10.0.0.1", wanted="192.0.2.11")])),
         "/etc/hosts: oxgw01 is 10.0.0.1 in a line that is not ox-deploy's; it should be 192.0.2.11; remove that name "
         "from the line, or correct `address` in the inventory.",
     ),
     "names-rewritten": (
-        look("web", Ground(names_rewritten_by="/etc/cloud/cloud.cfg")),
+        look("web", Preconditions(names_rewritten_by="/etc/cloud/cloud.cfg")),
         "/etc/cloud/cloud.cfg: `manage_etc_hosts` lets cloud-init write /etc/hosts anew at each boot, and the names of "
         "the cluster would be lost; set it to `false` there, and in the user data of this machine if it comes from "
         "there.",
     ),
     "unreachable": (
-        look("web", Ground(unreachable=[Unreachable(address="192.0.2.11", port=8009, error="No route to host")])),
+        look(
+            "web", Preconditions(unreachable=[Unreachable(address="192.0.2.11", port=8009, error="No route to host")])
+        ),
         "oxgw01 does not answer this host at 192.0.2.11 port 8009 (No route to host); it should, if only by a refusal "
         "while nothing listens there; open that port in the firewalls between the two, and check the routes.",
     ),

@@ -240,7 +240,7 @@ def test_question_that_hangs_is_given_up_and_holds_up_no_other(tmp_path: Path) -
     hangs = {"filestore": "", "user": "x", "configuration": str(tmp_path / "fifo"), "shared": [], "trees": []}
     right = dict[str, list[int]](ports=[])
     before = time.monotonic()
-    found = program.answers({"questions": [["ground_state", hangs], ["cache_peers", right]]})
+    found = program.answers({"questions": [["preconditions_state", hangs], ["cache_peers", right]]})
     assert found == [None, {}]
     assert time.monotonic() - before < 10
 

@@ -291,11 +291,12 @@ def test_nothing_is_written_on_the_host_whatever_its_umask(tmp_path: Path) -> No
 
 
 def test_traceback_on_the_host_names_module_and_line() -> None:
-    question = Program("ground_state", {})
+    question = Program("preconditions_state", {})
     command = question.get_raw_value()
     done = subprocess.run(["sh", "-c", command], input=question.stdin, capture_output=True, text=True, check=False)
     assert re.search(
-        r'File "ox_deploy/remote/ground/state.py", line \d+, in ground_state\n    "directory"', done.stderr
+        r'File "ox_deploy/remote/preconditions/state.py", line \d+, in preconditions_state\n    "directory"',
+        done.stderr,
     )
     assert done.stderr.endswith("KeyError: 'filestore'\n")
 

@@ -21,9 +21,9 @@ from pyinfra.api.state import State
 from pyinfra.context import ctx_config, ctx_inventory, ctx_state
 
 from ox_deploy import secrets
-from ox_deploy.facts.ground import GroundState
 from ox_deploy.facts.health import HostHealth
 from ox_deploy.facts.hosts import HostState, HostStatus
+from ox_deploy.facts.preconditions import HostPreconditions
 from ox_deploy.products.ox6 import Ox6
 from ox_deploy.status import gather, memory
 from ox_deploy.status.seen import Seen
@@ -110,7 +110,7 @@ def test_no_host_tries_another_one_which_may_be_dead(look: Look) -> None:
     del look.guide.hosts["web"]
     look.take()
     questions = [question for asked in look.asked.values() for question in asked[0]["questions"]]
-    needed = [question.arguments["needed"] for question in questions if question.fact is GroundState]
+    needed = [question.arguments["needed"] for question in questions if question.fact is HostPreconditions]
     assert needed == [[]] * 4
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from ox_deploy.facts.ground import Directory, Ground
-from ox_deploy.ground import Wanted, find_obstacles, wanted_of
-from ox_deploy.remote.ground import state as ground_state
+from ox_deploy.facts.preconditions import Directory, Preconditions
+from ox_deploy.preconditions import Wanted, find_obstacles, wanted_of
+from ox_deploy.remote.preconditions import state as preconditions_state
 from ox_deploy.remote.service import configure as service_configure
 from tests.unit.guide import Guide
 from tests.unit.programs import under_test
@@ -25,82 +25,84 @@ WAY = 'see "What cannot be changed in one run" in docs/settings.md.'
 
 
 @pytest.mark.parametrize(
-    ("ground", "wanted"),
+    ("preconditions", "wanted"),
     [
-        (Ground(), SERVER),
-        (Ground(), NODE),
+        (Preconditions(), SERVER),
+        (Preconditions(), NODE),
         (
-            Ground(port=3306, exported=[PATH], directory=Directory(real=PATH, ids=(1001, 1001), entries=["1_ctx"])),
+            Preconditions(
+                port=3306, exported=[PATH], directory=Directory(real=PATH, ids=(1001, 1001), entries=["1_ctx"])
+            ),
             SERVER,
         ),
-        (Ground(directory=Directory(real=PATH, ids=(0, 0))), SERVER),
-        (Ground(mounted=PATH, server_name="oxserver", node_port=3306, memory=512), NODE),
-        (Ground(server_name="local"), NODE),
+        (Preconditions(directory=Directory(real=PATH, ids=(0, 0))), SERVER),
+        (Preconditions(mounted=PATH, server_name="oxserver", node_port=3306, memory=512), NODE),
+        (Preconditions(server_name="local"), NODE),
         # It was the file server once.
-        (Ground(exported=["/srv/old"]), NODE),
+        (Preconditions(exported=["/srv/old"]), NODE),
     ],
 )
-def test_host_that_fits_is_left_alone(ground: Ground, wanted: Wanted) -> None:
-    assert find_obstacles(ground, wanted) == []
+def test_host_that_fits_is_left_alone(preconditions: Preconditions, wanted: Wanted) -> None:
+    assert find_obstacles(preconditions, wanted) == []
 
 
 MOVED = (
     f"group_data/all.py: `filestore_path` is {PATH}, but this host has the filestore at /srv/old; its files would be "
     f"out of reach, so a run cannot change it; {WAY}"
 )
-OBSTACLES: list[tuple[Ground, Wanted, str]] = [
-    (Ground(exported=["/srv/old"]), SERVER, MOVED),
-    (Ground(mounted="/srv/old"), NODE, MOVED),
+OBSTACLES: list[tuple[Preconditions, Wanted, str]] = [
+    (Preconditions(exported=["/srv/old"]), SERVER, MOVED),
+    (Preconditions(mounted="/srv/old"), NODE, MOVED),
     (
-        Ground(port=3307),
+        Preconditions(port=3307),
         SERVER,
         "group_data/all.py: `mysql_port` is 3306, but the server of this host was set up with 3307; slaves and nodes "
         f"would lose the databases, so a run cannot change it; {WAY}",
     ),
     (
-        Ground(node_port=3307),
+        Preconditions(node_port=3307),
         NODE,
         "group_data/all.py: `mysql_port` is 3306, but this node was set up with 3307; slaves and nodes would lose "
         f"the databases, so a run cannot change it; {WAY}",
     ),
     (
-        Ground(server_name="other"),
+        Preconditions(server_name="other"),
         NODE,
         "group_data/all.py: `server_name` is oxserver, but this node was set up with other; the contexts belong to "
         f"that name, and nobody could log in, so a run cannot change it; {WAY}",
     ),
     (
-        Ground(memory=256),
+        Preconditions(memory=256),
         NODE,
         "group_data/all.py: `server_memory` is 512 MB, but this host has 256 MB; Open-Xchange would not start; "
         "choose less.",
     ),
     (
-        Ground(directory=Directory(real=PATH, ids=(0, 33), entries=["a", "b"])),
+        Preconditions(directory=Directory(real=PATH, ids=(0, 33), entries=["a", "b"])),
         SERVER,
         f"`filestore_path`: {PATH} is not empty (a, b) and belongs to uid 0 and gid 33, so it is not taken over; "
         f"choose another directory. If these are Open-Xchange's files, run `chown 1001:1001 {PATH}` and run again.",
     ),
     (
-        Ground(directory=Directory(real="/etc")),
+        Preconditions(directory=Directory(real="/etc")),
         SERVER,
         f"`filestore_path`: {PATH} resolves to /etc through a symlink; choose a path without symlinks, which is the "
         "same on all hosts.",
     ),
     (
-        Ground(directory=Directory(real=PATH, other=True)),
+        Preconditions(directory=Directory(real=PATH, other=True)),
         SERVER,
         f"`filestore_path`: {PATH} exists, but is not a directory; move it away, or choose another path.",
     ),
     (
-        Ground(taken=["/usr/bin"]),
+        Preconditions(taken=["/usr/bin"]),
         NODE,
         "/usr/bin is a system directory, but belongs to open-xchange like a filestore, so an earlier run took it "
         "over; run `chown root:root /usr/bin; chmod 0755 /usr/bin`, check that nothing else in it was changed, then "
         "run again.",
     ),
     (
-        Ground(exported=["/etc"]),
+        Preconditions(exported=["/etc"]),
         SERVER,
         "an earlier run exported /etc, a system directory, to the groupware nodes, which can write there; remove "
         "/etc/exports.d/ox-deploy.exports and run `exportfs -ra`, or remove /etc/ganesha/ox-deploy.conf and its "
@@ -109,9 +111,9 @@ OBSTACLES: list[tuple[Ground, Wanted, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("ground", "wanted", "sentence"), OBSTACLES)
-def test_what_a_setting_would_ruin_is_one_sentence(ground: Ground, wanted: Wanted, sentence: str) -> None:
-    assert find_obstacles(ground, wanted) == [sentence]
+@pytest.mark.parametrize(("preconditions", "wanted", "sentence"), OBSTACLES)
+def test_what_a_setting_would_ruin_is_one_sentence(preconditions: Preconditions, wanted: Wanted, sentence: str) -> None:
+    assert find_obstacles(preconditions, wanted) == [sentence]
 
 
 def test_each_role_is_compared_with_what_it_has(guide: Guide) -> None:
@@ -126,7 +128,7 @@ def test_each_role_is_compared_with_what_it_has(guide: Guide) -> None:
 # --- the program ----------------------------------------------------------------------------------------
 
 
-def asked(program: Any, filestore: str, **more: Any) -> Ground:
+def asked(program: Any, filestore: str, **more: Any) -> Preconditions:
     values: dict[str, Any] = {
         "filestore": filestore,
         "user": "nobody",
@@ -137,12 +139,12 @@ def asked(program: Any, filestore: str, **more: Any) -> Ground:
         "needed": [],
         "names": {},
     }
-    return Ground.model_validate(program.ground_state(values | program.files | more))
+    return Preconditions.model_validate(program.preconditions_state(values | program.files | more))
 
 
 @pytest.fixture
 def program(tmp_path: Path) -> Any:
-    loaded = under_test(ground_state)
+    loaded = under_test(preconditions_state)
     loaded.EXPORTS = {str(tmp_path / "exports"): r"^(/\S+) "}
     vars(loaded)["files"] = {"configdb": str(tmp_path / "configdb"), "system": str(tmp_path / "system")}
     return loaded

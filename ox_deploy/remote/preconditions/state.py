@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from ox_deploy.remote.common.commands import run_for
 from ox_deploy.remote.common.files import block_in, read
 from ox_deploy.remote.common.types import Document
-from ox_deploy.remote.ground.names import other_addresses, rewritten_by
-from ox_deploy.remote.ground.ports import taken_ports, unreachable
+from ox_deploy.remote.preconditions.names import other_addresses, rewritten_by
+from ox_deploy.remote.preconditions.ports import taken_ports, unreachable
 
 # The mode that we give to a filestore.
 MODE = 0o750
@@ -22,7 +22,7 @@ EXPORTS = {
 }
 
 
-def ground_state(wanted: Document) -> Document:
+def preconditions_state(wanted: Document) -> Document:
     """Return all of it; `wanted` has the filestore's path ("" if it is not served here), the user, and so on."""
     return {
         "directory": directory_of(wanted["filestore"]) if wanted["filestore"] else None,

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from ox_deploy import paths
 from ox_deploy.cluster import Cluster, Node
-from ox_deploy.facts.ground import Directory, Ground, GroundState
+from ox_deploy.facts.preconditions import Directory, HostPreconditions, Preconditions
 from ox_deploy.ports import Port, Way, needed_ways, own_ports
 from ox_deploy.questions.question import Question
 
@@ -62,10 +62,10 @@ def wanted_of(cluster: Cluster, node: Node, others: Sequence[Node] = ()) -> Want
     )
 
 
-def question(wanted: Wanted) -> Question[Ground]:
+def question(wanted: Wanted) -> Question[Preconditions]:
     """Return what has to be known of a host."""
     return Question(
-        GroundState,
+        HostPreconditions,
         filestore=wanted.filestore if wanted.serves else "",
         user=USER,
         configuration=wanted.configuration,
@@ -79,28 +79,28 @@ def question(wanted: Wanted) -> Question[Ground]:
     )
 
 
-def find_obstacles(ground: Ground, wanted: Wanted) -> list[str]:
+def find_obstacles(here: Preconditions, wanted: Wanted) -> list[str]:
     """Return a sentence for each thing that today's settings would ruin, or that those of earlier runs have ruined."""
-    found = [_mend(path) for path in ground.taken]
-    found += [_exported(path, wanted.filestore) for path in _elsewhere(ground.exported, wanted)]
-    if wanted.mounts and ground.mounted not in (None, wanted.filestore):
-        found.append(_moved(str(ground.mounted), wanted.filestore))
-    if ground.directory and wanted.serves:
-        found += _directory(ground.directory, wanted)
-    for port, what in ((ground.port, "the server of this host"), (ground.node_port, "this node")):
+    found = [_mend(path) for path in here.taken]
+    found += [_exported(path, wanted.filestore) for path in _elsewhere(here.exported, wanted)]
+    if wanted.mounts and here.mounted not in (None, wanted.filestore):
+        found.append(_moved(str(here.mounted), wanted.filestore))
+    if here.directory and wanted.serves:
+        found += _directory(here.directory, wanted)
+    for port, what in ((here.port, "the server of this host"), (here.node_port, "this node")):
         if port not in (None, wanted.port):
             found.append(
                 f"{_ALL}: `mysql_port` is {wanted.port}, but {what} was set up with {port}; slaves and nodes would "
                 f"lose the databases, so a run cannot change it; {_WAY}."
             )
-    if wanted.server_name and ground.server_name not in (None, wanted.server_name, *UNCONFIGURED):
+    if wanted.server_name and here.server_name not in (None, wanted.server_name, *UNCONFIGURED):
         found.append(
-            f"{_ALL}: `server_name` is {wanted.server_name}, but this node was set up with {ground.server_name}; the "
+            f"{_ALL}: `server_name` is {wanted.server_name}, but this node was set up with {here.server_name}; the "
             f"contexts belong to that name, and nobody could log in, so a run cannot change it; {_WAY}."
         )
-    if ground.memory and wanted.memory > ground.memory:
+    if here.memory and wanted.memory > here.memory:
         found.append(
-            f"{_ALL}: `server_memory` is {wanted.memory} MB, but this host has {ground.memory} MB; Open-Xchange would "
+            f"{_ALL}: `server_memory` is {wanted.memory} MB, but this host has {here.memory} MB; Open-Xchange would "
             "not start; choose less."
         )
     return found

@@ -50,7 +50,7 @@ class OtherAddress(_Answer):
     wanted: str
 
 
-class Ground(_Answer):
+class Preconditions(_Answer):
     """One host before a run.
 
     `taken` are system directories that look like a filestore of ours; `exported` and `mounted` are the paths in our own
@@ -73,7 +73,7 @@ class Ground(_Answer):
     names_rewritten_by: str | None = None
 
 
-class GroundState(JsonFact[Ground]):
+class HostPreconditions(JsonFact[Preconditions]):
     """All of it, in one command."""
 
     def command(
@@ -99,9 +99,10 @@ class GroundState(JsonFact[Ground]):
         files = {"configuration": configuration, "configdb": configdb, "system": system}
         network = {"ports": list(ports), "needed": list(needed), "names": dict(names or {})}
         return Program(
-            "ground_state", {"filestore": filestore, "user": user, **files, "shared": shared, "trees": trees, **network}
+            "preconditions_state",
+            {"filestore": filestore, "user": user, **files, "shared": shared, "trees": trees, **network},
         )
 
-    def parse(self, document: dict[str, Any]) -> Ground:
+    def parse(self, document: dict[str, Any]) -> Preconditions:
         """Return the typed form."""
-        return Ground.model_validate(document)
+        return Preconditions.model_validate(document)
