@@ -129,7 +129,7 @@ def check_use(certificate: x509.Certificate, what: str) -> None:
     except x509.ExtensionNotFound:
         return
     if not {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & set(uses):
-        raise InputError(f"{what} is not for servers, by its extended key usage; use one that is.")
+        raise InputError(f"{what} is not for servers, according to its extended key usage; use one that is.")
 
 
 def _names(certificate: x509.Certificate) -> list[str]:

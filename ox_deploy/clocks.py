@@ -42,4 +42,4 @@ def apart(readings: Mapping[str, ClockReading]) -> dict[str, float]:
 
 def direction(seconds: float) -> str:
     """Say how far a clock is ahead of the others, or behind them."""
-    return f"{abs(seconds):.0f} s {'ahead of' if seconds > 0 else 'behind'} that of the others"
+    return f"{abs(seconds):.0f} s {'ahead of' if seconds > 0 else 'behind'} the others"

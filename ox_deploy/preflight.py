@@ -126,8 +126,8 @@ def find_id_conflicts(status: HostStatus, user: str, uid: int, gid: int) -> list
         problems.append(
             f"user {user} has uid {found.uid} and gid {found.gid}; it should have {uid} and {gid}, as on all hosts; "
             "set `filestore_uid` and `filestore_gid` to ids that all hosts can use, or stop its processes, run "
-            f"`groupmod -g {gid} {user}; usermod -u {uid} -g {gid} {user}` and give its files back to it with `find / "
-            f"-xdev -uid {found.uid} -exec chown -h {uid}:{gid} {{}} +`."
+            f"`groupmod -g {gid} {user}; usermod -u {uid} -g {gid} {user}` and restore the ownership of its files "
+            f"with `find / -xdev -uid {found.uid} -exec chown -h {uid}:{gid} {{}} +`."
         )
     if status.user_by_id and status.user_by_id.name != user:
         problems.append(

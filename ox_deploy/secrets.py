@@ -119,7 +119,7 @@ class Secrets:
     def _check(self, name: str, value: str) -> None:
         remedy = "choose another, or let `python -m ox_deploy.secrets` make one"
         if value.lower() in GUIDE_EXAMPLES:
-            raise InputError(f"{self._path}: `{name}` is an example that everybody knows; {remedy}.")
+            raise InputError(f"{self._path}: `{name}` is a well-known example; {remedy}.")
         if len(value) < SHORTEST or len(set(value)) < SHORTEST // 2:
             raise InputError(
                 f"{self._path}: `{name}` is weak; it should have at least {SHORTEST} characters, "

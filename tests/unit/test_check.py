@@ -247,7 +247,7 @@ FINDINGS: dict[str, tuple[Look, str]] = {
     ),
     "clock": (
         look("web", time=1006),
-        "its clock is 6 s ahead of that of the others; all should be the same within 5 s; set it, and keep it right "
+        "its clock is 6 s ahead of the others; all should be the same within 5 s; set it, and keep it right "
         "with a time service (`timedatectl` shows whether there is one).",
     ),
 }

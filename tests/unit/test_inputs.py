@@ -197,7 +197,7 @@ UNFIT: dict[str, tuple[Callable[[], tuple[str, Issuer]], str]] = {
     ),
     "client-only": (
         lambda: (_bundle(own := Issuer(client_only=True)), own),
-        " is not for servers, by its extended key usage; use one that is.",
+        " is not for servers, according to its extended key usage; use one that is.",
     ),
     "without-intermediate": (
         lambda: (_bundle(LEAF), LEAF),

@@ -116,14 +116,14 @@ OBSTACLES: dict[str, tuple[tuple[str, ...], Side, Side, str]] = {
         ("logical",),
         slave(),
         master(broken=[VIEW]),
-        "the view oxdb.v on dbmaster cannot be dumped (View 'oxdb.v' references invalid table(s) (1356)); mend or drop "
+        "the view oxdb.v on dbmaster cannot be dumped (View 'oxdb.v' references invalid table(s) (1356)); fix or drop "
         "it, or seed with `--data seed_method=physical`.",
     ),
     "view-of-mysql": (
         ("logical",),
         slave("mysql"),
         master("mysql", broken=[VIEW]),
-        "the view oxdb.v on dbmaster cannot be dumped (View 'oxdb.v' references invalid table(s) (1356)); mend or drop "
+        "the view oxdb.v on dbmaster cannot be dumped (View 'oxdb.v' references invalid table(s) (1356)); fix or drop "
         "it, or seed with `--data seed_method=physical`.",
     ),
     "plugin-of-accounts": (
@@ -158,7 +158,7 @@ OBSTACLES: dict[str, tuple[tuple[str, ...], Side, Side, str]] = {
         BOTH,
         slave("mysql", settings={"super_read_only": "ON"}),
         master("mysql"),
-        "`super_read_only` is ON on dbslave, so that nobody can write data there; run `SET GLOBAL super_read_only = "
+        "`super_read_only` is ON on dbslave, so nothing can write data there; run `SET GLOBAL super_read_only = "
         "OFF` until it is seeded.",
     ),
     "connection": (
@@ -186,15 +186,15 @@ OBSTACLES: dict[str, tuple[tuple[str, ...], Side, Side, str]] = {
         BOTH,
         slave("mysql", alike=ALIKE | {"collation_server": "utf8mb4_uca1400_ai_ci"}),
         master("mysql"),
-        "`collation_server` is utf8mb4_uca1400_ai_ci on dbslave and utf8mb4_general_ci on dbmaster, so databases that "
-        "are made after a switchover would differ; set it to utf8mb4_general_ci for both in `mysql_settings`, and "
+        "`collation_server` is utf8mb4_uca1400_ai_ci on dbslave and utf8mb4_general_ci on dbmaster, so databases "
+        "created after a switchover would differ; set it to utf8mb4_general_ci for both in `mysql_settings`, and "
         "deploy.",
     ),
     "character-set-of-the-server": (
         BOTH,
         slave(alike=ALIKE | {"character_set_server": "latin1"}),
         master(),
-        "`character_set_server` is latin1 on dbslave and utf8mb4 on dbmaster, so databases that are made after a "
+        "`character_set_server` is latin1 on dbslave and utf8mb4 on dbmaster, so databases created after a "
         "switchover would differ; set it to utf8mb4 for both in `mysql_settings`, and deploy.",
     ),
     "collation": (
@@ -229,28 +229,28 @@ OBSTACLES: dict[str, tuple[tuple[str, ...], Side, Side, str]] = {
         ("physical",),
         slave(backup_version="10.6.22-MariaDB"),
         master(),
-        "`mariadb-backup` of dbslave is made for 10.6.22-MariaDB, but its server is 10.11.19-MariaDB-0+deb12u1-log; "
+        "`mariadb-backup` of dbslave is built for 10.6.22-MariaDB, but its server is 10.11.19-MariaDB-0+deb12u1-log; "
         "install the package mariadb-backup of the server's version, or seed with `--data seed_method=logical`.",
     ),
     "backup-of-the-master": (
         ("physical",),
         slave(),
         master(backup_version="11.8.3-MariaDB"),
-        "`mariadb-backup` of dbmaster is made for 11.8.3-MariaDB, but its server is 10.11.19-MariaDB-0+deb12u1-log; "
+        "`mariadb-backup` of dbmaster is built for 11.8.3-MariaDB, but its server is 10.11.19-MariaDB-0+deb12u1-log; "
         "install the package mariadb-backup of the server's version, or seed with `--data seed_method=logical`.",
     ),
     "time-zones": (
         ("logical",),
         slave(),
         master(has_time_zones=True),
-        "dbslave has no names of time zones, but dbmaster has; load them there (`mariadb-tzinfo-to-sql "
+        "dbslave has no time zone tables, but dbmaster has; load them there (`mariadb-tzinfo-to-sql "
         "/usr/share/zoneinfo`).",
     ),
     "time-zones-of-mysql": (
         ("logical",),
         slave("mysql"),
         master("mysql", has_time_zones=True),
-        "dbslave has no names of time zones, but dbmaster has; load them there (`mysql_tzinfo_to_sql "
+        "dbslave has no time zone tables, but dbmaster has; load them there (`mysql_tzinfo_to_sql "
         "/usr/share/zoneinfo`).",
     ),
     # What is dropped first makes room in the data directory.

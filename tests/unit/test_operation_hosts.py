@@ -77,15 +77,15 @@ CONFLICTS: dict[str, tuple[dict[str, Any], str]] = {
         {"user_by_name": UserEntry("open-xchange", 998, 1001)},
         "user open-xchange has uid 998 and gid 1001; it should have 1001 and 1001, as on all hosts; set "
         "`filestore_uid` and `filestore_gid` to ids that all hosts can use, or stop its processes, run `groupmod -g "
-        "1001 open-xchange; usermod -u 1001 -g 1001 open-xchange` and give its files back to it with `find / -xdev "
-        "-uid 998 -exec chown -h 1001:1001 {} +`.",
+        "1001 open-xchange; usermod -u 1001 -g 1001 open-xchange` and restore the ownership of its files with "
+        "`find / -xdev -uid 998 -exec chown -h 1001:1001 {} +`.",
     ),
     "users-gid": (
         {"user_by_name": UserEntry("open-xchange", 1001, 998)},
         "user open-xchange has uid 1001 and gid 998; it should have 1001 and 1001, as on all hosts; set "
         "`filestore_uid` and `filestore_gid` to ids that all hosts can use, or stop its processes, run `groupmod -g "
-        "1001 open-xchange; usermod -u 1001 -g 1001 open-xchange` and give its files back to it with `find / -xdev "
-        "-uid 1001 -exec chown -h 1001:1001 {} +`.",
+        "1001 open-xchange; usermod -u 1001 -g 1001 open-xchange` and restore the ownership of its files with "
+        "`find / -xdev -uid 1001 -exec chown -h 1001:1001 {} +`.",
     ),
     "uid-of-another": (
         {"user_by_id": UserEntry("anna", 1001, 100)},

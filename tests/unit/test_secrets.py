@@ -58,7 +58,7 @@ def test_missing_password_is_named_with_both_ways_to_set_it(path: Path) -> None:
 
 
 REMEDY = "choose another, or let `python -m ox_deploy.secrets` make one."
-EXAMPLE = f"is an example that everybody knows; {REMEDY}"
+EXAMPLE = f"is a well-known example; {REMEDY}"
 WEAK = f"is weak; it should have at least 12 characters, 6 of them different; {REMEDY}"
 DAMAGED = (
     "has characters that Open-Xchange's installer damages; it should have letters, digits and =:%#_.- only; " + REMEDY

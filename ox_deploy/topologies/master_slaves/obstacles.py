@@ -19,7 +19,7 @@ from ox_deploy.topologies.master_slaves.source import Source
 LOG_ROOM = 100_000_000
 LOGICAL, PHYSICAL = "seed with `--data seed_method=logical`", "seed with `--data seed_method=physical`"
 # By setting: what becomes of a difference, and where it is set.
-DEFAULTS = ("databases that are made after a switchover would differ", "for both in `mysql_settings`, and deploy")
+DEFAULTS = ("databases created after a switchover would differ", "for both in `mysql_settings`, and deploy")
 EQUAL = {
     "lower_case_table_names": ("tables would have other names there", "in its configuration, and restart its server"),
     "character_set_server": DEFAULTS,
@@ -100,7 +100,7 @@ def _named_connections(slave: Side) -> Iterator[str]:
 def _refused_writes(slave: Side) -> Iterator[str]:
     if slave.survey.settings.get("super_read_only") == "ON":
         yield (
-            f"`super_read_only` is ON on {slave.name}, so that nobody can write data there; run `SET GLOBAL "
+            f"`super_read_only` is ON on {slave.name}, so nothing can write data there; run `SET GLOBAL "
             "super_read_only = OFF` until it is seeded."
         )
 
@@ -149,7 +149,7 @@ def _differing_settings(slave: Side, master: Side) -> Iterator[str]:
 def _broken_definitions(master: Side) -> Iterator[str]:
     for broken in master.survey.broken:
         yield (
-            f"the {broken.what} {broken.name} on {master.name} cannot be dumped ({broken.error}); mend or drop it, or "
+            f"the {broken.what} {broken.name} on {master.name} cannot be dumped ({broken.error}); fix or drop it, or "
             f"{PHYSICAL}."
         )
 
@@ -181,7 +181,7 @@ def _missing_time_zones(slave: Side, master: Side) -> Iterator[str]:
     if slave.status.version and master.survey.has_time_zones and not slave.survey.has_time_zones:
         program = "mariadb-tzinfo-to-sql" if master.status.is_mariadb else "mysql_tzinfo_to_sql"
         yield (
-            f"{slave.name} has no names of time zones, but {master.name} has; load them there (`{program} "
+            f"{slave.name} has no time zone tables, but {master.name} has; load them there (`{program} "
             "/usr/share/zoneinfo`)."
         )
 
@@ -200,7 +200,7 @@ def _other_backup(side: Side) -> Iterator[str]:
     version, own = side.survey.backup_version, side.status.version
     if version and own and version_numbers(version)[:2] != version_numbers(own)[:2]:
         yield (
-            f"`mariadb-backup` of {side.name} is made for {version}, but its server is {own}; install the package "
+            f"`mariadb-backup` of {side.name} is built for {version}, but its server is {own}; install the package "
             f"mariadb-backup of the server's version, or {LOGICAL}."
         )
 
