@@ -221,10 +221,15 @@ THERE = ("dbslave", "dbmaster", SSH_INVENTORY, SWITCHED)
 BACK = ("dbmaster", "dbslave", SWITCHED, SSH_INVENTORY)
 
 
-@pytest.mark.every_server
+# With the usual kind, test_switchover goes there and back on each change.
 @pytest.mark.usefixtures("used_up")
 @pytest.mark.parametrize(
-    "ways", [pytest.param((THERE, BACK), marks=pytest.mark.thorough), (THERE,)], ids=["there and back", "there"]
+    "ways",
+    [
+        pytest.param((THERE, BACK), marks=[pytest.mark.every_server, pytest.mark.thorough]),
+        pytest.param((THERE,), marks=pytest.mark.other_servers),
+    ],
+    ids=["there and back", "there"],
 )
 def test_master_is_switched_with_both(ways: tuple[tuple[str, str, str, str], ...]) -> None:
     both = (*TLS, *SEMI_SYNCHRONOUS)
