@@ -152,6 +152,23 @@ def test_systemd_reads_units_only_if_they_changed(tmp_path: Path, unit: dict[str
     assert Starter(tmp_path, [True], **unit).start(restart=True) == ["systemctl daemon-reload", "systemctl restart x"]
 
 
+@pytest.mark.parametrize(
+    ("restart", "wanted"),
+    [
+        ((False, False), ["--no-block start x y", "start x", "start y"]),
+        ((True, False), ["restart x", "start y"]),
+        ((True, True), ["restart x", "restart y"]),
+    ],
+)
+def test_daemons_that_are_down_start_together(tmp_path: Path, restart: tuple[bool, bool], wanted: list[str]) -> None:
+    starter = Starter(tmp_path, [True])
+    starter.program.run = commands = Commands({"systemctl show": shown("x", "y", active="inactive")})
+    services = [{"name": name, "port": 8009, "restart": again} for name, again in zip("xy", restart, strict=True)]
+    job = {"services": services, "all": ["x", "y"], "login": None, "undo": False, "seconds": 5, "settle_seconds": 0}
+    starter.program.ox6_start(job)
+    assert [line for line in commands.lines if " show " not in line] == [f"systemctl {each}" for each in wanted]
+
+
 def test_daemon_that_does_not_listen_fails_with_its_log_and_stays_marked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
