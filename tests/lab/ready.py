@@ -6,11 +6,12 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from ox_deploy.products import PRODUCTS
 from tests.lab.state import Node, State
 
 SECONDS = 60
 MOUNTED = "mountpoint -q /var/opt/filestore"
-LISTENS = "[ -n \"$(ss -Htln 'sport = :8009')\" ]"
+LISTENS = "[ -n \"$(ss -Htln 'sport = :{port}')\" ]"
 # Each cache holds a connection with each other node.
 CONNECTED = "[ \"$(ss -Htn state established '( dport = :{port} or sport = :{port} )' | wc -l)\" -ge {others} ]"
 CACHE_PORTS = (57461, 58849)
@@ -55,7 +56,8 @@ def _conditions(node: Node, current: State) -> list[str]:
         return [REPLICATES[current.database_server]]
     if node.role == "groupware":
         others = len(current.with_role("groupware")) - 1
-        return [MOUNTED, LISTENS, *(CONNECTED.format(port=port, others=others) for port in CACHE_PORTS)]
+        listen = [LISTENS.format(port=port) for port in PRODUCTS["ox6"].ports.values()]
+        return [MOUNTED, *listen, *(CONNECTED.format(port=port, others=others) for port in CACHE_PORTS)]
     return []
 
 
