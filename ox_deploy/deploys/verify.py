@@ -57,7 +57,11 @@ def _test_network(cluster: Cluster, node: Node) -> None:
     if discovery:
         network.multicast(group=discovery.group, address=node.address)
     peers = {other.name: other.address for other in cluster.groupware if other != node}
-    network.caches(peers=peers, ports={name: cache.port for name, cache in cluster.product.caches.items()})
+    network.caches(
+        peers=peers,
+        ports={name: cache.port for name, cache in cluster.product.caches.items()},
+        remedy=cluster.product.not_connected_remedy,
+    )
 
 
 def _test_configuration(cluster: Cluster, node: Node) -> None:

@@ -95,6 +95,10 @@ class Product(Protocol):
     # The program for the hosts that starts daemons and proves by a login that they work.
     start_program: str
     caches: Mapping[str, Cache]
+    # What to do about a node whose caches are connected with no other, as status says it.
+    node_alone_remedy: str
+    # What to do about a node that lacks a connection with another one, as verify says it.
+    not_connected_remedy: str
     # The operation that `join` calls.
     join_operation: Callable[..., Any]
 

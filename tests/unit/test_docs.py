@@ -7,8 +7,9 @@ from pathlib import Path
 
 from ox_deploy.facts.mysql import MysqlStatus, ServerState
 from ox_deploy.mysql.not_ready import why_not
+from ox_deploy.products import PRODUCTS
 from ox_deploy.secrets import Secret
-from ox_deploy.status.states import hosts
+from ox_deploy.status.states import configdb, hosts
 from ox_deploy.status.states.base import State
 from ox_deploy.status.states.causes import HIDES
 from ox_deploy.status.states.find import states_of
@@ -38,7 +39,7 @@ def test_every_state_is_documented_with_its_level_and_remedy() -> None:
         row for state in STATES for row in (of_slave(state) if isinstance(state, SlaveStateFinder) else [of(state)])
     ]
     assert [row[:2] for row in shown] == [row[:2] for row in wanted]
-    # A state without one remedy has that of the host's state, or of the server's.
+    # A state without one remedy has that of the host's state, of the server's, or of the product.
     assert [remedy for _, _, remedy in shown if remedy] == [
         right or remedy for (*_, right), (*_, remedy) in zip(wanted, shown, strict=True)
     ]
@@ -64,6 +65,13 @@ def test_remedies_of_a_server_that_cannot_be_asked_are_documented() -> None:
     documented = {name: remedy for name, _, _, remedy in rows(["State", "Level", "What it means", "Remedy"])}
     assert all(f"It {why[0]}: {why[1]}" in documented["database server down"] for why in told if why)
     assert hosts.host_unreachable.remedy in documented["master unreachable"]
+
+
+def test_remedies_that_a_product_has_are_documented() -> None:
+    documented = {name: remedy for name, _, _, remedy in rows(["State", "Level", "What it means", "Remedy"])}
+    product = PRODUCTS["ox6"]
+    assert documented["configdb not reachable"] == configdb.remedy_with(product.configdb)
+    assert documented["node alone"] == product.node_alone_remedy
 
 
 def test_every_cause_is_documented_with_what_it_hides() -> None:

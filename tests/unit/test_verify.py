@@ -485,13 +485,13 @@ PEERS = {"oxgw02": "192.0.2.12", "oxgw03": "192.0.2.13"}
     ],
 )
 def test_each_cache_is_connected_with_each_other_node(found: dict[str, list[int]], missing: list[str]) -> None:
-    said = verdict(network.caches, FakeHost({CachePeers: found}), peers=PEERS, ports=PORTS)
+    said = verdict(network.caches, FakeHost({CachePeers: found}), peers=PEERS, ports=PORTS, remedy="restart them")
     assert [one.found for one in said.findings] == missing
     assert {one.state for one in said.findings} <= {"caches not connected"}
 
 
 def test_only_node_has_nobody_to_be_connected_with() -> None:
-    said = verdict(network.caches, FakeHost({CachePeers: {}}), peers={}, ports=PORTS)
+    said = verdict(network.caches, FakeHost({CachePeers: {}}), peers={}, ports=PORTS, remedy="restart them")
     assert said.measured == "connected with nobody, there is no other node"
 
 

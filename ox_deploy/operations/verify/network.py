@@ -46,22 +46,22 @@ def _caches_question(ports: Mapping[str, int], **_: Any) -> Question[dict[str, l
 
 
 @check("The caches of all nodes are connected", asks=_caches_question)
-def caches(peers: Mapping[str, str], ports: Mapping[str, int]) -> Verdict:
+def caches(peers: Mapping[str, str], ports: Mapping[str, int], remedy: str) -> Verdict:
     """
     Check that each cache service is connected with every other node.
 
     + peers: addresses of the other nodes by their name
     + ports: TCP ports of the caches by service
+    + remedy: what to do where a connection is missing
     """
     found = answer_or_fail(_caches_question(ports))
-    findings = [finding for name in peers for finding in _alone(name, found.get(peers[name], []), ports)]
+    findings = [finding for name in peers for finding in _alone(name, found.get(peers[name], []), ports, remedy)]
     return Verdict(f"connected with {', '.join(peers) or 'nobody, there is no other node'}", findings)
 
 
-def _alone(name: str, connected: list[int], ports: Mapping[str, int]) -> list[Finding]:
+def _alone(name: str, connected: list[int], ports: Mapping[str, int], remedy: str) -> list[Finding]:
     missing = [f"{service} ({port})" for service, port in ports.items() if port not in connected]
     if not missing:
         return []
     found = f"no connection to {name} for: {', '.join(missing)}"
-    remedy = "check that multicast passes between the nodes and that the daemons of both run; then restart the daemons"
     return [problem("caches not connected", found, "each cache is connected with each other node", remedy)]

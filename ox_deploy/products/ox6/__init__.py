@@ -29,6 +29,8 @@ class Ox6(Product):
     groupware_service = daemons.GROUPWARE
     start_program = "ox6_start"
     caches = jcs.CACHES
+    node_alone_remedy = jcs.NODE_ALONE_REMEDY
+    not_connected_remedy = jcs.NOT_CONNECTED_REMEDY
     join_operation = staticmethod(mesh.join)
     configdb = database.CONFIGDB
     system_file = f"{configuration.FOLDER}/{configuration.SYSTEM}"

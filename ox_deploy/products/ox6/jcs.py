@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from ox_deploy.settings import Settings
 
 CACHES = {"groupware": Cache(57462, GROUPWARE), "admin": Cache(57461, ADMIN), "session": Cache(58849, GROUPWARE)}
+NODE_ALONE_REMEDY = (
+    "check that the route for multicast is there (`ip route`), that the link carries multicast, and that no firewall "
+    "stands between the nodes; then restart the daemons of this node"
+)
+NOT_CONNECTED_REMEDY = (
+    "check that multicast passes between the nodes and that the daemons of both run; then restart the daemons"
+)
 
 
 def find_fault(settings: Settings) -> str | None:

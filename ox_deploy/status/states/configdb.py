@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ox_deploy.findings import Level
+from ox_deploy.operations.openxchange.wanted import ConfigdbLayout
 from ox_deploy.status.states.base import Observation, Problem, state
 
 
-@state(
-    "configdb not reachable",
-    Level.CRITICAL,
-    "run the deploy, which fixes this node's account on the master, and host and account in the node's "
-    "/opt/open-xchange/etc/admindaemon/configdb.properties; if it still cannot ask, check whether a firewall blocks "
-    "the connection",
-)
+def remedy_with(configdb: ConfigdbLayout) -> str:
+    """Return what to do about a registrar that cannot ask the configdb of a product."""
+    return (
+        "run the deploy, which fixes this node's account on the master, and host and account in the node's "
+        f"{configdb.file}; if it still cannot ask, check whether a firewall blocks the connection"
+    )
+
+
+@state("configdb not reachable", Level.CRITICAL)
 def configdb_not_reachable(observed: Observation) -> Iterator[Problem]:
     """Find out whether the registrar cannot ask configdb with the account and the write host of its configuration."""
-    master, port = observed.cluster.writer, observed.cluster.settings.mysql_port
+    writer, port = observed.cluster.writer, observed.cluster.settings.mysql_port
     for seen in observed.answering([observed.cluster.registrar]):
         # Before Open-Xchange is installed there is no account to ask with.
         if seen.configuration and not seen.configuration.installed:
@@ -26,8 +29,9 @@ def configdb_not_reachable(observed: Observation) -> Iterator[Problem]:
             yield Problem(
                 seen.node,
                 f"configdb cannot be asked with this node's configuration ({seen.registration.error})",
-                f"its account reaches configdb on {master.name} ({master.address}:{port}) from {seen.node.address}",
-                about=master.name,
+                f"its account reaches configdb on {writer.name} ({writer.address}:{port}) from {seen.node.address}",
+                about=writer.name,
+                remedy=remedy_with(observed.cluster.product.configdb),
             )
 
 
@@ -38,12 +42,12 @@ def configdb_not_reachable(observed: Observation) -> Iterator[Problem]:
 )
 def configdb_damaged(observed: Observation) -> Iterator[Problem]:
     """Find out whether configdb lacks tables, but holds registrations."""
-    master = observed.cluster.writer.name
+    writer = observed.cluster.writer.name
     for seen in observed.answering([observed.cluster.registrar]):
         if seen.registration and seen.registration.state == "damaged":
             yield Problem(
                 seen.node,
-                f"configdb on {master} lacks the tables {seen.registration.error}, but holds registrations",
+                f"configdb on {writer} lacks the tables {seen.registration.error}, but holds registrations",
                 "configdb has all of its tables",
-                about=master,
+                about=writer,
             )

@@ -51,12 +51,7 @@ def groupware_daemon_down(observed: Observation) -> Iterator[Problem]:
     yield from _daemons_down(observed, observed.cluster.product.groupware_service)
 
 
-@state(
-    "node alone",
-    Level.CRITICAL,
-    "check that the route for multicast is there (`ip route`), that the link carries multicast, and that no firewall "
-    "stands between the nodes; then restart the daemons of this node",
-)
+@state("node alone", Level.CRITICAL)
 def node_alone(observed: Observation) -> Iterator[Problem]:
     """Find nodes whose caches are connected with no other; of two that lack each other only the first is named."""
     named: list[tuple[Node, Node]] = []
@@ -78,6 +73,7 @@ def node_alone(observed: Observation) -> Iterator[Problem]:
             f"none of its caches is connected {whom}",
             "its caches are connected with those of every other node",
             about=only.name if only else "",
+            remedy=observed.cluster.product.node_alone_remedy,
         )
 
 
