@@ -33,6 +33,7 @@ def configure_open_xchange() -> None:
             wanted=wanted_registration(cluster),
             administrator=wanted_configuration(cluster, node).administrator,
             admin_service=product.admin_service,
+            admin_check=product.admin_check,
             ports=product.ports,
         )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ox_deploy.operations.openxchange.configuration import WantedConfiguration
-from ox_deploy.operations.openxchange.wanted import ConfigdbLayout
+from ox_deploy.operations.openxchange.wanted import AdminCheck, ConfigdbLayout
 from ox_deploy.secrets import Secret
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ class Product(Protocol):
     # Who takes the tools' orders, and who the users' requests; one daemon may do both.
     admin_service: str
     groupware_service: str
+    # How the former is asked whether it answers.
+    admin_check: AdminCheck
     # The program for the hosts that starts daemons and proves by a login that they work.
     start_program: str
     caches: Mapping[str, Cache]

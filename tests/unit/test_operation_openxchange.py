@@ -25,6 +25,7 @@ from ox_deploy.operations.openxchange import configuration, registration
 from ox_deploy.operations.openxchange import daemons as daemon_operations
 from ox_deploy.operations.openxchange.configuration import Administrator, WantedConfiguration
 from ox_deploy.operations.openxchange.wanted import (
+    AdminCheck,
     ConfigdbLayout,
     WantedContext,
     WantedDatabase,
@@ -215,6 +216,7 @@ REGISTER: dict[str, Any] = {
     "wanted": REGISTRATION,
     "administrator": ADMINISTRATOR,
     "admin_service": "open-xchange-admin",
+    "admin_check": AdminCheck("listserver", ["--csv"], starting=105),
     "ports": {"open-xchange-admin": 1099},
 }
 
@@ -351,6 +353,7 @@ def test_only_what_is_missing_is_registered(answer: Registration, missing: dict[
     outcome = registered(answer)
     job = outcome.job("openxchange_register")
     assert job.pop("administrator") == {"name": "oxadminmaster", "password": PASSWORD}
+    assert job.pop("admin_check") == {"tool": "listserver", "arguments": ["--csv"], "starting": 105}
     assert job.pop("daemons") == {
         "services": [{"name": "open-xchange-admin", "port": 1099, "restart": False}],
         "all": ["open-xchange-admin"],

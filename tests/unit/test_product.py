@@ -24,7 +24,7 @@ from ox_deploy.deploys.verify import verify
 from ox_deploy.deploys.web import SITE
 from ox_deploy.errors import InputError
 from ox_deploy.operations.openxchange.configuration import Administrator, WantedConfiguration
-from ox_deploy.operations.openxchange.wanted import ConfigdbLayout
+from ox_deploy.operations.openxchange.wanted import AdminCheck, ConfigdbLayout
 from ox_deploy.ports import Port, Way, needed_ways, own_ports, way_to
 from ox_deploy.products import PRODUCTS
 from ox_deploy.products.base import Accounts, Cache, Discovery, Installer, Product, SiteValues
@@ -56,7 +56,7 @@ PARTICULAR = re.compile(
     r"groupware/[a-z]|admindaemon|mpasswd|\bajp|_ajp|AJP|\b8009\b|\b1099\b|\b57461\b|\b57462\b|\b58849\b|\bjcs\b|\.ccf\b|"
     r"LTCP|open-xchange-(admin|groupware|gui|server)\b|configdb_sequence|reason_text|/ox6|ox6/|"
     r"oxcluster|jkroute|cache-udp|cache_multicast\w*|Udp[A-Z]|TcpServers|JAVA_XTRAOPTS|des_crypt|infostore\?|\box6_|\bOx6\b|"
-    r"carries multicast|multicast passes"
+    r"listserver|\b105\b|carries multicast|multicast passes"
 )
 
 
@@ -104,6 +104,7 @@ class Tiny(Product):
     balancer = "tinies"
     ports = {"tiny": 7000}  # noqa: RUF012 - the protocol says what it is
     admin_service = groupware_service = "tiny"
+    admin_check = AdminCheck("listtiny", [], starting=1)
     start_program = "daemons_start"
     caches = {"grid": Cache(7001, "tiny")}  # noqa: RUF012
     node_alone_remedy = not_connected_remedy = "restart it"

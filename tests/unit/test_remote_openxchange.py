@@ -594,6 +594,7 @@ def test_real_password_is_not_forgotten_while_the_server_is_down(creation: Any) 
 # --- the vendor's tools ----------------------------------------------------------------------------------
 
 LOGIN = {"name": "oxadminmaster", "password": PASSWORD}
+CHECK = {"tool": "listserver", "arguments": ["--csv"], "starting": 105}
 
 
 def tool_program(**answers: Any) -> tuple[Any, Commands]:
@@ -635,7 +636,7 @@ def test_failed_tool_is_told_with_its_words(capsys: pytest.CaptureFixture[str]) 
 
 def test_admin_daemon_is_waited_for_while_it_refuses_connections() -> None:
     program, commands = tool_program(listserver=[105, 105, 0])
-    program.wait_for_admin_daemon(LOGIN, 60)
+    program.wait_for_admin_daemon(CHECK, LOGIN, 60)
     assert len(commands.done) == 3
 
 
@@ -652,13 +653,14 @@ def test_admin_daemon_that_will_not_answer_is_not_waited_for(
 ) -> None:
     program, _ = tool_program(listserver=code)
     with pytest.raises(SystemExit):
-        program.wait_for_admin_daemon(LOGIN, -1)
+        program.wait_for_admin_daemon(CHECK, LOGIN, -1)
     assert capsys.readouterr().err == sentence
 
 
 JOB: dict[str, Any] = {
     "configdb": None,
     "administrator": LOGIN,
+    "admin_check": CHECK,
     "daemons": {"services": [], "seconds": 1},
     "servers": ["oxserver"],
     "filestores": ["file:///var/opt/filestore"],

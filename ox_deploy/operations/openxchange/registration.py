@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from pyinfra import host
@@ -11,7 +12,13 @@ from pyinfra.api import StringCommand, operation
 from ox_deploy.facts.openxchange import Registration
 from ox_deploy.operations.openxchange import daemons
 from ox_deploy.operations.openxchange.configuration import Administrator
-from ox_deploy.operations.openxchange.wanted import ConfigdbLayout, WantedDatabase, WantedRegistration, moved_pools
+from ox_deploy.operations.openxchange.wanted import (
+    AdminCheck,
+    ConfigdbLayout,
+    WantedDatabase,
+    WantedRegistration,
+    moved_pools,
+)
 from ox_deploy.operations.stop import stop
 from ox_deploy.questions import prefetch
 from ox_deploy.questions.ask import ask
@@ -41,7 +48,11 @@ def found_for(wanted: WantedRegistration) -> Registration:
 @prefetch.asks(question)
 @operation()
 def register(
-    wanted: WantedRegistration, administrator: Administrator, ports: Mapping[str, int], admin_service: str
+    wanted: WantedRegistration,
+    administrator: Administrator,
+    ports: Mapping[str, int],
+    admin_service: str,
+    admin_check: AdminCheck,
 ) -> Generator[StringCommand, None, None]:
     """
     Do once for the cluster what has to be done on one node: configdb, server, filestore, databases, contexts.
@@ -50,6 +61,7 @@ def register(
     + administrator: the administrator of the cluster
     + ports: the daemons, and the port each one listens on when it is up
     + admin_service: the admin daemon, which is started if it does not run
+    + admin_check: how it is asked whether it answers
 
     Idempotent; asked is the write host, since a slave may lag. initconfigdb runs only if there is no configdb,
     because its own guard may drop a live one; it gets a password that ends with it. The ids are looked up.
@@ -69,6 +81,7 @@ def register(
         return
     job["administrator"] = {"name": administrator.name, "password": administrator.password.reveal()}
     job |= {"file": wanted.layout.file, "tables": dict(wanted.layout.tables)}
+    job["admin_check"] = asdict(admin_check)
     daemon = ask(host, daemons.question(ports))[admin_service]
     again = [admin_service] if daemons.has_old_files(daemon) else []
     job["daemons"] = daemons.start_job(ports, [admin_service], again)

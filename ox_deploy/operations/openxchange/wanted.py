@@ -28,6 +28,17 @@ class ConfigdbLayout:
 
 
 @dataclass(frozen=True)
+class AdminCheck:
+    """How the admin daemon is asked whether it answers: a tool with its arguments, and what that ends with while the
+    daemon is still starting.
+    """
+
+    tool: str
+    arguments: Sequence[str]
+    starting: int
+
+
+@dataclass(frozen=True)
 class WantedDatabase:
     """A database server to be registered; `master` is the name of its master, None for a master."""
 

@@ -27,6 +27,7 @@ class Ox6(Product):
     ports = daemons.PORTS
     admin_service = daemons.ADMIN
     groupware_service = daemons.GROUPWARE
+    admin_check = daemons.ADMIN_CHECK
     start_program = "ox6_start"
     caches = jcs.CACHES
     node_alone_remedy = jcs.NODE_ALONE_REMEDY

@@ -83,7 +83,7 @@ def openxchange_register(job: Document) -> None:
             configdb_init(session, server, job["tables"], recreate=job["configdb"] == "recreate")
         login = job["administrator"]
         daemons_start(job["daemons"])
-        wait_for_admin_daemon(login, job["daemons"]["seconds"])
+        wait_for_admin_daemon(job["admin_check"], login, job["daemons"]["seconds"])
         session.select_db(server["database"])
         register(session, still_missing(session, job), login)
 

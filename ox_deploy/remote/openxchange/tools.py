@@ -10,7 +10,7 @@ from ox_deploy.remote.common.ending import fail
 from ox_deploy.remote.common.types import Document, Done
 
 SBIN = "/opt/open-xchange/sbin/"
-WRONG_PASSWORD, MISSING_OPTION, REFUSED = 101, 104, 105
+WRONG_PASSWORD, MISSING_OPTION = 101, 104
 
 
 def tool(name: str, arguments: list[str], login: Document, new_password: str | None = None) -> Done:
@@ -38,16 +38,16 @@ def tool_or_fail(name: str, arguments: list[str], login: Document, new_password:
     return done.stdout
 
 
-def wait_for_admin_daemon(login: Document, seconds: float) -> None:
-    """Wait until the admin daemon answers; it refuses connections while it starts."""
+def wait_for_admin_daemon(check: Document, login: Document, seconds: float) -> None:
+    """Wait until the admin daemon answers; until then the tool ends with the code of one that is starting."""
     deadline = time.monotonic() + seconds
     while True:
-        done = tool("listserver", ["--csv"], login)
+        done = tool(check["tool"], check["arguments"], login)
         if done.returncode == 0:
             return
         if done.returncode == WRONG_PASSWORD:
             fail("the admin daemon does not accept the password of {}".format(login["name"]))
-        if done.returncode != REFUSED or time.monotonic() > deadline:
+        if done.returncode != check["starting"] or time.monotonic() > deadline:
             said = done.stderr.strip()[-400:]
             fail(f"the admin daemon does not answer (exit code {done.returncode}): {said}")
         time.sleep(0.2)
