@@ -32,9 +32,6 @@ class Files:
     owner: str = "mysql"
 
 
-FILES = Files(pair="/etc/mysql/ssl/replication.pem", trusted="/etc/mysql/ssl/replication-ca.pem")
-
-
 def _question(files: Files, **_: Any) -> Question[TlsStatus]:
     return Question(Tls, **asdict(files))
 
@@ -46,7 +43,7 @@ def certificate(files: Files, address: str) -> Generator[StringCommand, None, No
     Let a database server have a private key and a self-signed certificate for its address.
 
     + files: where they are kept
-    + address: the address at which its slaves reach it
+    + address: the address at which the others reach it
 
     Idempotent: a pair is kept unless it is for another address, does not belong together, ends soon, or others can read
     the key. The key is made on the host and stays there. The server uses a new pair when `trust` has been called, or
@@ -94,7 +91,7 @@ def trust(
     changed = service.changes([wanted], status)
     if changed or status.pending:
         login = [f"--defaults-file={option_file}"] if option_file else ["--no-defaults", "--user=root"]
-        # Its own certificate is among them, so a new one is a change, too. A slave must not write it to its binary log.
+        # Its own certificate is among them, so a new one is a change, too. A reader must not have it in its binlog.
         use = [server.client, *login, f"--socket={SOCKET}", f"--execute={server.reload_tls}"]
         yield order("service_configure", service.configure_job(_mark(server), changed, commands=[use]))
     else:

@@ -25,13 +25,13 @@ from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of, switc
 from ox_deploy.topologies.master_slaves.source import Source
 from ox_deploy.topologies.master_slaves.switch_rules import inventory_change, server_of
 
-TLS = tls.FILES
 BEFORE_START = "/etc/ox-deploy/before-database-start.py"
 SERVICE_DROP_IN = "/etc/systemd/system/mariadb.service.d/ox-deploy.conf"
 # How long another server may take to answer one that starts.
 PEER_SECONDS = 3
 LOG_DIRECTORY = "/var/log/mysql"
 REPLICATION_USER = "replication"
+TLS = replication.TLS
 # How long the password of a slave may be for each server.
 LONGEST_PASSWORD = {"mariadb": ("MariaDB", 96), "mysql": ("MySQL", 32)}
 SWITCHOVER = "pyinfra -y inventory.py ox_deploy.deploys.switchover.switchover"

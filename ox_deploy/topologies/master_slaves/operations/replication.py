@@ -28,6 +28,7 @@ from ox_deploy.topologies.master_slaves.switch_rules import Server
 
 # How long a new replica may take to read what its master has, in seconds.
 CATCH_UP_SECONDS = 600
+TLS = tls.Files(pair="/etc/mysql/ssl/replication.pem", trusted="/etc/mysql/ssl/replication-ca.pem")
 
 
 def _reader_question(server: Server) -> tuple[str, Question[MysqlStatus]]:
@@ -201,9 +202,9 @@ def _other_connection(replica: Replica, master: MysqlStatus, source: Source) -> 
     It goes on in clear until its master can do better. An encryption that is not ours is never taken away.
     """
     if source.ca:
-        moves = replica.ca != source.ca and master.variables.get("ssl_cert") == tls.FILES.pair
+        moves = replica.ca != source.ca and master.variables.get("ssl_cert") == TLS.pair
     else:
-        moves = replica.ca == tls.FILES.trusted
+        moves = replica.ca == TLS.trusted
     return {"ca": source.ca} if moves else {}
 
 
