@@ -101,7 +101,7 @@ def wanted_clusters(cluster: Cluster) -> list[wanted.WantedCluster]:
     return [
         wanted.WantedCluster(
             wanted.WantedDatabase(one.writer_name, one.writer.address, *login),
-            wanted.WantedDatabase(one.reader_name, one.reader.address, *login, master=one.writer_name),
+            wanted.WantedDatabase(one.reader_name, one.reader.address, *login, writer=one.writer_name),
         )
         for one in cluster.database_clusters
     ]

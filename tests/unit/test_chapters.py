@@ -476,7 +476,7 @@ def test_first_slave_is_registered_as_the_masters_and_a_second_is_not(guide: Gui
     cluster = guide.build()
     secrets.create(Path(cluster.settings.secrets_file), guide.settings["contexts"])
     wanted = openxchange.wanted_registration(cluster)
-    assert [(database.name, database.address, database.master) for database in wanted.databases] == [
+    assert [(database.name, database.address, database.writer) for database in wanted.databases] == [
         ("oxdatabase", "192.0.2.21", None),
         ("oxdatabase_slave", "192.0.2.22", "oxdatabase"),
     ]

@@ -194,7 +194,7 @@ def test_missing_product_stops_the_operation_but_not_the_plan() -> None:
 # --- register --------------------------------------------------------------------------------------------
 
 DATABASE = WantedDatabase("oxdatabase", "192.0.2.21", 3306, "openexchange", Secret(DATABASE_PASSWORD))
-SLAVE = replace(DATABASE, name="oxdatabase_slave", address="192.0.2.22", master="oxdatabase")
+SLAVE = replace(DATABASE, name="oxdatabase_slave", address="192.0.2.22", writer="oxdatabase")
 USER = WantedUser("anna", "Anna B", "Anna", "B", "anna@example.com", Secret(USER_PASSWORD))
 CONTEXT = WantedContext(
     id=1,
@@ -289,8 +289,8 @@ USER_JOB = {
     "context": 1,
     "administrator": {"name": "oxadmin", "password": ADMIN_PASSWORD},
 }
-MASTER_JOB = {"name": "oxdatabase", "host": "192.0.2.21", "user": "openexchange", "master": None}
-SLAVE_JOB = {"name": "oxdatabase_slave", "host": "192.0.2.22", "user": "openexchange", "master": "oxdatabase"}
+MASTER_JOB = {"name": "oxdatabase", "host": "192.0.2.21", "user": "openexchange", "writer": None}
+SLAVE_JOB = {"name": "oxdatabase_slave", "host": "192.0.2.22", "user": "openexchange", "writer": "oxdatabase"}
 
 
 def password_job(name: str) -> dict[str, str]:

@@ -666,8 +666,8 @@ JOB: dict[str, Any] = {
     "filestores": ["file:///var/opt/filestore"],
     "pools": [],
     "databases": [
-        {"name": "oxdatabase", "host": "192.0.2.21", "user": "openexchange", "master": None},
-        {"name": "oxdatabase_slave", "host": "192.0.2.22", "user": "openexchange", "master": "oxdatabase"},
+        {"name": "oxdatabase", "host": "192.0.2.21", "user": "openexchange", "writer": None},
+        {"name": "oxdatabase_slave", "host": "192.0.2.22", "user": "openexchange", "writer": "oxdatabase"},
     ],
     "passwords": [{"name": "oxdatabase", "password": DATABASE_PASSWORD}],
     "contexts": [

@@ -399,7 +399,7 @@ WANTED = WantedConfiguration(
 LAYOUT = ConfigdbLayout("/etc/ox/configdb.properties", {"db_pool": True})
 DATABASES = (
     WantedDatabase("oxdatabase", "192.0.2.22", 3306, "openexchange", Secret(PASSWORD)),
-    WantedDatabase("oxdatabase_slave", "192.0.2.21", 3306, "openexchange", Secret(PASSWORD), master="oxdatabase"),
+    WantedDatabase("oxdatabase_slave", "192.0.2.21", 3306, "openexchange", Secret(PASSWORD), writer="oxdatabase"),
 )
 
 

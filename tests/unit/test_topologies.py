@@ -208,7 +208,7 @@ def test_all_database_clusters_are_registered(ring: Guide) -> None:
     cluster = cluster_of(ring)
     wanted = wanted_registration(cluster)
     first, last = (node.address for node in cluster.databases)
-    assert [(one.name, one.address, one.master) for one in wanted.databases] == [
+    assert [(one.name, one.address, one.writer) for one in wanted.databases] == [
         ("ring_begin", first, None),
         ("ring_end", last, "ring_begin"),
         ("other_ring", last, None),

@@ -551,7 +551,7 @@ def wanted(slave: bool = True) -> WantedRegistration:
     login = (3306, "openexchange", Secret(PASSWORD))
     listed = [WantedDatabase("oxdatabase", "192.0.2.21", *login)]
     if slave:
-        listed.append(WantedDatabase("oxdatabase_slave", "192.0.2.22", *login, master="oxdatabase"))
+        listed.append(WantedDatabase("oxdatabase_slave", "192.0.2.22", *login, writer="oxdatabase"))
     return WantedRegistration(LAYOUT, "oxserver", "file:///f", tuple(listed), (), "")
 
 

@@ -40,14 +40,14 @@ class AdminCheck:
 
 @dataclass(frozen=True)
 class WantedDatabase:
-    """A database server to be registered; `master` is the name of its master, None for a master."""
+    """A database server to be registered; `writer` is the name of the one it reads for, None for a writer."""
 
     name: str
     address: str
     port: int
     user: str
     password: Secret
-    master: str | None = None
+    writer: str | None = None
 
     @property
     def host(self) -> str:
@@ -153,24 +153,24 @@ class WantedRegistration:
                     f"{database.host}; correct the inventory ({self.reader_rule}), or change the registration with "
                     "`changedatabase`."
                 )
-            if pool and database.master and not _reads_from(found, pools.get(database.master), pool):
+            if pool and database.writer and not _reads_from(found, pools.get(database.writer), pool):
                 return (
                     f"configdb: {database.name} (id {pool.id}) is registered, but reads do not go to it; "
-                    f"correct `read_db_pool_id` of db_cluster for the master {database.master}."
+                    f"correct `read_db_pool_id` of db_cluster for the master {database.writer}."
                 )
         return None
 
     def _moved(self, found: Registration) -> list[dict[str, Any]]:
-        """Return the registered slaves that stand for the master because there was none, with their URLs now."""
-        masters = {database.name: database for database in self.databases if database.master is None}
-        slaves = [database for database in self.databases if database.master in masters]
-        at_master = {
+        """Return the registered readers that stand for the writer because there was none, with their URLs now."""
+        writers = {database.name: database for database in self.databases if database.writer is None}
+        readers = [database for database in self.databases if database.writer in writers]
+        at_writer = {
             pool.name
             for pool in found.pools
-            for slave in slaves
-            if pool.name == slave.name and masters[slave.master or ""].is_at(pool.url)
+            for reader in readers
+            if pool.name == reader.name and writers[reader.writer or ""].is_at(pool.url)
         }
-        return moved_pools([slave for slave in slaves if slave.name in at_master], found)
+        return moved_pools([reader for reader in readers if reader.name in at_writer], found)
 
     def missing(self, found: Registration) -> dict[str, Any]:
         """Return what has to be done, as remote/openxchange/register.py wants it."""
@@ -197,8 +197,8 @@ class WantedRegistration:
         }
 
 
-def _reads_from(found: Registration, master: Pool | None, slave: Pool) -> bool:
-    return master is not None and found.clusters.get(master.id) == slave.id
+def _reads_from(found: Registration, writer: Pool | None, reader: Pool) -> bool:
+    return writer is not None and found.clusters.get(writer.id) == reader.id
 
 
 def _has_password(pool: Pool | None, password: Secret) -> bool:
@@ -206,7 +206,7 @@ def _has_password(pool: Pool | None, password: Secret) -> bool:
 
 
 def _database(wanted: WantedDatabase) -> dict[str, Any]:
-    return {"name": wanted.name, "host": wanted.host, "user": wanted.user, "master": wanted.master}
+    return {"name": wanted.name, "host": wanted.host, "user": wanted.user, "writer": wanted.writer}
 
 
 def _context(wanted: WantedContext) -> dict[str, Any]:

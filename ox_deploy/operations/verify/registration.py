@@ -115,10 +115,10 @@ def _database(wanted: WantedDatabase, pools: Mapping[str, Pool]) -> list[Finding
 def _reads(wanted: Sequence[WantedDatabase], pools: Mapping[str, Pool], clusters: Mapping[int, int]) -> list[Finding]:
     """Compare which database is read where the master is written."""
     names = {pool.id: pool.name for pool in pools.values()}
-    readers = {database.master: database.name for database in wanted if database.master}
+    readers = {database.writer: database.name for database in wanted if database.writer}
     findings = []
     for database in wanted:
-        if database.master or database.name not in pools:
+        if database.writer or database.name not in pools:
             continue
         read = clusters.get(pools[database.name].id) or 0
         # A master without a slave is read itself: 0, or its own number.

@@ -28,11 +28,11 @@ def register_database(session: Session, database: Document, login: Document) -> 
         *("--dbuser", database["user"]),
         *("--dbpasswd", secrets.token_hex(12)),
     ]
-    if database["master"] is None:
+    if database["writer"] is None:
         arguments += ["--master", "true"]
     else:
-        master = str(pool_id(session, database["master"]))
-        arguments += ["--master", "false", "--masterid=" + master]
+        writer = str(pool_id(session, database["writer"]))
+        arguments += ["--master", "false", "--masterid=" + writer]
     tool_or_fail("registerdatabase", arguments, login)
     print("registered database " + database["name"])
 
