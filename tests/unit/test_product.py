@@ -51,6 +51,7 @@ from tests.unit.guide import Guide, context
 from tests.unit.test_status_gather import Look
 
 ROOT = Path(ox_deploy.__file__).parent
+TEMPLATES = ROOT.parent / "templates"
 # What only 6.10 has.
 PARTICULAR = re.compile(
     r"groupware/[a-z]|admindaemon|mpasswd|\bajp|_ajp|AJP|\b8009\b|\b1099\b|\b57461\b|\b57462\b|\b58849\b|\bjcs\b|\.ccf\b|"
@@ -283,27 +284,28 @@ def test_switch_of_the_master_ends_with_what_the_product_says(tiny: Guide, monke
 
 # --- nothing else knows 6.10 -----------------------------------------------------------------------------
 
-OWN = ("products/ox6/", "remote/ox6/", "products/__init__.py")
+OWN = ("ox_deploy/products/ox6/", "ox_deploy/remote/ox6/", "ox_deploy/products/__init__.py")
 
 
 def general_modules() -> list[Path]:
     names = [path for pattern in ("*.py", "*.sh", "*.j2") for path in ROOT.rglob(pattern)]
-    return sorted(path for path in names if not path.relative_to(ROOT).as_posix().startswith(OWN))
+    names += TEMPLATES.rglob("*.j2")
+    return sorted(path for path in names if not path.relative_to(ROOT.parent).as_posix().startswith(OWN))
 
 
 def test_general_modules_name_nothing_of_a_product() -> None:
     found = [
-        f"{path.relative_to(ROOT)}: {match[0]}"
+        f"{path.relative_to(ROOT.parent)}: {match[0]}"
         for path in general_modules()
         for match in PARTICULAR.finditer(path.read_text())
     ]
     # Settings of all products are in one place.
     settings = ["cache_multicast_address", "cache_multicast_port", "cache_multicast_port"]
-    assert found == [f"settings.py: {name}" for name in settings]
+    assert found == [f"ox_deploy/settings.py: {name}" for name in settings]
 
 
 def test_each_thing_of_6_10_is_found_where_it_belongs() -> None:
-    texts = "".join(path.read_text() for folder in OWN[:2] for path in (ROOT / folder).glob("*.py"))
+    texts = "".join(path.read_text() for folder in OWN[:2] for path in (ROOT.parent / folder).glob("*.py"))
     words = {match[0] for match in PARTICULAR.finditer(texts)}
     assert len(words) > 20
 

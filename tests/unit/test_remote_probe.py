@@ -160,8 +160,16 @@ def test_port_that_does_not_speak_tls_or_is_closed_does_not_answer(tmp_path: Pat
 
 
 def test_virtual_hosts_are_those_of_the_site_that_is_written() -> None:
-    settings = {"key_path": "/k", "members": [], "paths": ["ajax"], "retry": 5, "balancer": "b"}
-    text = render(SITE, web_name="ox.test", certificate_path="/c.pem", **settings)
+    proxy = {
+        "members": [],
+        "scheme": "ajp",
+        "port": 1,
+        "interface": "i",
+        "paths": ["ajax"],
+        "retry": 5,
+        "balancer": "b",
+    }
+    text = render(SITE, web_name="ox.test", certificate_path="/c.pem", key_path="/k", **proxy)
     assert list(program().virtual_hosts(text)) == [(80, "ox.test", None), (443, "ox.test", "/c.pem")]
 
 

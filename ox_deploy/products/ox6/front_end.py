@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ox_deploy.products.base import SiteValues
+from ox_deploy.products.ox6.daemons import GROUPWARE, PORTS
 from ox_deploy.templates import render
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 MODULES = ("proxy_ajp",)
 BALANCER = "oxcluster"
+SCHEME, INTERFACE = "ajp", "ox6"
 PATHS = ("ajax", "servlet", "axis2", "infostore", "publications", "Microsoft-Server-ActiveSync")
 ADDRESSES = {
     "login": "/ajax/login?action=login",
@@ -30,6 +32,9 @@ def site(cluster: Cluster, values: SiteValues) -> str:
         certificate_path=values.certificate,
         key_path=values.key,
         members=cluster.groupware,
+        scheme=SCHEME,
+        port=PORTS[GROUPWARE],
+        interface=INTERFACE,
         paths=PATHS,
         retry=values.retry_seconds,
         balancer=BALANCER,
