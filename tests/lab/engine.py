@@ -249,7 +249,7 @@ def _system_status(container: Container) -> str:
 
 def containers(client: docker.DockerClient) -> dict[str, Container]:
     """All containers of the lab by the plain name of their host. Raises LabError if they are another checkout's."""
-    found = client.containers.list(all=True, filters=FILTER)
+    found = client.containers.list(all=True, filters=FILTER, ignore_removed=True)
     for container in found:
         checkout = container.labels.get("oxlab.checkout", "")
         if checkout and checkout != str(state.ROOT) and Path(checkout, "tests", "lab").is_dir():
