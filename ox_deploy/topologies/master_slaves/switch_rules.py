@@ -99,7 +99,7 @@ def problems_of_slave(found: Diagnosis, master: MysqlStatus) -> list[str]:
     assert slave.replica is not None
     problems = [found.problem()] if found.situation is Situation.ERRANT else []
     if slave.replica.seconds_behind is None:
-        problems.append(f"{name} does not tell how far it is behind; wait until it does")
+        problems.append(f"{name} does not report how far behind it is; wait until it does")
     if not gtid.has_position_in(slave, master):
         problems.append(f"{name} has not replicated a transaction yet, so it has no GTID position; deploy it")
     for other in additional(found):
