@@ -46,7 +46,7 @@ def _look(cluster: Cluster) -> None:
     present = [host for host in current_state().inventory if host in active_hosts() and host.name in subjects]
     for host in present:
         # Without its files no chapter can say what it would do.
-        prepare(current_state(), host, _plan_ground if faults else _call_chapters)
+        prepare(current_state(), host, _plan_preconditions if faults else _call_chapters)
     hosts.look_at_all(subjects, wait=0)
     found = preflight.find(hosts.seen_of(subjects) | preflight.lost_ones(unreachable()))
     later = {host.name: list(_refusals(host)) for host in present}
@@ -55,7 +55,7 @@ def _look(cluster: Cluster) -> None:
         click.echo(f"Nothing stands in the way on {len(present)} hosts.", err=True)
 
 
-def _plan_ground() -> None:
+def _plan_preconditions() -> None:
     cluster = cluster_of(inventory)
     node = cluster.node_of(current_host())
     plan_preconditions(node, subjects_of(cluster)[node.inventory_name])

@@ -39,19 +39,20 @@ def wait(current: State) -> None:
 
 def _wait(node: Node, current: State) -> None:
     deadline = time.monotonic() + SECONDS
-    conditions = _conditions(node, current)
-    while conditions:
-        if _succeeds(node, conditions[0]):
-            conditions.pop(0)
+    left = conditions(node, current)
+    while left:
+        if _succeeds(node, left[0]):
+            left.pop(0)
             continue
         if time.monotonic() > deadline:
-            raise NotReady(f"{node.name} is not ready within {SECONDS} seconds: {conditions[0]}")
+            raise NotReady(f"{node.name} is not ready within {SECONDS} seconds: {left[0]}")
         if node.role == "db_slave":
             _succeeds(node, ASK_AGAIN[current.database_server])
         time.sleep(0.3)
 
 
-def _conditions(node: Node, current: State) -> list[str]:
+def conditions(node: Node, current: State) -> list[str]:
+    """Return the command lines that all succeed on a host that serves."""
     if node.role == "db_slave":
         return [REPLICATES[current.database_server]]
     if node.role == "groupware":
