@@ -317,6 +317,13 @@ def test_setting_chooses_among_the_products() -> None:
 # --- 6.10 ------------------------------------------------------------------------------------------------
 
 
+def test_site_reaches_the_port_of_the_groupware_daemon(guide: Guide) -> None:
+    product = PRODUCTS["ox6"]
+    site = product.site(guide.build(), SiteValues("/certificate", "/key", retry_seconds=5))
+    assert f"BalancerMember ajp://192.0.2.11:{product.ports[product.groupware_service]} " in site
+    assert "RedirectMatch ^/$ /ox6/\n" in site
+
+
 def test_password_of_the_administrator_is_stored_by_des_with_a_salt_of_its_own() -> None:
     hashes = {Des().hash("Zc4qLw8mPn2rTx6v") for _ in range(5)}
     assert len(hashes) > 1

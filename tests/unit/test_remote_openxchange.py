@@ -641,19 +641,20 @@ def test_admin_daemon_is_waited_for_while_it_refuses_connections() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "sentence"),
+    ("code", "seconds", "sentence"),
     [
-        (101, "the admin daemon does not accept the password of oxadminmaster\n"),
-        (2, "the admin daemon does not answer (exit code 2): /opt/open-xchange/sbin/listserver says no\n"),
-        (105, "the admin daemon does not answer (exit code 105): /opt/open-xchange/sbin/listserver says no\n"),
+        (101, 1, "the admin daemon does not accept the password of oxadminmaster\n"),
+        (2, 1, "the admin daemon does not answer (exit code 2): /opt/open-xchange/sbin/listserver says no\n"),
+        (105, -1, "the admin daemon does not answer (exit code 105): /opt/open-xchange/sbin/listserver says no\n"),
     ],
 )
 def test_admin_daemon_that_will_not_answer_is_not_waited_for(
-    capsys: pytest.CaptureFixture[str], code: int, sentence: str
+    capsys: pytest.CaptureFixture[str], code: int, seconds: float, sentence: str
 ) -> None:
-    program, _ = tool_program(listserver=code)
+    program, commands = tool_program(listserver=code)
     with pytest.raises(SystemExit):
-        program.wait_for_admin_daemon(CHECK, LOGIN, -1)
+        program.wait_for_admin_daemon(CHECK, LOGIN, seconds)
+    assert len(commands.done) == 1
     assert capsys.readouterr().err == sentence
 
 

@@ -11,7 +11,14 @@ from pyinfra.api.exceptions import OperationError
 
 from ox_deploy.facts.lease import TakeLease
 from ox_deploy.facts.mysql import BinaryLog, Gtid, Mysql, MysqlStatus, Replica, ServerState
-from ox_deploy.facts.openxchange import Configdb, Configuration, OpenXchangeConfiguration, Pool, Registration
+from ox_deploy.facts.openxchange import (
+    Configdb,
+    Configuration,
+    OpenXchangeConfiguration,
+    Pool,
+    Registration,
+    StoredPassword,
+)
 from ox_deploy.facts.secret import Fingerprint
 from ox_deploy.facts.service import Service, ServiceStatus
 from ox_deploy.facts.switchover import Reaches
@@ -25,6 +32,7 @@ from ox_deploy.operations.openxchange.node import WantedNode
 from ox_deploy.operations.openxchange.wanted import ConfigdbLayout, WantedDatabase, WantedRegistration
 from ox_deploy.operations.service import ManagedFile
 from ox_deploy.products.ox6.configuration import Des
+from ox_deploy.remote.common.fingerprints import fingerprint
 from ox_deploy.secrets import Secret
 from ox_deploy.topologies.master_slaves import switch_rules
 from ox_deploy.topologies.master_slaves.notes import notes
@@ -429,6 +437,14 @@ def test_node_that_is_not_configured_as_the_inventory_says_is_refused() -> None:
         "oxgw01: its configuration differs from the inventory (configdb.properties: writeUrl, "
         "mpasswd); deploy. Nothing was changed."
     )
+
+
+def test_node_that_is_as_the_inventory_says_is_no_obstacle() -> None:
+    hashed = WANTED.administrator.scheme.hash(PASSWORD)
+    stored = StoredPassword(salt=hashed[: Des.salt_length], hash=Fingerprint(**fingerprint(hashed)))
+    found = Configuration(installed=True, values={"configdb.properties": {"writeUrl": "x"}}, administrator=stored)
+    host = FakeHost({OpenXchangeConfiguration: found}, "oxgw01", **node().peers)
+    run(switchover.check_node, host, switch=SWITCH, users=USERS, wanted=WantedNode("oxgw01", WANTED)).assert_noop()
 
 
 def test_database_that_is_registered_elsewhere_is_refused() -> None:
