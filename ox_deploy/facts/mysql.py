@@ -12,6 +12,7 @@ from ox_deploy.facts.secret import Fingerprint
 from ox_deploy.questions.program import Program
 from ox_deploy.questions.question import JsonFact
 from ox_deploy.remote.mysql.dialects import dialect_of, server_of_version
+from ox_deploy.topologies.master_slaves.facts.replication import Replication
 
 
 class ServerState(Enum):
@@ -71,38 +72,6 @@ class BinaryLog(_Answer):
     before: str = ""
 
 
-class Replica(_Answer):
-    """Where a server replicates from and how it goes; `seconds_behind` is None while a thread stands still.
-
-    `received` is the GTID position up to which it has the master's transactions, if it is `using_gtid`. `file` and
-    `position` are those of what was executed last, `read_file` is the one that it would read next: "" if that is not
-    known, and nothing of these is asked from the master if it is `using_gtid`. `ca` is the
-    file with the certificates of which the master has to show one, "" if the connection is not encrypted.
-    `semi_synchronous` tells whether it acknowledges to the master what it has received. `name` is that of the
-    connection, "" for the default one, and `delay` how many seconds late it applies what it receives, on purpose.
-    """
-
-    name: str = ""
-    host: str
-    port: int
-    user: str
-    io_running: str
-    sql_running: str
-    io_error: str
-    sql_error: str
-    file: str
-    position: int
-    master_server_id: int
-    password: Fingerprint | None
-    seconds_behind: int | None = None
-    read_file: str = ""
-    using_gtid: bool = False
-    received: str = ""
-    ca: str = ""
-    semi_synchronous: bool = False
-    delay: int = 0
-
-
 class Difference(_Answer):
     """A variable of a running server that is not what `file`, which is ours, says; `why` also says what to do.
 
@@ -133,17 +102,12 @@ class Gtid(_Answer):
     current: str = ""
 
 
-class MysqlStatus(_Answer):
+class MysqlStatus(Replication, _Answer):
     """One server. Only `state`, `error` and what is on the disk is known unless the state is RUNNING.
 
     `gtid_state` has the GTIDs of all transactions that were written here or replicated: on MySQL all of them, on
     MariaDB the last one of each domain and server, as far as they went to the binary log. `free` is the room for data
-    and binary log in bytes. `slaves` has the addresses of those that read from here just now, by their server id.
-    `named` are the connections with a name by which it replicates, `parallel` is how many threads apply. `filters` are
-    those options that are set of what keeps something out of the binary log or out of a slave; `set_in` tells of some
-    options which line of which file sets them.
-    On the disk are: `seeding`, set from the first byte of a seeding to its end, also if it died half way; `handed_to`
-    and `taken_from`, the other server's name from the decision in a switch of the master until that is complete.
+    and binary log in bytes. `set_in` tells of some options which line of which file sets them.
     """
 
     state: ServerState = ServerState.NOT_INSTALLED
@@ -153,24 +117,11 @@ class MysqlStatus(_Answer):
     databases: list[str] = []
     accounts: list[Account] = []
     binary_log: BinaryLog | None = None
-    replica: Replica | None = None
     gtid_state: str = ""
     gtid: Gtid = Gtid()
     free: int | None = None
-    slaves: dict[str, str] = {}
-    named: list[Replica] = []
-    parallel: int = 0
-    filters: dict[str, str] = {}
     set_in: dict[str, str] = {}
     differences: list[Difference] = []
-    seeding: bool = False
-    handed_to: str = ""
-    taken_from: str = ""
-
-    @property
-    def connections(self) -> list[Replica]:
-        """Return all connections by which it replicates, the default one first."""
-        return [*([self.replica] if self.replica else []), *self.named]
 
     @property
     def is_mariadb(self) -> bool:
@@ -179,7 +130,7 @@ class MysqlStatus(_Answer):
 
     @property
     def role(self) -> dict[str, Any] | None:
-        """Return what an order that depends on the role finds again right before it is carried out (mysql_role.py).
+        """Return what an order that depends on the role finds again right before it is carried out (role/check.py).
 
         None for a server that could not be asked.
         """

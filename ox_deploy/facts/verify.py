@@ -1,12 +1,11 @@
 """What the tests of `verify` bring to light on a host.
 
-`Canary` and `SharedFiles` are facts that leave something on the host for a moment. What they make, a later step takes
+`SharedFiles` is a fact that leaves something on the host for a moment. What they make, a later step takes
 away, and systemd does so after two minutes if that step never comes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -23,36 +22,6 @@ class Trial(_Answer):
     """What came of a test; `error` says why it could not be made."""
 
     error: str = "there is no Python on the host"
-
-
-class CanaryTrial(Trial):
-    """`age` is that of the row in seconds when it was seen first, None if it did not come; `gone` of the database."""
-
-    age: float | None = None
-    gone: bool = False
-
-
-class Canary(JsonFact[CanaryTrial]):
-    """A database that travels from the master to its slaves. Has an effect: it makes the database and drops it."""
-
-    def command(
-        self,
-        step: Literal["create", "see", "drop", "gone"],
-        run: str,
-        option_file: str | None = None,
-        ticket: Sequence[int | str] = (),
-    ) -> Program:
-        """Go through a step: `create` and `drop` on the master, at the same time `see` and `gone` on its slaves.
-
-        + run: makes the name of the database unique
-        + ticket: what the host compares with its lease before anything is written
-        """
-        arguments = {"step": step, "run": run, "option_file": option_file, "ticket": list(ticket)}
-        return Program("verify_canary", arguments)
-
-    def parse(self, document: dict[str, Any]) -> CanaryTrial:
-        """Return the typed form."""
-        return CanaryTrial.model_validate(document)
 
 
 class SharedFile(_Answer):

@@ -8,7 +8,7 @@ from typing import Any
 from pyinfra.api import Host, StringCommand
 
 from ox_deploy.questions import lease
-from ox_deploy.questions.program import SLACK_SECONDS, operation_command, standalone
+from ox_deploy.questions.program import SLACK_SECONDS, operation_command
 
 # How long a host that lives may take for an order, and for the one before that, in seconds.
 ORDER_SECONDS, LOCK_SECONDS = 900, 600
@@ -16,7 +16,6 @@ ORDER_SECONDS, LOCK_SECONDS = 900, 600
 SERVICE_SECONDS, INSTALL_SECONDS = 4 * 3600, 2 * 3600
 _LONGER = {
     "service_configure": SERVICE_SECONDS,
-    "mysql_configure": SERVICE_SECONDS,
     "filestore_mount": SERVICE_SECONDS,
 }
 
@@ -53,11 +52,3 @@ def checked(command: StringCommand) -> StringCommand:
         return StringCommand(*command.bits, _timeout=INSTALL_SECONDS)
     number, run = map(str, ticket)
     return StringCommand(lease.command("check", run, number), "&&", command, _timeout=INSTALL_SECONDS)
-
-
-def seed_order(name: str, arguments: Mapping[str, Any], to: Host | None = None) -> Order:
-    """Return the command of an operation that starts a program as a systemd unit and does not wait for it.
-
-    Its arguments go the same way as those of an order, and then by a file that only root can read.
-    """
-    return order("seed_start", {"program": standalone(name, arguments)}, to)

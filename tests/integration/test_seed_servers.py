@@ -150,8 +150,9 @@ def test_transactions_of_the_slaves_own_are_named_and_gone_after_a_seeding() -> 
 
 # One row has come since the slave stood still, and then no more come.
 GO_ON = """
-from ox_deploy.remote.mysql.session import connect, replica_status
-from ox_deploy.remote.seed.compare import go_to
+from ox_deploy.remote.mysql.session import connect
+from ox_deploy.remote.master_slaves.replication.status import replica_status
+from ox_deploy.remote.master_slaves.seed.compare import go_to
 with connect(None) as session:
     go_to(session, {{"file": {file!r}, "position": {position}}})
     status = replica_status(session)
@@ -163,7 +164,7 @@ def test_slave_stops_exactly_there_though_the_master_is_not_written_to() -> None
     sql("dbslave", "STOP SLAVE SQL_THREAD")
     sql("dbmaster", "INSERT INTO seedtest.bulk VALUES (-1, 'the last one')")
     file, position = sql("dbmaster", "SHOW MASTER STATUS").split()[:2]
-    program = prelude("seed_logical") + GO_ON.format(file=file, position=position)
+    program = prelude("master_slaves.seed_logical") + GO_ON.format(file=file, position=position)
     said = run("dbslave", ["timeout", "30", "python3", "-c", program]).split()
     sql("dbslave", "START SLAVE")
     sql("dbmaster", "DELETE FROM seedtest.bulk WHERE id = -1")

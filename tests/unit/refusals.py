@@ -23,6 +23,7 @@ REPORTS = (
     "operations/verify/",
     "deploys/verify",
     "remote/verify/",
+    "remote/master_slaves/verify/",
     "status/",
     "findings",
     "topologies/base",

@@ -19,7 +19,7 @@ from ox_deploy.deploys.clustering import start_cluster
 from ox_deploy.deploys.database import set_up_databases
 from ox_deploy.facts.health import BalancerMember, Disk, Health
 from ox_deploy.facts.hosts import HostStatus
-from ox_deploy.facts.mysql import BinaryLog, MysqlStatus, Replica, ServerState
+from ox_deploy.facts.mysql import BinaryLog, MysqlStatus, ServerState
 from ox_deploy.facts.network import RouteStatus
 from ox_deploy.facts.nfs import Mount, MountStatus
 from ox_deploy.facts.openxchange import Configuration, Daemon, Registration
@@ -32,6 +32,7 @@ from ox_deploy.status import steps
 from ox_deploy.status.seen import Drift, Seen
 from ox_deploy.status.states.find import find
 from ox_deploy.status.steps import Step
+from ox_deploy.topologies.master_slaves.facts.replication import Replica
 from ox_deploy.topologies.master_slaves.operations import replication, roles
 from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of
 from ox_deploy.topologies.master_slaves.source import Source

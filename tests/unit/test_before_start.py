@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ox_deploy.remote.mysql.dialects import TAKEN_OVER, decided_in
-from ox_deploy.remote.switch import before_start
+from ox_deploy.remote.master_slaves.switch import before_start
+from ox_deploy.remote.master_slaves.switch.fence import TAKEN_OVER, decided_in
 from tests.unit.programs import MARIADB, MYSQL, Session, under_test
 
 MASTER = "[mysqld]\nserver-id = 1\nread_only = OFF\n"

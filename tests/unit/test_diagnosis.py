@@ -9,17 +9,18 @@ from typing import Any, Literal
 import pytest
 from pyinfra.api import OperationError
 
-from ox_deploy.facts.mysql import BinaryLog, Gtid, Mysql, MysqlStatus, Replica, ServerState
+from ox_deploy.facts.mysql import BinaryLog, Gtid, Mysql, MysqlStatus, ServerState
 from ox_deploy.facts.secret import Fingerprint
-from ox_deploy.facts.seed import Survey
 from ox_deploy.facts.service import Service, ServiceStatus
-from ox_deploy.facts.verify import Canary, CanaryTrial
 from ox_deploy.findings import Finding
 from ox_deploy.mysql.servers import DATABASE_SERVERS
 from ox_deploy.secrets import Secret
 from ox_deploy.status.states.find import find
 from ox_deploy.topologies.master_slaves import verify as databases
 from ox_deploy.topologies.master_slaves.diagnosis import Diagnosis, additional, diagnose
+from ox_deploy.topologies.master_slaves.facts.canary import Canary, CanaryTrial
+from ox_deploy.topologies.master_slaves.facts.replication import Replica
+from ox_deploy.topologies.master_slaves.facts.seed import Survey
 from ox_deploy.topologies.master_slaves.obstacles import SeedPlan, Side
 from ox_deploy.topologies.master_slaves.operations import replication, switchover
 from ox_deploy.topologies.master_slaves.operations import seed as seeding

@@ -27,11 +27,11 @@ from ox_deploy.facts.openxchange import (
     Registration,
 )
 from ox_deploy.facts.secret import Fingerprint
-from ox_deploy.facts.seed import SURVEY_SECONDS, ServerSurvey
 from ox_deploy.facts.service import Service
 from ox_deploy.questions.lease import Taking
 from ox_deploy.questions.peer import PeerUnreachable, ask_peer
 from ox_deploy.questions.question import JsonFact, Question
+from ox_deploy.topologies.master_slaves.facts.seed import SURVEY_SECONDS, ServerSurvey
 from tests.unit.fakes import FakeHost, in_phase
 
 # The command is a whole program; it is tested as one, see test_remote*.py.

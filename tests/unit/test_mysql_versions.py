@@ -9,16 +9,19 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ox_deploy.facts.mysql import Account, BinaryLog, Grant, Gtid, MysqlStatus, Replica, ServerState
+from ox_deploy.facts.mysql import Account, BinaryLog, Grant, Gtid, MysqlStatus, ServerState
 from ox_deploy.facts.secret import Fingerprint
 from ox_deploy.mysql import gtid, passwords
 from ox_deploy.mysql.accounts import WantedAccount, account_statements
 from ox_deploy.remote.common import fingerprints as common_fingerprints
-from ox_deploy.remote.mysql import replicate as mysql_replicate
+from ox_deploy.remote.master_slaves.replication import start as replication_start
+from ox_deploy.remote.master_slaves.switch import promote as switch_promote
+from ox_deploy.remote.master_slaves.switch.fence import TAKEN_OVER
 from ox_deploy.remote.mysql import state as mysql_state
-from ox_deploy.remote.mysql.dialects import DIALECTS, TAKEN_OVER, dialect_of, server_of_version, version_numbers
-from ox_deploy.remote.switch import promote as switch_promote
+from ox_deploy.remote.mysql.dialects import DIALECTS, dialect_of, server_of_version, version_numbers
 from ox_deploy.secrets import Secret
+from ox_deploy.topologies.master_slaves import history
+from ox_deploy.topologies.master_slaves.facts.replication import Replica
 from ox_deploy.topologies.master_slaves.recognise import recognise
 from ox_deploy.topologies.master_slaves.situations import Situation
 from ox_deploy.topologies.master_slaves.source import Source
@@ -202,7 +205,7 @@ SOURCE = {"host": "192.0.2.21", "port": 3306, "user": "replication", "password":
 
 
 def replicated(version: str, said: Said, source: dict[str, Any] | None, gtid: str = "") -> Session:
-    program = under_test(mysql_replicate)
+    program = under_test(replication_start)
     row = status_row(said)
     session = Session(
         {
@@ -214,7 +217,7 @@ def replicated(version: str, said: Said, source: dict[str, Any] | None, gtid: st
     )
     program.connect = lambda _: session
     target = {"file": "mysql-bin.000002", "position": 342, "gtid": gtid}
-    program.mysql_replicate({"source": source, "target": target, "databases": [], "seconds": 0, "option_file": None})
+    program.replication_start({"source": source, "target": target, "databases": [], "seconds": 0, "option_file": None})
     return session
 
 
@@ -250,7 +253,7 @@ def test_slave_that_should_acknowledge_is_told_so(version: str, said: Said) -> N
 
 
 def test_time_that_is_over_is_not_taken_for_an_arrival() -> None:
-    program = under_test(mysql_replicate)
+    program = under_test(replication_start)
     for version, answer in ((MARIADB, -1), ("9.7.4-2", -1)):
         session = Session({"SELECT": [{"waited": answer}]}, version)
         assert program.reached(session, {"gtid": EXECUTED}) is False
@@ -515,7 +518,7 @@ HISTORIES = {
 
 @pytest.mark.parametrize(("of_slave", "of_master", "later"), HISTORIES.values(), ids=HISTORIES)
 def test_later_master_is_who_took_over_last(of_slave: str, of_master: str, later: bool) -> None:
-    assert gtid.is_later_master(server(B, of_slave), server(A, of_master)) is later
+    assert history.is_later_master(server(B, of_slave), server(A, of_master)) is later
 
 
 def test_mark_of_a_new_master_is_the_time_and_never_an_older_one() -> None:
@@ -544,5 +547,5 @@ def test_new_master_leaves_its_mark(tmp_path: Path) -> None:
 
 def test_slave_without_gtids_has_no_position() -> None:
     off = server(B, "", variables={"server_id": "2", "server_uuid": B, "gtid_mode": "OFF"})
-    assert not gtid.has_position_in(off, server(A, f"{A}:1-345"))
-    assert gtid.has_position_in(server(B, ""), server(A, f"{A}:1-345"))
+    assert not history.has_position_in(off, server(A, f"{A}:1-345"))
+    assert history.has_position_in(server(B, ""), server(A, f"{A}:1-345"))

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from ox_deploy.facts.mysql import BinaryLog, MysqlStatus, Replica, ServerState
-from ox_deploy.facts.seed import Survey
+from ox_deploy.facts.mysql import BinaryLog, MysqlStatus, ServerState
 from ox_deploy.secrets import Secret
+from ox_deploy.topologies.master_slaves.facts.replication import Replica
+from ox_deploy.topologies.master_slaves.facts.seed import Survey
 from ox_deploy.topologies.master_slaves.obstacles import SeedPlan, Side, forewarnings
 from ox_deploy.topologies.master_slaves.seed_rules import refusal
 from ox_deploy.topologies.master_slaves.source import Source

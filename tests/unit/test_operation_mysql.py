@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from pyinfra.api.exceptions import OperationError
 
-from ox_deploy.facts.mysql import Account, BinaryLog, Grant, Gtid, Mysql, MysqlStatus, Replica, ServerState
+from ox_deploy.facts.mysql import Account, BinaryLog, Grant, Gtid, Mysql, MysqlStatus, ServerState
 from ox_deploy.facts.secret import Fingerprint
 from ox_deploy.mysql import passwords
 from ox_deploy.mysql.accounts import WantedAccount
 from ox_deploy.mysql.not_ready import not_ready
 from ox_deploy.operations import mysql
 from ox_deploy.secrets import Secret
+from ox_deploy.topologies.master_slaves.facts.replication import Replica
 from ox_deploy.topologies.master_slaves.operations import replication
 from ox_deploy.topologies.master_slaves.recognise import recognise
 from ox_deploy.topologies.master_slaves.situations import ADDITIONAL, FIXED_BY_DEPLOY, Situation
@@ -523,7 +524,9 @@ def pair(found: MysqlStatus, source: object) -> FakeHost:
 
 
 def replicate(found: MysqlStatus, source: MysqlStatus, **other: Any) -> dict[str, Any]:
-    return both_phases(replication.replica, pair(found, source), **ARGUMENTS | other).job("mysql_replicate")
+    return both_phases(replication.replica, pair(found, source), **ARGUMENTS | other).job(
+        "master_slaves.replication_start"
+    )
 
 
 LOGIN = {"user": "replication", "password": PASSWORD}
@@ -614,7 +617,7 @@ WITH_TLS = {"server_id": "1", "ssl_cert": "/etc/mysql/ssl/replication.pem"}
 
 def connected(found: MysqlStatus, source: MysqlStatus, wanted: Source = ENCRYPTED) -> Any:
     outcome = both_phases(replication.replica, pair(found, source), **ARGUMENTS | {"source": wanted})
-    return outcome.job("mysql_replicate")["source"]
+    return outcome.job("master_slaves.replication_start")["source"]
 
 
 @pytest.mark.parametrize(("before", "wanted", "ca"), [("", ENCRYPTED, CA), (CA, SOURCE, ""), ("/other", ENCRYPTED, CA)])

@@ -48,9 +48,14 @@ def common(tmp_path: Path) -> Any:
 
 
 def programs_in(folder: Path) -> list[str]:
-    """The functions that have the names of their files."""
-    names = {"_".join(path.relative_to(folder).with_suffix("").parts): path for path in folder.rglob("*.py")}
-    return sorted(name for name, path in names.items() if f"\ndef {name}(" in path.read_text())
+    """The functions that have the names of their files, each after the package of its topology, if it is of one."""
+    found = []
+    for path in folder.rglob("*.py"):
+        *package, subject, action = ("", *path.relative_to(folder).with_suffix("").parts)
+        name = "_".join(filter(None, [subject, action]))
+        if f"\ndef {name}(" in path.read_text():
+            found.append(".".join([*filter(None, package), name]))
+    return sorted(found)
 
 
 PROGRAMS = programs_in(FOLDER)
@@ -65,7 +70,9 @@ def sent(text: str) -> tuple[dict[str, str], dict[str, Any]]:
 def test_all_programs_that_are_sent_are_there() -> None:
     wanted = set()
     for path in [*FOLDER.parent.rglob("facts/*.py"), *FOLDER.parent.rglob("operations/**/*.py")]:
-        wanted |= set(re.findall(r'\b(?:Program|order|seed_order|secret_question|whole)\(\s*"(\w+)"', path.read_text()))
+        wanted |= set(
+            re.findall(r'\b(?:Program|order|seed_order|secret_question|whole)\(\s*"([\w.]+)"', path.read_text())
+        )
     assert len(wanted) > 30
     assert wanted <= set(PROGRAMS)
 

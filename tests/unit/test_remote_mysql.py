@@ -16,8 +16,8 @@ from pymysql import OperationalError
 from ox_deploy.facts.mysql import MysqlStatus, ServerState
 from ox_deploy.mysql import gtid
 from ox_deploy.remote.configdb import state as configdb_state
-from ox_deploy.remote.mysql import reconnect as mysql_reconnect
-from ox_deploy.remote.mysql import replicate as mysql_replicate
+from ox_deploy.remote.master_slaves.replication import reconnect as replication_reconnect
+from ox_deploy.remote.master_slaves.replication import start as replication_start
 from ox_deploy.remote.mysql import run as mysql_run
 from ox_deploy.remote.mysql import state as mysql_state
 from tests.unit.programs import Session, under_test
@@ -506,9 +506,9 @@ def replicate(
     databases: tuple[str, ...] = ("configdb",),
     target: Mapping[str, Any] = {"file": "mysql-bin.000002", "position": 342},
 ) -> None:
-    program = under_test(mysql_replicate)
+    program = under_test(replication_start)
     program.connect = lambda _: session
-    program.mysql_replicate(
+    program.replication_start(
         {"source": source, "target": target, "databases": list(databases), "seconds": 0, "option_file": None}
     )
 
@@ -598,7 +598,7 @@ def test_connection_is_encrypted_or_not_and_the_rest_stays(ca: str, on: int) -> 
 
 
 def test_refused_certificate_is_not_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
-    program = under_test(mysql_replicate)
+    program = under_test(replication_start)
     program.time = SimpleNamespace(monotonic=lambda: 0, sleep=lambda _: pytest.fail("it should not wait"))
     status: dict[str, Any] = {"Slave_IO_Running": "Connecting", "Last_IO_Error": "SSL", "Last_IO_Errno": 2026}
     cursor = replica(**status, Master_SSL_CA_File="/ca.pem")
@@ -800,7 +800,7 @@ def test_statements_of_a_server_that_let_us_in_may_take_long(
     ],
 )
 def test_only_a_replica_that_waits_connects_anew(states: list[str], statements: list[str]) -> None:
-    program = under_test(mysql_reconnect)
+    program = under_test(replication_reconnect)
     left = list(states)
 
     def status(_: object) -> list[dict[str, str]]:
@@ -808,7 +808,7 @@ def test_only_a_replica_that_waits_connects_anew(states: list[str], statements: 
 
     session = Session({"SHOW SLAVE STATUS": status})
     program.connect = lambda _: session
-    program.mysql_reconnect({"option_file": None, "seconds": 10})
+    program.replication_reconnect({"option_file": None, "seconds": 10})
     assert [statement for statement in session.statements if "STATUS" not in statement] == statements
     assert left == states[-1:]
 

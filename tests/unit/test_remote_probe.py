@@ -20,7 +20,7 @@ import pytest
 from ox_deploy.deploys.filestore import GANESHA_EXPORTS, KERNEL_EXPORTS, PATTERNS
 from ox_deploy.deploys.web import SITE
 from ox_deploy.operations.service import DatabaseProbe, ExportProbe, Probe, SiteProbe
-from ox_deploy.remote.mysql import configure as mysql_configure
+from ox_deploy.remote.master_slaves.role import configure as role_configure
 from ox_deploy.remote.service import configure as service_configure
 from ox_deploy.templates import render
 from tests.unit.programs import Commands, Session, shown, under_test
@@ -195,7 +195,7 @@ def test_site_is_asked_as_the_file_in_place_says_and_not_at_all_without_one(tmp_
 
 def database(values: dict[str, str], listening: bool = True) -> Any:
     """The program, on a host whose server has these variables."""
-    loaded = program(module=mysql_configure)
+    loaded = program(module=role_configure)
     variables = {"port": "3306", **values}
     rows = [{"Variable_name": name, "Value": value} for name, value in variables.items()]
     loaded.connect = lambda option_file, **_: Session({"SHOW GLOBAL VARIABLES": rows})

@@ -8,10 +8,10 @@ import pytest
 
 from ox_deploy.facts.mysql import Difference, MysqlStatus, ServerState
 from ox_deploy.facts.service import Service, ServiceStatus
-from ox_deploy.remote.mysql import configure as mysql_configure
+from ox_deploy.remote.master_slaves.replication import start as replication_start
+from ox_deploy.remote.master_slaves.role import check as role_check
+from ox_deploy.remote.master_slaves.role import configure as role_configure
 from ox_deploy.remote.mysql import logs
-from ox_deploy.remote.mysql import replicate as mysql_replicate
-from ox_deploy.remote.mysql import role as mysql_role
 from ox_deploy.remote.mysql import run as mysql_run
 from ox_deploy.remote.mysql.dialects import LOGS, dialect_of
 from ox_deploy.topologies.master_slaves.deploys.database import _probe
@@ -48,13 +48,13 @@ def refusal(capsys: pytest.CaptureFixture[str], call: Any, *arguments: Any) -> s
 
 @pytest.mark.parametrize("role", [MASTER, SLAVE, ALONE])
 def test_server_that_is_what_it_was_is_gone_on_with(role: dict[str, Any]) -> None:
-    program = under_test(mysql_replicate)
+    program = under_test(replication_start)
     program.check_role(server(role), role)
     program.check_unchanged(server(role), role)
 
 
 def test_role_that_changed_meanwhile_stops_the_order(capsys: pytest.CaptureFixture[str]) -> None:
-    said = refusal(capsys, mysql_role.check_role, server(SLAVE), MASTER)
+    said = refusal(capsys, role_check.check_role, server(SLAVE), MASTER)
     assert said == (
         "this server is read-only and a slave of 192.0.2.21:3306, but was open for writes and not a slave when this "
         "run looked; nothing was changed here; run again\n"
@@ -71,10 +71,10 @@ def test_no_statement_is_run_on_a_server_of_another_role(capsys: pytest.CaptureF
 
 
 def test_no_replica_is_moved_while_the_master_is_switched(capsys: pytest.CaptureFixture[str]) -> None:
-    program = under_test(mysql_replicate)
+    program = under_test(replication_start)
     session = server(SLAVE, guard=True)
     program.connect = lambda _: session
-    said = refusal(capsys, program.mysql_replicate, {"option_file": None, "seen": SLAVE, "source": {"host": "x"}})
+    said = refusal(capsys, program.replication_start, {"option_file": None, "seen": SLAVE, "source": {"host": "x"}})
     assert said.startswith("the master is being switched; nothing was changed here")
     assert "STOP SLAVE" not in session.statements
 
@@ -83,10 +83,10 @@ def test_no_replica_is_moved_while_the_master_is_switched(capsys: pytest.Capture
 def test_server_that_was_written_to_meanwhile_is_not_made_a_slave(
     now: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    program = under_test(mysql_replicate)
+    program = under_test(replication_start)
     session = server(ALONE | now)
     program.connect = lambda _: session
-    said = refusal(capsys, program.mysql_replicate, {"option_file": None, "seen": ALONE, "source": {"host": "x"}})
+    said = refusal(capsys, program.replication_start, {"option_file": None, "seen": ALONE, "source": {"host": "x"}})
     assert said.startswith("this server was written to after this run had looked; nothing was changed")
 
 
@@ -94,7 +94,7 @@ class Files:
     """The program that writes a server's files."""
 
     def __init__(self, session: Session | None) -> None:
-        self.program = under_test(mysql_configure)
+        self.program = under_test(role_configure)
         self.session = session
         self.program.connect = self.connect
         self.program.wait_until_settled = lambda unit: self.steps.append(f"{unit} has settled")
@@ -110,7 +110,7 @@ class Files:
 
     def configure(self, seen: Any, read_only: bool, switched: bool = False) -> None:
         role = {"option_file": None, "seen": seen, "read_only": read_only, "switched": switched}
-        self.program.mysql_configure({"files": {"name": "mariadb", "files": []}, **role})
+        self.program.role_configure({"files": {"name": "mariadb", "files": []}, **role})
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,9 @@ def test_no_further_server_is_touched_after_one_that_did_not_come_back() -> None
 
 
 def test_server_has_its_turn_after_and_beside_one_that_comes_back() -> None:
-    assert both_phases(roles.configure, slave_beside(FakeHost(name="dbmaster")), **CHANGE).job("mysql_configure")
+    assert both_phases(roles.configure, slave_beside(FakeHost(name="dbmaster")), **CHANGE).job(
+        "master_slaves.role_configure"
+    )
 
 
 DIFFERS = Difference(
@@ -282,16 +284,14 @@ def test_logs_keep_the_names_that_they_have(
 
 
 def test_server_that_runs_without_files_of_ours_keeps_the_names_of_its_logs() -> None:
-    program = under_test(mysql_configure)
+    program = under_test(role_configure)
     placed: list[Any] = []
     program.connect = lambda _: server(MASTER)
     program.wait_until_settled = lambda _: None
     program.keep_names = lambda _, files: placed.append("names")
     program.service_configure = lambda job: placed.append("files")
     files = {"name": "mariadb", "files": []}
-    program.mysql_configure(
-        {"files": files, "option_file": None, "seen": MASTER, "read_only": False, "switched": False}
-    )
+    program.role_configure({"files": files, "option_file": None, "seen": MASTER, "read_only": False, "switched": False})
     assert placed == ["names", "files"]
 
 
@@ -308,16 +308,16 @@ def test_named_connection_goes_before_the_default_one_is_made(version: str, said
     """Its server goes on writing what it receives, so what was seen of that does not matter; its role does."""
     found = server(ALONE | {"written": "0-1-999"})
     found.version = version
-    program = under_test(mysql_replicate)
+    program = under_test(replication_start)
     program.connect = lambda option_file: found
     program.wait_until_caught_up = lambda *_: None
     source = {"named": ["prod"], "by_gtid": True, "host": "192.0.2.21"}
     job = {"source": source, "seen": ALONE, "target": {}, "databases": [], "seconds": 1, "option_file": None}
-    program.mysql_replicate(job)
+    program.replication_start(job)
     at = [(statement, values) for statement, values in found.done if "SELECT" not in statement]
     change = next(index for index, (statement, _) in enumerate(at) if statement.startswith("CHANGE "))
     assert at[change - 2 : change] == [(statement, ["prod"]) for statement in said]
     found.done.clear()
     with pytest.raises(SystemExit):
-        program.mysql_replicate(job | {"seen": MASTER})
+        program.replication_start(job | {"seen": MASTER})
     assert not any(statement.startswith(("STOP", "RESET", "CHANGE")) for statement in found.statements)

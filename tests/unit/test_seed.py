@@ -22,8 +22,7 @@ from ox_deploy.certificate import one_time_pair
 from ox_deploy.cluster import cluster_of
 from ox_deploy.errors import InputError
 from ox_deploy.facts.answers import Answers, ask_together
-from ox_deploy.facts.mysql import BinaryLog, Mysql, MysqlStatus, Replica, ServerState
-from ox_deploy.facts.seed import Contents, Seeding, SeedState, ServerSurvey, Survey
+from ox_deploy.facts.mysql import BinaryLog, Mysql, MysqlStatus, ServerState
 from ox_deploy.mysql.servers import DATABASE_SERVERS
 from ox_deploy.operations import direct
 from ox_deploy.questions import pyinfra_internals
@@ -32,6 +31,8 @@ from ox_deploy.questions.question import Question
 from ox_deploy.questions.run import current_run
 from ox_deploy.secrets import Secret
 from ox_deploy.topologies.master_slaves.deploys.seed import requested, restore, seed
+from ox_deploy.topologies.master_slaves.facts.replication import Replica
+from ox_deploy.topologies.master_slaves.facts.seed import Contents, Seeding, SeedState, ServerSurvey, Survey
 from ox_deploy.topologies.master_slaves.obstacles import SeedPlan, Side
 from ox_deploy.topologies.master_slaves.operations import seed as seeding
 from ox_deploy.topologies.master_slaves.seed_rules import refusal
@@ -341,7 +342,7 @@ def test_server_is_asked_at_once_and_alone_for_what_that_does_not_tell(answers: 
 def test_slave_is_seeded_with_an_account_that_is_there_for_that_time_only(monkeypatch: pytest.MonkeyPatch) -> None:
     hosts = pair(monkeypatch, IDLE, at("copies", 1), DONE)
     outcome = run(seeding.from_master, hosts.slave, **ARGUMENTS)
-    job = started(outcome.job("seed_start")["program"])["arguments"]
+    job = started(outcome.job("master_slaves.seed_start")["program"])["arguments"]
     password = job["master"].pop("password")
     assert job.pop("certificate").startswith("-----BEGIN PRIVATE KEY-----")
     assert job == {
@@ -382,7 +383,7 @@ def test_what_cannot_be_known_before_is_said(monkeypatch: pytest.MonkeyPatch) ->
 def test_seeding_is_encrypted_as_replication_is(monkeypatch: pytest.MonkeyPatch) -> None:
     hosts = pair(monkeypatch, IDLE, DONE)
     outcome = run(seeding.from_master, hosts.slave, **ARGUMENTS | {"source": replace(SOURCE, ca="/ca.pem")})
-    job = started(outcome.job("seed_start")["program"])["arguments"]
+    job = started(outcome.job("master_slaves.seed_start")["program"])["arguments"]
     assert job["master"]["ca"] == job["source"]["ca"] == "/ca.pem"
     assert hosts.at_master[0][1]["statements"][2]["sql"] == "ALTER USER IF EXISTS %s@%s REQUIRE SSL"
 
@@ -391,11 +392,11 @@ def test_physical_way_lets_the_master_send_once_the_slave_listens(monkeypatch: p
     states = [IDLE, at("checks"), at("listens"), at("listens"), at("copies"), DONE]
     hosts = pair(monkeypatch, *states)
     outcome = run(seeding.from_master, hosts.slave, **ARGUMENTS, method="physical", master_option_file="/root/m.cnf")
-    job = started(outcome.job("seed_start")["program"])["arguments"]
+    job = started(outcome.job("master_slaves.seed_start")["program"])["arguments"]
     assert job["bytes"] == 9_000_000
-    assert hosts.programs() == ["seed_account", "seed_start", "seed_account"]
+    assert hosts.programs() == ["master_slaves.seed_account", "master_slaves.seed_start", "master_slaves.seed_account"]
     sending = started(hosts.at_master[1][1]["program"])
-    assert sending["program"] == "seed_send"
+    assert sending["program"] == "master_slaves.seed_send"
     # The same certificate on both sides.
     assert job["certificate"] == sending["arguments"]["certificate"]
     assert sending["arguments"]["option_file"] == "/root/m.cnf"
@@ -413,12 +414,12 @@ def clone(monkeypatch: pytest.MonkeyPatch, survey: dict[str, Any] | None = None)
 def test_slave_of_mysql_fetches_the_data_itself_with_the_rights_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     hosts, arguments = clone(monkeypatch)
     outcome = run(seeding.from_master, hosts.slave, **arguments)
-    text = outcome.job("seed_start")["program"]
-    assert started(text)["program"] == "seed_clone"
+    text = outcome.job("master_slaves.seed_start")["program"]
+    assert started(text)["program"] == "master_slaves.seed_clone"
     job = started(text)["arguments"]
     assert (job["unit"], job["fence"]) == ("mysql", "/etc/mysql/mysql.conf.d/zzz-ox-deploy-seed.cnf")
     # Nothing is sent by the master on its own, and the plugin is there for that time only.
-    assert hosts.programs() == ["seed_account", "seed_account"]
+    assert hosts.programs() == ["master_slaves.seed_account", "master_slaves.seed_account"]
     made, dropped = (job for _, job in hosts.at_master)
     assert (made["clone"], dropped["clone"]) == (True, False)
     assert "BACKUP_ADMIN" in made["statements"][2]["sql"]
@@ -427,8 +428,10 @@ def test_slave_of_mysql_fetches_the_data_itself_with_the_rights_for_it(monkeypat
 
 def test_dump_of_mysql_is_made_with_less_rights(monkeypatch: pytest.MonkeyPatch) -> None:
     hosts, arguments = clone(monkeypatch)
-    text = run(seeding.from_master, hosts.slave, **arguments | {"method": "logical"}).job("seed_start")["program"]
-    assert started(text)["program"] == "seed_logical"
+    text = run(seeding.from_master, hosts.slave, **arguments | {"method": "logical"}).job("master_slaves.seed_start")[
+        "program"
+    ]
+    assert started(text)["program"] == "master_slaves.seed_logical"
     made = hosts.at_master[0][1]
     assert not made["clone"]
     assert made["statements"][2]["sql"] == (
@@ -472,7 +475,7 @@ def test_seeding_that_is_under_way_is_waited_for(monkeypatch: pytest.MonkeyPatch
     assert outcome.texts == []
     assert "waiting for a seeding" in outcome.logged[0]
     # What the earlier run made is removed.
-    assert hosts.programs() == ["seed_account"]
+    assert hosts.programs() == ["master_slaves.seed_account"]
     assert not hosts.at_master[0][1]["guarded"]
 
 
@@ -498,7 +501,7 @@ def test_master_sends_to_one_slave_at_a_time(
         assert sentence in outcome.texts[-1]
         assert hosts.at_master == []
     else:
-        assert hosts.programs() == ["seed_account", "seed_account"]
+        assert hosts.programs() == ["master_slaves.seed_account", "master_slaves.seed_account"]
 
 
 FAILURES: dict[str, tuple[SeedState, str, str]] = {
@@ -539,7 +542,7 @@ def test_seeding_that_fails_is_told_and_its_account_dropped(
     outcome = run(seeding.from_master, hosts.slave, **ARGUMENTS, method=method)
     assert sentence in outcome.texts[-1]
     assert outcome.texts[-1].endswith(">&2; exit 1")
-    assert hosts.programs() == ["seed_account", "seed_account"]
+    assert hosts.programs() == ["master_slaves.seed_account", "master_slaves.seed_account"]
 
 
 RESTORED: dict[str, tuple[SeedState, str | None]] = {
@@ -557,7 +560,7 @@ def test_old_data_is_put_back_where_it_is_kept(state: SeedState, sentence: str |
         assert stop_sentence(seeding.restore, host, server=DATABASE_SERVERS["mariadb"]).startswith(sentence)
         return
     outcome = run(seeding.restore, host, server=DATABASE_SERVERS["mariadb"])
-    assert outcome.job("seed_restore") == {"unit": "mariadb", "fence": ""}
+    assert outcome.job("master_slaves.seed_restore") == {"unit": "mariadb", "fence": ""}
 
 
 def test_account_stays_while_the_unit_goes_on_without_us(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -565,7 +568,7 @@ def test_account_stays_while_the_unit_goes_on_without_us(monkeypatch: pytest.Mon
     hosts.slave.facts[Seeding] = [IDLE, None, at("copies")]
     outcome = run(seeding.from_master, hosts.slave, **ARGUMENTS)
     assert "dbslave does not answer; a seeding that is under way there goes on by itself" in outcome.texts[-1]
-    assert hosts.programs() == ["seed_account"]
+    assert hosts.programs() == ["master_slaves.seed_account"]
 
 
 @pytest.mark.parametrize(

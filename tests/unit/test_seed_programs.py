@@ -15,18 +15,18 @@ from typing import Any
 
 import pytest
 
-from ox_deploy.facts.seed import SeedState, Survey
-from ox_deploy.questions.order import seed_order
 from ox_deploy.questions.program import prelude
 from ox_deploy.remote.common.ending import fail
+from ox_deploy.remote.master_slaves.seed import account as seed_account
+from ox_deploy.remote.master_slaves.seed import logical as seed_logical
+from ox_deploy.remote.master_slaves.seed import physical as seed_physical
+from ox_deploy.remote.master_slaves.seed import restore as seed_restore
+from ox_deploy.remote.master_slaves.seed import start as seed_start
+from ox_deploy.remote.master_slaves.seed import state as seed_state
+from ox_deploy.remote.master_slaves.seed import survey as seed_survey
 from ox_deploy.remote.mysql.dialects import dialect_of
-from ox_deploy.remote.seed import account as seed_account
-from ox_deploy.remote.seed import logical as seed_logical
-from ox_deploy.remote.seed import physical as seed_physical
-from ox_deploy.remote.seed import restore as seed_restore
-from ox_deploy.remote.seed import start as seed_start
-from ox_deploy.remote.seed import state as seed_state
-from ox_deploy.remote.seed import survey as seed_survey
+from ox_deploy.topologies.master_slaves.facts.seed import SeedState, Survey
+from ox_deploy.topologies.master_slaves.operations.seed import seed_order
 from tests.unit.fakes import stdin_of
 from tests.unit.programs import MARIADB, Commands, Session, altered, under_test
 
@@ -104,12 +104,12 @@ def test_second_unit_is_refused(place: Path, capsys: pytest.CaptureFixture[str])
 
 def test_arguments_reach_the_program_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = {"password": "a'b\"c\\d\nü{}", "none": None}
-    text = stdin_of(seed_order("seed_send", arguments))["program"]
+    text = stdin_of(seed_order("master_slaves.seed_send", arguments))["program"]
     begin, call = text.rsplit("from ox_deploy.remote.start import start\n", 1)
-    assert begin == prelude("seed_send")
+    assert begin == prelude("master_slaves.seed_send")
     given: list[Any] = []
     eval(call, {"json": json, "start": given.append})  # noqa: S307
-    assert given == [{"as": "unit", "program": "seed_send", "arguments": arguments}]
+    assert given == [{"as": "unit", "program": "master_slaves.seed_send", "arguments": arguments}]
 
 
 def work(program: Any, place: Path, monkeypatch: pytest.MonkeyPatch, action: Any) -> SeedState:
@@ -653,8 +653,8 @@ FLOW = """
 import subprocess
 from ox_deploy.remote.common.ending import raising
 from ox_deploy.remote.mysql.dialects import dialect_of
-from ox_deploy.remote.seed import common
-from ox_deploy.remote.seed.logical import let_flow, read_header
+from ox_deploy.remote.master_slaves.seed import common
+from ox_deploy.remote.master_slaves.seed.logical import let_flow, read_header
 common.STATE_FILE = {place!r} + "/run/seed.json"
 progress = common.Progress()
 logs = [open({place!r} + "/" + name, "w") for name in ("mariadb-dump.log", "mariadb.log")]

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ox_deploy.facts.seed import Survey
-from ox_deploy.remote.seed import survey as seed_survey
+from ox_deploy.remote.master_slaves.seed import survey as seed_survey
+from ox_deploy.topologies.master_slaves.facts.seed import Survey
 from tests.unit.programs import MYSQL, Commands, Session, under_test
 
 SURVEY: Any = under_test(seed_survey)

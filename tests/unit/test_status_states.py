@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from ox_deploy.facts.health import Disk
-from ox_deploy.facts.mysql import Difference, Gtid, MysqlStatus, Replica, ServerState
+from ox_deploy.facts.mysql import Difference, Gtid, MysqlStatus, ServerState
 from ox_deploy.facts.nfs import Mount
 from ox_deploy.facts.openxchange import Configuration
 from ox_deploy.findings import Level
 from ox_deploy.status.states.base import State
 from ox_deploy.status.states.find import find, states_of
+from ox_deploy.topologies.master_slaves.facts.replication import Replica
 from ox_deploy.topologies.master_slaves.situations import Situation
 from ox_deploy.topologies.master_slaves.topology import MASTER_SLAVES
 from tests.unit.guide import Guide

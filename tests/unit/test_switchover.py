@@ -10,7 +10,7 @@ import pytest
 from pyinfra.api.exceptions import OperationError
 
 from ox_deploy.facts.lease import TakeLease
-from ox_deploy.facts.mysql import BinaryLog, Gtid, Mysql, MysqlStatus, Replica, ServerState
+from ox_deploy.facts.mysql import BinaryLog, Gtid, Mysql, MysqlStatus, ServerState
 from ox_deploy.facts.openxchange import (
     Configdb,
     Configuration,
@@ -21,8 +21,6 @@ from ox_deploy.facts.openxchange import (
 )
 from ox_deploy.facts.secret import Fingerprint
 from ox_deploy.facts.service import Service, ServiceStatus
-from ox_deploy.facts.switchover import Reaches
-from ox_deploy.mysql import gtid
 from ox_deploy.mysql.accounts import WantedAccount
 from ox_deploy.mysql.servers import DATABASE_SERVERS
 from ox_deploy.operations import lease
@@ -34,7 +32,9 @@ from ox_deploy.operations.service import ManagedFile
 from ox_deploy.products.ox6.configuration import Des
 from ox_deploy.remote.common.fingerprints import fingerprint
 from ox_deploy.secrets import Secret
-from ox_deploy.topologies.master_slaves import switch_rules
+from ox_deploy.topologies.master_slaves import history, switch_rules
+from ox_deploy.topologies.master_slaves.facts.replication import Replica
+from ox_deploy.topologies.master_slaves.facts.switchover import Reaches
 from ox_deploy.topologies.master_slaves.notes import notes
 from ox_deploy.topologies.master_slaves.operations import roles, switchover
 from ox_deploy.topologies.master_slaves.operations.switchover import Switch
@@ -127,12 +127,12 @@ def closed(**other: Any) -> MysqlStatus:
     ],
 )
 def test_errant_is_what_a_server_has_and_its_master_lacks(own: str, at_master: str, found: list[str]) -> None:
-    assert gtid.errant(slave(gtid_state=own), master(gtid_state=at_master, gtid=Gtid())) == found
+    assert history.errant(slave(gtid_state=own), master(gtid_state=at_master, gtid=Gtid())) == found
 
 
 def test_seeded_master_has_what_came_with_its_seed() -> None:
     seeded = master(gtid_state="0-1-400", gtid=Gtid(slave="0-2-300", binlog="0-1-400"))
-    assert gtid.errant(slave(gtid_state="0-2-300"), seeded) == []
+    assert history.errant(slave(gtid_state="0-2-300"), seeded) == []
 
 
 HISTORIES: dict[str, tuple[str, str, bool]] = {
@@ -147,7 +147,7 @@ HISTORIES: dict[str, tuple[str, str, bool]] = {
 @pytest.mark.parametrize(("of_slave", "of_master", "later"), HISTORIES.values(), ids=HISTORIES)
 def test_later_master_is_who_has_more_of_the_other(of_slave: str, of_master: str, later: bool) -> None:
     two, one = slave(gtid_state=of_slave, gtid=Gtid()), master(gtid_state=of_master, gtid=Gtid())
-    assert gtid.is_later_master(two, one) is later
+    assert history.is_later_master(two, one) is later
 
 
 # --- phase -----------------------------------------------------------------------------------------------
@@ -216,7 +216,9 @@ def ready(server: Server, **statuses: Any) -> Outcome:
 
 def test_slave_that_waits_for_its_next_attempt_tries_at_once() -> None:
     waiting = slave(replicates=replica(MASTER, io_running="Connecting", io_error="cannot reach it"))
-    job = both_phases(switchover.reconnect, host_of(SLAVE, dbslave=waiting), server=SLAVE).job("mysql_reconnect")
+    job = both_phases(switchover.reconnect, host_of(SLAVE, dbslave=waiting), server=SLAVE).job(
+        "master_slaves.replication_reconnect"
+    )
     assert job == {"option_file": None, "seconds": switchover.RECONNECT_SECONDS}
 
 
@@ -488,19 +490,21 @@ def test_nobody_is_asked_while_writes_are_down() -> None:
     host = FakeHost(name="dbmaster")
     (command,) = run(switchover.stop_writes, host, switch=SWITCH).commands
     outcome = run(switchover.stop_writes, host, switch=SWITCH)
-    job = outcome.job("switch_stop_writes")
+    job = outcome.job("master_slaves.switch_stop_writes")
     assert job["new"]["host"] == "192.0.2.22"
-    assert '"program": "switch_guard"' in job["guard"]
+    assert '"program": "master_slaves.switch_guard"' in job["guard"]
     assert PASSWORD not in job["guard"]
     promoted = run(switchover.promote, FakeHost(name="dbslave"), switch=SWITCH)
-    assert promoted.job("switch_promote")["old"]["host"] == "192.0.2.21"
+    assert promoted.job("master_slaves.switch_promote")["old"]["host"] == "192.0.2.21"
     assert PASSWORD not in command.get_raw_value() + repr(SWITCH)
 
 
 def test_both_servers_know_each_other_as_slaves_know_their_master() -> None:
     encrypted = replace(SWITCH, ca="/ca.pem")
-    stopped = run(switchover.stop_writes, FakeHost(name="dbmaster"), switch=encrypted).job("switch_stop_writes")
-    promoted = run(switchover.promote, FakeHost(name="dbslave"), switch=encrypted).job("switch_promote")
+    stopped = run(switchover.stop_writes, FakeHost(name="dbmaster"), switch=encrypted).job(
+        "master_slaves.switch_stop_writes"
+    )
+    promoted = run(switchover.promote, FakeHost(name="dbslave"), switch=encrypted).job("master_slaves.switch_promote")
     assert stopped["new"]["ca"] == promoted["old"]["ca"] == "/ca.pem"
 
 
@@ -513,13 +517,13 @@ def test_both_steps_are_over_after_the_point_of_no_return() -> None:
 def test_new_master_that_still_replicates_has_to_forget_the_old_one() -> None:
     ready(SLAVE, dbslave=slave("OFF"), dbmaster=master("ON"))
     run(switchover.stop_writes, FakeHost(), switch=SWITCH).assert_noop()
-    assert run(switchover.promote, FakeHost(), switch=SWITCH).job("switch_promote")
+    assert run(switchover.promote, FakeHost(), switch=SWITCH).job("master_slaves.switch_promote")
 
 
 def test_phase_is_looked_at_anew_in_each_run() -> None:
     ready(SLAVE, dbslave=opened(), dbmaster=master("ON"))
     ready(SLAVE)
-    assert run(switchover.promote, FakeHost(), switch=SWITCH).job("switch_promote")
+    assert run(switchover.promote, FakeHost(), switch=SWITCH).job("master_slaves.switch_promote")
 
 
 def test_host_without_an_answer_ends_the_run() -> None:
@@ -720,7 +724,7 @@ def test_failover_that_died_after_the_point_of_no_return_is_completed() -> None:
 
 
 def test_dead_master_is_not_asked_by_the_new_one() -> None:
-    job = run(switchover.promote, FakeHost(), switch=SWITCH, lost=True).job("switch_promote")
+    job = run(switchover.promote, FakeHost(), switch=SWITCH, lost=True).job("master_slaves.switch_promote")
     assert (job["old"], job["from"]) == (None, "dbmaster")
     assert job["lost"] == {"name": "dbmaster", "host": MASTER.address, "port": 3306, "seconds": 3}
 
@@ -847,7 +851,7 @@ def test_master_is_not_opened_while_another_one_may_be_later(statuses: dict[str,
 def test_slave_that_took_over_and_died_completes_the_failover() -> None:
     host = survivor(dbslave=closed(taken_from="dbmaster"))
     run(switchover.check_survivor, host, **lose(accept_loss=None)).assert_noop()
-    assert run(switchover.promote, FakeHost(), switch=SWITCH, lost=True).job("switch_promote")
+    assert run(switchover.promote, FakeHost(), switch=SWITCH, lost=True).job("master_slaves.switch_promote")
 
 
 def names(guide: Guide, lost: bool = False, new: str = "dbslave") -> dict[str, list[str]]:

@@ -15,9 +15,9 @@ import pytest
 
 from ox_deploy.questions.program import standalone
 from ox_deploy.remote.configdb import repoint as configdb_repoint
-from ox_deploy.remote.switch import guard as switch_guard
-from ox_deploy.remote.switch import promote as switch_promote
-from ox_deploy.remote.switch import stop_writes as switch_stop_writes
+from ox_deploy.remote.master_slaves.switch import guard as switch_guard
+from ox_deploy.remote.master_slaves.switch import promote as switch_promote
+from ox_deploy.remote.master_slaves.switch import stop_writes as switch_stop_writes
 from tests.unit.programs import Commands, Session, under_test
 
 PASSWORD = "Zc4qLw8mPn2rTx6v"
@@ -125,10 +125,10 @@ def test_guard_holds_its_lock_before_it_waits_and_opens_before_it_lets_go(tmp_pa
 
 
 def test_guard_is_a_whole_program() -> None:
-    text = standalone("switch_guard", {"option_file": "/no/such/file", "fence": "/etc/x", "seconds": 15})
+    text = standalone("master_slaves.switch_guard", {"option_file": "/no/such/file", "fence": "/etc/x", "seconds": 15})
     done = subprocess.run([sys.executable, "-I", "-c", text], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert 'File "ox_deploy/remote/switch/guard.py", line ' in done.stderr
+    assert 'File "ox_deploy/remote/master_slaves/switch/guard.py", line ' in done.stderr
 
 
 # --- writes are stopped ----------------------------------------------------------------------------------

@@ -264,12 +264,19 @@ def test_commands_keep_the_names_by_which_users_call_them(name: str) -> None:
 # --- nothing else knows a topology ------------------------------------------------------------------------
 
 ROOT = Path(ox_deploy.__file__).parent
-OF_ONE = re.compile(r"\bfrom ox_deploy\.topologies(?:\.(?!base\b|known\b)\S+)? import")
+OF_ONE = re.compile(
+    r"\bfrom ox_deploy\.topologies(?:\.(?!base\b|known\b)\S+)? import|\bfrom ox_deploy\.remote\.master_slaves\b|"
+    r"\"master_slaves\.\w+\""
+)
+OWN = ("topologies/", "remote/master_slaves/")
 # Seeding, switchover and failover, by the names that users call.
 COMMANDS = ["deploys/seed.py", "deploys/switchover.py"]
+# A server's replication is asked, and its role looked at once more, in the session that does the rest.
+IN_ONE_SESSION = ["facts/mysql.py", "remote/mysql/run.py", "remote/mysql/state.py"]
 
 
 def test_general_modules_import_nothing_of_a_topology() -> None:
     modules = {path.relative_to(ROOT).as_posix(): path for path in ROOT.rglob("*.py")}
-    general = {name: path for name, path in modules.items() if not name.startswith("topologies/")}
-    assert sorted(name for name, path in general.items() if OF_ONE.search(path.read_text())) == COMMANDS
+    general = {name: path for name, path in modules.items() if not name.startswith(OWN)}
+    found = sorted(name for name, path in general.items() if OF_ONE.search(path.read_text()))
+    assert found == [*COMMANDS, *IN_ONE_SESSION]

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from ox_deploy.facts.answers import Answers
 from ox_deploy.facts.lease import LeaseReply, TakeLease
-from ox_deploy.facts.mysql import Account, BinaryLog, Difference, Grant, Mysql, MysqlStatus, Replica, ServerState
+from ox_deploy.facts.mysql import Account, BinaryLog, Difference, Grant, Mysql, MysqlStatus, ServerState
 from ox_deploy.facts.openxchange import (
     CachePeers,
     Configdb,
@@ -24,8 +24,6 @@ from ox_deploy.facts.openxchange import (
 )
 from ox_deploy.facts.secret import Fingerprint
 from ox_deploy.facts.verify import (
-    Canary,
-    CanaryTrial,
     FilestoreTrial,
     FrontEnd,
     LoginTrial,
@@ -49,6 +47,8 @@ from ox_deploy.questions.pyinfra_internals import current_state
 from ox_deploy.questions.run import current_run
 from ox_deploy.secrets import Secret
 from ox_deploy.topologies.master_slaves import verify as databases
+from ox_deploy.topologies.master_slaves.facts.canary import Canary, CanaryTrial
+from ox_deploy.topologies.master_slaves.facts.replication import Replica
 from ox_deploy.topologies.master_slaves.source import Source
 from ox_deploy.topologies.master_slaves.verify import Reading
 from tests.unit.fakes import FakeHost, in_phase, program_of, run, stdin_of, stop_sentence, task_of

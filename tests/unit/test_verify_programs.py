@@ -22,14 +22,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from ox_deploy.facts.verify import Canary, CanaryTrial, FilestoreTrial, FrontEnd, LoginTrial, RouteTrial, SharedFiles
+from ox_deploy.facts.verify import FilestoreTrial, FrontEnd, LoginTrial, RouteTrial, SharedFiles
 from ox_deploy.products.ox6.front_end import ADDRESSES as PRODUCTS_ADDRESSES
-from ox_deploy.remote.verify import canary as verify_canary
+from ox_deploy.remote.master_slaves.verify import canary as verify_canary
 from ox_deploy.remote.verify import filestore as verify_filestore
 from ox_deploy.remote.verify import logins as verify_logins
 from ox_deploy.remote.verify import mount as verify_mount
 from ox_deploy.remote.verify import route as verify_route
 from ox_deploy.remote.verify import web as verify_web
+from ox_deploy.topologies.master_slaves.facts.canary import Canary, CanaryTrial
 from tests.unit.programs import Commands, Session, under_test
 
 PASSWORD = "Zc4qLw8mPn2rTx6v"

@@ -5,7 +5,6 @@ The programs that talk to a server import it, and the control machine does for w
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 # What is decided in a switch of the master is there before it is done: what a server is if it is started meanwhile, and
@@ -25,7 +24,6 @@ CONFIGURATIONS = {
     # The package's own file is `mysqld.cnf`.
     "MySQL": "/etc/mysql/mysql.conf.d/zz-ox-deploy.cnf",
 }
-DECIDED = "# ox-deploy: "
 
 # Each entry holds from its version on, until a later one says otherwise. The first one of each server has all keys.
 DIALECTS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
@@ -273,10 +271,6 @@ DIALECTS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
     ),
 ]
 
-# MySQL numbers each server's transactions on their own, so those of two servers do not tell which are later. A server
-# that takes over writes an empty one in this name ("ox-deploy-switch"), whose number is the time in seconds.
-TAKEN_OVER = "6f782d64-6570-6c6f-792d-737769746368"
-
 
 def server_of_version(version: str) -> str:
     """Return whose version it is: `10.11.14-MariaDB-0+deb12u2` is one of MariaDB, `9.7.4-2` one of MySQL."""
@@ -297,19 +291,3 @@ def dialect_of(version: str) -> dict[str, Any]:
         if name == server and numbers >= since:
             found.update(entries)
     return found
-
-
-def fence_text(which: str, other: str, read_only: bool) -> str:
-    """Return the file of a server that hands over `to` another one, or takes over `from` it."""
-    value = "ON" if read_only else "OFF"
-    decided = DECIDED + json.dumps({which: other})
-    return f"# Written while the master is switched.\n{decided}\n[mysqld]\nread_only = {value}\n"
-
-
-def decided_in(text: str) -> dict[str, str]:
-    """Return what such a file says: {} if nothing."""
-    for line in text.splitlines():
-        if line.startswith(DECIDED):
-            found: dict[str, str] = json.loads(line.removeprefix(DECIDED))
-            return found
-    return {}

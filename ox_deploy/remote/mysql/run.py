@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ox_deploy.remote.common.ending import fail
 from ox_deploy.remote.common.types import Document
-from ox_deploy.remote.mysql.role import check_role
+from ox_deploy.remote.master_slaves.role.check import check_role
 from ox_deploy.remote.mysql.session import connect
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ox_deploy.facts.mysql import MysqlStatus, Replica
-from ox_deploy.mysql import gtid
+from ox_deploy.facts.mysql import MysqlStatus
 from ox_deploy.remote.mysql.session import SYSTEM_DATABASES
+from ox_deploy.topologies.master_slaves import history
+from ox_deploy.topologies.master_slaves.facts.replication import Replica
 from ox_deploy.topologies.master_slaves.source import Source
 
 
@@ -65,10 +66,10 @@ def why_stuck(slave: MysqlStatus, replica: Replica, master: MysqlStatus) -> str:
         return "it replicates from other masters, too"
     if replica.delay:
         return f"it is delayed by {replica.delay} s"
-    if not gtid.has_position_in(slave, master):
+    if not history.has_position_in(slave, master):
         return "it has no GTID position in its master's binary log"
     log = master.binary_log
-    if log and gtid.is_purged(replica.model_copy(update={"received": ""}), slave, log):
+    if log and history.is_purged(replica.model_copy(update={"received": ""}), slave, log):
         return "it has not applied yet what its master's binary log no longer holds"
     return ""
 

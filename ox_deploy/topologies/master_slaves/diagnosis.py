@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 
 from ox_deploy.facts.mysql import MysqlStatus
 from ox_deploy.findings import Finding, Level
-from ox_deploy.mysql import gtid
-from ox_deploy.topologies.master_slaves import slave_states
+from ox_deploy.topologies.master_slaves import history, slave_states
 from ox_deploy.topologies.master_slaves.connections import (
     filters_between,
     forget_statements,
@@ -145,7 +144,7 @@ class Diagnosis:
             case Situation.SAME_SERVER_ID_AS_SLAVE if self.master:
                 return f"{slave.variables['server_id']}, under which {reads_under_its_id(slave, self.master)} reads"
             case Situation.ERRANT | Situation.DIVERGED if self.master:
-                return ", ".join(gtid.errant(slave, self.master))
+                return ", ".join(history.errant(slave, self.master))
             case Situation.WRITABLE:
                 return f"read_only is {slave.variables.get('read_only', 'unknown')}"
             case Situation.HAS_DATA:

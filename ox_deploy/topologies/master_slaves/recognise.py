@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ox_deploy.facts.mysql import BinaryLog, MysqlStatus, Replica
-from ox_deploy.mysql import gtid
+from ox_deploy.facts.mysql import BinaryLog, MysqlStatus
+from ox_deploy.topologies.master_slaves import history
 from ox_deploy.topologies.master_slaves.connections import (
     harmful_filters,
     is_from,
@@ -15,6 +15,7 @@ from ox_deploy.topologies.master_slaves.connections import (
     other_connections,
     why_stuck,
 )
+from ox_deploy.topologies.master_slaves.facts.replication import Replica
 from ox_deploy.topologies.master_slaves.situations import Situation
 from ox_deploy.topologies.master_slaves.source import Source
 
@@ -46,8 +47,8 @@ def recognise(
         situation = _recognise_replica(slave, slave.replica, master, source)
         is_ours = situation is Situation.OTHER_MASTER and slave.replica.host in siblings
         return _recognise_moved(slave, master) if is_ours else situation
-    if gtid.was_master(slave, master):
-        if gtid.errant(slave, master):
+    if history.was_master(slave, master):
+        if history.errant(slave, master):
             return Situation.DIVERGED
         if set(slave.databases) <= set(master.databases):
             return Situation.FORMER_MASTER
@@ -127,7 +128,7 @@ def _recognise_replica(slave: MysqlStatus, replica: Replica, master: MysqlStatus
     if not {replica.io_running, replica.sql_running} <= _THREAD_STATES:
         return Situation.UNKNOWN
     # What came from other masters is nobody's mistake.
-    if master and not other_connections(slave, source) and gtid.errant(slave, master):
+    if master and not other_connections(slave, source) and history.errant(slave, master):
         return Situation.ERRANT
     return Situation.HEALTHY if is_running(replica) else Situation.CAN_CATCH_UP
 
@@ -140,7 +141,7 @@ def _is_purged(replica: Replica, slave: MysqlStatus, log: BinaryLog | None) -> b
     if log is None:
         return False
     if replica.using_gtid:
-        return gtid.is_purged(replica, slave, log)
+        return history.is_purged(replica, slave, log)
     return bool(log.files and replica.read_file) and replica.read_file not in log.files
 
 
@@ -150,11 +151,11 @@ def _recognise_named(slave: MysqlStatus, master: MysqlStatus, source: Source) ->
     assert replica is not None
     if not is_from(replica, source):
         return Situation.OTHER_MASTER
-    if not other_connections(slave, source) and gtid.errant(slave, master):
+    if not other_connections(slave, source) and history.errant(slave, master):
         return Situation.ERRANT
     return Situation.NAMED_STUCK if why_stuck(slave, replica, master) else Situation.NAMED
 
 
 def _recognise_moved(slave: MysqlStatus, master: MysqlStatus) -> Situation:
-    can_move = gtid.has_position_in(slave, master) and not gtid.errant(slave, master)
+    can_move = history.has_position_in(slave, master) and not history.errant(slave, master)
     return Situation.MOVED if can_move else Situation.OTHER_MASTER

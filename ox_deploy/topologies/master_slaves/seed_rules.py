@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ox_deploy.facts.seed import Contents
-from ox_deploy.mysql.gtid import took_over
 from ox_deploy.mysql.not_ready import not_ready
 from ox_deploy.remote.mysql.dialects import server_of_version, version_numbers
 from ox_deploy.topologies.master_slaves.diagnosis import Diagnosis
+from ox_deploy.topologies.master_slaves.facts.seed import Contents
+from ox_deploy.topologies.master_slaves.history import took_over
 from ox_deploy.topologies.master_slaves.obstacles import EQUAL, LOGICAL, PHYSICAL, SeedPlan, Side, obstacles
 from ox_deploy.topologies.master_slaves.recognise import mistaken_identity
 from ox_deploy.topologies.master_slaves.situations import OVERWRITE

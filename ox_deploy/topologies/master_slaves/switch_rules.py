@@ -12,6 +12,7 @@ from ox_deploy.facts.mysql import MysqlStatus, ServerState
 from ox_deploy.mysql import gtid
 from ox_deploy.mysql.not_ready import not_ready
 from ox_deploy.secrets import Secret
+from ox_deploy.topologies.master_slaves import history
 from ox_deploy.topologies.master_slaves.diagnosis import Diagnosis, additional
 from ox_deploy.topologies.master_slaves.recognise import unsafe
 from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of
@@ -62,8 +63,8 @@ def phase(new: MysqlStatus, old: MysqlStatus) -> Phase:
 def is_decided(new: MysqlStatus, old: MysqlStatus) -> bool:
     """Tell whether a server has taken over from another one, also if it is read-only because it died half way."""
     if new.taken_from:
-        return not gtid.took_over(old, new)
-    return new.replica is None and old.replica is None and gtid.took_over(new, old)
+        return not history.took_over(old, new)
+    return new.replica is None and old.replica is None and history.took_over(new, old)
 
 
 def problems_of_pair(new: MysqlStatus, old: MysqlStatus, names: tuple[str, str]) -> list[str]:
@@ -100,7 +101,7 @@ def problems_of_slave(found: Diagnosis, master: MysqlStatus) -> list[str]:
     problems = [found.problem()] if found.situation is Situation.ERRANT else []
     if slave.replica.seconds_behind is None:
         problems.append(f"{name} does not report how far behind it is; wait until it does")
-    if not gtid.has_position_in(slave, master):
+    if not history.has_position_in(slave, master):
         problems.append(f"{name} has not replicated a transaction yet, so it has no GTID position; deploy it")
     for other in additional(found):
         is_late = other.situation is Situation.LAGGING
@@ -153,17 +154,17 @@ def version(status: MysqlStatus) -> tuple[int, ...]:
 
 def with_most(slaves: Mapping[str, MysqlStatus]) -> str:
     """Return the name of the slave that received most; the first of those that did the same."""
-    return max(slaves, key=lambda name: gtid.count(gtid.from_others(slaves[name])))
+    return max(slaves, key=lambda name: gtid.count(history.from_others(slaves[name])))
 
 
 def lacks(slave: MysqlStatus, other: MysqlStatus) -> bool:
     """Tell whether a slave lacks something that another one received."""
-    return bool(gtid.minus(gtid.from_others(other), gtid.received(slave)))
+    return bool(gtid.minus(history.from_others(other), history.received(slave)))
 
 
 def shown(status: MysqlStatus) -> str:
     """Return what a slave has, as a position."""
-    received = gtid.received(status)
+    received = history.received(status)
     if not status.is_mariadb:
         return ", ".join(gtid.shown(received)) or "nothing"
     return ", ".join(f"{had[-1][1]} in domain {domain}" for domain, had in sorted(received.items())) or "nothing"

@@ -10,7 +10,6 @@ from pyinfra import host
 
 from ox_deploy.cluster import Cluster, Node
 from ox_deploy.facts.mysql import Account, Mysql, MysqlStatus, ServerState
-from ox_deploy.facts.verify import Canary
 from ox_deploy.findings import DEPLOY, Finding
 from ox_deploy.mysql.accounts import WantedAccount, account_statements, stale_accounts
 from ox_deploy.mysql.not_ready import why_not
@@ -28,6 +27,7 @@ from ox_deploy.questions.peer import PeerUnreachable, ask_peer
 from ox_deploy.questions.question import Question
 from ox_deploy.topologies.master_slaves.deploys.database import USERS, siblings, source_of, wanted_accounts
 from ox_deploy.topologies.master_slaves.diagnosis import additional, diagnose
+from ox_deploy.topologies.master_slaves.facts.canary import Canary
 from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of
 from ox_deploy.topologies.master_slaves.server_state import MASTER_READ_ONLY, WRITE_AGAIN, faults
 from ox_deploy.topologies.master_slaves.situations import Situation

@@ -197,7 +197,7 @@ def _look_before_start(cluster: Cluster, node: Node) -> None:
         "peers": [replace(source, name=other.name, address=other.address).peer() for other in others],
         "seconds": PEER_SECONDS,
     }
-    program = standalone("switch_before_start", job) if others else None
+    program = standalone("master_slaves.switch_before_start", job) if others else None
     drop_in = render(SERVICE_DROP_IN, program=BEFORE_START) if others else None
     service.configure(
         name="Let the server look at the others before it starts",

@@ -13,7 +13,7 @@ from ox_deploy.operations import lease, service
 from ox_deploy.operations.barrier import barrier
 from ox_deploy.operations.openxchange.node import WantedNode
 from ox_deploy.questions import prefetch
-from ox_deploy.remote.mysql.dialects import fence_text
+from ox_deploy.remote.master_slaves.switch.fence import fence_text
 from ox_deploy.topologies.master_slaves.deploys import database
 from ox_deploy.topologies.master_slaves.operations import roles
 from ox_deploy.topologies.master_slaves.operations import switchover as steps

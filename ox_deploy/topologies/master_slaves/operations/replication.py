@@ -8,8 +8,7 @@ from typing import Any
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
-from ox_deploy.facts.mysql import Mysql, MysqlStatus, Replica, ServerState
-from ox_deploy.mysql import gtid
+from ox_deploy.facts.mysql import Mysql, MysqlStatus, ServerState
 from ox_deploy.mysql.accounts import WantedAccount, differences
 from ox_deploy.mysql.not_ready import not_ready
 from ox_deploy.operations import mysql, tls
@@ -20,8 +19,10 @@ from ox_deploy.questions.order import order
 from ox_deploy.questions.peer import PeerUnreachable, ask_peer
 from ox_deploy.questions.pyinfra_internals import is_executing
 from ox_deploy.questions.question import Question
+from ox_deploy.topologies.master_slaves import history
 from ox_deploy.topologies.master_slaves.connections import is_from
 from ox_deploy.topologies.master_slaves.diagnosis import Diagnosis, diagnose
+from ox_deploy.topologies.master_slaves.facts.replication import Replica
 from ox_deploy.topologies.master_slaves.situations import FIXED_BY_DEPLOY, Situation
 from ox_deploy.topologies.master_slaves.source import Source
 from ox_deploy.topologies.master_slaves.switch_rules import Server
@@ -184,7 +185,7 @@ def _read_only_job(slave: MysqlStatus, option_file: str | None) -> dict[str, Any
 def _moves(slave: MysqlStatus, replica: Replica, master: MysqlStatus, source: Source, by_gtid: bool) -> dict[str, Any]:
     """Return what is to be changed of how a healthy slave replicates, none of which makes it lose its place."""
     moves: dict[str, Any] = {}
-    if replica.using_gtid != by_gtid and gtid.has_position_in(slave, master):
+    if replica.using_gtid != by_gtid and history.has_position_in(slave, master):
         moves["by_gtid"] = by_gtid
     if source.semi_synchronous and not replica.semi_synchronous and _waits(master):
         moves["semi_synchronous"] = True
@@ -215,7 +216,7 @@ _NEEDS_GTID = {Situation.FORMER_MASTER, Situation.MOVED, Situation.NAMED}
 def _start(
     situation: Situation, source: Source, slave: MysqlStatus, master: MysqlStatus, by_gtid: bool
 ) -> dict[str, Any] | None:
-    """Return what remote/mysql/replicate.py should change; None if the replica only has to be started."""
+    """Return what the program `replication_start` should change; None if the replica only has to be started."""
     assert master.binary_log is not None
     log = master.binary_log
     if slave.replica and situation in (Situation.CAN_CATCH_UP, Situation.OTHER_PASSWORD):
@@ -254,4 +255,4 @@ def _replicate(
         "seconds": CATCH_UP_SECONDS,
         "option_file": option_file,
     }
-    return order("mysql_replicate", job)
+    return order("master_slaves.replication_start", job)

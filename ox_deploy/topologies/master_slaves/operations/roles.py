@@ -13,7 +13,7 @@ from ox_deploy.facts.service import ServiceStatus
 from ox_deploy.operations import service
 from ox_deploy.operations.stop import failed_host, stop
 from ox_deploy.questions import prefetch
-from ox_deploy.questions.order import order
+from ox_deploy.questions.order import SERVICE_SECONDS, order
 from ox_deploy.questions.peer import PeerUnreachable, ask_peer
 from ox_deploy.questions.pyinfra_internals import is_executing
 from ox_deploy.questions.question import Question
@@ -127,7 +127,7 @@ def configure(
     status = None if switched else status
     seen = status.role if status else None
     role = {"read_only": read_only, "switched": switched, "seen": seen, "option_file": option_file}
-    change = order("mysql_configure", {"files": job, **role})
+    change = order("master_slaves.role_configure", {"files": job, **role}, seconds=SERVICE_SECONDS)
     failed = failed_host() if is_executing() else None
     if failed:
         yield stop(f"{host.name}: not touched, because the server on {failed} failed; its own runs as before.")

@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from pyinfra import host
-from pyinfra.api import OperationError, StringCommand, operation
+from pyinfra.api import Host, OperationError, StringCommand, operation
 
 from ox_deploy.certificate import one_time_pair
 from ox_deploy.facts.answers import ask_together
 from ox_deploy.facts.mysql import Mysql, MysqlStatus
-from ox_deploy.facts.seed import Seeding, SeedState, ServerSurvey
 from ox_deploy.mysql.accounts import Statement, WantedAccount, account_statements, drop_account, listed
 from ox_deploy.mysql.servers import DatabaseServer
 from ox_deploy.operations.direct import carry_out
 from ox_deploy.operations.stop import stop
 from ox_deploy.questions.ask import ask, get
 from ox_deploy.questions.bounds import NoAnswer
-from ox_deploy.questions.order import SERVICE_SECONDS, order, seed_order
+from ox_deploy.questions.order import SERVICE_SECONDS, Order, order
 from ox_deploy.questions.peer import ask_peer
+from ox_deploy.questions.program import standalone
 from ox_deploy.questions.pyinfra_internals import is_executing
 from ox_deploy.questions.question import Question
 from ox_deploy.secrets import Secret
 from ox_deploy.topologies.master_slaves.diagnosis import diagnose
+from ox_deploy.topologies.master_slaves.facts.seed import Seeding, SeedState, ServerSurvey
 from ox_deploy.topologies.master_slaves.obstacles import SeedPlan, Side, forewarnings
 from ox_deploy.topologies.master_slaves.seed_rules import refusal
 from ox_deploy.topologies.master_slaves.situations import Situation
@@ -106,7 +107,9 @@ def restore(server: DatabaseServer) -> Generator[StringCommand, None, None]:
     elif not found.kept:
         yield stop(f"{host.name} no longer has its old data, so it cannot be put back; seed it again.")
     else:
-        yield order("seed_restore", {"unit": server.unit, "fence": server.seed_fence}, seconds=SERVICE_SECONDS)
+        yield order(
+            "master_slaves.seed_restore", {"unit": server.unit, "fence": server.seed_fence}, seconds=SERVICE_SECONDS
+        )
 
 
 @dataclass
@@ -156,7 +159,8 @@ class _Seeding:
         self._verify()
 
     def _program(self, master: Side) -> str:
-        return "seed_clone" if self._clones(master.status) else f"seed_{self.plan.method}"
+        way = "clone" if self._clones(master.status) else self.plan.method
+        return f"master_slaves.seed_{way}"
 
     def _clones(self, master: MysqlStatus) -> bool:
         return self.plan.method == "physical" and not master.is_mariadb
@@ -216,12 +220,12 @@ class _Seeding:
             "option_file": self.master_option_file,
         }
         master = host.inventory.get_host(self.master_host)
-        carry_out(master, order("seed_account", job, to=master))
+        carry_out(master, order("master_slaves.seed_account", job, to=master))
 
     def _send(self, certificate: str) -> None:
         job = {"address": self.plan.address, "certificate": certificate, "option_file": self.master_option_file}
         master = host.inventory.get_host(self.master_host)
-        carry_out(master, seed_order("seed_send", job, to=master))
+        carry_out(master, seed_order("master_slaves.seed_send", job, to=master))
 
     def _watch(self, certificate: str | None) -> None:
         """Show how far the unit is until it ends; raises OperationError if it failed."""
@@ -291,3 +295,11 @@ class Shown:
         host.log(f"{found.stage}: {found.bytes / 1e6:.0f} MB{rate}")
         self.since = self.since if found.stage == self.stage else now
         self.stage, self.bytes, self.at = found.stage, found.bytes, now
+
+
+def seed_order(name: str, arguments: Mapping[str, Any], to: Host | None = None) -> Order:
+    """Return the command of an operation that starts a program as a systemd unit and does not wait for it.
+
+    Its arguments go the same way as those of an order, and then by a file that only root can read.
+    """
+    return order("master_slaves.seed_start", {"program": standalone(name, arguments)}, to)

@@ -11,7 +11,6 @@ from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
 from ox_deploy.facts.mysql import Mysql, MysqlStatus, ServerState
-from ox_deploy.facts.switchover import Reaches
 from ox_deploy.mysql.accounts import WantedAccount, account_statements
 from ox_deploy.mysql.not_ready import not_ready
 from ox_deploy.mysql.servers import DatabaseServer
@@ -24,10 +23,11 @@ from ox_deploy.questions.peer import PeerUnreachable, ask_peer
 from ox_deploy.questions.program import standalone
 from ox_deploy.questions.pyinfra_internals import is_executing
 from ox_deploy.questions.question import Question
-from ox_deploy.remote.mysql.reconnect import WAITING
+from ox_deploy.remote.master_slaves.replication.reconnect import WAITING
 from ox_deploy.secrets import Secret
 from ox_deploy.topologies.master_slaves import switch_rules
 from ox_deploy.topologies.master_slaves.diagnosis import diagnose
+from ox_deploy.topologies.master_slaves.facts.switchover import Reaches
 from ox_deploy.topologies.master_slaves.notes import notes
 from ox_deploy.topologies.master_slaves.source import Source
 from ox_deploy.topologies.master_slaves.switch_rules import Phase, Server, is_writable
@@ -105,7 +105,9 @@ def reconnect(server: Server) -> Generator[StringCommand, None, None]:
     """
     status = answer_of(server)
     if status and status.replica and status.replica.io_running == WAITING:
-        yield order("mysql_reconnect", {"option_file": server.option_file, "seconds": RECONNECT_SECONDS})
+        yield order(
+            "master_slaves.replication_reconnect", {"option_file": server.option_file, "seconds": RECONNECT_SECONDS}
+        )
     else:
         host.noop("it does not wait for the master")
 
@@ -309,9 +311,9 @@ def stop_writes(switch: Switch) -> Generator[StringCommand, None, None]:
         "new": switch.login(switch.new),
         "option_file": old.option_file,
         "fence": switch.kind.fence,
-        "guard": standalone("switch_guard", guard),
+        "guard": standalone("master_slaves.switch_guard", guard),
     }
-    yield order("switch_stop_writes", job)
+    yield order("master_slaves.switch_stop_writes", job)
 
 
 @operation()
@@ -336,7 +338,7 @@ def promote(switch: Switch, lost: bool = False) -> Generator[StringCommand, None
         "fence": switch.kind.fence,
         "option_file": new.option_file,
     }
-    yield order("switch_promote", job)
+    yield order("master_slaves.switch_promote", job)
 
 
 @operation()

@@ -1,0 +1,1 @@
+"""What only a master and its slaves need on a host."""

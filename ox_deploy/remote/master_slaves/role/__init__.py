@@ -1,0 +1,1 @@
+"""The role of a server, looked at right before it matters."""

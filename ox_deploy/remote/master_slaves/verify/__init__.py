@@ -1,0 +1,1 @@
+"""The tests of a master and its slaves."""
