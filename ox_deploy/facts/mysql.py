@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from ox_deploy.facts.secret import Fingerprint
+from ox_deploy.mysql.dialects import dialect_of, server_of_version
 from ox_deploy.questions.program import Program
 from ox_deploy.questions.question import JsonFact
-from ox_deploy.remote.mysql.dialects import dialect_of, server_of_version
 from ox_deploy.topologies.master_slaves.facts.replication import Replication
 
 
@@ -143,7 +143,7 @@ class MysqlStatus(Replication, _Answer):
 
     @property
     def dialect(self) -> Mapping[str, Any]:
-        """Return what the server calls things (remote/mysql/dialects.py)."""
+        """Return what the server calls things (mysql/dialects.py)."""
         return dialect_of(self.version)
 
 

@@ -1,10 +1,10 @@
-"""What differs between MariaDB and MySQL on a host, as data. What differs in SQL is in remote/mysql/dialects.py."""
+"""What differs between MariaDB and MySQL on a host, as data. What differs in SQL is in dialects.py."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ox_deploy.remote.mysql.dialects import CONFIGURATIONS, FENCES, LOGS
+from ox_deploy.mysql.dialects import CONFIGURATIONS, FENCES, LOGS
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import ox_deploy
 
-# Only what is below this package runs on hosts.
+# Only what is below this package runs on hosts, and one table that both sides read.
 PACKAGE = "ox_deploy.remote"
+SHARED = "ox_deploy.mysql.dialects"
 # Import statements of ours, anywhere in a text; in brackets over several lines.
 IMPORTS = re.compile(r"^[ \t]*((?:from|import)[ \t]+ox_deploy\b(?:[^\n(]*\([^)]*\)|[^\n(]*))$", re.MULTILINE)
 _ROOT = Path(ox_deploy.__file__).parent.parent
@@ -61,7 +62,7 @@ def _imports_of(path: str, root: Path) -> tuple[str, ...]:
             inner = [f"{node.module}.{alias.name}" for alias in node.names]
             found += [name if _is_module(name, root) else str(node.module) for name in inner]
     ours = sorted({name for name in found if name.partition(".")[0] == PACKAGE.partition(".")[0]})
-    strangers = [name for name in ours if not name.startswith(f"{PACKAGE}.")]
+    strangers = [name for name in ours if name != SHARED and not name.startswith(f"{PACKAGE}.")]
     assert not strangers, f"{path} imports {strangers[0]}, which is not for the hosts"
     return tuple(ours)
 
@@ -72,4 +73,4 @@ def _path_of(module: str, root: Path) -> str:
 
 
 def _is_module(name: str, root: Path) -> bool:
-    return name.startswith(PACKAGE) and (root / _path_of(name, root)).is_file()
+    return name.startswith((PACKAGE, SHARED)) and (root / _path_of(name, root)).is_file()

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from ox_deploy.certificate import one_time_pair
+from ox_deploy.mysql.dialects import dialect_of
 from ox_deploy.remote.master_slaves.seed.logical import load_command as seeding_load_command
 from ox_deploy.remote.master_slaves.seed.send import backup_command
 from ox_deploy.remote.master_slaves.seed.stream import PORT
-from ox_deploy.remote.mysql.dialects import dialect_of
 from ox_deploy.topologies.master_slaves.operations.seed import STREAM
 from tests.lab.nodes import run
 from tests.lab.state import Node

@@ -20,6 +20,9 @@ LOADER = "ox_deploy/remote/loader.py"
 FILES = {
     "ox_deploy/__init__.py": "",
     "ox_deploy/errors.py": "",
+    "ox_deploy/mysql/__init__.py": "",
+    "ox_deploy/mysql/dialects.py": "",
+    "ox_deploy/mysql/servers.py": "",
     "ox_deploy/remote/__init__.py": "",
     "ox_deploy/remote/alone.py": "import os\n",
     "ox_deploy/remote/common/__init__.py": "",
@@ -28,6 +31,8 @@ FILES = {
     "ox_deploy/remote/service/__init__.py": "",
     "ox_deploy/remote/service/state.py": "from ox_deploy.remote.common.files import read\n\n\nX = read\n",
     "ox_deploy/remote/service/late.py": "def f():\n    import ox_deploy.remote.common.units\n",
+    "ox_deploy/remote/service/terms.py": "from ox_deploy.mysql import dialects\n",
+    "ox_deploy/remote/wrong_neighbour.py": "from ox_deploy.mysql import servers\n",
     "ox_deploy/remote/wrong.py": "from ox_deploy.errors import InputError\n",
     "ox_deploy/remote/wrong_package.py": "from ox_deploy import errors\n",
 }
@@ -63,8 +68,17 @@ SERVICE = "ox_deploy/remote/service/__init__.py"
                 "ox_deploy/remote/service/late.py",
             ],
         ),
+        (
+            ["service.terms"],
+            [
+                "ox_deploy/mysql/__init__.py",
+                "ox_deploy/mysql/dialects.py",
+                SERVICE,
+                "ox_deploy/remote/service/terms.py",
+            ],
+        ),
     ],
-    ids=["nothing", "a module of a package", "a name of a module", "in a function"],
+    ids=["nothing", "a module of a package", "a name of a module", "in a function", "the table that both sides read"],
 )
 def test_what_is_imported_comes_along_and_nothing_else(root: Path, modules: list[str], paths: list[str]) -> None:
     found = bundle.paths_of(*(f"ox_deploy.remote.{module}" for module in modules), root=root)
@@ -90,9 +104,9 @@ def test_no_import_is_overlooked_however_it_is_written() -> None:
         assert imported("\n".join(bundle.IMPORTS.findall(text))) == imported(text)
 
 
-@pytest.mark.parametrize("module", ["wrong", "wrong_package"])
+@pytest.mark.parametrize("module", ["wrong", "wrong_package", "wrong_neighbour"])
 def test_what_is_not_for_the_hosts_cannot_be_imported_there(root: Path, module: str) -> None:
-    with pytest.raises(AssertionError, match=r"imports ox_deploy(.errors)?, which is not for the hosts"):
+    with pytest.raises(AssertionError, match=r"imports ox_deploy(.errors|.mysql)?, which is not for the hosts"):
         bundle.paths_of(f"ox_deploy.remote.{module}", root=root)
 
 

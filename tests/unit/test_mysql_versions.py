@@ -13,12 +13,12 @@ from ox_deploy.facts.mysql import Account, BinaryLog, Grant, Gtid, MysqlStatus, 
 from ox_deploy.facts.secret import Fingerprint
 from ox_deploy.mysql import gtid, passwords
 from ox_deploy.mysql.accounts import WantedAccount, account_statements
+from ox_deploy.mysql.dialects import DIALECTS, dialect_of, server_of_version, version_numbers
 from ox_deploy.remote.common import fingerprints as common_fingerprints
 from ox_deploy.remote.master_slaves.replication import start as replication_start
 from ox_deploy.remote.master_slaves.switch import promote as switch_promote
 from ox_deploy.remote.master_slaves.switch.fence import TAKEN_OVER
 from ox_deploy.remote.mysql import state as mysql_state
-from ox_deploy.remote.mysql.dialects import DIALECTS, dialect_of, server_of_version, version_numbers
 from ox_deploy.secrets import Secret
 from ox_deploy.topologies.master_slaves import history
 from ox_deploy.topologies.master_slaves.facts.replication import Replica

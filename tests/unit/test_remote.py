@@ -23,6 +23,7 @@ from pyinfra.api import StringCommand
 import ox_deploy
 from ox_deploy.facts.hosts import HostState
 from ox_deploy.facts.mysql import Mysql
+from ox_deploy.mysql import dialects
 from ox_deploy.questions import bundle
 from ox_deploy.questions.lease import Taking
 from ox_deploy.questions.lease import command as lease_command
@@ -97,7 +98,11 @@ def imported(tree: ast.AST) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.rglob("*.py")), ids=lambda path: path.relative_to(FOLDER).as_posix())
+@pytest.mark.parametrize(
+    "path",
+    sorted([*FOLDER.rglob("*.py"), Path(dialects.__file__)]),
+    ids=lambda path: path.relative_to(FOLDER.parent).as_posix(),
+)
 def test_module_for_the_hosts_needs_nothing_but_python(path: Path) -> None:
     assert imported(ast.parse(path.read_text())) <= {*sys.stdlib_module_names, "ox_deploy"}
 

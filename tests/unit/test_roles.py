@@ -8,12 +8,12 @@ import pytest
 
 from ox_deploy.facts.mysql import Difference, MysqlStatus, ServerState
 from ox_deploy.facts.service import Service, ServiceStatus
+from ox_deploy.mysql.dialects import LOGS, dialect_of
 from ox_deploy.remote.master_slaves.replication import start as replication_start
 from ox_deploy.remote.master_slaves.role import check as role_check
 from ox_deploy.remote.master_slaves.role import configure as role_configure
 from ox_deploy.remote.mysql import logs
 from ox_deploy.remote.mysql import run as mysql_run
-from ox_deploy.remote.mysql.dialects import LOGS, dialect_of
 from ox_deploy.topologies.master_slaves.deploys.database import _probe
 from ox_deploy.topologies.master_slaves.notes import notes
 from ox_deploy.topologies.master_slaves.operations import roles

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from ox_deploy.mysql.dialects import dialect_of
 from ox_deploy.remote.master_slaves.seed import account as seed_account
 from ox_deploy.remote.master_slaves.seed import clone as seed_clone
 from ox_deploy.remote.master_slaves.seed import logical as seed_logical
 from ox_deploy.remote.master_slaves.seed import survey as seed_survey
-from ox_deploy.remote.mysql.dialects import dialect_of
 from tests.unit.programs import MYSQL, Commands, Session, under_test
 
 PASSWORD = "Zc4qLw8mPn2rTx6v"

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from ox_deploy.mysql.dialects import dialect_of
 from ox_deploy.questions.program import prelude
 from ox_deploy.remote.common.ending import fail
 from ox_deploy.remote.master_slaves.seed import account as seed_account
@@ -24,7 +25,6 @@ from ox_deploy.remote.master_slaves.seed import restore as seed_restore
 from ox_deploy.remote.master_slaves.seed import start as seed_start
 from ox_deploy.remote.master_slaves.seed import state as seed_state
 from ox_deploy.remote.master_slaves.seed import survey as seed_survey
-from ox_deploy.remote.mysql.dialects import dialect_of
 from ox_deploy.topologies.master_slaves.facts.seed import SeedState, Survey
 from ox_deploy.topologies.master_slaves.operations.seed import seed_order
 from tests.unit.fakes import stdin_of
@@ -652,7 +652,7 @@ def test_every_session_at_the_master_is_encrypted_as_replication_is(logical: Any
 FLOW = """
 import subprocess
 from ox_deploy.remote.common.ending import raising
-from ox_deploy.remote.mysql.dialects import dialect_of
+from ox_deploy.mysql.dialects import dialect_of
 from ox_deploy.remote.master_slaves.seed import common
 from ox_deploy.remote.master_slaves.seed.logical import let_flow, read_header
 common.STATE_FILE = {place!r} + "/run/seed.json"

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 
+from ox_deploy.mysql.dialects import LOGS
 from ox_deploy.remote.common.sql import rows
 from ox_deploy.remote.common.types import Document, Session
-from ox_deploy.remote.mysql.dialects import LOGS
 from ox_deploy.remote.mysql.session import dialect
 
 

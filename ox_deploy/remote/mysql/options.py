@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from ox_deploy.mysql.dialects import server_of_version, version_numbers
 from ox_deploy.remote.common.files import read
 from ox_deploy.remote.common.types import Document
-from ox_deploy.remote.mysql.dialects import server_of_version, version_numbers
 
 # What servers read first, unless their command line names another file.
 START_FILES = ("/etc/my.cnf", "/etc/mysql/my.cnf", "/usr/etc/my.cnf")

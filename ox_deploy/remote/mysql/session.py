@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from ox_deploy.mysql.dialects import dialect_of
 from ox_deploy.remote.common.sql import FIXED_MODE, driver, rows
 from ox_deploy.remote.common.types import Document, Session
-from ox_deploy.remote.mysql.dialects import dialect_of
 
 SOCKET = "/run/mysqld/mysqld.sock"
 # How long a server may take to let somebody in: one that hangs while it starts or stops never says a word.

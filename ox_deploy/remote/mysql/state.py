@@ -7,12 +7,12 @@ import re
 import shutil
 import struct
 
+from ox_deploy.mysql.dialects import CONFIGURATIONS, FENCES
 from ox_deploy.remote.common.commands import run
 from ox_deploy.remote.common.fingerprints import fingerprint
 from ox_deploy.remote.common.sql import rows
 from ox_deploy.remote.common.types import Document, Session
 from ox_deploy.remote.master_slaves.replication.state import FILTERS, filters_in, marks, replication_of
-from ox_deploy.remote.mysql.dialects import CONFIGURATIONS, FENCES
 from ox_deploy.remote.mysql.options import MEANT, Origins, differences, settings_in
 from ox_deploy.remote.mysql.session import connect, dialect, user_databases
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ox_deploy.facts.mysql import MysqlStatus
+from ox_deploy.mysql.dialects import version_numbers
 from ox_deploy.remote.master_slaves.seed.slave import ROOM
-from ox_deploy.remote.mysql.dialects import version_numbers
 from ox_deploy.topologies.master_slaves.connections import forget_statements
 from ox_deploy.topologies.master_slaves.facts.seed import Place, SeedState, Survey
 from ox_deploy.topologies.master_slaves.source import Source

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ox_deploy.mysql.dialects import server_of_version, version_numbers
 from ox_deploy.mysql.not_ready import not_ready
-from ox_deploy.remote.mysql.dialects import server_of_version, version_numbers
 from ox_deploy.topologies.master_slaves.diagnosis import Diagnosis
 from ox_deploy.topologies.master_slaves.facts.seed import Contents
 from ox_deploy.topologies.master_slaves.history import took_over

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from ox_deploy.mysql.dialects import FENCES
 from ox_deploy.remote.common.files import STATE_DIRECTORY, read
 from ox_deploy.remote.common.fingerprints import fingerprint
 from ox_deploy.remote.common.sql import rows
@@ -15,7 +16,6 @@ from ox_deploy.remote.master_slaves.replication.status import (
     without_statement,
 )
 from ox_deploy.remote.master_slaves.switch.fence import decided_in
-from ox_deploy.remote.mysql.dialects import FENCES
 from ox_deploy.remote.mysql.session import dialect
 
 # What keeps something out of the binary log, or out of a slave.

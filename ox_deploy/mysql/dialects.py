@@ -1,6 +1,6 @@
 """What MariaDB and MySQL call things, by version, as one table: statements, functions, variables, columns.
 
-The programs that talk to a server import it, and the control machine does for what it has to know.
+Hosts get it with the programs that talk to a server, so it imports nothing but Python's standard library.
 """
 
 from __future__ import annotations
