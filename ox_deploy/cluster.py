@@ -191,7 +191,7 @@ def build_cluster(
     origins = origins or {}
     first = next(iter(origins.values()), {})
     files = {key: file for key, file in first.items() if key in settings}
-    parsed = parse(Settings, dict(settings), GROUP_DATA, files)
+    parsed = parse(settings_model(settings), dict(settings), GROUP_DATA, files)
     check_product(parsed, PRODUCTS[parsed.product], files)
     known = {group: groups.get(group, ()) for group in groups_with(topology.roles)}
     members = dict.fromkeys(name for names in known.values() for name in names)
@@ -199,6 +199,12 @@ def build_cluster(
     topology.roles.check(nodes)
     check_consistency(nodes, parsed, topology.roles.groups)
     return Cluster(settings=parsed, nodes=nodes, topology=topology)
+
+
+def settings_model(values: Mapping[str, Any]) -> type[Settings]:
+    """Return the settings that the product of these has; without a product that exists, those of any."""
+    named = [product for name, product in PRODUCTS.items() if name == values.get("product")]
+    return (*named, *PRODUCTS.values())[0].settings
 
 
 def groups_with(roles: Roles) -> tuple[str, ...]:
@@ -250,9 +256,10 @@ def _origins(host: Host) -> dict[str, str]:
 def _common_settings(data: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return the cluster's settings; all hosts have to have the same."""
     first = next(iter(data.values()))
-    settings = {key: value for key, value in first.items() if key in Settings.model_fields}
+    keys = settings_model(first).model_fields
+    settings = {key: value for key, value in first.items() if key in keys}
     for name, values in data.items():
-        for key in Settings.model_fields:
+        for key in keys:
             here, there = values.get(key, "not set"), first.get(key, "not set")
             if here != there:
                 raise InputError(
@@ -262,8 +269,8 @@ def _common_settings(data: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return settings
 
 
-def _check_keys(name: str, values: Iterable[str], asked: Iterable[str]) -> None:
-    known = NODE_KEYS | Settings.model_fields.keys() | set(asked)
+def _check_keys(name: str, values: Mapping[str, Any], asked: Iterable[str]) -> None:
+    known = NODE_KEYS | settings_model(values).model_fields.keys() | set(asked)
     for key in values:
         if key not in known and not key.startswith(CONNECTOR_PREFIXES):
             raise InputError(

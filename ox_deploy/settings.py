@@ -40,6 +40,15 @@ def _is_list(what: str) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+def _is_product(value: Any) -> Any:
+    # Which know the settings themselves.
+    from ox_deploy.products import PRODUCTS
+
+    if value not in list(PRODUCTS):
+        raise wrong("it should be " + " or ".join(f'"{name}"' for name in PRODUCTS))
+    return value
+
+
 class User(Model):
     """A groupware user that the deploy creates when it is missing."""
 
@@ -71,9 +80,9 @@ class PasswordSettings(Model):
 
 
 class Settings(PasswordSettings):
-    """What holds for the whole cluster; group_data/all.py explains each key."""
+    """What holds for the whole cluster; group_data/all.py explains each key. A product adds its own in a subclass."""
 
-    product: Annotated[Literal["ox6"], Rule('"ox6"')] = "ox6"
+    product: Annotated[str, BeforeValidator(_is_product)] = "ox6"
     server_name: rules.LongName = "oxserver"
 
     ox_repository_url: rules.RepositoryUrl
@@ -100,11 +109,6 @@ class Settings(PasswordSettings):
 
     server_memory: Memory = 512
     license_key: rules.OptionalLongName = None
-
-    multicast_network: rules.MulticastNetwork = "224.0.0.0/8"
-    cache_multicast_address: rules.MulticastAddress = "224.0.0.1"
-    cache_multicast_port: rules.PortNumber = 6780
-    session_cache_multicast_port: rules.PortNumber = 6781
 
 
 def parse(

@@ -75,6 +75,9 @@ class Product(Protocol):
     But for `join`, which calls operations.
     """
 
+    # --- settings: those of every cluster and its own, each with a default
+    settings: type[Settings]
+
     # --- hosts
     groupware_packages: tuple[str, ...]
     gui_packages: tuple[str, ...]

@@ -17,6 +17,7 @@ from ox_deploy.operations.openxchange.configuration import PLACEHOLDER, WantedCo
 from ox_deploy.products import PRODUCTS
 from ox_deploy.products.base import Installer
 from ox_deploy.products.ox6 import jcs
+from ox_deploy.products.ox6.settings import own
 from ox_deploy.topologies.master_slaves.deploys import database
 from ox_deploy.topologies.master_slaves.roles import master_of
 from tests.unit.deployment import prepared
@@ -490,7 +491,7 @@ def test_first_slave_is_registered_as_the_masters_and_a_second_is_not(guide: Gui
 
 
 def test_caches_discover_each_other_by_multicast_and_have_ports_of_their_own(guide: Guide) -> None:
-    values = jcs.values(guide.build().settings)
+    values = jcs.values(own(guide.build().settings))
     ports = {}
     for file, keys in values.items():
         short = {key.rpartition(".")[2]: value for key, value in keys.items()}

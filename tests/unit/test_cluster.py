@@ -11,14 +11,17 @@ import pytest
 from pyinfra.context import ctx_state
 from pyinfra_cli.inventory import make_inventory_from_files  # type: ignore[import-untyped]
 
-from ox_deploy.cluster import Settings, cluster_of
+from ox_deploy.cluster import cluster_of
 from ox_deploy.errors import InputError
+from ox_deploy.products import PRODUCTS
+from ox_deploy.products.ox6.settings import own
 from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of
 from ox_deploy.topologies.master_slaves.topology import MASTER_SLAVES
 from tests.unit.fakes import in_phase
 from tests.unit.guide import Guide, context
 
 ROOT = Path(__file__).parents[2]
+SETTINGS = PRODUCTS["ox6"].settings.model_fields
 
 
 def refusal(build: Callable[[], Any]) -> str:
@@ -102,14 +105,14 @@ def test_hostname_is_the_name_on_the_hosts_where_pyinfra_has_another(guide: Guid
     assert (node.name, node.inventory_name) == ("web", "@docker/lab-web")
 
 
-@pytest.mark.parametrize("key", [key for key, field in Settings.model_fields.items() if field.is_required()])
+@pytest.mark.parametrize("key", [key for key, field in SETTINGS.items() if field.is_required()])
 def test_missing_setting_is_named(guide: Guide, key: str) -> None:
     del guide.settings[key]
     assert refusal(guide.build) == f"group_data/all.py: `{key}` is missing; add it."
 
 
 def test_caches_may_have_another_multicast_address_with_its_route(guide: Guide) -> None:
-    settings = guide.set(multicast_network="239.1.0.0/16", cache_multicast_address="239.1.2.3").build().settings
+    settings = own(guide.set(multicast_network="239.1.0.0/16", cache_multicast_address="239.1.2.3").build().settings)
     assert (settings.multicast_network, settings.cache_multicast_address) == ("239.1.0.0/16", "239.1.2.3")
 
 
@@ -260,8 +263,8 @@ def test_every_setting_is_explained_in_group_data_with_its_default(input_files: 
     shown: dict[str, Any] = {}
     exec((ROOT / "group_data/all.py").read_text(), shown)  # noqa: S102
     del shown["__builtins__"], shown["__annotations__"]
-    assert shown.keys() == Settings.model_fields.keys() | {"mysql_settings", "mysql_option_file"}
-    defaults = {key: field.default for key, field in Settings.model_fields.items() if not field.is_required()}
+    assert shown.keys() == SETTINGS.keys() | {"mysql_settings", "mysql_option_file"}
+    defaults = {key: field.default for key, field in SETTINGS.items() if not field.is_required()}
     del defaults["contexts"]
     assert {key: shown[key] for key in defaults} == defaults
 

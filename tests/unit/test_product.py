@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Annotated, Any, cast
 
 import pytest
 from passlib.hash import des_crypt
@@ -16,6 +16,7 @@ from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
 import ox_deploy
+from ox_deploy import cluster as clusters
 from ox_deploy import secrets
 from ox_deploy.cluster import Cluster, Node
 from ox_deploy.deploys.clustering import start_cluster
@@ -35,8 +36,9 @@ from ox_deploy.questions.ask import ask
 from ox_deploy.questions.bundle import paths_of
 from ox_deploy.questions.program import Program
 from ox_deploy.questions.question import JsonFact, Question
-from ox_deploy.questions.run import run_of
+from ox_deploy.questions.run import current_run, run_of
 from ox_deploy.remote.programs import module_of
+from ox_deploy.rules import Rule
 from ox_deploy.settings import Settings
 from ox_deploy.status.seen import Drift
 from ox_deploy.status.states import groupware
@@ -94,9 +96,16 @@ class Reversed:
         return (salt or "x") + password[::-1]
 
 
+class TinySettings(Settings):
+    """What only the tiny product has."""
+
+    grid_name: Annotated[str, Rule("a text of at most 8 characters", lambda text: None if len(text) < 9 else "")] = "g"
+
+
 class Tiny(Product):
     """One daemon, one folder, HTTP, no multicast."""
 
+    settings = TinySettings
     groupware_packages = ("tiny",)
     gui_packages = ("tiny-ui",)
     database_privileges = frozenset({"SELECT", "INSERT"})
@@ -222,6 +231,18 @@ def test_account_has_the_rights_of_the_product(tiny: Guide) -> None:
     assert (account.privileges, account.grant_option) == (frozenset({"SELECT", "INSERT"}), False)
 
 
+def test_product_has_settings_of_its_own(tiny: Guide) -> None:
+    settings = clusters.cluster_of(tiny.set(grid_name="grid").inventory()).settings
+    assert isinstance(settings, TinySettings)
+    assert settings.grid_name == "grid"
+    with pytest.raises(InputError, match=r"`grid_name` is 'long grid'; it should be a text of at most 8 characters\."):
+        tiny.set(grid_name="long grid").build()
+    # Those of another product are none here.
+    current_run().cluster = None
+    with pytest.raises(InputError, match="`multicast_network` is not a setting"):
+        clusters.cluster_of(tiny.set(grid_name="g", multicast_network="239.0.0.0/8").inventory())
+
+
 def test_settings_are_compared_with_the_product(tiny: Guide) -> None:
     with pytest.raises(InputError, match="`server_name` is too long for a tiny product"):
         tiny.set(server_name="ox-server-1").build()
@@ -299,9 +320,7 @@ def test_general_modules_name_nothing_of_a_product() -> None:
         for path in general_modules()
         for match in PARTICULAR.finditer(path.read_text())
     ]
-    # Settings of all products are in one place.
-    settings = ["cache_multicast_address", "cache_multicast_port", "cache_multicast_port"]
-    assert found == [f"ox_deploy/settings.py: {name}" for name in settings]
+    assert found == []
 
 
 def test_each_thing_of_6_10_is_found_where_it_belongs() -> None:
@@ -310,8 +329,11 @@ def test_each_thing_of_6_10_is_found_where_it_belongs() -> None:
     assert len(words) > 20
 
 
-def test_setting_chooses_among_the_products() -> None:
-    assert set(get_args(Settings.model_fields["product"].annotation)) == PRODUCTS.keys()
+def test_setting_chooses_among_the_products(guide: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(cast(dict[str, Product], PRODUCTS), "tiny", Tiny())
+    assert isinstance(guide.set(product="tiny", grid_name="tinies").build().product, Tiny)
+    with pytest.raises(InputError, match=r'`product` is \'ox7\'; it should be "ox6" or "tiny"\.'):
+        guide.set(product="ox7").build()
 
 
 # --- 6.10 ------------------------------------------------------------------------------------------------

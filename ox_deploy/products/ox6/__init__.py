@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ox_deploy.operations.openxchange.configuration import WantedConfiguration
 from ox_deploy.products.base import Accounts, Discovery, Installer, Product, SiteValues
 from ox_deploy.products.ox6 import configuration, daemons, database, front_end, installer, jcs, mesh, packages, ports
+from ox_deploy.products.ox6.settings import Ox6Settings, own
 
 if TYPE_CHECKING:
     from ox_deploy.cluster import Cluster, Node
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 class Ox6(Product):
     """What the modules of this folder say, in the form that all products have."""
 
+    settings = Ox6Settings
     groupware_packages = packages.GROUPWARE
     gui_packages = packages.GUI
     database_privileges = database.PRIVILEGES
@@ -40,10 +42,10 @@ class Ox6(Product):
     route_key = configuration.ROUTE_KEY
 
     def find_fault(self, settings: Settings) -> str | None:
-        return jcs.find_fault(settings)
+        return jcs.find_fault(own(settings))
 
     def own_ports(self, settings: Settings) -> Iterable[Port]:
-        return ports.own_ports(settings)
+        return ports.own_ports(own(settings))
 
     def needed_ways(self, node: Node, groupware: Sequence[Node]) -> Iterable[Way]:
         return ports.needed_ways(node, groupware)
@@ -52,7 +54,7 @@ class Ox6(Product):
         return front_end.site(cluster, values)
 
     def discovery(self, settings: Settings) -> Discovery | None:
-        return Discovery(settings.multicast_network, settings.cache_multicast_address)
+        return Discovery(own(settings).multicast_network, own(settings).cache_multicast_address)
 
     def installer(self, cluster: Cluster, node: Node, accounts: Accounts) -> Installer:
         return installer.installer(cluster, node, accounts)

@@ -9,6 +9,7 @@ from passlib.hash import des_crypt
 from ox_deploy.operations.openxchange.configuration import Administrator, WantedConfiguration
 from ox_deploy.products.base import Accounts
 from ox_deploy.products.ox6 import jcs
+from ox_deploy.products.ox6.settings import own
 
 if TYPE_CHECKING:
     from ox_deploy.cluster import Cluster, Node
@@ -39,7 +40,7 @@ def identity(cluster: Cluster, node: Node) -> dict[str, dict[str, str]]:
 
 def wanted(cluster: Cluster, node: Node, accounts: Accounts) -> WantedConfiguration:
     """Return what oxinstaller is known to write, and what it leaves as it was."""
-    settings = cluster.settings
+    settings = own(cluster.settings)
     reader, writer = cluster.reader, cluster.writer
     separate = "true" if reader != writer else "false"
     login = dict.fromkeys(("readProperty.2", "writeProperty.2"), ("password=", accounts.database_password))

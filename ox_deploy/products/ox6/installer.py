@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ox_deploy.operations.openxchange.configuration import PLACEHOLDER
 from ox_deploy.products.base import Accounts, Installer
+from ox_deploy.products.ox6.settings import own
 
 if TYPE_CHECKING:
     from ox_deploy.cluster import Cluster, Node
@@ -28,7 +29,7 @@ def installer(cluster: Cluster, node: Node, accounts: Accounts) -> Installer:
 
 
 def _arguments(cluster: Cluster, node: Node, accounts: Accounts) -> list[str]:
-    settings = cluster.settings
+    settings = own(cluster.settings)
     values = {
         "servername": settings.server_name,
         "configdb-user": accounts.database_user,

@@ -11,7 +11,7 @@ from ox_deploy.products.ox6.daemons import ADMIN, GROUPWARE
 
 if TYPE_CHECKING:
     from ox_deploy.cluster import Cluster, Node
-    from ox_deploy.settings import Settings
+    from ox_deploy.products.ox6.settings import Ox6Settings
 
 CACHES = {"groupware": Cache(57462, GROUPWARE), "admin": Cache(57461, ADMIN), "session": Cache(58849, GROUPWARE)}
 NODE_ALONE_REMEDY = (
@@ -23,7 +23,7 @@ NOT_CONNECTED_REMEDY = (
 )
 
 
-def find_fault(settings: Settings) -> str | None:
+def find_fault(settings: Ox6Settings) -> str | None:
     """Return why the caches would not find each other, or None."""
     if ipaddress.IPv4Address(settings.cache_multicast_address) not in ipaddress.IPv4Network(settings.multicast_network):
         return "`cache_multicast_address` should be within `multicast_network`"
@@ -35,7 +35,7 @@ def find_fault(settings: Settings) -> str | None:
     return None
 
 
-def values(settings: Settings) -> dict[str, dict[str, str | None]]:
+def values(settings: Ox6Settings) -> dict[str, dict[str, str | None]]:
     """Return what the three cache files should say: no list of peers, discovery by multicast."""
     discovery = {
         "groupware/cache.ccf": ("LTCP", settings.cache_multicast_port, CACHES["groupware"]),

@@ -11,10 +11,10 @@ from ox_deploy.products.ox6.jcs import CACHES
 
 if TYPE_CHECKING:
     from ox_deploy.cluster import Node
-    from ox_deploy.settings import Settings
+    from ox_deploy.products.ox6.settings import Ox6Settings
 
 
-def own_ports(settings: Settings) -> Iterator[Port]:
+def own_ports(settings: Ox6Settings) -> Iterator[Port]:
     """Return the ports that the daemons of a node listen on."""
     yield from (Port(number, (daemon,)) for daemon, number in PORTS.items())
     yield from (Port(cache.port, (cache.service,)) for cache in CACHES.values())
