@@ -101,8 +101,8 @@ def check_issued(certificate: str, ca: str, address: str, where: str) -> None:
     if address not in _addresses(chain[0]):
         named = ", ".join(_addresses(chain[0])) or "no address"
         raise InputError(
-            f"{where}: `mysql_tls_certificate` is for {named}; it should have {address}, which the slaves connect to, "
-            "as an IP address among its subject alternative names."
+            f"{where}: `mysql_tls_certificate` is for {named}; it should have {address}, which the other "
+            "database servers connect to, as an IP address among its subject alternative names."
         )
     check_times(chain, what)
     check_times(authorities, "group_data/all.py: `mysql_tls_ca`")

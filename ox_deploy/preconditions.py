@@ -90,8 +90,8 @@ def find_obstacles(here: Preconditions, wanted: Wanted) -> list[str]:
     for port, what in ((here.port, "the server of this host"), (here.node_port, "this node")):
         if port not in (None, wanted.port):
             found.append(
-                f"{_ALL}: `mysql_port` is {wanted.port}, but {what} was set up with {port}; slaves and nodes would "
-                f"lose the databases, so a run cannot change it; {_WAY}."
+                f"{_ALL}: `mysql_port` is {wanted.port}, but {what} was set up with {port}; other database "
+                f"servers and nodes would lose the databases, so a run cannot change it; {_WAY}."
             )
     if wanted.server_name and here.server_name not in (None, wanted.server_name, *UNCONFIGURED):
         found.append(

@@ -14,7 +14,7 @@ class TlsStatus:
     """PEM texts, "" where there is nothing.
 
     `certificate` is the server's own, `public_key` that of its private key, `private` tells whether only the server can
-    read that one. `trusted` are the certificates of which its master has to show one.
+    read that one. `trusted` are the certificates of which the server that it reads from has to show one.
     """
 
     certificate: str = ""

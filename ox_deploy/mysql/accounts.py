@@ -68,7 +68,7 @@ _REQUIREMENTS = {True: "SSL", False: "NONE"}
 
 
 def _requirement(wanted: WantedAccount, who: str, found: str) -> list[Statement]:
-    # A stricter one, such as a certificate of the slave's own, is somebody else's and stays if we want none.
+    # A stricter one, such as a certificate for one client, is somebody else's and stays if we want none.
     if wanted.tls is None or wanted.tls == (found == _ENCRYPTED):
         return []
     label = f"let {who} log in {'encrypted only' if wanted.tls else 'unencrypted, too'}"

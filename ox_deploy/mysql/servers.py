@@ -13,7 +13,7 @@ class DatabaseServer:
 
     `driver_packages` is what our programs log in with, on database hosts and groupware nodes.
     `configuration` is ours, read after the package's own files; `logs` names the server's logs, and is written once.
-    `fence` is read after both; it is there while the master is switched, and says what a server is that starts then.
+    `fence` is read after both; it is there while the writer is switched, and says what a server is that starts then.
     `check` refuses a wrong configuration. `seed_programs` are what a seeding uses; `seed_fence` is read by a server
     that restarts itself on the data of another one, "" if none does.
     """

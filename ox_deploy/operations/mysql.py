@@ -39,7 +39,7 @@ def accounts(
     + wanted: the accounts, with rights on `*.*`
     + users: the user names that are ours; their accounts for other hosts are stale
     + remove_stale: drop stale accounts instead of naming them
-    + replicate: write the changes to the binary log (on a master), or not (on a slave)
+    + replicate: write the changes to the binary log, for those that read from this server, or not
     + option_file: root-only option file on the host, where root cannot log in over the socket
 
     Idempotent. No statement holds a password, only the hash that the server stores.

@@ -33,9 +33,9 @@ def find_obstacle(status: MountStatus, source: str, path: str) -> str | None:
         )
     if status.mount and status.mount.source != source and status.answers:
         return (
-            f"{path}: {status.mount.source} is mounted there; it should be {source}; if the master was switched, add "
-            "a group `filestore` with the host that serves it; otherwise stop Open-Xchange on this host, unmount it "
-            "and run again."
+            f"{path}: {status.mount.source} is mounted there; it should be {source}; if another database "
+            "server became the writer, add a group `filestore` with the host that serves it; otherwise stop "
+            "Open-Xchange on this host, unmount it and run again."
         )
     if status.bare and status.bare.entries:
         names = ", ".join(status.bare.entries)

@@ -108,9 +108,9 @@ OBSTACLES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "other-source": (
         {"mount": Mount("192.0.2.9:/x", "nfs4")},
-        f"{PATH}: 192.0.2.9:/x is mounted there; it should be {SOURCE}; if the master was switched, add a group "
-        "`filestore` with the host that serves it; otherwise stop Open-Xchange on this host, unmount it and run "
-        "again.",
+        f"{PATH}: 192.0.2.9:/x is mounted there; it should be {SOURCE}; if another database server became the writer, "
+        "add a group `filestore` with the host that serves it; otherwise stop Open-Xchange on this host, unmount it "
+        "and run again.",
     ),
     "files-under-the-mount": (
         {"bare": BareDirectory(protected=False, entries=["hashed", "1_ctx_store"])},

@@ -415,7 +415,7 @@ OBSTACLES: dict[str, tuple[Registration, str]] = {
     "reads-elsewhere": (
         found(clusters={3: 9}),
         "configdb: oxdatabase_slave (id 4) is registered, but reads do not go to it; correct `read_db_pool_id` of "
-        "db_cluster for the master oxdatabase.",
+        "db_cluster for the writer oxdatabase.",
     ),
 }
 

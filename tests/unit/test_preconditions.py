@@ -56,14 +56,14 @@ OBSTACLES: list[tuple[Preconditions, Wanted, str]] = [
     (
         Preconditions(port=3307),
         SERVER,
-        "group_data/all.py: `mysql_port` is 3306, but the server of this host was set up with 3307; slaves and nodes "
-        f"would lose the databases, so a run cannot change it; {WAY}",
+        "group_data/all.py: `mysql_port` is 3306, but the server of this host was set up with 3307; other database "
+        f"servers and nodes would lose the databases, so a run cannot change it; {WAY}",
     ),
     (
         Preconditions(node_port=3307),
         NODE,
-        "group_data/all.py: `mysql_port` is 3306, but this node was set up with 3307; slaves and nodes would lose "
-        f"the databases, so a run cannot change it; {WAY}",
+        "group_data/all.py: `mysql_port` is 3306, but this node was set up with 3307; other database servers "
+        f"and nodes would lose the databases, so a run cannot change it; {WAY}",
     ),
     (
         Preconditions(server_name="other"),

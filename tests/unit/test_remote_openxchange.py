@@ -507,7 +507,7 @@ FILLED = EMPTY | {"SHOW TABLES": [{"Tables": "server"}], "SELECT 1 FROM `server`
         (
             {"SELECT @@GLOBAL.read_only": [{"value": 1}]},
             False,
-            "the database server is read-only, so it is not the master; nothing was changed; run again",
+            "the database server is read-only, so it is not the writer; nothing was changed; run again",
         ),
     ],
 )

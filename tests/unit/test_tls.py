@@ -112,8 +112,8 @@ FOREIGN = (
     "append any intermediate certificates to the certificate."
 )
 NOT_FOR = (
-    f"{WHERE}: `mysql_tls_certificate` is for {{}}; it should have 192.0.2.21, which the slaves connect to, as an IP "
-    "address among its subject alternative names."
+    f"{WHERE}: `mysql_tls_certificate` is for {{}}; it should have 192.0.2.21, which the other database "
+    "servers connect to, as an IP address among its subject alternative names."
 )
 REFUSED = {
     "other-ca": (BY_CA, OF_OTHER, FOREIGN),

@@ -63,7 +63,7 @@ def register(
     + admin_service: the admin daemon, which is started if it does not run
     + admin_check: how it is asked whether it answers
 
-    Idempotent; asked is the write host, since a slave may lag. initconfigdb runs only if there is no configdb,
+    Idempotent; asked is the write host, since another one may lag. initconfigdb runs only if there is no configdb,
     because its own guard may drop a live one; it gets a password that ends with it. The ids are looked up.
     Guide: Configuring Open-Xchange Server, initconfigdb to createuser.
     """

@@ -156,7 +156,7 @@ class WantedRegistration:
             if pool and database.writer and not _reads_from(found, pools.get(database.writer), pool):
                 return (
                     f"configdb: {database.name} (id {pool.id}) is registered, but reads do not go to it; "
-                    f"correct `read_db_pool_id` of db_cluster for the master {database.writer}."
+                    f"correct `read_db_pool_id` of db_cluster for the writer {database.writer}."
                 )
         return None
 

@@ -113,7 +113,7 @@ def _database(wanted: WantedDatabase, pools: Mapping[str, Pool]) -> list[Finding
 
 
 def _reads(wanted: Sequence[WantedDatabase], pools: Mapping[str, Pool], clusters: Mapping[int, int]) -> list[Finding]:
-    """Compare which database is read where the master is written."""
+    """Compare which database is read where another one is written."""
     names = {pool.id: pool.name for pool in pools.values()}
     readers = {database.writer: database.name for database in wanted if database.writer}
     findings = []
@@ -121,7 +121,7 @@ def _reads(wanted: Sequence[WantedDatabase], pools: Mapping[str, Pool], clusters
         if database.writer or database.name not in pools:
             continue
         read = clusters.get(pools[database.name].id) or 0
-        # A master without a slave is read itself: 0, or its own number.
+        # A writer without a reader is read itself: 0, or its own number.
         has, should = names.get(read, str(read) if read else database.name), readers.get(database.name, database.name)
         if has != should and should in pools:
             found = f"configdb: what is written to {database.name} is read from {has}"

@@ -65,7 +65,7 @@ def temporary_password(server: Document) -> Iterator[str]:
 def recheck(session: Session, database: str, tables: Mapping[str, bool], recreate: bool) -> None:
     """Stop unless configdb is still absent, or still half made without a registration, right before it is (re)made."""
     if value_of(session, "@@GLOBAL.read_only"):
-        fail("the database server is read-only, so it is not the master; nothing was changed; run again")
+        fail("the database server is read-only, so it is not the writer; nothing was changed; run again")
     query = "SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s"
     if not rows(session, query, [database]):
         return

@@ -1,6 +1,6 @@
 """The names of a server's logs: where it keeps them already, that is how they are called.
 
-Under other names a replica does not find its place again (error 1201), and a master begins to count anew.
+Under other names a replica does not find its place again (error 1201), and its source begins to count anew.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Causes hide their consequences: what is broken is reported as itself and nothing else.
 
-- `HIDES`: which state hides which other one, and on which host it has to be. The master's server that is down, for
-  instance, hides that slaves cannot read from it, and a mount that is missing hides the daemons that systemd stops
+- `HIDES`: which state hides which other one, and on which host it has to be. A database server that is down,
+  for instance, hides that others cannot read from it, and a mount that is missing hides the daemons that systemd stops
   with it.
 - `HIDES_DRIFT`: which steps of a deploy have something to do because of a state, and no more than that.
 - What is hidden still hides its own consequences: the NFS server that is down hides the missing mount, and that the

@@ -12,7 +12,7 @@ from ox_deploy.status.states.base import Observation, Problem, state
 def remedy_with(configdb: ConfigdbLayout) -> str:
     """Return what to do about a registrar that cannot ask the configdb of a product."""
     return (
-        "run the deploy, which fixes this node's account on the master, and host and account in the node's "
+        "run the deploy, which fixes this node's account on the writer, and host and account in the node's "
         f"{configdb.file}; if it still cannot ask, check whether a firewall blocks the connection"
     )
 
