@@ -1,7 +1,7 @@
 """What the tests of `verify` bring to light on a host.
 
-`SharedFiles` is a fact that leaves something on the host for a moment. What they make, a later step takes
-away, and systemd does so after two minutes if that step never comes.
+`SharedFiles` leaves something on the host for a moment. What it makes, a later step takes away, and systemd does so
+after two minutes if that step never comes.
 """
 
 from __future__ import annotations

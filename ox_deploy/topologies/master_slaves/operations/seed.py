@@ -40,7 +40,7 @@ METHODS = ("logical", "physical")
 POLL_SECONDS = 1.0
 # A line of progress comes with each stage, and after so many seconds.
 SHOW_SECONDS = 5
-# The name in the certificate of the connection; remote/seed/stream.py has it, too.
+# The name in the certificate of the connection; remote/master_slaves/seed/stream.py has it, too.
 STREAM = "ox-seed"
 RESTORE = "pyinfra -y inventory.py ox_deploy.deploys.seed.restore --data seed_slave={name}"
 
