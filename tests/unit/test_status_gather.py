@@ -18,7 +18,6 @@ from pyinfra.api import FactBase
 from pyinfra.api.config import Config
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
-from pyinfra.context import ctx_config, ctx_inventory, ctx_state
 
 from ox_deploy import secrets
 from ox_deploy.facts.health import HostHealth
@@ -30,6 +29,7 @@ from ox_deploy.status.seen import Seen
 from ox_deploy.status.states.causes import causes_with
 from ox_deploy.status.steps import Step
 from ox_deploy.topologies.master_slaves.topology import MASTER_SLAVES
+from tests.unit.fakes import current
 from tests.unit.guide import Guide
 from tests.unit.snapshots import cluster as snapshot_of_cluster
 
@@ -65,27 +65,19 @@ class Look:
     def begun(self) -> Iterator[State]:
         config: Any = Config()  # type: ignore[no-untyped-call]
         state = State(check_for_changes=False)
-        with _set(ctx_state, state), _set(ctx_config, config):
+        with current(state=state, config=config):
             inventory = self.guide.inventory()
             state.init(inventory, config)
             for host in inventory:
                 # Each has its own, which comes before the method of its class.
                 vars(host).update(connect=partial(self.connect_to, host), get_fact=partial(self.get_fact, host))
-            with _set(ctx_inventory, inventory):
+            with current(inventory=inventory):
                 yield state
 
     def take(self) -> dict[str, Seen]:
         with self.begun() as state:
             _, seen = gather.look_at_all(state, self.seconds)
         return {one.node.name: one for one in seen}
-
-
-@contextmanager
-def _set(context: Any, value: Any) -> Iterator[None]:
-    before = context.get()
-    context.set(value)
-    yield
-    context.set(before)
 
 
 @pytest.fixture
