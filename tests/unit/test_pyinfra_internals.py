@@ -556,7 +556,7 @@ def test_command_is_run_in_the_way_of_facts_while_no_operation_is_under_way(begi
 
 
 def test_fact_gets_its_program_by_standard_input_and_does_not_show_it(
-    begin: Begin, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    begin: Begin, caplog: pytest.LogCaptureFixture
 ) -> None:
     run, seen = begin("@local", check=False), list[ServiceStatus]()
     host = run.host("@local")
@@ -568,7 +568,6 @@ def test_fact_gets_its_program_by_standard_input_and_does_not_show_it(
         return
         yield
 
-    monkeypatch.setattr(pyinfra.logger, "propagate", True)
     with caplog.at_level(logging.DEBUG, pyinfra.logger.name):
         run(look)
     assert [status.files for status in seen] == [{"/no/such/file": None}]

@@ -102,7 +102,7 @@ def test_second_unit_is_refused(place: Path, capsys: pytest.CaptureFixture[str])
     assert list((place / "run").iterdir()) == []
 
 
-def test_arguments_reach_the_program_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arguments_reach_the_program_as_they_are() -> None:
     arguments = {"password": "a'b\"c\\d\nü{}", "none": None}
     text = stdin_of(seed_order("seed_send", arguments))["program"]
     begin, call = text.rsplit("from ox_deploy.remote.start import start\n", 1)
@@ -112,13 +112,13 @@ def test_arguments_reach_the_program_as_they_are(monkeypatch: pytest.MonkeyPatch
     assert given == [{"as": "unit", "program": "seed_send", "arguments": arguments}]
 
 
-def work(program: Any, place: Path, monkeypatch: pytest.MonkeyPatch, action: Any) -> SeedState:
-    monkeypatch.setenv("RUNTIME_DIRECTORY", str(place / "runtime"))
+def work(program: Any, place: Path, action: Any) -> SeedState:
+    program.os = altered(os, environ={"RUNTIME_DIRECTORY": str(place / "runtime")})
     program.work(action, JOB)
     return state_in(place)
 
 
-def test_success_is_told_with_what_came_of_it(logical: Any, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_success_is_told_with_what_came_of_it(logical: Any, place: Path) -> None:
     def action(job: Any, progress: Any, folder: str) -> str:
         assert folder == str(place / "runtime")
         progress.stage("copies")
@@ -126,11 +126,11 @@ def test_success_is_told_with_what_came_of_it(logical: Any, place: Path, monkeyp
         assert (state_in(place).stage, state_in(place).done) == ("copies", False)
         return "all well"
 
-    found = work(logical, place, monkeypatch, action)
+    found = work(logical, place, action)
     assert (found.stage, found.bytes, found.done, found.summary, found.error) == ("done", 12, True, "all well", "")
 
 
-def test_failure_is_told_with_the_stage_it_came_in(logical: Any, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failure_is_told_with_the_stage_it_came_in(logical: Any, place: Path) -> None:
     # As on a host: what fails ends a program at once, unless it works as a unit.
     logical._raises = False
 
@@ -139,7 +139,7 @@ def test_failure_is_told_with_the_stage_it_came_in(logical: Any, place: Path, mo
         fail("the disk is full")
 
     with pytest.raises(SystemExit):
-        work(logical, place, monkeypatch, action)
+        work(logical, place, action)
     found = state_in(place)
     assert (found.stage, found.done, found.error) == ("copies", False, "the disk is full")
 

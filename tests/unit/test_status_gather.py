@@ -31,6 +31,7 @@ from ox_deploy.status.steps import Step
 from ox_deploy.topologies.master_slaves.topology import MASTER_SLAVES
 from tests.unit.fakes import current
 from tests.unit.guide import Guide
+from tests.unit.programs import altered
 from tests.unit.snapshots import cluster as snapshot_of_cluster
 
 Answer = Callable[[Host, dict[str, Any]], HostStatus]
@@ -229,7 +230,7 @@ def test_status_of_another_version_counts_as_none(tmp_path: Path, text: str) -> 
 
 
 def test_each_inventory_has_a_place_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(memory, "os", altered(os, environ={"XDG_STATE_HOME": str(tmp_path)}))
     one, two = memory.state_file("inventory.py"), memory.state_file("other.py")
     assert one != two
     assert one.is_relative_to(tmp_path)
