@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -24,9 +26,11 @@ from ox_deploy.remote.seed import account as seed_account
 from ox_deploy.remote.seed import logical as seed_logical
 from ox_deploy.remote.seed import physical as seed_physical
 from ox_deploy.remote.seed import restore as seed_restore
+from ox_deploy.remote.seed import send as seed_send
 from ox_deploy.remote.seed import start as seed_start
 from ox_deploy.remote.seed import state as seed_state
 from ox_deploy.remote.seed import survey as seed_survey
+from ox_deploy.remote.seed.stream import PORT
 from tests.unit.fakes import stdin_of
 from tests.unit.programs import MARIADB, Commands, Session, altered, under_test
 
@@ -456,6 +460,39 @@ def test_full_disk_is_seen_before_anything_is_touched(logical: Any, place: Path)
     with pytest.raises(RuntimeError, match="make room, and seed again"):
         logical.check_room(str(place), 1 << 60)
     logical.check_room(str(place), 1 << 60, freed=1 << 61)
+
+
+# --- the backup ------------------------------------------------------------------------------------------
+
+
+def wait_for_backup(folder: Path, backup: str, connection: str) -> None:
+    """Wait for commands in the place of a backup and of its connection."""
+    program = under_test(seed_send)
+    program.time = time
+    for name in ("mariadb-backup", "socat"):
+        (folder / f"{name}.log").write_text(f"{name}: error\n")
+    with ExitStack() as running:
+        children = [running.enter_context(subprocess.Popen(line.split())) for line in (connection, backup)]
+        for child in children:
+            running.callback(child.kill)
+        program.wait_for_backup(JOB, *children, str(folder))
+
+
+def test_backup_is_waited_for(tmp_path: Path) -> None:
+    wait_for_backup(tmp_path, backup="true", connection="sleep 9")
+
+
+@pytest.mark.parametrize(
+    ("backup", "connection", "said"),
+    [
+        ("false", "sleep 9", "the backup of the master failed (mariadb-backup: error)"),
+        ("sleep 9", "false", f"the connection to 192.0.2.22:{PORT} failed (socat: error); "),
+    ],
+    ids=["backup", "connection"],
+)
+def test_backup_that_fails_says_whose_fault_it_is(tmp_path: Path, backup: str, connection: str, said: str) -> None:
+    with pytest.raises(RuntimeError, match=f"^{re.escape(said)}"):
+        wait_for_backup(tmp_path, backup, connection)
 
 
 # --- statements ------------------------------------------------------------------------------------------

@@ -98,6 +98,19 @@ def test_every_host_is_asked_once_for_everything(look: Look) -> None:
     assert "apache2" in seen["web"].services
 
 
+def test_host_is_asked_for_the_disks_that_it_uses(look: Look) -> None:
+    look.guide.groups["filestore"], look.guide.settings["filestore_path"] = ["oxgw02"], "/srv/ox"
+    look.take()
+    disks = {name: asked[0]["questions"][0].arguments["disks"] for name, asked in look.asked.items()}
+    assert disks == {
+        "web": ["/"],
+        "oxgw01": ["/"],
+        "oxgw02": ["/", "/srv/ox"],
+        "dbmaster": ["/", "/var/lib/mysql"],
+        "dbslave": ["/", "/var/lib/mysql"],
+    }
+
+
 def test_no_host_tries_another_one_which_may_be_dead(look: Look) -> None:
     look.guide.groups["web"] = ["oxgw01"]
     del look.guide.hosts["web"]
