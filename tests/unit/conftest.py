@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from pyinfra.context import ctx_state
 
 from ox_deploy.questions.run import Run, current_run
 from tests.unit import programs
 from tests.unit.certificates import PUBLIC_KEY_PACKET, Issuer, armoured
+from tests.unit.fakes import current
 from tests.unit.guide import Guide, Pair
 
 
@@ -50,12 +50,10 @@ def guide(tmp_path: Path, input_files: dict[str, Any]) -> Guide:
 @pytest.fixture(autouse=True)
 def this_run() -> Iterator[Run]:
     """Each test is a run of its own, watched as all are in which something is asked ahead."""
-    before = ctx_state.get()  # type: ignore[no-untyped-call]
-    ctx_state.set(SimpleNamespace(is_executing=False))  # type: ignore[no-untyped-call]
-    run = current_run()
-    run.is_watched = True
-    yield run
-    ctx_state.set(before)  # type: ignore[no-untyped-call]
+    with current(state=SimpleNamespace(is_executing=False)):
+        run = current_run()
+        run.is_watched = True
+        yield run
 
 
 @pytest.fixture(autouse=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import pyinfra
 import pytest
@@ -17,12 +16,12 @@ from pyinfra.api.config import Config
 from pyinfra.api.host import Host
 from pyinfra.api.inventory import Inventory
 from pyinfra.api.state import State, StateStage
-from pyinfra.context import ctx_host, ctx_inventory, ctx_state
 from pyinfra_cli.util import load_deploy_file, load_func  # type: ignore[import-untyped]
 
 from ox_deploy.facts.hosts import HostState, HostStatus
 from ox_deploy.facts.lease import LeaseReply, TakeLease
 from ox_deploy.questions import lease
+from tests.unit.fakes import current
 
 DEPLOY = str(Path(__file__).parents[2] / "deploy.py")
 
@@ -101,13 +100,12 @@ class Deployment:
 
     def commands(self) -> Iterator[tuple[Step, StringCommand]]:
         """What each operation would do to the bare host."""
-        contexts, states = cast(Any, ctx_host), cast(Any, ctx_state)
         for number in self.state.get_op_order():  # type: ignore[no-untyped-call]
             (name,) = self.state.get_op_meta(number).names
             chapter, _, name = name.partition(" | ")
             for host in self.inventory:
                 if number in self.state.ops[host]:
-                    with contexts.use(host), states.use(self.state):
+                    with current(host=host, state=self.state):
                         for command in self.state.get_op_data_for_host(host, number).command_generator():
                             assert isinstance(command, StringCommand)
                             yield Step(chapter, name, host.name), command
@@ -128,18 +126,8 @@ def prepared(
     + states: by host, what is different from a bare one
     """
     deployment = Deployment(inventory, limit, check, deploy, lost, states or {})
-    contexts: Any = (ctx_state, ctx_inventory)
-    before = [context.get() for context in contexts]
     # The order comes from line numbers, as on the command line only.
     monkeypatch.setattr(pyinfra, "is_cli", True)
-    # It reads the sources of all callers otherwise, which takes most of the time.
-    monkeypatch.setattr("pyinfra.api.util.stack", partial(inspect.stack, 0))
-    monkeypatch.setattr("pyinfra.api.util.getframeinfo", partial(inspect.getframeinfo, context=0))
-    for context, module in zip(contexts, (deployment.state, inventory), strict=True):
-        context.set(module)
-    try:
+    with current(state=deployment.state, inventory=inventory):
         deployment.load()
         yield deployment
-    finally:
-        for context, module in zip(contexts, before, strict=True):
-            context.set(module)

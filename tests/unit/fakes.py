@@ -14,13 +14,32 @@ from types import SimpleNamespace
 from typing import Any
 
 from pyinfra.api import FactBase, StringCommand
-from pyinfra.context import ctx_host, ctx_state
+from pyinfra.context import ctx_config, ctx_host, ctx_inventory, ctx_state
 
 from ox_deploy.facts.answers import Answers
 from ox_deploy.facts.service import FileState
 from ox_deploy.questions.pyinfra_internals import current_state
 
 Facts = Mapping[type[FactBase[Any]], Any]
+
+# What pyinfra's names stand for at present.
+CONTEXTS: dict[str, Any] = {"config": ctx_config, "host": ctx_host, "inventory": ctx_inventory, "state": ctx_state}
+
+
+@contextmanager
+def current(**values: Any) -> Iterator[None]:
+    """Have pyinfra's names stand for these for a while (its own `use` does not clean up after an exception).
+
+    + values: by the names in `CONTEXTS`
+    """
+    before = {name: CONTEXTS[name].get() for name in values}
+    for name, value in values.items():
+        CONTEXTS[name].set(value)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            CONTEXTS[name].set(value)
 
 
 class FakeHost:
@@ -121,10 +140,7 @@ def stdin_of(command: StringCommand) -> dict[str, Any]:
 
 @contextmanager
 def in_phase(host: object, executing: bool) -> Iterator[None]:
-    """Be in the middle of an operation on a host (pyinfra's own `use` does not clean up after an exception)."""
-    contexts: Any = (ctx_host, ctx_state)
-    before = [context.get() for context in contexts]
-    ctx_host.set(host)  # type: ignore[no-untyped-call]
+    """Be in the middle of an operation on a host."""
     results = {peer: peer for peer in getattr(host, "peers", {}).values()}
     phase = {
         "is_executing": executing,
@@ -136,12 +152,8 @@ def in_phase(host: object, executing: bool) -> Iterator[None]:
     }
     # The run goes on through both phases.
     state = SimpleNamespace(**vars(current_state()) | phase)
-    ctx_state.set(state)  # type: ignore[no-untyped-call]
-    try:
+    with current(host=host, state=state):
         yield
-    finally:
-        for context, module in zip(contexts, before, strict=True):
-            context.set(module)
 
 
 def run(operation: Any, host: FakeHost, /, executing: bool = True, **arguments: Any) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -68,9 +69,15 @@ class UnderTest:
                 _in_place.setattr(module, name, value)
 
 
-def altered(module: ModuleType, **names: Any) -> SimpleNamespace:
+def altered(module: ModuleType | SimpleNamespace, **names: Any) -> SimpleNamespace:
     """Return what stands in for a module of the standard library, with some names of its own."""
     return SimpleNamespace(**vars(module) | names)
+
+
+def with_environment(program: Any, **variables: str) -> None:
+    """Have a program start its commands with other environment variables than this process has."""
+    start = program.started
+    program.started = lambda argv, **options: start(argv, env={**os.environ, **variables}, **options)
 
 
 def under_test(module: ModuleType) -> Any:

@@ -11,13 +11,13 @@ import gevent
 import pytest
 from pyinfra.api import StringCommand
 from pyinfra.connectors.util import CommandOutput, OutputLine
-from pyinfra.context import ctx_state
 
 from ox_deploy.deploys import lease
 from ox_deploy.facts.lease import BreakLease
 from ox_deploy.questions import bounds
 from ox_deploy.questions.bounds import Guard, NoAnswer, Timeouts
 from ox_deploy.questions.program import QUESTION_SECONDS, FactCommand
+from ox_deploy.questions.pyinfra_internals import current_state
 from ox_deploy.questions.run import run_of
 from tests.unit.deployment import prepared
 from tests.unit.fakes import FakeHost, in_phase
@@ -93,7 +93,8 @@ def test_operation_is_named() -> None:
     guard, host = guarded(silent, silent)
     host.executing_op_hash, host.current_op_hash = "x", None
     with in_phase(host, executing=True):
-        ctx_state.get().get_op_meta = lambda number: SimpleNamespace(names={"Hosts | Names, packages"})  # type: ignore[no-untyped-call]
+        state: Any = current_state()
+        state.get_op_meta = lambda number: SimpleNamespace(names={"Hosts | Names, packages"})
         assert "it was told: Names, packages; check" in refused(guard, **ORDER)
 
 

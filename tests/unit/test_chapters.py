@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from ox_deploy.topologies.master_slaves.roles import master_of
 from tests.unit.deployment import prepared
 from tests.unit.fakes import Outcome
 from tests.unit.guide import Guide, Pair
+from tests.unit.programs import altered
 from tests.unit.test_tls import KEY, issued
 
 Jobs = dict[tuple[str, str], dict[str, Any]]
@@ -115,8 +117,8 @@ def test_package_source_is_for_hosts_with_the_product_only(guide: Guide, monkeyp
 
 
 def test_repository_password_is_in_a_file_that_only_root_reads(guide: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OX_DEPLOY_OX_REPOSITORY_USER", "customer")
-    monkeypatch.setenv("OX_DEPLOY_OX_REPOSITORY_PASSWORD", "vendors-password")
+    login = {"OX_DEPLOY_OX_REPOSITORY_USER": "customer", "OX_DEPLOY_OX_REPOSITORY_PASSWORD": "vendors-password"}
+    monkeypatch.setattr(secrets, "os", altered(os, environ=login))
     written = files(made(guide, monkeypatch)["web", "Names"])
     assert written[hosts.CREDENTIALS]["mode"] == "0600"
     assert written[hosts.CREDENTIALS]["content"] == (
@@ -132,7 +134,7 @@ def test_repository_without_a_password_has_no_such_file(guide: Guide, monkeypatc
 
 @pytest.mark.parametrize("name", ["OX_DEPLOY_OX_REPOSITORY_USER", "OX_DEPLOY_OX_REPOSITORY_PASSWORD"])
 def test_half_a_repository_login_is_refused(guide: Guide, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setenv(name, "x")
+    monkeypatch.setattr(secrets, "os", altered(os, environ={name: "x"}))
     with pytest.raises(InputError, match="only one of `ox_repository_user` and `ox_repository_password` is set"):
         made(guide, monkeypatch)
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pyinfra.context import ctx_state
 from pyinfra_cli.inventory import make_inventory_from_files  # type: ignore[import-untyped]
 
 from ox_deploy.cluster import cluster_of
 from ox_deploy.errors import InputError
 from ox_deploy.products import PRODUCTS
 from ox_deploy.products.ox6.settings import own
+from ox_deploy.questions.pyinfra_internals import current_state
 from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of
 from ox_deploy.topologies.master_slaves.topology import MASTER_SLAVES
 from tests.unit.fakes import in_phase
@@ -237,7 +237,7 @@ def test_data_on_the_command_line_wins(guide: Guide) -> None:
 def shipped(guide: Guide, override: dict[str, Any]) -> Any:
     # pyinfra notes in the state which file it reads.
     with in_phase(None, executing=False):
-        state: Any = ctx_state.get()  # type: ignore[no-untyped-call]
+        state: Any = current_state()
         state.current_exec_filename = None
         return make_inventory_from_files(str(ROOT / "inventory.py"), override, cwd=str(ROOT))
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,6 @@ from pyinfra.api.exceptions import ConnectError, PyinfraError
 from pyinfra.api.operations import run_ops
 from pyinfra.api.state import StateStage
 from pyinfra.api.util import get_file_path
-from pyinfra.context import ctx_config, ctx_host, ctx_inventory, ctx_state
 from pyinfra_cli.util import load_func  # type: ignore[import-untyped]
 
 from ox_deploy.facts.service import Service, ServiceStatus
@@ -50,6 +49,7 @@ from ox_deploy.questions.ask import ask
 from ox_deploy.questions.order import Order
 from ox_deploy.questions.program import FactCommand
 from ox_deploy.questions.question import Question
+from tests.unit.fakes import current
 
 Commands = Generator[StringCommand, None, None]
 FAILS: dict[str, Any] = {"fake_responses": {"fail": {"success": False}}}
@@ -93,24 +93,10 @@ def begin() -> Iterator[Begin]:
 
         def begun(*hosts: Any, **options: Any) -> Run:
             run = Run(list(hosts), **options)
-            stack.enter_context(current(run))
+            stack.enter_context(current(state=run.state, inventory=run.inventory, config=run.config, host=None))
             return run
 
         yield begun
-
-
-@contextmanager
-def current(run: Run) -> Iterator[None]:
-    values = {ctx_state: run.state, ctx_inventory: run.inventory, ctx_config: run.config, ctx_host: None}
-    contexts: dict[Any, Any] = dict(values)
-    before = {context: context.get() for context in contexts}
-    for context, value in contexts.items():
-        context.set(value)
-    try:
-        yield
-    finally:
-        for context, value in before.items():
-            context.set(value)
 
 
 def name_of_host() -> str:
@@ -570,7 +556,7 @@ def test_command_is_run_in_the_way_of_facts_while_no_operation_is_under_way(begi
 
 
 def test_fact_gets_its_program_by_standard_input_and_does_not_show_it(
-    begin: Begin, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    begin: Begin, caplog: pytest.LogCaptureFixture
 ) -> None:
     run, seen = begin("@local", check=False), list[ServiceStatus]()
     host = run.host("@local")
@@ -582,7 +568,6 @@ def test_fact_gets_its_program_by_standard_input_and_does_not_show_it(
         return
         yield
 
-    monkeypatch.setattr(pyinfra.logger, "propagate", True)
     with caplog.at_level(logging.DEBUG, pyinfra.logger.name):
         run(look)
     assert [status.files for status in seen] == [{"/no/such/file": None}]

@@ -15,7 +15,7 @@ from ox_deploy.facts.nfs import BareDirectory, FilestoreMount, Mount
 from ox_deploy.operations.service import configure_job
 from ox_deploy.remote.filestore import mount as filestore_mount
 from ox_deploy.remote.filestore import state as filestore_state
-from tests.unit.programs import Commands, altered, under_test
+from tests.unit.programs import Commands, altered, under_test, with_environment
 
 PATH, SOURCE = "/var/opt/filestore", "192.0.2.21:/var/opt/filestore"
 OURS = f"# BEGIN ox-deploy filestore\n{SOURCE} {PATH} nfs rw 0 0\n# END ox-deploy filestore\n"
@@ -135,12 +135,10 @@ def test_mount_is_read_from_the_kernels_table(program: Any, mounts: str, found: 
 
 
 @pytest.mark.parametrize(("command", "answers"), [("true", True), ("false", False), ("sleep", False)])
-def test_dead_server_is_given_up_after_some_seconds(
-    program: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, answers: bool
-) -> None:
+def test_dead_server_is_given_up_after_some_seconds(program: Any, tmp_path: Path, command: str, answers: bool) -> None:
     (tmp_path / "stat").write_text(f'#!/bin/sh\n[ "$*" = "-t {PATH}" ] && {command} 5\n')
     (tmp_path / "stat").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with_environment(program, PATH=f"{tmp_path}:{os.environ['PATH']}")
     program.SECONDS = 0.2
     before = time.monotonic()
     assert program.answers(PATH) is answers

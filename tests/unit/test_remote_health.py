@@ -16,7 +16,7 @@ import pytest
 from ox_deploy.facts.health import BalancerMember, Disk, Health
 from ox_deploy.remote.host import health as host_health
 from tests.unit.guide import Pair
-from tests.unit.programs import under_test
+from tests.unit.programs import under_test, with_environment
 
 # Said by an Apache 2.4 of a node that answers, a dead one, one disabled, one drained (at another port), one stopped.
 XML = (Path(__file__).parent / "data/balancer-manager.xml").read_bytes()
@@ -60,17 +60,17 @@ def test_disk_is_told_as_users_can_write_on_it(program: Any, tmp_path: Path) -> 
     assert disk.free <= disk.size
 
 
-def fake_stat(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+def fake_stat(program: Any, folder: Path, script: str, **environment: str) -> None:
     """Put a script in the place of `stat`; its fourth argument is the path."""
     (folder / "stat").write_text(f"#!/bin/sh\n{script}\n")
     (folder / "stat").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    with_environment(program, PATH=f"{folder}:{os.environ['PATH']}", **environment)
 
 
-def test_blocks_are_counted_in_their_own_size(program: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_are_counted_in_their_own_size(program: Any, tmp_path: Path) -> None:
     # In English, whatever the host speaks: what `stat` complains of is looked at.
-    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
-    fake_stat(tmp_path, monkeypatch, '[ "$LC_ALL $*" = "C -f -c %S %b %a /srv" ] && echo 4096 1000 250')
+    script = '[ "$LC_ALL $*" = "C -f -c %S %b %a /srv" ] && echo 4096 1000 250'
+    fake_stat(program, tmp_path, script, LC_ALL="de_DE.UTF-8")
     assert asked(program, disks=["/srv"]).disks == [Disk(path="/srv", size=4096000, free=1024000)]
 
 
@@ -80,19 +80,15 @@ def test_path_that_does_not_exist_yet_is_told_by_its_nearest_parent(program: Any
     assert (disk.path, disk.size) == (missing, parent.size)
 
 
-def test_file_system_that_is_broken_is_not_told_by_its_parent(
-    program: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_file_system_that_is_broken_is_not_told_by_its_parent(program: Any, tmp_path: Path) -> None:
     broken = f"stat: cannot read file system information for '{tmp_path}': Stale file handle"
-    fake_stat(tmp_path, monkeypatch, f'[ "$4" = "{tmp_path}" ] && {{ echo "{broken}" >&2; exit 1; }}; echo 1 1 1')
+    fake_stat(program, tmp_path, f'[ "$4" = "{tmp_path}" ] && {{ echo "{broken}" >&2; exit 1; }}; echo 1 1 1')
     assert asked(program, disks=[str(tmp_path), "/srv"]).disks == [Disk(path="/srv", size=1, free=1)]
 
 
-def test_disk_that_does_not_answer_is_left_out_and_not_waited_for(
-    program: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_disk_that_does_not_answer_is_left_out_and_not_waited_for(program: Any, tmp_path: Path) -> None:
     # A process of its own holds the output, as a hanging one that is not dead yet.
-    fake_stat(tmp_path, monkeypatch, '[ "$4" = /hangs ] && { sleep 5; exit; }; echo 1 1 1')
+    fake_stat(program, tmp_path, '[ "$4" = /hangs ] && { sleep 5; exit; }; echo 1 1 1')
     program.DISK_SECONDS = 0.2
     before = time.monotonic()
     assert asked(program, disks=["/hangs", "/srv"]).disks == [Disk(path="/srv", size=1, free=1)]

@@ -23,7 +23,7 @@ from ox_deploy.operations.service import DatabaseProbe, ExportProbe, Probe, Site
 from ox_deploy.remote.master_slaves.role import configure as role_configure
 from ox_deploy.remote.service import configure as service_configure
 from ox_deploy.templates import render
-from tests.unit.programs import Commands, Session, shown, under_test
+from tests.unit.programs import Clock, Commands, Session, shown, under_test
 
 Serve = Callable[[socket.socket], None]
 
@@ -55,7 +55,7 @@ def serving(serve: Serve) -> Iterator[int]:
 def program(active: str = "active", module: ModuleType = service_configure) -> Any:
     loaded = under_test(module)
     loaded.run = Commands({"systemctl show": shown("x", active=active), "journalctl": "key too small\n"})
-    loaded.time.now = 0.0
+    loaded.time = Clock()
     return loaded
 
 
@@ -86,7 +86,7 @@ def test_service_that_dies_a_moment_after_a_reload_does_not_work() -> None:
     loaded = program()
     loaded.problem_now = lambda *_: None if loaded.time.now < 0.5 else "the unit x does not run"
     assert loaded.problem_of(job(Probe()), reloaded=True) == "the unit x does not run"
-    loaded.time.now = 0.0
+    loaded.time = Clock()
     # systemd waits for a restart itself.
     assert loaded.problem_of(job(Probe()), reloaded=False) is None
 

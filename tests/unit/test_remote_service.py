@@ -106,7 +106,7 @@ def test_file_that_is_a_mount_of_its_own_is_written_in_place(host: Host) -> None
     path = host.path("hosts")
     path.write_text("old")
     number = path.stat().st_ino
-    host.program.os.path = altered(os.path, ismount=lambda _: True)
+    host.program.os = altered(host.program.os, path=altered(os.path, ismount=lambda _: True))
     host.configure(host.file("hosts", "new"))
     assert (path.read_text(), path.stat().st_ino) == ("new", number)
     assert list(host.files()) == ["hosts"]
@@ -116,7 +116,7 @@ def test_failed_write_leaves_nothing_behind(host: Host) -> None:
     def fail(*_: object) -> None:
         raise OSError("no space")
 
-    host.program.os.fsync = fail
+    host.program.os = altered(host.program.os, fsync=fail)
     with pytest.raises(OSError, match="no space"):
         host.program.write_whole(str(host.path("x")), b"x", 0o600, 0, 0)
     assert host.files() == {}

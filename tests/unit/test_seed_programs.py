@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -22,9 +24,11 @@ from ox_deploy.remote.master_slaves.seed import account as seed_account
 from ox_deploy.remote.master_slaves.seed import logical as seed_logical
 from ox_deploy.remote.master_slaves.seed import physical as seed_physical
 from ox_deploy.remote.master_slaves.seed import restore as seed_restore
+from ox_deploy.remote.master_slaves.seed import send as seed_send
 from ox_deploy.remote.master_slaves.seed import start as seed_start
 from ox_deploy.remote.master_slaves.seed import state as seed_state
 from ox_deploy.remote.master_slaves.seed import survey as seed_survey
+from ox_deploy.remote.master_slaves.seed.stream import PORT
 from ox_deploy.topologies.master_slaves.facts.seed import SeedState, Survey
 from ox_deploy.topologies.master_slaves.operations.seed import seed_order
 from tests.unit.fakes import stdin_of
@@ -102,7 +106,7 @@ def test_second_unit_is_refused(place: Path, capsys: pytest.CaptureFixture[str])
     assert list((place / "run").iterdir()) == []
 
 
-def test_arguments_reach_the_program_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arguments_reach_the_program_as_they_are() -> None:
     arguments = {"password": "a'b\"c\\d\nü{}", "none": None}
     text = stdin_of(seed_order("master_slaves.seed_send", arguments))["program"]
     begin, call = text.rsplit("from ox_deploy.remote.start import start\n", 1)
@@ -112,13 +116,13 @@ def test_arguments_reach_the_program_as_they_are(monkeypatch: pytest.MonkeyPatch
     assert given == [{"as": "unit", "program": "master_slaves.seed_send", "arguments": arguments}]
 
 
-def work(program: Any, place: Path, monkeypatch: pytest.MonkeyPatch, action: Any) -> SeedState:
-    monkeypatch.setenv("RUNTIME_DIRECTORY", str(place / "runtime"))
+def work(program: Any, place: Path, action: Any) -> SeedState:
+    program.os = altered(os, environ={"RUNTIME_DIRECTORY": str(place / "runtime")})
     program.work(action, JOB)
     return state_in(place)
 
 
-def test_success_is_told_with_what_came_of_it(logical: Any, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_success_is_told_with_what_came_of_it(logical: Any, place: Path) -> None:
     def action(job: Any, progress: Any, folder: str) -> str:
         assert folder == str(place / "runtime")
         progress.stage("copies")
@@ -126,11 +130,11 @@ def test_success_is_told_with_what_came_of_it(logical: Any, place: Path, monkeyp
         assert (state_in(place).stage, state_in(place).done) == ("copies", False)
         return "all well"
 
-    found = work(logical, place, monkeypatch, action)
+    found = work(logical, place, action)
     assert (found.stage, found.bytes, found.done, found.summary, found.error) == ("done", 12, True, "all well", "")
 
 
-def test_failure_is_told_with_the_stage_it_came_in(logical: Any, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failure_is_told_with_the_stage_it_came_in(logical: Any, place: Path) -> None:
     # As on a host: what fails ends a program at once, unless it works as a unit.
     logical._raises = False
 
@@ -139,7 +143,7 @@ def test_failure_is_told_with_the_stage_it_came_in(logical: Any, place: Path, mo
         fail("the disk is full")
 
     with pytest.raises(SystemExit):
-        work(logical, place, monkeypatch, action)
+        work(logical, place, action)
     found = state_in(place)
     assert (found.stage, found.done, found.error) == ("copies", False, "the disk is full")
 
@@ -456,6 +460,39 @@ def test_full_disk_is_seen_before_anything_is_touched(logical: Any, place: Path)
     with pytest.raises(RuntimeError, match="make room, and seed again"):
         logical.check_room(str(place), 1 << 60)
     logical.check_room(str(place), 1 << 60, freed=1 << 61)
+
+
+# --- the backup ------------------------------------------------------------------------------------------
+
+
+def wait_for_backup(folder: Path, backup: str, connection: str) -> None:
+    """Wait for commands in the place of a backup and of its connection."""
+    program = under_test(seed_send)
+    program.time = time
+    for name in ("mariadb-backup", "socat"):
+        (folder / f"{name}.log").write_text(f"{name}: error\n")
+    with ExitStack() as running:
+        children = [running.enter_context(subprocess.Popen(line.split())) for line in (connection, backup)]
+        for child in children:
+            running.callback(child.kill)
+        program.wait_for_backup(JOB, *children, str(folder))
+
+
+def test_backup_is_waited_for(tmp_path: Path) -> None:
+    wait_for_backup(tmp_path, backup="true", connection="sleep 9")
+
+
+@pytest.mark.parametrize(
+    ("backup", "connection", "said"),
+    [
+        ("false", "sleep 9", "the backup of the master failed (mariadb-backup: error)"),
+        ("sleep 9", "false", f"the connection to 192.0.2.22:{PORT} failed (socat: error); "),
+    ],
+    ids=["backup", "connection"],
+)
+def test_backup_that_fails_says_whose_fault_it_is(tmp_path: Path, backup: str, connection: str, said: str) -> None:
+    with pytest.raises(RuntimeError, match=f"^{re.escape(said)}"):
+        wait_for_backup(tmp_path, backup, connection)
 
 
 # --- statements ------------------------------------------------------------------------------------------

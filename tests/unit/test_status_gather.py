@@ -18,7 +18,6 @@ from pyinfra.api import FactBase
 from pyinfra.api.config import Config
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
-from pyinfra.context import ctx_config, ctx_inventory, ctx_state
 
 from ox_deploy import secrets
 from ox_deploy.facts.health import HostHealth
@@ -30,7 +29,9 @@ from ox_deploy.status.seen import Seen
 from ox_deploy.status.states.causes import causes_with
 from ox_deploy.status.steps import Step
 from ox_deploy.topologies.master_slaves.topology import MASTER_SLAVES
+from tests.unit.fakes import current
 from tests.unit.guide import Guide
+from tests.unit.programs import altered
 from tests.unit.snapshots import cluster as snapshot_of_cluster
 
 Answer = Callable[[Host, dict[str, Any]], HostStatus]
@@ -65,27 +66,19 @@ class Look:
     def begun(self) -> Iterator[State]:
         config: Any = Config()  # type: ignore[no-untyped-call]
         state = State(check_for_changes=False)
-        with _set(ctx_state, state), _set(ctx_config, config):
+        with current(state=state, config=config):
             inventory = self.guide.inventory()
             state.init(inventory, config)
             for host in inventory:
                 # Each has its own, which comes before the method of its class.
                 vars(host).update(connect=partial(self.connect_to, host), get_fact=partial(self.get_fact, host))
-            with _set(ctx_inventory, inventory):
+            with current(inventory=inventory):
                 yield state
 
     def take(self) -> dict[str, Seen]:
         with self.begun() as state:
             _, seen = gather.look_at_all(state, self.seconds)
         return {one.node.name: one for one in seen}
-
-
-@contextmanager
-def _set(context: Any, value: Any) -> Iterator[None]:
-    before = context.get()
-    context.set(value)
-    yield
-    context.set(before)
 
 
 @pytest.fixture
@@ -103,6 +96,19 @@ def test_every_host_is_asked_once_for_everything(look: Look) -> None:
     assert seen["oxgw01"].daemons == {}
     assert seen["dbmaster"].mysql
     assert "apache2" in seen["web"].services
+
+
+def test_host_is_asked_for_the_disks_that_it_uses(look: Look) -> None:
+    look.guide.groups["filestore"], look.guide.settings["filestore_path"] = ["oxgw02"], "/srv/ox"
+    look.take()
+    disks = {name: asked[0]["questions"][0].arguments["disks"] for name, asked in look.asked.items()}
+    assert disks == {
+        "web": ["/"],
+        "oxgw01": ["/"],
+        "oxgw02": ["/", "/srv/ox"],
+        "dbmaster": ["/", "/var/lib/mysql"],
+        "dbslave": ["/", "/var/lib/mysql"],
+    }
 
 
 def test_no_host_tries_another_one_which_may_be_dead(look: Look) -> None:
@@ -237,7 +243,7 @@ def test_status_of_another_version_counts_as_none(tmp_path: Path, text: str) -> 
 
 
 def test_each_inventory_has_a_place_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(memory, "os", altered(os, environ={"XDG_STATE_HOME": str(tmp_path)}))
     one, two = memory.state_file("inventory.py"), memory.state_file("other.py")
     assert one != two
     assert one.is_relative_to(tmp_path)

@@ -27,7 +27,7 @@ from ox_deploy.remote.tls import certificate as tls_certificate
 from ox_deploy.remote.tls import state as tls_state
 from tests.unit.fakes import FakeHost, Outcome, both_phases, file_state, run
 from tests.unit.guide import Pair
-from tests.unit.programs import under_test
+from tests.unit.programs import under_test, with_environment
 
 ADDRESS, OTHER = "192.0.2.21", "192.0.2.22"
 WHERE = "inventory.py, host dbmaster"
@@ -288,8 +288,9 @@ def test_key_that_others_can_read_is_told(tmp_path: Path) -> None:
     assert not program.is_private(str(pair), "nobody")
 
 
-def test_host_without_anything_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_host_without_anything_says_so(tmp_path: Path) -> None:
     wanted = {"pair": str(tmp_path / "none"), "trusted": str(tmp_path / "none"), "owner": "no-such-user"}
-    assert Tls().parse(tls_state.tls_state(dict(wanted))) == Tls().parse({}) == TlsStatus()
-    monkeypatch.setenv("PATH", "")
-    assert tls_state.public_key_of(str(tmp_path)) == ""
+    program = under_test(tls_state)
+    assert Tls().parse(program.tls_state(dict(wanted))) == Tls().parse({}) == TlsStatus()
+    with_environment(program, PATH="")
+    assert program.public_key_of(str(tmp_path)) == ""
