@@ -5,28 +5,37 @@ set -u
 action=$1 run=$2
 folder=/var/lib/ox-deploy
 umask 077
-mkdir -p $folder
+[ -d $folder ] || mkdir -p $folder
 exec 8>>$folder/lease.lock
 flock 8
-value() { sed -n "s/^$1 //p" $folder/lease 2>/dev/null; }
-now=$(cut -d. -f1 /proc/uptime)
-boot=$(cat /proc/sys/kernel/random/boot_id)
-number=$(value number)
-number=${number:-0}
-holder=$(value run)
-seconds=$(value seconds)
-taken=$(value taken)
-info=$(value info)
+# Read by the shell itself: each program that it started would take a millisecond or two, on every host.
+read -r now rest </proc/uptime
+now=${now%%.*}
+read -r this_boot </proc/sys/kernel/random/boot_id
+number=0 holder= boot= taken= seconds= until= info=
+if [ -e $folder/lease ]; then
+    while read -r key rest; do
+        case $key in
+        number) number=$rest ;;
+        run) holder=$rest ;;
+        boot) boot=$rest ;;
+        taken) taken=$rest ;;
+        seconds) seconds=$rest ;;
+        until) until=$rest ;;
+        info) info=$rest ;;
+        esac
+    done <$folder/lease
+fi
 left=0
 if [ -n "$holder" ]; then
-    left=$(($(value until) - now))
+    left=$((until - now))
     # This host was started anew: it lasts as long as if it had been renewed then.
-    [ "$(value boot)" = "$boot" ] || left=$((seconds - now))
+    [ "$boot" = "$this_boot" ] || left=$((seconds - now))
 fi
 write() {
     {
         echo "number $number"
-        [ -z "$holder" ] || printf '%s\n' "run $holder" "boot $boot" "taken $taken" "seconds $seconds" \
+        [ -z "$holder" ] || printf '%s\n' "run $holder" "boot $this_boot" "taken $taken" "seconds $seconds" \
             "until $((now + seconds))" "info $info"
     } >$folder/lease.new && sync $folder/lease.new && mv $folder/lease.new $folder/lease && sync $folder
 }
@@ -43,7 +52,7 @@ take)
     seconds=$3 info=$5
     write || exit 1
     echo "lease taken $number"
-    flock -u 8
+    exec 8>&-
     [ ! -e $folder/lock ] || flock --shared --wait "$4" $folder/lock true || echo "busy yes"
     ;;
 renew)

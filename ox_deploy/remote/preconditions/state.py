@@ -75,10 +75,11 @@ def is_taken(path: str, user: str) -> bool:
         return False
     try:
         entry = os.lstat(path)
-        owner = pwd.getpwuid(entry.st_uid)[0]
+        # Looked at first: hundreds of names of users would take longer than all else.
+        is_candidate = stat.S_ISDIR(entry.st_mode) and stat.S_IMODE(entry.st_mode) == MODE
+        return is_candidate and pwd.getpwuid(entry.st_uid)[0] == user
     except (OSError, KeyError):
         return False
-    return stat.S_ISDIR(entry.st_mode) and stat.S_IMODE(entry.st_mode) == MODE and owner == user
 
 
 def found_in(file: str | None, pattern: str) -> list[str]:
