@@ -81,7 +81,11 @@ def with_environment(program: Any, **variables: str) -> None:
 
 
 def under_test(module: ModuleType) -> Any:
-    """Return a program with a clock of its own; what a seeding has to say it raises."""
+    """Return a program with a clock of its own; what a seeding has to say it raises.
+
+    Only within a test: what is replaced is put back at its end.
+    """
+    assert "PYTEST_CURRENT_TEST" in os.environ
     program = UnderTest(module)
     with suppress(AttributeError):
         if not isinstance(program.time, Clock):

@@ -13,7 +13,12 @@ from ox_deploy.remote.master_slaves.seed import survey as seed_survey
 from ox_deploy.topologies.master_slaves.facts.seed import Survey
 from tests.unit.programs import MYSQL, Commands, Session, under_test
 
-SURVEY: Any = under_test(seed_survey)
+
+@pytest.fixture
+def survey() -> Any:
+    return under_test(seed_survey)
+
+
 INVALID = Exception(1356, "View 'oxdb.v' references invalid table(s)")
 NAMES = {
     "SELECT 'view'": [{"what": "view", "place": "oxdb", "name": "v`w"}],
@@ -23,9 +28,9 @@ NAMES = {
 }
 
 
-def test_each_definition_is_asked_what_a_dump_asks() -> None:
+def test_each_definition_is_asked_what_a_dump_asks(survey: Any) -> None:
     session = Session(NAMES)
-    assert SURVEY.broken_definitions(session, ["oxdb"]) == []
+    assert survey.broken_definitions(session, ["oxdb"]) == []
     assert [statement for statement in session.statements if statement.startswith("SHOW")] == [
         "SHOW FIELDS FROM `oxdb`.`v``w`",
         "SHOW CREATE procedure `oxdb`.`p`",
@@ -44,27 +49,29 @@ def test_each_definition_is_asked_what_a_dump_asks() -> None:
         ("SHOW CREATE event", "event", "oxdb.e"),
     ],
 )
-def test_definition_that_cannot_be_dumped_is_told_with_the_servers_error(question: str, what: str, name: str) -> None:
-    found = SURVEY.broken_definitions(Session({**NAMES, question: INVALID}), ["oxdb"])
+def test_definition_that_cannot_be_dumped_is_told_with_the_servers_error(
+    survey: Any, question: str, what: str, name: str
+) -> None:
+    found = survey.broken_definitions(Session({**NAMES, question: INVALID}), ["oxdb"])
     error = "View 'oxdb.v' references invalid table(s) (1356)"
     assert found == [{"what": what, "name": name, "error": error}]
 
 
 @pytest.mark.parametrize("error", [Exception(2013, "Lost connection"), OSError("broken pipe"), Exception()])
-def test_server_that_is_gone_is_no_fault_of_a_view(error: Exception) -> None:
+def test_server_that_is_gone_is_no_fault_of_a_view(survey: Any, error: Exception) -> None:
     with pytest.raises(type(error)):
-        SURVEY.broken_definitions(Session({**NAMES, "SHOW FIELDS": error}), ["oxdb"])
+        survey.broken_definitions(Session({**NAMES, "SHOW FIELDS": error}), ["oxdb"])
 
 
-def test_no_more_are_told_than_one_can_read() -> None:
+def test_no_more_are_told_than_one_can_read(survey: Any) -> None:
     names = [{"what": "view", "place": "oxdb", "name": str(number)} for number in range(50)]
     session = Session({"SELECT 'view'": names, "SHOW FIELDS": INVALID})
-    assert len(SURVEY.broken_definitions(session, ["oxdb"])) == 20
+    assert len(survey.broken_definitions(session, ["oxdb"])) == 20
     assert len(session.done) == 21
-    assert SURVEY.broken_definitions(session, []) == []
+    assert survey.broken_definitions(session, []) == []
 
 
-def test_what_is_used_is_told_with_an_example() -> None:
+def test_what_is_used_is_told_with_an_example(survey: Any) -> None:
     session = Session(
         {
             "\nSELECT ENGINE": [{"used": "InnoDB", "example": "oxdb.t"}],
@@ -77,14 +84,14 @@ def test_what_is_used_is_told_with_an_example() -> None:
             "SELECT REPLACE(NAME": [{"name": "oxdb.secret"}],
         }
     )
-    found = SURVEY.needs(session, ["oxdb"])
+    found = survey.needs(session, ["oxdb"])
     assert found["engines"] == {"InnoDB": "oxdb.t"}
     assert found["collations"] == {"utf8mb4_general_ci": "oxdb", "utf8mb4_bin": "oxdb.u", "latin1_bin": "oxdb.p"}
     assert found["encrypted"] == ["oxdb.secret"]
     asked = " ".join(session.statements)
     for where in ("SCHEMATA", "TABLES", "COLUMNS", "VIEWS", "ROUTINES", "TRIGGERS", "EVENTS"):
         assert f"FROM information_schema.{where}" in asked
-    assert SURVEY.needs(session, [])["engines"] == {}
+    assert survey.needs(session, [])["engines"] == {}
 
 
 STORED = [
@@ -96,37 +103,37 @@ STORED = [
 ]
 
 
-def test_each_account_of_mariadb_is_told_by_the_plugins_that_it_needs() -> None:
+def test_each_account_of_mariadb_is_told_by_the_plugins_that_it_needs(survey: Any) -> None:
     stored = [{"user": user, "host": host, "details": json.dumps(details)} for user, host, details in STORED]
-    assert SURVEY.account_plugins(Session({"SELECT User": stored})) == {
+    assert survey.account_plugins(Session({"SELECT User": stored})) == {
         "ed25519": ["'app'@'%'"],
         "mysql_native_password": ["'app'@'%'", "'web'@'%'"],
     }
 
 
-def test_each_account_of_mysql_is_told_by_the_plugins_that_it_needs() -> None:
+def test_each_account_of_mysql_is_told_by_the_plugins_that_it_needs(survey: Any) -> None:
     factors = json.dumps({"Multi_factor_authentication": [{"plugin": "authentication_webauthn"}]})
     stored = [
         {"user": "root", "host": "localhost", "plugin": "auth_socket", "details": None},
         {"user": "app", "host": "%", "plugin": "caching_sha2_password", "details": factors},
         {"user": "web", "host": "%", "plugin": "caching_sha2_password", "details": "{}"},
     ]
-    assert SURVEY.account_plugins(Session({"SELECT User": stored}, MYSQL)) == {
+    assert survey.account_plugins(Session({"SELECT User": stored}, MYSQL)) == {
         "authentication_webauthn": ["'app'@'%'"],
         "caching_sha2_password": ["'app'@'%'", "'web'@'%'"],
     }
 
 
-def test_collations_are_known_by_both_names() -> None:
+def test_collations_are_known_by_both_names(survey: Any) -> None:
     names = [
         {"COLLATION_NAME": "uca1400_ai_ci", "FULL_COLLATION_NAME": "utf8mb4_uca1400_ai_ci"},
         {"COLLATION_NAME": "x"},
     ]
     session = Session({"SELECT * FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY": names})
-    assert SURVEY.known_collations(session) == ["uca1400_ai_ci", "utf8mb4_uca1400_ai_ci", "x"]
+    assert survey.known_collations(session) == ["uca1400_ai_ci", "utf8mb4_uca1400_ai_ci", "x"]
 
 
-def test_room_is_looked_for_wherever_something_is_written(tmp_path: Path) -> None:
+def test_room_is_looked_for_wherever_something_is_written(survey: Any, tmp_path: Path) -> None:
     for name in ("lib/mysql", "log", "tmp"):
         (tmp_path / name).mkdir(parents=True)
     values = {
@@ -136,7 +143,7 @@ def test_room_is_looked_for_wherever_something_is_written(tmp_path: Path) -> Non
     }
     listed = [{"Variable_name": name, "Value": value} for name, value in values.items()]
     session = Session({"SELECT @@datadir": [{"path": f"{tmp_path}/lib/mysql/"}], "SHOW GLOBAL VARIABLES": listed})
-    found = SURVEY.places(session)
+    found = survey.places(session)
     assert [(place["use"], Path(place["path"])) for place in found] == [
         ("data", tmp_path / "lib/mysql"),
         ("beside", tmp_path / "lib"),
@@ -148,18 +155,18 @@ def test_room_is_looked_for_wherever_something_is_written(tmp_path: Path) -> Non
     assert all(place["free"] > 0 for place in found)
 
 
-def features_of(**answers: Any) -> dict[str, Any]:
-    found: dict[str, Any] = SURVEY.has(Session({"SELECT @@datadir": [{"path": "/"}], **answers}))
+def features_of(survey: Any, **answers: Any) -> dict[str, Any]:
+    found: dict[str, Any] = survey.has(Session({"SELECT @@datadir": [{"path": "/"}], **answers}))
     return found
 
 
-def test_what_a_server_has_is_told() -> None:
+def test_what_a_server_has_is_told(survey: Any) -> None:
     plugins = [{"name": "simple_password_check", "kind": "PASSWORD VALIDATION"}, {"name": "InnoDB", "kind": "x"}]
-    found = features_of(**{"SELECT PLUGIN_NAME": plugins, "SELECT ENGINE AS name": [{"name": "InnoDB"}]})
+    found = features_of(survey, **{"SELECT PLUGIN_NAME": plugins, "SELECT ENGINE AS name": [{"name": "InnoDB"}]})
     assert found["plugins"] == ["simple_password_check", "InnoDB"]
     assert found["known_engines"] == ["InnoDB"]
     assert (found["checks_passwords"], found["has_time_zones"], found["can_encrypt"]) == (True, False, False)
-    found = features_of(**{"SELECT 1 FROM mysql.time_zone_name": [{"1": 1}], "SELECT 1 FROM inf": [{"1": 1}]})
+    found = features_of(survey, **{"SELECT 1 FROM mysql.time_zone_name": [{"1": 1}], "SELECT 1 FROM inf": [{"1": 1}]})
     assert (found["checks_passwords"], found["has_time_zones"], found["can_encrypt"]) == (False, True, True)
 
 
