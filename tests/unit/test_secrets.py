@@ -75,6 +75,7 @@ DAMAGED = (
         ("", WEAK),
         ("Zc4qLw8mPn2", WEAK),
         ("aaaaaaaaaaaaaaaaaaaa", WEAK),
+        ("abcdeabcdeabcde", WEAK),
         ("Zc4qLw8m Pn2rTx6v", DAMAGED),
         ("Zc4qLw8mPn2r'Tx6v", DAMAGED),
         ("Zc4qLw8mPn2r$Tx6v", DAMAGED),
@@ -85,6 +86,10 @@ DAMAGED = (
 def test_weak_password_is_refused_without_being_shown(path: Path, value: str, why: str) -> None:
     sentence = refusal(path, "x", {"OX_DEPLOY_X": value})
     assert sentence == f"{path}: `x` {why}"
+
+
+def test_password_that_is_just_strong_enough_is_taken(path: Path) -> None:
+    assert Secrets(path, {"OX_DEPLOY_X": "abcdefabcdef"}).get("x").reveal() == "abcdefabcdef"
 
 
 def test_password_that_is_no_text_is_refused(path: Path) -> None:
