@@ -74,13 +74,11 @@ def altered(module: ModuleType, **names: Any) -> SimpleNamespace:
 
 
 def under_test(module: ModuleType) -> Any:
-    """Return a program with a clock of its own; what a seeding has to say it raises."""
+    """Return a program with a clock of its own."""
     program = UnderTest(module)
     with suppress(AttributeError):
         if not isinstance(program.time, Clock):
             program.time = Clock()
-    if hasattr(program, "Progress"):
-        program._raises = True
     return program
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
-from ox_deploy.remote.common.ending import fail
+from ox_deploy.remote.common.ending import Failure, fail
 from ox_deploy.remote.common.sql import rows
 from ox_deploy.remote.common.types import Cursor, Document, Session
 from ox_deploy.remote.mysql.replicate import run_replica
@@ -55,7 +55,7 @@ def compare(session: Session, job: Document) -> str:
         attempt += 1
         try:
             return compare_once(session, job)
-        except Exception:
+        except (Exception, Failure):
             if attempt == ATTEMPTS:
                 # Nobody should take it for a slave.
                 run_replica(session, "STOP {replica}")
