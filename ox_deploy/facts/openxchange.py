@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from ox_deploy.facts.secret import Fingerprint
 from ox_deploy.questions.program import Program
 from ox_deploy.questions.question import JsonFact
+from ox_deploy.remote.configdb.state import RegistrationState
 
 
 class _Answer(BaseModel):
@@ -108,14 +109,9 @@ class RegisteredContext(_Answer):
 
 
 class Registration(_Answer):
-    """What configdb holds, asked on the write host.
+    """What configdb holds, asked on the write host; `error` is why not, or the missing tables."""
 
-    `state` is "no access" (see `error`), "interrupted" (the account still has a temporary password), "absent",
-    "incomplete" (tables are missing, but it holds no registration), "damaged" (tables are missing and it holds
-    some) or "complete".
-    """
-
-    state: str = "no access"
+    state: RegistrationState = RegistrationState.NO_ACCESS
     error: str = ""
     servers: list[str] = []
     filestores: list[str] = []

@@ -27,6 +27,7 @@ from ox_deploy.facts.service import ServiceStatus, UnitState
 from ox_deploy.findings import Finding
 from ox_deploy.operations import mysql
 from ox_deploy.products.ox6 import mesh
+from ox_deploy.remote.configdb.state import RegistrationState
 from ox_deploy.secrets import Secret
 from ox_deploy.status import steps
 from ox_deploy.status.seen import Drift, Seen
@@ -109,7 +110,7 @@ def make_groupware(cluster: Cluster, seen: Seen) -> None:
     ports = [ADMIN_PORT, GROUPWARE_PORT, SESSION_PORT]
     seen.caches = {peer.address: list(ports) for peer in cluster.groupware if peer != seen.node}
     if seen.node == cluster.registrar:
-        seen.registration = Registration(state="complete")
+        seen.registration = Registration(state=RegistrationState.COMPLETE)
     if seen.node != cluster.filestore:
         seen.mount = MountStatus(mount=Mount(cluster.filestore_source, "nfs4"), answers=True)
 
@@ -176,7 +177,7 @@ def change_replica(seen: Seen, **values: Any) -> None:
 
 def change_registration(hosts: SeenHosts, state: str, error: str = "") -> None:
     """Have the first node, which registers the cluster, see configdb in another state."""
-    hosts["oxgw01"].registration = Registration(state=state, error=error)
+    hosts["oxgw01"].registration = Registration(state=RegistrationState(state), error=error)
 
 
 def change_member(seen: Seen, position: int, **values: Any) -> None:

@@ -32,6 +32,7 @@ from ox_deploy.facts.service import Service
 from ox_deploy.questions.lease import Taking
 from ox_deploy.questions.peer import PeerUnreachable, ask_peer
 from ox_deploy.questions.question import JsonFact, Question
+from ox_deploy.remote.configdb.state import RegistrationState
 from tests.unit.fakes import FakeHost, in_phase
 
 # The command is a whole program; it is tested as one, see test_remote*.py.
@@ -147,7 +148,7 @@ def test_registrations_are_told_with_numbers_as_numbers() -> None:
 
 @pytest.mark.parametrize("state", ["absent", "interrupted"])
 def test_configdb_that_is_not_there_is_told_in_one_word(state: str) -> None:
-    assert answer(Configdb, {"state": state}) == Registration(state=state)
+    assert answer(Configdb, {"state": state}) == Registration(state=RegistrationState(state))
 
 
 @pytest.mark.parametrize(
@@ -155,7 +156,7 @@ def test_configdb_that_is_not_there_is_told_in_one_word(state: str) -> None:
     [
         (Mysql, MysqlStatus(state=ServerState.NOT_INSTALLED)),
         (OpenXchangeConfiguration, Configuration(installed=False)),
-        (Configdb, Registration(state="no access")),
+        (Configdb, Registration(state=RegistrationState.NO_ACCESS)),
         (Daemons, {}),
         (HostHealth, Health()),
     ],

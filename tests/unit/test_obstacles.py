@@ -10,7 +10,7 @@ import pytest
 from ox_deploy.facts.mysql import BinaryLog, MysqlStatus, Replica, ServerState
 from ox_deploy.facts.seed import Survey
 from ox_deploy.secrets import Secret
-from ox_deploy.topologies.master_slaves.obstacles import SeedPlan, Side, forewarnings
+from ox_deploy.topologies.master_slaves.obstacles import Method, SeedPlan, Side, forewarnings
 from ox_deploy.topologies.master_slaves.seed_rules import refusal
 from ox_deploy.topologies.master_slaves.source import Source
 
@@ -91,11 +91,13 @@ def named(found: Side) -> Side:
 
 
 def warned(found: Side, source: Side, method: str = "logical") -> list[str]:
-    return list(forewarnings(SeedPlan(SOURCE, "192.0.2.22", method, overwrite=True, by_gtid=True), found, source))
+    return list(
+        forewarnings(SeedPlan(SOURCE, "192.0.2.22", Method(method), overwrite=True, by_gtid=True), found, source)
+    )
 
 
 def refused(method: str, found: Side, source: Side) -> str | None:
-    return refusal(SeedPlan(SOURCE, "192.0.2.22", method, overwrite=True, by_gtid=True), found, source)
+    return refusal(SeedPlan(SOURCE, "192.0.2.22", Method(method), overwrite=True, by_gtid=True), found, source)
 
 
 @pytest.mark.parametrize("kind", VERSIONS)
@@ -303,7 +305,7 @@ def test_what_could_end_a_seeding_is_found_before(
 def test_all_that_is_in_the_way_is_told_at_once() -> None:
     found = named(slave(missing=["mariadb-dump"], places=FULL))
     source = master(broken=[VIEW], account_plugins=ED25519, not_transactional=["oxdb.m"], missing=["socat"])
-    said = refusal(SeedPlan(SOURCE, "192.0.2.22", "logical", overwrite=False, by_gtid=True), found, source)
+    said = refusal(SeedPlan(SOURCE, "192.0.2.22", Method.LOGICAL, overwrite=False, by_gtid=True), found, source)
     begins = [
         "dbslave lacks mariadb-dump",
         "dbmaster lacks socat",

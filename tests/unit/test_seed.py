@@ -32,7 +32,7 @@ from ox_deploy.questions.question import Question
 from ox_deploy.questions.run import current_run
 from ox_deploy.secrets import Secret
 from ox_deploy.topologies.master_slaves.deploys.seed import requested, restore, seed
-from ox_deploy.topologies.master_slaves.obstacles import SeedPlan, Side
+from ox_deploy.topologies.master_slaves.obstacles import Method, SeedPlan, Side
 from ox_deploy.topologies.master_slaves.operations import seed as seeding
 from ox_deploy.topologies.master_slaves.seed_rules import refusal
 from ox_deploy.topologies.master_slaves.source import Source
@@ -66,7 +66,9 @@ def master(*databases: Contents, survey: dict[str, Any] | None = None, **other: 
 
 
 def refused(found: Side, source: Side | None = None, method: str = "logical", overwrite: bool = False) -> str | None:
-    return refusal(SeedPlan(SOURCE, "192.0.2.22", method, overwrite, by_gtid=True), found, source or master(OXDB))
+    return refusal(
+        SeedPlan(SOURCE, "192.0.2.22", Method(method), overwrite, by_gtid=True), found, source or master(OXDB)
+    )
 
 
 def test_empty_slave_is_seeded() -> None:

@@ -33,6 +33,7 @@ from ox_deploy.operations.openxchange.wanted import ConfigdbLayout, WantedDataba
 from ox_deploy.operations.service import ManagedFile
 from ox_deploy.products.ox6.configuration import Des
 from ox_deploy.remote.common.fingerprints import fingerprint
+from ox_deploy.remote.configdb.state import RegistrationState
 from ox_deploy.secrets import Secret
 from ox_deploy.topologies.master_slaves import switch_rules
 from ox_deploy.topologies.master_slaves.notes import notes
@@ -417,7 +418,8 @@ def pool(number: int, name: str, address: str) -> Pool:
 
 
 REGISTERED = Registration(
-    state="complete", pools=[pool(3, "oxdatabase", "192.0.2.21"), pool(5, "oxdatabase_slave", "192.0.2.22")]
+    state=RegistrationState.COMPLETE,
+    pools=[pool(3, "oxdatabase", "192.0.2.21"), pool(5, "oxdatabase_slave", "192.0.2.22")],
 )
 
 
@@ -471,7 +473,7 @@ def test_addresses_change_and_names_and_ids_stay() -> None:
 
 def test_right_addresses_are_left_alone_and_other_databases_too() -> None:
     pools = [pool(3, "oxdatabase", "192.0.2.22"), pool(9, "archive", "192.0.2.99")]
-    host = FakeHost({Configdb: Registration(state="complete", pools=pools)})
+    host = FakeHost({Configdb: Registration(state=RegistrationState.COMPLETE, pools=pools)})
     both_phases(registration.repoint, host, databases=DATABASES, layout=LAYOUT).assert_noop()
 
 

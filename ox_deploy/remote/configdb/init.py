@@ -18,7 +18,7 @@ from ox_deploy.remote.common.files import STATE_DIRECTORY, read
 from ox_deploy.remote.common.sql import rows, value_of
 from ox_deploy.remote.common.types import Document, Session
 from ox_deploy.remote.configdb.session import connect
-from ox_deploy.remote.configdb.state import registrations
+from ox_deploy.remote.configdb.state import RegistrationState, registrations
 
 TEMPORARY = os.path.join(STATE_DIRECTORY, "configdb.password")
 
@@ -70,8 +70,8 @@ def recheck(session: Session, database: str, tables: Mapping[str, bool], recreat
     if not rows(session, query, [database]):
         return
     session.select_db(database)
-    state = registrations(session, tables, []).get("state", "complete")
-    if not recreate or state != "incomplete":
+    state = registrations(session, tables, []).get("state", RegistrationState.COMPLETE)
+    if not recreate or state != RegistrationState.INCOMPLETE:
         fail(f"{database} exists by now ({state}); nothing was changed; run again")
 
 
