@@ -92,7 +92,6 @@ class Replica(_Answer):
     sql_error: str
     file: str
     position: int
-    master_server_id: int
     password: Fingerprint | None
     seconds_behind: int | None = None
     read_file: str = ""
@@ -123,14 +122,13 @@ class Difference(_Answer):
 
 
 class Gtid(_Answer):
-    """What was replicated, what is in the binary log, and both together, as GTIDs in the server's own form.
+    """What was replicated and what is in the binary log, as GTIDs in the server's own form.
 
     MySQL does not tell them apart, so `slave` is empty there.
     """
 
     slave: str = ""
     binlog: str = ""
-    current: str = ""
 
 
 class MysqlStatus(_Answer):

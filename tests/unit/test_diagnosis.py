@@ -58,7 +58,7 @@ def server(kind: Kind, number: int, had: str, **other: Any) -> MysqlStatus:
         "databases": ["configdb"],
         "binary_log": BinaryLog(file="log.000003", position=342, first_file="log.000001", complete=True),
         "gtid_state": had,
-        "gtid": Gtid(binlog=had, current=had, slave=had if kind == "mariadb" and "replica" in other else ""),
+        "gtid": Gtid(binlog=had, slave=had if kind == "mariadb" and "replica" in other else ""),
     }
     return MysqlStatus(**values | {"variables": variables} | other)
 
@@ -78,7 +78,6 @@ def reading(**other: Any) -> Replica:
         "sql_error": "",
         "file": "log.000003",
         "position": 342,
-        "master_server_id": 1,
         "password": None,
         "seconds_behind": 0,
         "using_gtid": True,

@@ -79,7 +79,6 @@ MYSQL = {
         "sql_error": "",
         "file": "mysql-bin.000002",
         "position": 342,
-        "master_server_id": 1,
         "password": FINGERPRINT,
     },
 }
@@ -91,7 +90,7 @@ def test_running_server_is_told_whole() -> None:
     (account,) = status.accounts
     assert account.grants[0].privileges == {"REPLICATION SLAVE"}
     assert account.password.matches("Zc4qLw8mPn2rTx6v")
-    assert (status.binary_log.position, status.replica.master_server_id) == (342, 1)
+    assert (status.binary_log.position, status.replica.host) == (342, "192.0.2.21")
 
 
 def test_server_without_log_and_master_is_told_apart_from_an_unknown_one() -> None:

@@ -26,7 +26,6 @@ REPLICA = Replica(
     sql_error="",
     file="mysql-bin.000003",
     position=342,
-    master_server_id=9,
     password=None,
 )
 VERSIONS = {"mariadb": "10.11.19-MariaDB-0+deb12u1-log", "mysql": "9.7.4-2"}

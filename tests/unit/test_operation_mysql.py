@@ -329,7 +329,6 @@ def replica(**other: Any) -> Replica:
         "sql_error": "",
         "file": "mysql-bin.000003",
         "position": 342,
-        "master_server_id": 1,
         "password": fingerprint(PASSWORD),
         "using_gtid": True,
     }

@@ -261,7 +261,6 @@ REPLICATES = Replica(
     sql_error="",
     file="mysql-bin.000003",
     position=342,
-    master_server_id=1,
     password=None,
 )
 

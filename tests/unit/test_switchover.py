@@ -64,7 +64,6 @@ def replica(of: Server = MASTER, **other: Any) -> Replica:
         "sql_error": "",
         "file": "mysql-bin.000003",
         "position": 342,
-        "master_server_id": 1,
         "password": None,
         "seconds_behind": 0,
         "using_gtid": True,
@@ -82,7 +81,7 @@ def status(number: int, replicates: Replica | None, read_only: str, **other: Any
         "binary_log": LOG,
         "replica": replicates,
         "gtid_state": "0-1-345",
-        "gtid": Gtid(slave="0-1-345" if replicates else "", binlog="0-1-345", current="0-1-345"),
+        "gtid": Gtid(slave="0-1-345" if replicates else "", binlog="0-1-345"),
         "free": 10 << 30,
     }
     return MysqlStatus(**values | other)
@@ -582,7 +581,7 @@ def mysql_slave(number: int, executed: str, **other: Any) -> MysqlStatus:
     variables = {"server_id": str(number), "server_uuid": f"{UUID}{number:02}", "gtid_mode": "ON", "read_only": "ON"}
     values: dict[str, Any] = {"version": "9.7.4-2", "variables": variables, "gtid_state": executed}
     values["replicates"] = replica(received="")
-    return slave(number=number, **values | {"gtid": Gtid(binlog=executed, current=executed)} | other)
+    return slave(number=number, **values | {"gtid": Gtid(binlog=executed)} | other)
 
 
 def refused(**statuses: Any) -> str:

@@ -113,7 +113,6 @@ def replica(**other: Any) -> Replica:
         "sql_error": "",
         "file": "mysql-bin.000002",
         "position": 1,
-        "master_server_id": 1,
         "password": None,
     }
     return Replica(**values | other)

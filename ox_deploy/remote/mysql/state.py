@@ -58,7 +58,7 @@ ACCOUNT_COLUMNS = (
 # The part of MySQL's stored passwords before the digest, `$A$005$` and twenty characters.
 SALTED = 27
 # Answered beside the other variables.
-GTIDS = ("gtid_state", "gtid_binlog", "gtid_slave", "gtid_current", "gtid_purged")
+GTIDS = ("gtid_state", "gtid_binlog", "gtid_slave", "gtid_purged")
 
 
 def open_session(option_file: str | None) -> tuple[Session, None] | tuple[None, Document]:
@@ -227,7 +227,6 @@ def connection_of(session: Session, row: Document) -> Document:
         "sql_error": without_statement(row["Last_SQL_Error"]),
         "file": row["Relay_Master_Log_File"],
         "position": row["Exec_Master_Log_Pos"],
-        "master_server_id": row.get("Master_Server_Id") or 0,
         "password": None,
         "seconds_behind": row.get("Seconds_Behind_Master"),
         "delay": row.get("SQL_Delay") or 0,

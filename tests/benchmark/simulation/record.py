@@ -58,7 +58,7 @@ def file_state(file: ManagedFile) -> Document | None:
 
 def service(files: Sequence[ManagedFile], units: Sequence[str]) -> Document:
     """Return what a host tells of a service that is configured and runs."""
-    unit = {"loaded": True, "active": True, "enabled": True}
+    unit = {"active": True, "enabled": True}
     states = {file.path: file_state(file) for file in files}
     return {"files": states, "units": dict.fromkeys(units, unit), "pending": False}
 
@@ -102,7 +102,7 @@ class Recorder:
             },
             "replica": None if is_master else self.replica(gtid),
             "gtid_state": gtid,
-            "gtid": {"slave": "" if is_master else gtid, "binlog": gtid, "current": gtid},
+            "gtid": {"slave": "" if is_master else gtid, "binlog": gtid},
         }
 
     def replica(self, gtid: str) -> Document:
@@ -117,7 +117,6 @@ class Recorder:
             "sql_error": "",
             "file": "mysql-bin.000003",
             "position": 1234,
-            "master_server_id": master.server_id,
             "password": fingerprint(replication_password(self.cluster).reveal()),
             "seconds_behind": 0,
             "using_gtid": True,
