@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from ox_deploy.facts.secret import Fingerprint
 from ox_deploy.questions.program import Program
@@ -25,11 +25,7 @@ class ServerState(Enum):
     NO_ACCOUNTS = "no accounts"
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class Grant(_Answer):
+class Grant(BaseModel, frozen=True):
     """The rights on one object; `on` is `*.*`, `db.*` or `db.table`."""
 
     on: str
@@ -37,7 +33,7 @@ class Grant(_Answer):
     grant_option: bool
 
 
-class Account(_Answer):
+class Account(BaseModel, frozen=True):
     """An account as the server knows it; `password` is a fingerprint of what is stored of it.
 
     `salted` is the part of that before the digest, if there is one. `tls` is "" if it may log in unencrypted, "ANY" if
@@ -56,7 +52,7 @@ class Account(_Answer):
     limits: list[str] = []
 
 
-class BinaryLog(_Answer):
+class BinaryLog(BaseModel, frozen=True):
     """Where the binary log stands; `complete` if it holds all that was ever written to this server.
 
     `files` are those that are still there, in their order; `before` are the last transactions that were written before
@@ -71,7 +67,7 @@ class BinaryLog(_Answer):
     before: str = ""
 
 
-class Replica(_Answer):
+class Replica(BaseModel, frozen=True):
     """Where a server replicates from and how it goes; `seconds_behind` is None while a thread stands still.
 
     `received` is the GTID position up to which it has the master's transactions, if it is `using_gtid`. `file` and
@@ -102,7 +98,7 @@ class Replica(_Answer):
     delay: int = 0
 
 
-class Difference(_Answer):
+class Difference(BaseModel, frozen=True):
     """A variable of a running server that is not what `file`, which is ours, says; `why` also says what to do.
 
     `overruled` tells whether a restart would not change it: another file wins, or ours is not read.
@@ -121,7 +117,7 @@ class Difference(_Answer):
         return f"`{self.name}` is {self.value}, but {self.file} says {self.wanted}"
 
 
-class Gtid(_Answer):
+class Gtid(BaseModel, frozen=True):
     """What was replicated and what is in the binary log, as GTIDs in the server's own form.
 
     MySQL does not tell them apart, so `slave` is empty there.
@@ -131,7 +127,7 @@ class Gtid(_Answer):
     binlog: str = ""
 
 
-class MysqlStatus(_Answer):
+class MysqlStatus(BaseModel, frozen=True):
     """One server. Only `state`, `error` and what is on the disk is known unless the state is RUNNING.
 
     `gtid_state` has the GTIDs of all transactions that were written here or replicated: on MySQL all of them, on

@@ -24,7 +24,7 @@ from ox_deploy.deploys.verify import verify
 from ox_deploy.deploys.web import SITE
 from ox_deploy.errors import InputError
 from ox_deploy.operations.openxchange.configuration import Administrator, WantedConfiguration
-from ox_deploy.operations.openxchange.wanted import AdminCheck, ConfigdbLayout
+from ox_deploy.operations.openxchange.wanted import AdminCheck, ConfigdbLayout, SessionAddresses
 from ox_deploy.ports import Port, Way, needed_ways, own_ports, way_to
 from ox_deploy.products import PRODUCTS
 from ox_deploy.products.base import Accounts, Cache, Discovery, Installer, Product, SiteValues
@@ -113,7 +113,7 @@ class Tiny(Product):
     configdb = ConfigdbLayout("/etc/tiny/database.properties", {"server": True})
     system_file = "/etc/tiny/name.properties"
     access_combinations = ("little", "all")
-    addresses = {"login": "/api/in", "logout": "/api/out/{}", "request": "/api/files/{}"}  # noqa: RUF012
+    addresses = SessionAddresses(login="/api/in", request="/api/files/{}", logout="/api/out/{}")
     route_key = "tiny.route"
 
     def find_fault(self, settings: Settings) -> str | None:

@@ -31,6 +31,7 @@ from ox_deploy.ports import Port, Way, needed_ways, own_ports, way_to
 from ox_deploy.questions.run import current_run
 from ox_deploy.remote.configdb.state import RegistrationState
 from ox_deploy.status.seen import Seen
+from ox_deploy.status.snapshot import LinkKind
 from ox_deploy.status.states.base import Observation, Problem, state
 from ox_deploy.status.states.find import find
 from ox_deploy.status.view import view
@@ -111,7 +112,7 @@ class Ring:
         hides={(ring_open, ring_slow): "host"},
         hides_drift=[((ring_open,), "host", (join_ring,))],
     )
-    links = {"replication": LinkStates(source={ring_open: "open"})}  # noqa: RUF012 - it is not changed
+    links = {LinkKind.REPLICATION: LinkStates(source={ring_open: "open"})}  # noqa: RUF012 - it is not changed
 
     def own_ports(self, cluster: Cluster, node: Node) -> Iterator[Port]:
         yield Port(4000, ("ring",), node.address)

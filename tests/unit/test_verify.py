@@ -39,7 +39,7 @@ from ox_deploy.facts.verify import (
 from ox_deploy.findings import Level
 from ox_deploy.mysql import passwords
 from ox_deploy.mysql.accounts import WantedAccount
-from ox_deploy.operations.openxchange.wanted import ConfigdbLayout, WantedDatabase, WantedRegistration
+from ox_deploy.operations.openxchange.wanted import ConfigdbLayout, SessionAddresses, WantedDatabase, WantedRegistration
 from ox_deploy.operations.verify import filestore, network, registration, report, sessions
 from ox_deploy.operations.verify.checks import Record, Verdict, problem
 from ox_deploy.questions import prefetch
@@ -644,7 +644,7 @@ MEMBERS = [sessions.WantedMember("oxgw01", "OX-1", 50), sessions.WantedMember("o
 LOGIN = sessions.Login("testuser@defaultcontext", Secret(PASSWORD))
 SPREAD: dict[str, Any] = {key: WEB[key] for key in ("address", "web_name", "certificate")} | {
     "members": MEMBERS,
-    "addresses": {"login": "/login"},
+    "addresses": SessionAddresses("/login", "/files/{}", "/logout/{}"),
 }
 
 
@@ -671,6 +671,7 @@ def test_password_goes_by_standard_input_and_the_command_runs_as_the_operation_i
     job = json.loads(arguments["_stdin"].split("\n")[-1])["arguments"]
     assert (job["login"], job["password"]) == ("testuser@defaultcontext", PASSWORD)
     assert (job["address"], job["count"], job["requests"]) == ("192.0.2.10", 20, 5)
+    assert job["addresses"] == {"login": "/login", "request": "/files/{}", "logout": "/logout/{}"}
     shown = command.get_raw_value() + repr(command) + repr(current_run().records) + " ".join(host.logged + host.noops)
     assert PASSWORD not in shown
 

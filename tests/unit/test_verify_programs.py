@@ -11,6 +11,7 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -509,7 +510,7 @@ def logins(address: tuple[str, int], tmp_path: Path) -> Callable[..., LoginTrial
             "password": password,
             "count": count,
             "requests": requests,
-            "addresses": PRODUCTS_ADDRESSES,
+            "addresses": asdict(PRODUCTS_ADDRESSES),
         }
         document = json.dumps(program.verify_logins(job))
         assert PASSWORD not in document

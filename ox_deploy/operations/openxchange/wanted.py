@@ -40,6 +40,15 @@ class AdminCheck:
 
 
 @dataclass(frozen=True)
+class SessionAddresses:
+    """Where a session is begun, used and ended, on the web host; the latter two with a hole for the session."""
+
+    login: str
+    request: str
+    logout: str
+
+
+@dataclass(frozen=True)
 class WantedDatabase:
     """A database server to be registered; `writer` is the name of the one it reads for, None for a writer."""
 
