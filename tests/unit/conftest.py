@@ -50,12 +50,12 @@ def guide(tmp_path: Path, input_files: dict[str, Any]) -> Guide:
 @pytest.fixture(autouse=True)
 def this_run() -> Iterator[Run]:
     """Each test is a run of its own, watched as all are in which something is asked ahead."""
-    before = ctx_state.get()  # type: ignore[no-untyped-call]
-    ctx_state.set(SimpleNamespace(is_executing=False))  # type: ignore[no-untyped-call]
+    before = ctx_state.get()
+    ctx_state.set(SimpleNamespace(is_executing=False))
     run = current_run()
     run.is_watched = True
     yield run
-    ctx_state.set(before)  # type: ignore[no-untyped-call]
+    ctx_state.set(before)
 
 
 @pytest.fixture(autouse=True)

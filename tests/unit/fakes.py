@@ -124,7 +124,7 @@ def in_phase(host: object, executing: bool) -> Iterator[None]:
     """Be in the middle of an operation on a host (pyinfra's own `use` does not clean up after an exception)."""
     contexts: Any = (ctx_host, ctx_state)
     before = [context.get() for context in contexts]
-    ctx_host.set(host)  # type: ignore[no-untyped-call]
+    ctx_host.set(host)
     results = {peer: peer for peer in getattr(host, "peers", {}).values()}
     phase = {
         "is_executing": executing,
@@ -136,7 +136,7 @@ def in_phase(host: object, executing: bool) -> Iterator[None]:
     }
     # The run goes on through both phases.
     state = SimpleNamespace(**vars(current_state()) | phase)
-    ctx_state.set(state)  # type: ignore[no-untyped-call]
+    ctx_state.set(state)
     try:
         yield
     finally:

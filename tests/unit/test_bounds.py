@@ -93,7 +93,7 @@ def test_operation_is_named() -> None:
     guard, host = guarded(silent, silent)
     host.executing_op_hash, host.current_op_hash = "x", None
     with in_phase(host, executing=True):
-        ctx_state.get().get_op_meta = lambda number: SimpleNamespace(names={"Hosts | Names, packages"})  # type: ignore[no-untyped-call]
+        ctx_state.get().get_op_meta = lambda number: SimpleNamespace(names={"Hosts | Names, packages"})
         assert "it was told: Names, packages; check" in refused(guard, **ORDER)
 
 
@@ -147,7 +147,7 @@ def test_order_that_hangs_on_a_host_that_lives_has_an_end() -> None:
 def test_limit_of_a_question_is_its_own() -> None:
     guard, _ = guarded(silent)
     with pytest.raises(NoAnswer, match="has not finished within 0 s"):
-        guard(FactCommand("ask", seconds=0.12))  # type: ignore[arg-type]
+        guard(FactCommand("ask", seconds=0.12))  # type: ignore[arg-type]  # not a second
 
 
 def test_long_command_shows_that_it_lives() -> None:

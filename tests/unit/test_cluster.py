@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from pyinfra.context import ctx_state
-from pyinfra_cli.inventory import make_inventory_from_files  # type: ignore[import-untyped]
+from pyinfra_cli.inventory import make_inventory_from_files
 
 from ox_deploy.cluster import Settings, cluster_of
 from ox_deploy.errors import InputError
@@ -234,7 +234,7 @@ def test_data_on_the_command_line_wins(guide: Guide) -> None:
 def shipped(guide: Guide, override: dict[str, Any]) -> Any:
     # pyinfra notes in the state which file it reads.
     with in_phase(None, executing=False):
-        state: Any = ctx_state.get()  # type: ignore[no-untyped-call]
+        state: Any = ctx_state.get()
         state.current_exec_filename = None
         return make_inventory_from_files(str(ROOT / "inventory.py"), override, cwd=str(ROOT))
 
@@ -258,7 +258,7 @@ def test_shipped_files_ask_for_the_users_certificate_first(guide: Guide) -> None
 
 def test_every_setting_is_explained_in_group_data_with_its_default(input_files: dict[str, Any]) -> None:
     shown: dict[str, Any] = {}
-    exec((ROOT / "group_data/all.py").read_text(), shown)  # noqa: S102
+    exec((ROOT / "group_data/all.py").read_text(), shown)  # noqa: S102 - a file of ours
     del shown["__builtins__"], shown["__annotations__"]
     assert shown.keys() == Settings.model_fields.keys() | {"mysql_settings", "mysql_option_file"}
     defaults = {key: field.default for key, field in Settings.model_fields.items() if not field.is_required()}

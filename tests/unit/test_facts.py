@@ -11,7 +11,7 @@ from typing import Any
 import gevent
 import pytest
 from pyinfra.api import FactBase
-from pyinfra_testing.facts import make_fact_tests  # type: ignore[import-untyped]
+from pyinfra_testing.facts import make_fact_tests
 
 from ox_deploy.facts.health import Health, HostHealth
 from ox_deploy.facts.hosts import HostState
@@ -195,8 +195,8 @@ ASKED: list[tuple[type[FactBase[Any]], dict[str, Any], list[Any] | dict[str, Any
     (Configdb, CONFIGDB, CONFIGDB),
     (
         HostHealth,
-        HEALTH | {"units": ("x",), "places": ("/tmp",)},  # noqa: S108
-        HEALTH | {"units": ["x"], "places": ["/tmp"]},  # noqa: S108
+        HEALTH | {"units": ("x",), "places": ("/tmp",)},
+        HEALTH | {"units": ["x"], "places": ["/tmp"]},
     ),
     (
         HostHealth,

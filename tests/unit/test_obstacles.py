@@ -48,7 +48,7 @@ PLACES = [
     place("data", "/var/lib/mysql"),
     place("beside", "/var/lib"),
     place("logs", "/var/log/mysql", 2),
-    place("temporary", "/tmp", 3),  # noqa: S108
+    place("temporary", "/tmp", 3),
 ]
 
 
@@ -282,7 +282,7 @@ OBSTACLES: dict[str, tuple[tuple[str, ...], Side, Side, str]] = {
     ),
     "room-for-logs": (
         BOTH,
-        slave(places=[*PLACES[:2], place("logs", "/var/log/mysql", 2, 99_000_000), place("temporary", "/tmp", 2, 1)]),  # noqa: S108
+        slave(places=[*PLACES[:2], place("logs", "/var/log/mysql", 2, 99_000_000), place("temporary", "/tmp", 2, 1)]),
         master(),
         "the disk of /tmp, /var/log/mysql on dbslave has 99 MB for logs and temporary files, which need 200 MB; make "
         "room there.",

@@ -107,7 +107,7 @@ class Tiny(Product):
     admin_service = groupware_service = "tiny"
     admin_check = AdminCheck("listtiny", [], starting=1)
     start_program = "daemons_start"
-    caches = {"grid": Cache(7001, "tiny")}  # noqa: RUF012
+    caches = {"grid": Cache(7001, "tiny")}  # noqa: RUF012 - likewise
     node_alone_remedy = not_connected_remedy = "restart it"
     join_operation = staticmethod(join_members)
     configdb = ConfigdbLayout("/etc/tiny/database.properties", {"server": True})

@@ -651,7 +651,7 @@ class Driver:
 
     def __init__(self, encrypts: bool) -> None:
         self.session = Session()
-        self.session._secure = encrypts  # type: ignore[attr-defined]
+        vars(self.session)["_secure"] = encrypts
         self.cursors = SimpleNamespace(DictCursor=None)
         self.options: dict[str, Any] = {}
 

@@ -434,7 +434,7 @@ def test_missing_configdb_is_absent(tmp_path: Path) -> None:
 )
 def test_missing_tables_are_told_apart_by_what_the_others_hold(tmp_path: Path, filled: str, state: str) -> None:
     tables = [row for row in TABLES if row["Tables_in_configdb"] != "db_pool"]
-    rows = {f"SELECT 1 FROM `{filled}`": [{"1": 1}]} if filled else {}  # noqa: S608
+    rows = {f"SELECT 1 FROM `{filled}`": [{"1": 1}]} if filled else {}
     found, _ = configdb(tmp_path, CONFIGDB | {"SHOW TABLES": tables} | rows)
     assert (found.state, found.error) == (state, "db_pool")
 

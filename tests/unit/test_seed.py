@@ -333,9 +333,9 @@ def started(text: str) -> dict[str, Any]:
 )
 def test_server_is_asked_at_once_and_alone_for_what_that_does_not_tell(answers: list[Any], asked: list[Any]) -> None:
     state = SeedState(stage="copies")
-    asks = FakeHost({Answers: [answers], Seeding: state, ServerSurvey: Survey()})
-    questions = [Question(Seeding), Question(ServerSurvey, programs=[])]
-    assert ask_together(partial(ask, asks), questions) == [state, Survey()]  # type: ignore[arg-type]
+    asks: Any = FakeHost({Answers: [answers], Seeding: state, ServerSurvey: Survey()})
+    questions: list[Question[Any]] = [Question(Seeding), Question(ServerSurvey, programs=[])]
+    assert ask_together(partial(ask, asks), questions) == [state, Survey()]
     assert [fact for fact, _ in asks.asked] == asked
 
 
@@ -638,8 +638,9 @@ def test_command_on_another_host_is_run_as_facts_are(monkeypatch: pytest.MonkeyP
             given.update(arguments)
             return False, type("Output", (), {"stderr_lines": ["a", "no such thing"]})
 
+    target: Any = Target(name="dbmaster")
     with pytest.raises(OperationError, match=r"^dbmaster: no such thing$"):
-        direct.carry_out(Target(name="dbmaster"), StringCommand("x", _stdin="y"))  # type: ignore[arg-type]
+        direct.carry_out(target, StringCommand("x", _stdin="y"))
     assert given == {"_sudo": True, "_stdin": "y"}
 
 

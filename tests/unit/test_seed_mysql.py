@@ -284,7 +284,7 @@ class Server:
 
     def connect(self) -> Session:
         answers: dict[str, Any] = INSTALLED | {
-            "SELECT @@datadir": [{"path": "/tmp"}],  # noqa: S108
+            "SELECT @@datadir": [{"path": "/tmp"}],
             "SELECT @@GLOBAL.event_scheduler": [{"value": "ON"}],
             "SELECT CONNECTION_ID": [{"id": 7}],
             "SELECT COALESCE(SUM(DATA)": [{"bytes": 5_000_000}],

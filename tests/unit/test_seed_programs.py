@@ -108,7 +108,7 @@ def test_arguments_reach_the_program_as_they_are(monkeypatch: pytest.MonkeyPatch
     begin, call = text.rsplit("from ox_deploy.remote.start import start\n", 1)
     assert begin == prelude("seed_send")
     given: list[Any] = []
-    eval(call, {"json": json, "start": given.append})  # noqa: S307
+    eval(call, {"json": json, "start": given.append})  # noqa: S307 - a call of ours
     assert given == [{"as": "unit", "program": "seed_send", "arguments": arguments}]
 
 
@@ -414,7 +414,7 @@ def test_server_runs_again_if_the_system_refuses_the_exchange(physical: Any, pla
     def refuse_one(source: str, target: str) -> None:
         if source == str(place / "lib" / failing):
             raise OSError(errno.EXDEV, "Invalid cross-device link")
-        os.rename(source, target)  # noqa: PTH104
+        os.rename(source, target)  # noqa: PTH104 - what it stands for
 
     physical.os = altered(os, rename=refuse_one)
     with pytest.raises(OSError, match="cross-device"):

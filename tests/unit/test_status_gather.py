@@ -63,7 +63,7 @@ class Look:
 
     @contextmanager
     def begun(self) -> Iterator[State]:
-        config: Any = Config()  # type: ignore[no-untyped-call]
+        config: Any = Config()
         state = State(check_for_changes=False)
         with _set(ctx_state, state), _set(ctx_config, config):
             inventory = self.guide.inventory()

@@ -767,10 +767,10 @@ def test_session_that_moves() -> None:
 
 def test_host_is_asked_ahead_for_all_that_is_only_read() -> None:
     document = {"error": "", "route": {"network": "224.0.0.0/8", "interface": "eth0"}, "interface": "eth0"}
-    host = FakeHost({TakeLease: LeaseReply(Answer(number=7), [document])})
+    host: Any = FakeHost({TakeLease: LeaseReply(Answer(number=7), [document])})
     question = network._route_question("224.0.0.1", "192.0.2.11")
     with in_phase(host, executing=False):
-        prefetch.plan(host, question)  # type: ignore[arg-type]
+        prefetch.plan(host, question)
     assert states(report.take_lease_and_ask, host, doing="verify") == []
     ((fact, asked),) = host.asked
     assert (fact, asked["questions"]) == (TakeLease, (question,))

@@ -67,7 +67,7 @@ def registrations(session: Session, tables: Mapping[str, bool], contexts: list[i
 
 def has_rows(session: Session, table: str) -> bool:
     """Tell whether a table of ours holds anything."""
-    return bool(rows(session, f"SELECT 1 FROM `{table}` LIMIT 1"))  # noqa: S608
+    return bool(rows(session, f"SELECT 1 FROM `{table}` LIMIT 1"))  # noqa: S608 - a name of ours
 
 
 def context_rows(session: Session, contexts: list[int]) -> list[Document]:
@@ -83,6 +83,6 @@ def context_state(session: Session, row: Document) -> Document:
     """Return a context with the names of its users."""
     users = []
     if row["db_schema"]:
-        query = "SELECT uid FROM `{}`.login2user WHERE cid = %s".format(row["db_schema"])  # noqa: S608
+        query = "SELECT uid FROM `{}`.login2user WHERE cid = %s".format(row["db_schema"])  # noqa: S608 - Open-Xchange's name
         users = [user["uid"] for user in rows(session, query, [row["id"]])]
     return {"id": row["id"], "users": users}

@@ -34,7 +34,7 @@ class Request:
 def seed() -> None:
     """Copy the master's data to the one slave that is named, and make it replicate from exactly there."""
     cluster = cluster_of(inventory)
-    request = requested(cluster, inventory.get_override_data())  # type: ignore[no-untyped-call]
+    request = requested(cluster, inventory.get_override_data())
     node = request.node
     _begin(cluster, node, f"seeding of {node.name}")
     if cluster.node_of(host) != node:
@@ -58,7 +58,7 @@ def seed() -> None:
 def restore() -> None:
     """Put back what the one slave that is named had before a seeding that failed."""
     cluster = cluster_of(inventory)
-    node = requested(cluster, inventory.get_override_data()).node  # type: ignore[no-untyped-call]
+    node = requested(cluster, inventory.get_override_data()).node
     _begin(cluster, node, f"old data of {node.name}")
     if cluster.node_of(host) == node:
         seeding.restore(name=f"Put back the old data of {node.name}", server=cluster.database_server)
