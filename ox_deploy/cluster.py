@@ -230,7 +230,7 @@ def _cluster_of(inventory: Inventory) -> Cluster:
         raise InputError(f"{INVENTORY}: none of the groups {', '.join(groups)} has a host; add the hosts.")
     hosts = {name: inventory.get_host(name) for names in groups.values() for name in names}
     data = {name: data_of(host) for name, host in hosts.items()}
-    given: Mapping[str, Any] = inventory.get_override_data()  # type: ignore[no-untyped-call]
+    given: Mapping[str, Any] = inventory.get_override_data()
     for name, values in data.items():
         _check_keys(name, values, topology.run_options & given.keys())
     settings = _common_settings(data)

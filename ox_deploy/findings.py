@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 # The remedy of what a deploy puts right.
 DEPLOY = "run the deploy (`pyinfra inventory.py deploy.py`)"
@@ -33,14 +33,12 @@ class NamedState:
         return finding.state == self.name
 
 
-class Finding(BaseModel):
+class Finding(BaseModel, frozen=True):
     """One thing that is not as it should be, on one host.
 
     `state` is its name, such as "slave stopped". `about` tells findings of one state on one host apart: another host,
     or a path.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     state: str
     level: Level

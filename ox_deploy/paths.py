@@ -7,10 +7,10 @@ import re
 LONGEST = 240
 # What lies in these belongs to the system, to a package, or to nobody for long.
 TREES = (
-    "/bin", "/boot", "/dev", "/etc", "/lost+found", "/proc", "/root", "/run", "/sbin", "/snap", "/sys", "/tmp", "/usr",  # noqa: S108
+    "/bin", "/boot", "/dev", "/etc", "/lost+found", "/proc", "/root", "/run", "/sbin", "/snap", "/sys", "/tmp", "/usr",  # noqa: S108 - compared only
     "/opt/open-xchange",
     "/var/backups", "/var/cache", "/var/crash", "/var/lock", "/var/log", "/var/mail", "/var/run", "/var/snap",
-    "/var/spool", "/var/tmp", "/var/www",  # noqa: S108
+    "/var/spool", "/var/tmp", "/var/www",  # noqa: S108 - compared only
     "/var/lib/apache2", "/var/lib/apt", "/var/lib/containerd", "/var/lib/dbus", "/var/lib/docker", "/var/lib/dpkg",
     "/var/lib/ganesha", "/var/lib/mariadb", "/var/lib/misc", "/var/lib/mysql", "/var/lib/mysql-files",
     "/var/lib/mysql-keyring", "/var/lib/mysql-upgrade", "/var/lib/nfs", "/var/lib/ox-deploy", "/var/lib/pam",
@@ -22,7 +22,7 @@ SHARED = frozenset(
     {"/", "/export", "/home", "/media", "/mnt", "/opt", "/srv", "/var", "/var/lib", "/var/local", "/var/opt"}
 )
 # Where packages and programs make directories of any owner all the time.
-_BUSY = ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/run", "/var/tmp", "/var/lock", "/opt/open-xchange")  # noqa: S108
+_BUSY = ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/run", "/var/tmp", "/var/lock", "/opt/open-xchange")  # noqa: S108 - compared only
 PERMANENT_TREES = tuple(tree for tree in TREES if tree not in _BUSY)
 EXAMPLE = "/var/opt/filestore"
 

@@ -128,7 +128,7 @@ def _moved(path: str, filestore: str) -> str:
 
 
 def _mend(path: str) -> str:
-    mode = {"/root": "0700", "/tmp": "1777", "/var/tmp": "1777", "/var/mail": "2775", "/var/local": "2775"}  # noqa: S108
+    mode = {"/root": "0700", "/tmp": "1777", "/var/tmp": "1777", "/var/mail": "2775", "/var/local": "2775"}  # noqa: S108 - modes of Debian
     return (
         f"{path} is a system directory, but belongs to {USER} like a filestore, so an earlier run took it over; run "
         f"`chown root:root {path}; chmod {mode.get(path, '0755')} {path}`, check that nothing else in it was changed, "

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from ox_deploy.questions.program import Program
 from ox_deploy.questions.question import JsonFact
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class Disk(_Answer):
+class Disk(BaseModel, frozen=True):
     """The file system of a path; sizes in bytes, `free` is what users other than root can still write."""
 
     path: str
@@ -23,7 +19,7 @@ class Disk(_Answer):
     free: int
 
 
-class BalancerMember(_Answer):
+class BalancerMember(BaseModel, frozen=True):
     """A member of the balancer as Apache sees it now; `url` is such as `http://192.0.2.11:8080`.
 
     `disabled` is a person's doing (also drained, stopped), `error` is what the last request that went there found.
@@ -36,7 +32,7 @@ class BalancerMember(_Answer):
     error: bool
 
 
-class Health(_Answer):
+class Health(BaseModel, frozen=True):
     """One host. `time` is its clock in seconds since 1970.
 
     `disks` lacks what did not answer, such as a dead NFS server. `certificate` is PEM, the server's own first, then its

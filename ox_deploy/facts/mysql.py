@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from ox_deploy.facts.secret import Fingerprint
 from ox_deploy.mysql.dialects import dialect_of, server_of_version
@@ -26,11 +26,7 @@ class ServerState(Enum):
     NO_ACCOUNTS = "no accounts"
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class Grant(_Answer):
+class Grant(BaseModel, frozen=True):
     """The rights on one object; `on` is `*.*`, `db.*` or `db.table`."""
 
     on: str
@@ -38,7 +34,7 @@ class Grant(_Answer):
     grant_option: bool
 
 
-class Account(_Answer):
+class Account(BaseModel, frozen=True):
     """An account as the server knows it; `password` is a fingerprint of what is stored of it.
 
     `salted` is the part of that before the digest, if there is one. `tls` is "" if it may log in unencrypted, "ANY" if
@@ -57,7 +53,7 @@ class Account(_Answer):
     limits: list[str] = []
 
 
-class BinaryLog(_Answer):
+class BinaryLog(BaseModel, frozen=True):
     """Where the binary log stands; `complete` if it holds all that was ever written to this server.
 
     `files` are those that are still there, in their order; `before` are the last transactions that were written before
@@ -72,7 +68,7 @@ class BinaryLog(_Answer):
     before: str = ""
 
 
-class Difference(_Answer):
+class Difference(BaseModel, frozen=True):
     """A variable of a running server that is not what `file`, which is ours, says; `why` also says what to do.
 
     `overruled` tells whether a restart would not change it: another file wins, or ours is not read.
@@ -91,18 +87,17 @@ class Difference(_Answer):
         return f"`{self.name}` is {self.value}, but {self.file} says {self.wanted}"
 
 
-class Gtid(_Answer):
-    """What was replicated, what is in the binary log, and both together, as GTIDs in the server's own form.
+class Gtid(BaseModel, frozen=True):
+    """What was replicated and what is in the binary log, as GTIDs in the server's own form.
 
     MySQL does not tell them apart, so `slave` is empty there.
     """
 
     slave: str = ""
     binlog: str = ""
-    current: str = ""
 
 
-class MysqlStatus(Replication, _Answer):
+class MysqlStatus(Replication, BaseModel, frozen=True):
     """One server. Only `state`, `error` and what is on the disk is known unless the state is RUNNING.
 
     `gtid_state` has the GTIDs of all transactions that were written here or replicated: on MySQL all of them, on

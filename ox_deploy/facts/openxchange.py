@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from ox_deploy.facts.secret import Fingerprint
 from ox_deploy.questions.program import Program
 from ox_deploy.questions.question import JsonFact
+from ox_deploy.remote.configdb.state import RegistrationState
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class StoredPassword(_Answer):
+class StoredPassword(BaseModel, frozen=True):
     """The stored password of the cluster's administrator: the hash's salt, and a fingerprint of the hash."""
 
     salt: str
     hash: Fingerprint
 
 
-class Configuration(_Answer):
+class Configuration(BaseModel, frozen=True):
     """Values by file and key (None: missing or commented out); `exposed` are secret files others may read.
 
     `unreadable` are files and directories that are closed to the daemons.
@@ -57,7 +54,7 @@ class OpenXchangeConfiguration(JsonFact[Configuration]):
         return Configuration.model_validate(document)
 
 
-class Daemon(_Answer):
+class Daemon(BaseModel, frozen=True):
     """A daemon: what systemd says, whether it listens, whether it has yet to use changed files."""
 
     active: bool
@@ -90,7 +87,7 @@ class CachePeers(JsonFact[dict[str, list[int]]]):
         return document
 
 
-class Pool(_Answer):
+class Pool(BaseModel, frozen=True):
     """A registered database server."""
 
     id: int
@@ -100,22 +97,17 @@ class Pool(_Answer):
     password: Fingerprint
 
 
-class RegisteredContext(_Answer):
+class RegisteredContext(BaseModel, frozen=True):
     """A context with the names of its users."""
 
     id: int
     users: list[str]
 
 
-class Registration(_Answer):
-    """What configdb holds, asked on the write host.
+class Registration(BaseModel, frozen=True):
+    """What configdb holds, asked on the write host; `error` is why not, or the missing tables."""
 
-    `state` is "no access" (see `error`), "interrupted" (the account still has a temporary password), "absent",
-    "incomplete" (tables are missing, but it holds no registration), "damaged" (tables are missing and it holds
-    some) or "complete".
-    """
-
-    state: str = "no access"
+    state: RegistrationState = RegistrationState.NO_ACCESS
     error: str = ""
     servers: list[str] = []
     filestores: list[str] = []

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from ox_deploy.questions.program import Program
 from ox_deploy.questions.question import JsonFact
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class Directory(_Answer):
+class Directory(BaseModel, frozen=True):
     """What is where the filestore should be: the path without links, its owner's ids if it is there, some entries."""
 
     real: str
@@ -24,7 +20,7 @@ class Directory(_Answer):
     entries: list[str] = []
 
 
-class TakenPort(_Answer):
+class TakenPort(BaseModel, frozen=True):
     """A port that one of `units` needs, and the program that has it; `unit` is that program's own, None for none."""
 
     number: int
@@ -34,7 +30,7 @@ class TakenPort(_Answer):
     unit: str | None
 
 
-class Unreachable(_Answer):
+class Unreachable(BaseModel, frozen=True):
     """A place on another host where nobody answers, not even by a refusal."""
 
     address: str
@@ -42,7 +38,7 @@ class Unreachable(_Answer):
     error: str
 
 
-class OtherAddress(_Answer):
+class OtherAddress(BaseModel, frozen=True):
     """A name of the cluster with an address that is not the wanted one."""
 
     name: str
@@ -50,7 +46,7 @@ class OtherAddress(_Answer):
     wanted: str
 
 
-class Preconditions(_Answer):
+class Preconditions(BaseModel, frozen=True):
     """One host before a run.
 
     `taken` are system directories that look like a filestore of ours; `exported` and `mounted` are the paths in our own

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 
-class Fingerprint(BaseModel):
+class Fingerprint(BaseModel, frozen=True):
     """A salted digest; the salt is new each time a fact is asked."""
-
-    model_config = ConfigDict(frozen=True)
 
     salt: str
     digest: str

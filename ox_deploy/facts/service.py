@@ -24,7 +24,6 @@ class FileState:
 class UnitState:
     """What systemd says of a unit."""
 
-    loaded: bool
     active: bool
     enabled: bool
 

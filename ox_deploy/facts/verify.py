@@ -8,30 +8,26 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from ox_deploy.questions.program import Program
 from ox_deploy.questions.question import JsonFact
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class Trial(_Answer):
+class Trial(BaseModel, frozen=True):
     """What came of a test; `error` says why it could not be made."""
 
     error: str = "there is no Python on the host"
 
 
-class SharedFile(_Answer):
+class SharedFile(BaseModel, frozen=True):
     """A file that could be read; `owner` is `uid:gid`."""
 
     owner: str
     text: str
 
 
-class FilestoreTrial(Trial):
+class FilestoreTrial(Trial, frozen=True):
     """`files` are those that could be read, by the node that wrote them; `left` the nodes whose file stays."""
 
     files: dict[str, SharedFile] = {}
@@ -58,14 +54,14 @@ class SharedFiles(JsonFact[FilestoreTrial]):
         return FilestoreTrial.model_validate(document)
 
 
-class Mounted(_Answer):
+class Mounted(BaseModel, frozen=True):
     """What is mounted."""
 
     source: str
     type: str
 
 
-class MountTrial(Trial):
+class MountTrial(Trial, frozen=True):
     """`mount` is None where nothing is mounted."""
 
     mount: Mounted | None = None
@@ -83,14 +79,14 @@ class MountPoint(JsonFact[MountTrial]):
         return MountTrial.model_validate(document)
 
 
-class KernelRoute(_Answer):
+class KernelRoute(BaseModel, frozen=True):
     """A route of the kernel's table; `network` as in `224.0.0.0/8`."""
 
     network: str
     interface: str
 
 
-class RouteTrial(Trial):
+class RouteTrial(Trial, frozen=True):
     """The most specific `route`, None if there is none; `interface` has the node's address."""
 
     route: KernelRoute | None = None
@@ -109,26 +105,26 @@ class RouteToGroup(JsonFact[RouteTrial]):
         return RouteTrial.model_validate(document)
 
 
-class RedirectTrial(Trial):
+class RedirectTrial(Trial, frozen=True):
     """The answer to plain HTTP."""
 
     status: int = 0
     location: str = ""
 
 
-class CertificateTrial(Trial):
+class CertificateTrial(Trial, frozen=True):
     """Why the certificate that HTTPS shows is not accepted, or ""."""
 
     refused: str = ""
 
 
-class BalancerTrial(Trial):
+class BalancerTrial(Trial, frozen=True):
     """The routes in the balancer's configuration by the address of the member."""
 
     routes: dict[str, str] = {}
 
 
-class FrontEnd(_Answer):
+class FrontEnd(BaseModel, frozen=True):
     """What a web host answers without a login."""
 
     redirect: RedirectTrial = RedirectTrial()
@@ -149,7 +145,7 @@ class WebHost(JsonFact[FrontEnd]):
         return FrontEnd.model_validate(document)
 
 
-class LoginTrial(Trial):
+class LoginTrial(Trial, frozen=True):
     """Logins by route, failed ones by what was said, and how many of the sessions' `requests` went to another node."""
 
     routes: dict[str, int] = {}

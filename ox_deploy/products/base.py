@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ox_deploy.operations.openxchange.configuration import WantedConfiguration
-from ox_deploy.operations.openxchange.wanted import AdminCheck, ConfigdbLayout
+from ox_deploy.operations.openxchange.wanted import AdminCheck, ConfigdbLayout, SessionAddresses
 from ox_deploy.secrets import Secret
 
 if TYPE_CHECKING:
@@ -114,8 +114,8 @@ class Product(Protocol):
     # What `--access-combination-name` knows.
     access_combinations: tuple[str, ...]
 
-    # --- verify: addresses by `login`, `logout` and `request`, the latter with a hole for the session
-    addresses: Mapping[str, str]
+    # --- verify
+    addresses: SessionAddresses
     # Where a node's route is set.
     route_key: str
 

@@ -212,13 +212,13 @@ def inner_of(operation: Callable[..., Any]) -> Callable[..., Generator[Any, None
     Its signature tells which arguments are the operation's own, and calling it tells whether there is something to do
     without having pyinfra note an operation.
     """
-    inner: Callable[..., Generator[Any, None, None]] = operation._inner  # type: ignore[attr-defined]
+    inner: Callable[..., Generator[Any, None, None]] = operation._inner  # type: ignore[attr-defined]  # set by pyinfra
     return inner
 
 
 def set_inner(call: Callable[..., Any], inner: Callable[..., Generator[Any, None, None]]) -> None:
     """Have `inner_of` find in a function that calls an operation what it would find in the operation."""
-    call._inner = inner  # type: ignore[attr-defined]
+    call._inner = inner  # type: ignore[attr-defined]  # as pyinfra does
 
 
 # --- commands ----------------------------------------------------------------------------------------------
@@ -340,7 +340,7 @@ def read_inventory(inventory_file: str, config: Config, data: Mapping[str, Any])
     Connects to nobody. Raises what the files raise.
     """
     # Not above: it changes the standard library for gevent, which is up to who starts the program.
-    from pyinfra_cli.inventory import make_inventory  # type: ignore[import-untyped]
+    from pyinfra_cli.inventory import make_inventory
 
     state = State(check_for_changes=False)
     state.cwd = str(Path.cwd())
@@ -379,5 +379,5 @@ def data_of(host: Host) -> dict[str, Any]:
 
     What is documented is a look for one key, which finds no key that should not be there.
     """
-    data: dict[str, Any] = host.data.dict()  # type: ignore[no-untyped-call]
+    data: dict[str, Any] = host.data.dict()
     return data

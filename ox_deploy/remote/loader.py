@@ -37,7 +37,7 @@ class Sent:
     def exec_module(self, module: ModuleType) -> None:
         """Run a module's text."""
         file = str(module.__file__)
-        exec(compile(self.sources[file], file, "exec", dont_inherit=True), module.__dict__)  # noqa: S102
+        exec(compile(self.sources[file], file, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - it imports
 
     def show(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         """Print what ended a program, with the modules and lines that led there, as if the files were here."""

@@ -6,7 +6,7 @@ Exit code for a monitoring system: 0 fine, 1 warning, 2 critical, 3 if the statu
 from __future__ import annotations
 
 # Before anything else.
-import ox_deploy.status.patched  # noqa: F401 # isort: skip
+import ox_deploy.status.patched  # noqa: F401 - patches what others import # isort: skip
 
 import json
 import logging

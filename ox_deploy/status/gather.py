@@ -45,7 +45,7 @@ HOST_SECONDS = 9
 # A command that fails is told as what it is; it would count as a failed host of a deploy otherwise.
 LIMITS: dict[str, Any] = {"_timeout": HOST_SECONDS, "_ignore_errors": True}
 DATABASE_DIRECTORY = "/var/lib/mysql"
-PLACES = ("/var/lib/ox-deploy", "/var/log", "/var/log/open-xchange", "/tmp", "/var/tmp")  # noqa: S108
+PLACES = ("/var/lib/ox-deploy", "/var/log", "/var/log/open-xchange", "/tmp", "/var/tmp")  # noqa: S108 - looked at only
 FIELDS = {
     Mysql: "mysql",
     FilestoreMount: "mount",
@@ -68,7 +68,7 @@ def gather(inventory_file: str, ssh_user: str | None, sudo: bool) -> tuple[Clust
 
     Raises InputError where inventory, group data or secrets are wrong.
     """
-    config = Config(SUDO=sudo, CONNECT_TIMEOUT=CONNECT_SECONDS)  # type: ignore[no-untyped-call]
+    config = Config(SUDO=sudo, CONNECT_TIMEOUT=CONNECT_SECONDS)
     override = {"ssh_user": ssh_user} if ssh_user else {}
     with pyinfra_internals.read_inventory(inventory_file, config, override) as state:
         return look_at_all(state)

@@ -11,7 +11,7 @@ from ox_deploy.findings import Level
 from ox_deploy.status import words
 from ox_deploy.status.picture import sizes
 from ox_deploy.status.picture.draw import draw
-from ox_deploy.status.snapshot import Changes, Snapshot
+from ox_deploy.status.snapshot import Changes, LinkKind, Snapshot
 
 
 def render_page(snapshot: Snapshot, changes: Changes) -> str:
@@ -24,7 +24,7 @@ def render_page(snapshot: Snapshot, changes: Changes) -> str:
             changes=changes,
             picture=draw(snapshot),
             sizes={"name": sizes.NAME_SIZE, "text": sizes.TEXT_SIZE, "label": sizes.LABEL_SIZE},
-            kinds=words.KINDS,
+            kinds=list(LinkKind),
             levels=list(Level),
         )
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ox_deploy.cluster import Node
 from ox_deploy.facts.health import Health
@@ -45,7 +45,7 @@ class Seen:
     preconditions: Preconditions | None = None
     services: dict[str, ServiceStatus] = field(default_factory=dict)
     mysql: MysqlStatus | None = None
-    expected: Any = None
+    expected: object = None
     mount: MountStatus | None = None
     route: RouteStatus | None = None
     configuration: Configuration | None = None

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from ox_deploy.findings import Finding, Level
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True)
+class LinkKind(StrEnum):
+    """What an arrow of the picture is for."""
+
+    BALANCING = "balancing"
+    CACHES = "caches"
+    DATABASE = "database"
+    NFS = "nfs"
+    REPLICATION = "replication"
+
+    @property
+    def text(self) -> str:
+        """Return it as people read it."""
+        return "NFS" if self is LinkKind.NFS else self.value
 
 
-class HostView(_Model):
+class HostView(BaseModel, frozen=True):
     """One host. `details` are lines of label and text, such as "disk of /var/lib/mysql" and "12 % of 40 GB".
 
     The most telling ones come first; the terminal shows no others.
@@ -31,10 +42,10 @@ class HostView(_Model):
     versions: dict[str, str]
 
 
-class Link(_Model):
+class Link(BaseModel, frozen=True):
     """An arrow of the picture between two hosts, at most one of a kind. `target` is "" for the external filestore."""
 
-    kind: Literal["balancing", "replication", "nfs", "database", "caches"]
+    kind: LinkKind
     source: str
     target: str
     level: Level
@@ -42,7 +53,7 @@ class Link(_Model):
     text: str
 
 
-class Snapshot(_Model):
+class Snapshot(BaseModel, frozen=True):
     """All of it. `findings` are sorted: the worst first."""
 
     time: datetime
@@ -60,7 +71,7 @@ class Snapshot(_Model):
         return max((finding.level for finding in self.findings), default=Level.FINE)
 
 
-class Changes(_Model):
+class Changes(BaseModel, frozen=True):
     """What is different from the last time: `since` is when that was, None if there was none."""
 
     since: datetime | None

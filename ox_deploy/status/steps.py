@@ -16,7 +16,7 @@ from ox_deploy.deploys.hosts import prepare_hosts
 from ox_deploy.deploys.openxchange import configure_open_xchange
 from ox_deploy.deploys.web import set_up_balancer
 from ox_deploy.operations import hosts, network, nfs, service
-from ox_deploy.operations.openxchange import configuration, daemons, registration
+from ox_deploy.operations.openxchange import daemons, registration
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,5 @@ EXPORT = Step(set_up_filestore, service.configure)
 MOUNT = Step(set_up_filestore, nfs.mount)
 BALANCE = Step(set_up_balancer, service.configure)
 ROUTE = Step(configure_multicast, network.multicast_route)
-CONFIGURE_NODE = Step(configure_open_xchange, configuration.configure)
 REGISTER = Step(configure_open_xchange, registration.register)
 START = Step(start_cluster, daemons.start)

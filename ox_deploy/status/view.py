@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import combinations
-from typing import Literal
 
 from ox_deploy.cluster import Cluster, Node
 from ox_deploy.facts.health import BalancerMember, Health
 from ox_deploy.facts.openxchange import Daemon
 from ox_deploy.findings import Finding, Level, NamedState
 from ox_deploy.status.seen import Seen
-from ox_deploy.status.snapshot import HostView, Link, Snapshot
+from ox_deploy.status.snapshot import HostView, Link, LinkKind, Snapshot
 from ox_deploy.status.states.balancer import (
     balancer_down,
     balancer_member_disabled,
@@ -38,8 +37,6 @@ from ox_deploy.status.states.groupware import (
 from ox_deploy.status.states.hosts import disk_use
 from ox_deploy.topologies.base import LinkStates, Topology
 
-Kind = Literal["balancing", "replication", "nfs", "database", "caches"]
-
 _NODE: dict[NamedState, str] = {
     admin_daemon_down: "daemon down",
     groupware_daemon_down: "daemon down",
@@ -47,8 +44,8 @@ _NODE: dict[NamedState, str] = {
     multicast_route_missing: "no multicast route",
 }
 
-LINK_STATES: dict[Kind, LinkStates] = {
-    "balancing": LinkStates(
+LINK_STATES: dict[LinkKind, LinkStates] = {
+    LinkKind.BALANCING: LinkStates(
         source={balancer_down: "balancer down"},
         target={groupware_daemon_down: "daemon down"},
         pair={
@@ -58,12 +55,12 @@ LINK_STATES: dict[Kind, LinkStates] = {
         },
         unreachable="unreachable",
     ),
-    "database": LinkStates(
+    LinkKind.DATABASE: LinkStates(
         pair={configdb_not_reachable: "configdb not reachable", configdb_damaged: "configdb damaged"},
         unreachable="unreachable",
     ),
-    "nfs": LinkStates(source={mount_missing: "", mount_stale: ""}, target={nfs_server_down: ""}),
-    "caches": LinkStates(source=_NODE, target=_NODE, pair={cache_link_missing: ""}, unreachable="unreachable"),
+    LinkKind.NFS: LinkStates(source={mount_missing: "", mount_stale: ""}, target={nfs_server_down: ""}),
+    LinkKind.CACHES: LinkStates(source=_NODE, target=_NODE, pair={cache_link_missing: ""}, unreachable="unreachable"),
 }
 
 
@@ -170,25 +167,25 @@ def _links(observed: Observation, findings: Sequence[Finding]) -> Iterator[Link]
             yield Link(kind=kind, source=source, target=target, level=level, text=", ".join([text, *added]))
 
 
-def _arrows(observed: Observation) -> Iterator[tuple[Kind, str, str, str]]:
+def _arrows(observed: Observation) -> Iterator[tuple[LinkKind, str, str, str]]:
     """Yield kind, names of source and target, and text; the target of an external filestore is ""."""
     cluster = observed.cluster
     writer, reader = cluster.writer.name, cluster.reader.name
     filestore = cluster.filestore.name if cluster.filestore else ""
     for web in cluster.web:
         for node in cluster.groupware:
-            yield "balancing", web.name, node.name, f"route {node.route}"
+            yield LinkKind.BALANCING, web.name, node.name, f"route {node.route}"
     for node in cluster.groupware:
-        yield "database", node.name, writer, "writes"
+        yield LinkKind.DATABASE, node.name, writer, "writes"
         if reader != writer:
-            yield "database", node.name, reader, "reads"
+            yield LinkKind.DATABASE, node.name, reader, "reads"
     for source, target, text in cluster.topology.arrows(observed):
-        yield "replication", source, target, text
+        yield LinkKind.REPLICATION, source, target, text
     for node in cluster.groupware:
-        yield "nfs", node.name, filestore, _mount(cluster, observed.of(node))
+        yield LinkKind.NFS, node.name, filestore, _mount(cluster, observed.of(node))
     for one, other in combinations(cluster.groupware, 2):
         connected = connected_ports(observed.of(one), observed.of(other))
-        yield "caches", one.name, other.name, f"{len(connected)} of {len(cluster.product.caches)} caches"
+        yield LinkKind.CACHES, one.name, other.name, f"{len(connected)} of {len(cluster.product.caches)} caches"
 
 
 def _mount(cluster: Cluster, seen: Seen) -> str:
@@ -200,7 +197,7 @@ def _mount(cluster: Cluster, seen: Seen) -> str:
     return "mounted" if seen.mount.answers else "does not answer"
 
 
-def _link_states(kind: Kind, topology: Topology) -> LinkStates:
+def _link_states(kind: LinkKind, topology: Topology) -> LinkStates:
     """Return the states that concern a kind of arrow, with those of the databases' topology."""
     ours, theirs = LINK_STATES.get(kind, LinkStates()), topology.links.get(kind, LinkStates())
     return LinkStates(
@@ -211,7 +208,7 @@ def _link_states(kind: Kind, topology: Topology) -> LinkStates:
     )
 
 
-def _words(finding: Finding, kind: Kind, source: str, target: str, observed: Observation) -> str | None:
+def _words(finding: Finding, kind: LinkKind, source: str, target: str, observed: Observation) -> str | None:
     """Return what a finding adds to the text of an arrow, None if it does not concern that arrow."""
     states = _link_states(kind, observed.cluster.topology)
     if finding.host in (source, target) and _is_unreachable(finding, observed):

@@ -15,14 +15,6 @@ ROLES = {
     "filestore": "filestore",
 }
 
-KINDS = {
-    "balancing": "balancing",
-    "caches": "caches",
-    "database": "database",
-    "nfs": "NFS",
-    "replication": "replication",
-}
-
 
 def level_text(level: Level) -> str:
     """Return a level as people read it."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ox_deploy.ports import Port, Way
     from ox_deploy.secrets import Secrets
     from ox_deploy.status.seen import Seen
+    from ox_deploy.status.snapshot import LinkKind
     from ox_deploy.status.states.base import Observation
     from ox_deploy.status.steps import Step
 
@@ -125,7 +126,7 @@ class Topology(Protocol):
         """Return what these states hide."""
 
     @property
-    def links(self) -> Mapping[str, LinkStates]:
+    def links(self) -> Mapping[LinkKind, LinkStates]:
         """Return which of these states concern an arrow, by its kind."""
 
     def own_ports(self, cluster: Cluster, node: Node) -> Iterable[Port]:
@@ -146,7 +147,7 @@ class Topology(Protocol):
     def verify(self, cluster: Cluster, node: Node, run: str) -> None:
         """Check one database server; `run` makes the name of what is made for a moment unique."""
 
-    def expected(self, cluster: Cluster, node: Node) -> Any:
+    def expected(self, cluster: Cluster, node: Node) -> object:
         """Return what `states` find in `Seen.expected`: what a server should be, as far as files have to be read."""
 
     def details(self, observed: Observation, seen: Seen) -> Iterator[tuple[str, str]]:

@@ -101,7 +101,7 @@ def filling(megabytes: int) -> list[str]:
     rows = megabytes * 1_000_000 // ROW_BYTES // TABLES
     begin = f"SET sql_log_bin = 0; CREATE DATABASE IF NOT EXISTS {DATABASE}; USE {DATABASE}; "
     return [
-        f"{begin}CREATE TABLE bulk{number} (id INT PRIMARY KEY, text VARCHAR(1000));"  # noqa: S608
+        f"{begin}CREATE TABLE bulk{number} (id INT PRIMARY KEY, text VARCHAR(1000));"
         f" INSERT INTO bulk{number} SELECT seq, TO_BASE64(RANDOM_BYTES(735)) FROM seq_1_to_{rows}"
         for number in range(1, TABLES + 1)
     ]

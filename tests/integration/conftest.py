@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -44,11 +44,13 @@ def cluster_as_new(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Keep what one needs to find out why a test failed, while the hosts are still there."""
-    report: pytest.TestReport = yield  # type: ignore[assignment]
+    report = yield
     if report.failed and item.get_closest_marker("lab"):
         folder: Path | None = evidence.collect(item.nodeid, call.start)
         if folder:
             report.sections.append(("evidence", f"journals, configuration and state files are in {folder}"))
-    return report  # type: ignore[return-value]
+    return report

@@ -15,7 +15,7 @@ from tests.integration.deployment import INVENTORY, PYINFRA, Run, pyinfra
 from tests.lab import state
 from tests.lab.nodes import exec_in, run, wait_for
 
-ACKNOWLEDGED = "/var/tmp/acknowledged"  # noqa: S108 - in a container of its own
+ACKNOWLEDGED = "/var/tmp/acknowledged"
 # In the middle of the data: 10 MB came.
 COPIES = 'systemctl is-active -q ox-seed && grep -Eq \'"copies", "bytes": [0-9]{8}\' /run/ox-deploy/seed.json'
 
@@ -36,7 +36,7 @@ with open("{ACKNOWLEDGED}", "w", buffering=1) as log:
         except pymysql.Error:
             session = None
         time.sleep(0.01)
-"""  # noqa: S608
+"""
 
 
 def command(*options: str, inventory: str = INVENTORY, slave: str = "dbslave") -> list[str]:

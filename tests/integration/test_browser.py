@@ -6,6 +6,7 @@ import functools
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, ViewportSize, sync_playwright
@@ -62,9 +63,9 @@ def again_if_networks_changed(test: Callable[[Browser], None]) -> Callable[[Brow
     return tried
 
 
-def fresh(chromium: Browser, viewport: ViewportSize = DESKTOP, scheme: str = "light") -> BrowserContext:
+def fresh(chromium: Browser, viewport: ViewportSize = DESKTOP, scheme: Any = "light") -> BrowserContext:
     """Open a browser without cookies; it takes the lab's self-signed certificate."""
-    context = chromium.new_context(ignore_https_errors=True, viewport=viewport, color_scheme=scheme)  # type: ignore[arg-type]
+    context = chromium.new_context(ignore_https_errors=True, viewport=viewport, color_scheme=scheme)
     context.on("requestfailed", lambda request: lost.append(request.failure or ""))
     return context
 

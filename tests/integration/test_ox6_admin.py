@@ -193,7 +193,7 @@ def test_context(running: Host) -> None:
     assert running.sql("SELECT * FROM configdb.context_server2db_pool") == [["2", "1", "6", "4", schema]]
     mappings = running.sql("SELECT cid, login_info FROM configdb.login2context ORDER BY login_info")
     assert mappings == [["1", "1"], ["1", "defaultcontext"]]
-    user = running.sql(f"SELECT cid, id, mail, passwordMech FROM {schema}.user")  # noqa: S608 - our schema
+    user = running.sql(f"SELECT cid, id, mail, passwordMech FROM {schema}.user")
     assert user == [["1", "2", "oxadmin@example.com", "{SHA}"]]
     exists, missing = running.at_once([f"{SBIN}/existscontext {MASTER} -c {number}" for number in (1, 9)])
     assert (exists.code, exists.out) == (0, "Context 1 exists\n")
@@ -228,7 +228,7 @@ def test_passwords_in_the_environment(running: Host) -> None:
     assert running.must(create, ADMIN_PASSWORD="adminpw", NEW_USER_PASSWORD="other") == "user 4 in context 1 created\n"
     schema = running.sql("SELECT db_schema FROM configdb.context_server2db_pool")[0][0]
     digest = "TO_BASE64(UNHEX(SHA1('other')))"
-    query = f"SELECT userPassword = {digest} FROM {schema}.user WHERE id = 4"  # noqa: S608 - our schema
+    query = f"SELECT userPassword = {digest} FROM {schema}.user WHERE id = 4"
     assert running.sql(query) == [["1"]]
     assert "ADMIN_PASSWORD=seen" in running.must(f"{SBIN}/listserver --environment", ADMIN_PASSWORD="seen")
 

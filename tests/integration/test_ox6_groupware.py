@@ -97,6 +97,9 @@ class Node:
         assert code == 0, f"{command}: {output}"
         return output
 
+    def has_database(self) -> bool:
+        return self.run("mariadb-admin ping")[0] == 0
+
     def background(self, command: str) -> None:
         self.container.exec_run(["sh", "-c", command], detach=True)
 
@@ -214,7 +217,7 @@ def databases(make: Make) -> dict[str, Node]:
     for node in found.values():
         node.background("install -d -o mysql /run/mysqld && exec mariadbd --user=mysql --bind-address=0.0.0.0")
     for name, node in found.items():
-        wait_for(lambda node=node: node.run("mariadb-admin ping")[0] == 0)  # type: ignore[misc]
+        wait_for(node.has_database)
         digest = base64.b64encode(hashlib.sha1(PASSWORD.encode(), usedforsecurity=False).digest()).decode()
         node.copy("/data.sql", DATA.format(password=DATABASE_PASSWORD, host=name, digest=digest))
         node.ok(

@@ -164,7 +164,7 @@ def test_defaults(shipped: Host) -> None:
         ("system.properties", "SERVER_NAME"): "oxserver",
         ("ajp.properties", "AJP_JVM_ROUTE"): "APP1",
         ("ajp.properties", "AJP_BIND_ADDR"): "*",
-        ("server.properties", "UPLOAD_DIRECTORY"): "/tmp",  # noqa: S108 - the default of 6.x
+        ("server.properties", "UPLOAD_DIRECTORY"): "/tmp",
         (
             "notification.properties",
             "object_link",

@@ -161,7 +161,7 @@ SWEEP = int(os.environ.get("OXLAB_STARTS", "60"))
 def test_no_pair_of_commands_opens_two_masters_or_loses_a_row() -> None:
     """So many starts as OXLAB_STARTS says, of any two commands; the seed of the choice is shown."""
     seed_number = int(os.environ.get("OXLAB_SEED", str(time.time_ns() % 100000)))
-    chance = random.Random(seed_number)  # noqa: S311
+    chance = random.Random(seed_number)  # noqa: S311 - no secret
     # What the servers' files say: a switch refuses where that is not what the inventory wants.
     connections = 170
     assert pyinfra(with_settings(connections), env=ENVIRONMENT).code == 0

@@ -125,7 +125,7 @@ def find(client: docker.DockerClient) -> list[Snapshot]:
 def _own_bytes(client: docker.DockerClient, image: str) -> int:
     """The size of the layer that the snapshot added."""
     with suppress(NotFound):
-        return int(client.api.history(image)[0]["Size"])  # type: ignore[no-untyped-call]
+        return int(client.api.history(image)[0]["Size"])
     return 0
 
 

@@ -16,7 +16,7 @@ from pyinfra.api.config import Config
 from pyinfra.api.host import Host
 from pyinfra.api.inventory import Inventory
 from pyinfra.api.state import State, StateStage
-from pyinfra_cli.util import load_deploy_file, load_func  # type: ignore[import-untyped]
+from pyinfra_cli.util import load_deploy_file, load_func
 
 from ox_deploy.facts.hosts import HostState, HostStatus
 from ox_deploy.facts.lease import LeaseReply, TakeLease
@@ -56,7 +56,7 @@ class Deployment:
     ) -> None:
         self.inventory, self.deploy, self.states = inventory, deploy, states
         hosts = [inventory.get_host(name) for name in limit] if limit else list(inventory)
-        config: Any = Config()  # type: ignore[no-untyped-call]
+        config: Any = Config()
         config.lock_current_state()
         self.state = State(inventory, config, check_for_changes=check, initial_limit=hosts)
         for host in hosts:
@@ -92,7 +92,7 @@ class Deployment:
     def steps(self) -> list[Step]:
         """Every operation on every host, in the order in which pyinfra runs them."""
         found = []
-        for number in self.state.get_op_order():  # type: ignore[no-untyped-call]
+        for number in self.state.get_op_order():
             (name,) = self.state.get_op_meta(number).names
             chapter, _, name = name.partition(" | ")
             found += [Step(chapter, name, host.name) for host in self.inventory if number in self.state.ops[host]]
@@ -100,7 +100,7 @@ class Deployment:
 
     def commands(self) -> Iterator[tuple[Step, StringCommand]]:
         """What each operation would do to the bare host."""
-        for number in self.state.get_op_order():  # type: ignore[no-untyped-call]
+        for number in self.state.get_op_order():
             (name,) = self.state.get_op_meta(number).names
             chapter, _, name = name.partition(" | ")
             for host in self.inventory:

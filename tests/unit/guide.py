@@ -103,4 +103,4 @@ class Guide:
             group: ([(name, self.hosts[name]) for name in names], self.group_data.get(group, {}))
             for group, names in self.groups.items()
         }
-        return Inventory((list(self.hosts), self.settings), override_data=override, **groups)  # type: ignore[no-untyped-call]
+        return Inventory((list(self.hosts), self.settings), override_data=override, **groups)

@@ -81,7 +81,7 @@ def with_environment(program: Any, **variables: str) -> None:
 
 
 def under_test(module: ModuleType) -> Any:
-    """Return a program with a clock of its own; what a seeding has to say it raises.
+    """Return a program with a clock of its own.
 
     Only within a test: what is replaced is put back at its end.
     """
@@ -90,8 +90,6 @@ def under_test(module: ModuleType) -> Any:
     with suppress(AttributeError):
         if not isinstance(program.time, Clock):
             program.time = Clock()
-    if hasattr(program, "Progress"):
-        program._raises = True
     return program
 
 

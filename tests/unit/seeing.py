@@ -17,6 +17,7 @@ from cryptography.x509.oid import NameOID
 from ox_deploy.cluster import Cluster, Node
 from ox_deploy.deploys.clustering import start_cluster
 from ox_deploy.deploys.database import set_up_databases
+from ox_deploy.deploys.openxchange import configure_open_xchange
 from ox_deploy.facts.health import BalancerMember, Disk, Health
 from ox_deploy.facts.hosts import HostStatus
 from ox_deploy.facts.mysql import BinaryLog, MysqlStatus, ServerState
@@ -26,7 +27,9 @@ from ox_deploy.facts.openxchange import Configuration, Daemon, Registration
 from ox_deploy.facts.service import ServiceStatus, UnitState
 from ox_deploy.findings import Finding
 from ox_deploy.operations import mysql
+from ox_deploy.operations.openxchange import configuration
 from ox_deploy.products.ox6 import mesh
+from ox_deploy.remote.configdb.state import RegistrationState
 from ox_deploy.secrets import Secret
 from ox_deploy.status import steps
 from ox_deploy.status.seen import Drift, Seen
@@ -70,7 +73,7 @@ def certificate(last: timedelta, first: timedelta = timedelta(days=-365)) -> str
 
 def running(*units: str) -> ServiceStatus:
     """Return a service whose units run."""
-    return ServiceStatus(units={unit: UnitState(loaded=True, active=True, enabled=True) for unit in units})
+    return ServiceStatus(units={unit: UnitState(active=True, enabled=True) for unit in units})
 
 
 def healthy(cluster: Cluster) -> SeenHosts:
@@ -110,7 +113,7 @@ def make_groupware(cluster: Cluster, seen: Seen) -> None:
     ports = [ADMIN_PORT, GROUPWARE_PORT, SESSION_PORT]
     seen.caches = {peer.address: list(ports) for peer in cluster.groupware if peer != seen.node}
     if seen.node == cluster.registrar:
-        seen.registration = Registration(state="complete")
+        seen.registration = Registration(state=RegistrationState.COMPLETE)
     if seen.node != cluster.filestore:
         seen.mount = MountStatus(mount=Mount(cluster.filestore_source, "nfs4"), answers=True)
 
@@ -140,7 +143,6 @@ def replica(cluster: Cluster) -> Replica:
         sql_error="",
         file="mysql-bin.000003",
         position=1234,
-        master_server_id=1,
         password=None,
         seconds_behind=0,
     )
@@ -177,7 +179,7 @@ def change_replica(seen: Seen, **values: Any) -> None:
 
 def change_registration(hosts: SeenHosts, state: str, error: str = "") -> None:
     """Have the first node, which registers the cluster, see configdb in another state."""
-    hosts["oxgw01"].registration = Registration(state=state, error=error)
+    hosts["oxgw01"].registration = Registration(state=RegistrationState(state), error=error)
 
 
 def change_member(seen: Seen, position: int, **values: Any) -> None:
@@ -203,13 +205,13 @@ def change_daemon(seen: Seen, service: str, **values: bool) -> None:
 def stop_unit(seen: Seen, service: str) -> None:
     """Stop the units of a service."""
     units = seen.services[service].units
-    stopped = {unit: UnitState(loaded=True, active=False, enabled=True) for unit in units}
+    stopped = {unit: UnitState(active=False, enabled=True) for unit in units}
     seen.services[service] = ServiceStatus(units=stopped)
 
 
 def stop_route(seen: Seen) -> None:
     """Stop the unit of the multicast route, which takes the route away."""
-    stopped = UnitState(loaded=True, active=False, enabled=True)
+    stopped = UnitState(active=False, enabled=True)
     seen.route = RouteStatus(ServiceStatus(units={"ox-multicast-route.service": stopped}), present=False)
 
 
@@ -270,7 +272,7 @@ EXPORT = Drift(steps.EXPORT, "Export the filestore to the groupware nodes")
 MOUNT = Drift(steps.MOUNT, "Mount the filestore, now and at boot")
 BALANCE = Drift(steps.BALANCE, "Balance sessions over the groupware nodes")
 ROUTE = Drift(steps.ROUTE, "Route multicast to the cluster's interface")
-NODE = Drift(steps.CONFIGURE_NODE, "Configure the node (oxinstaller)")
+NODE = Drift(Step(configure_open_xchange, configuration.configure), "Configure the node (oxinstaller)")
 REGISTER = Drift(steps.REGISTER, "Create configdb; register server, filestore and databases; create contexts and users")
 START = Drift(steps.START, "Start the daemons")
 WAIT = Drift(Step(start_cluster, mesh.join), "Wait until every node is connected with every other")

@@ -8,7 +8,7 @@ from itertools import combinations
 from typing import Literal
 
 from ox_deploy.findings import Finding, Level
-from ox_deploy.status.snapshot import HostView, Link, Snapshot
+from ox_deploy.status.snapshot import HostView, Link, LinkKind, Snapshot
 
 TIME = datetime(2026, 5, 1, 12, 0, 5, tzinfo=UTC)
 EXTERNAL = "nas.example.com:/export/ox"
@@ -36,14 +36,14 @@ def host(name: str, *roles: str, level: Level = Level.FINE, reachable: bool = Tr
 
 
 def link(
-    kind: Literal["balancing", "replication", "nfs", "database", "caches"],
+    kind: str,
     source: str,
     target: str,
     text: str,
     level: Level = Level.FINE,
 ) -> Link:
     """Return an arrow."""
-    return Link(kind=kind, source=source, target=target, level=level, text=text)
+    return Link(kind=LinkKind(kind), source=source, target=target, level=level, text=text)
 
 
 def snapshot(

@@ -148,7 +148,7 @@ def test_order_that_hangs_on_a_host_that_lives_has_an_end() -> None:
 def test_limit_of_a_question_is_its_own() -> None:
     guard, _ = guarded(silent)
     with pytest.raises(NoAnswer, match="has not finished within 0 s"):
-        guard(FactCommand("ask", seconds=0.12))  # type: ignore[arg-type]
+        guard(FactCommand("ask", seconds=0.12))  # type: ignore[arg-type]  # not a second
 
 
 def test_long_command_shows_that_it_lives() -> None:

@@ -122,6 +122,10 @@ def assert_before(steps: list[Step], first: Callable[[Step], bool], second: Call
         assert max(early) < min(late), (steps[max(early)], steps[min(late)])
 
 
+def is_in(chapters: set[str]) -> Callable[[Step], bool]:
+    return lambda step: step.chapter in chapters
+
+
 def begins(text: str) -> Callable[[Step], bool]:
     return lambda step: step.name.startswith(text)
 
@@ -138,7 +142,7 @@ def test_deploy_file_calls_all_chapters_in_their_order() -> None:
 def test_chapters_follow_each_other_over_all_hosts(deployment: Deployment) -> None:
     steps = [step for step in deployment.steps() if step.name not in BARRIERS]
     for earlier, later in itertools.combinations(ORDER, 2):
-        assert_before(steps, lambda step, e=earlier: step.chapter in e, lambda step, o=later: step.chapter in o)  # type: ignore[misc]
+        assert_before(steps, is_in(earlier), is_in(later))
 
 
 def test_every_step_belongs_to_a_chapter_and_has_a_name(deployment: Deployment) -> None:
@@ -288,7 +292,7 @@ def test_every_operation_asks_what_was_planned(deployment: Deployment) -> None:
     deployment.questions.clear()
     list(deployment.commands())
     asked: list[tuple[str, Question[Any]]] = [
-        (host, Question(fact, **arguments))  # type: ignore[arg-type]
+        (host, Question(fact, **arguments))  # type: ignore[arg-type]  # all are JsonFacts
         for host, fact, arguments in deployment.questions
         if fact is not HostState
     ]

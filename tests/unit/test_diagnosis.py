@@ -21,7 +21,7 @@ from ox_deploy.topologies.master_slaves.diagnosis import Diagnosis, additional, 
 from ox_deploy.topologies.master_slaves.facts.canary import Canary, CanaryTrial
 from ox_deploy.topologies.master_slaves.facts.replication import Replica
 from ox_deploy.topologies.master_slaves.facts.seed import Survey
-from ox_deploy.topologies.master_slaves.obstacles import SeedPlan, Side
+from ox_deploy.topologies.master_slaves.obstacles import Method, SeedPlan, Side
 from ox_deploy.topologies.master_slaves.operations import replication, switchover
 from ox_deploy.topologies.master_slaves.operations import seed as seeding
 from ox_deploy.topologies.master_slaves.seed_rules import refusal
@@ -59,7 +59,7 @@ def server(kind: Kind, number: int, had: str, **other: Any) -> MysqlStatus:
         "databases": ["configdb"],
         "binary_log": BinaryLog(file="log.000003", position=342, first_file="log.000001", complete=True),
         "gtid_state": had,
-        "gtid": Gtid(binlog=had, current=had, slave=had if kind == "mariadb" and "replica" in other else ""),
+        "gtid": Gtid(binlog=had, slave=had if kind == "mariadb" and "replica" in other else ""),
     }
     return MysqlStatus(**values | {"variables": variables} | other)
 
@@ -79,7 +79,6 @@ def reading(**other: Any) -> Replica:
         "sql_error": "",
         "file": "log.000003",
         "position": 342,
-        "master_server_id": 1,
         "password": None,
         "seconds_behind": 0,
         "using_gtid": True,
@@ -244,7 +243,7 @@ def test_slave_is_diagnosed_without_its_master(guide: Guide, kind: Kind, situati
 def test_seeding_has_its_remedy(kind: Kind, situation: Situation) -> None:
     """At the end of a seeding the slave has to be healthy, and before that the two have to fit together."""
     host = pair(kind, situation)
-    plan = SeedPlan(SOURCE, ADDRESS, "logical", overwrite=True, by_gtid=True)
+    plan = SeedPlan(SOURCE, ADDRESS, Method.LOGICAL, overwrite=True, by_gtid=True)
     ended = seeding._Seeding(plan, DATABASE_SERVERS[kind], "dbmaster", None, None)
     if situation in ADDITIONAL:
         with in_phase(host, executing=True):
@@ -433,7 +432,7 @@ def test_delay_is_no_lag(kind: Kind) -> None:
 @pytest.mark.parametrize("kind", VERSIONS)
 def test_slave_with_named_connections_is_not_emptied_by_a_seeding(kind: Kind) -> None:
     found, source = STATES[Situation.NAMED](kind)
-    plan = SeedPlan(SOURCE, ADDRESS, "logical", overwrite=True, by_gtid=True)
+    plan = SeedPlan(SOURCE, ADDRESS, Method.LOGICAL, overwrite=True, by_gtid=True)
     sides = (Side("dbslave", found, Survey()), Side("dbmaster", source, Survey()))
     said = "RESET SLAVE 'prod' ALL" if kind == "mariadb" else "RESET REPLICA ALL FOR CHANNEL 'prod'"
     assert "replicates by the named connections 'prod'; nothing was changed: run `" in str(refusal(plan, *sides))

@@ -11,7 +11,7 @@ from typing import Any
 import gevent
 import pytest
 from pyinfra.api import FactBase
-from pyinfra_testing.facts import make_fact_tests  # type: ignore[import-untyped]
+from pyinfra_testing.facts import make_fact_tests
 
 from ox_deploy.facts.health import Health, HostHealth
 from ox_deploy.facts.hosts import HostState
@@ -31,6 +31,7 @@ from ox_deploy.facts.service import Service
 from ox_deploy.questions.lease import Taking
 from ox_deploy.questions.peer import PeerUnreachable, ask_peer
 from ox_deploy.questions.question import JsonFact, Question
+from ox_deploy.remote.configdb.state import RegistrationState
 from ox_deploy.topologies.master_slaves.facts.seed import SURVEY_SECONDS, ServerSurvey
 from tests.unit.fakes import FakeHost, in_phase
 
@@ -78,7 +79,6 @@ MYSQL = {
         "sql_error": "",
         "file": "mysql-bin.000002",
         "position": 342,
-        "master_server_id": 1,
         "password": FINGERPRINT,
     },
 }
@@ -90,7 +90,7 @@ def test_running_server_is_told_whole() -> None:
     (account,) = status.accounts
     assert account.grants[0].privileges == {"REPLICATION SLAVE"}
     assert account.password.matches("Zc4qLw8mPn2rTx6v")
-    assert (status.binary_log.position, status.replica.master_server_id) == (342, 1)
+    assert (status.binary_log.position, status.replica.host) == (342, "192.0.2.21")
 
 
 def test_server_without_log_and_master_is_told_apart_from_an_unknown_one() -> None:
@@ -147,7 +147,7 @@ def test_registrations_are_told_with_numbers_as_numbers() -> None:
 
 @pytest.mark.parametrize("state", ["absent", "interrupted"])
 def test_configdb_that_is_not_there_is_told_in_one_word(state: str) -> None:
-    assert answer(Configdb, {"state": state}) == Registration(state=state)
+    assert answer(Configdb, {"state": state}) == Registration(state=RegistrationState(state))
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_configdb_that_is_not_there_is_told_in_one_word(state: str) -> None:
     [
         (Mysql, MysqlStatus(state=ServerState.NOT_INSTALLED)),
         (OpenXchangeConfiguration, Configuration(installed=False)),
-        (Configdb, Registration(state="no access")),
+        (Configdb, Registration(state=RegistrationState.NO_ACCESS)),
         (Daemons, {}),
         (HostHealth, Health()),
     ],
@@ -195,8 +195,8 @@ ASKED: list[tuple[type[FactBase[Any]], dict[str, Any], list[Any] | dict[str, Any
     (Configdb, CONFIGDB, CONFIGDB),
     (
         HostHealth,
-        HEALTH | {"units": ("x",), "places": ("/tmp",)},  # noqa: S108
-        HEALTH | {"units": ["x"], "places": ["/tmp"]},  # noqa: S108
+        HEALTH | {"units": ("x",), "places": ("/tmp",)},
+        HEALTH | {"units": ["x"], "places": ["/tmp"]},
     ),
     (
         HostHealth,

@@ -18,7 +18,7 @@ from ox_deploy.questions.lease import Answer, Holder, Taking
 from ox_deploy.questions.order import order
 from ox_deploy.questions.program import Program, source
 from ox_deploy.remote.common import lease as remote_lease
-from ox_deploy.remote.common.ending import raising
+from ox_deploy.remote.common.ending import Failure
 from tests.unit.fakes import FakeHost, in_phase, run, stop_sentence, task_of
 
 ANNA = Holder("a1", "anna", "control1", 10, 1_700_000_000.0, "deploy")
@@ -50,11 +50,11 @@ class Host:
 
     def order(self, *ticket: Any) -> str | None:
         """The words with which an order is refused, None if it is carried out."""
-        with pytest.MonkeyPatch.context() as patched, raising():
+        with pytest.MonkeyPatch.context() as patched:
             patched.setattr(remote_lease, "STATE_DIRECTORY", str(self.folder))
             try:
                 remote_lease.only_one(*ticket).close()
-            except RuntimeError as error:
+            except Failure as error:
                 return str(error)
         return None
 

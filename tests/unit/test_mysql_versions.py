@@ -107,7 +107,6 @@ def status_row(said: Said, **other: Any) -> dict[str, Any]:
         "Last_IO_Error": "",
         "Last_SQL_Errno": 0,
         "Last_SQL_Error": "",
-        "Master_Server_Id": 1,
         "Master_UUID": MASTER_UUID,
         "Retrieved_Gtid_Set": f"{MASTER_UUID}:300-\n346",
         "Executed_Gtid_Set": EXECUTED,
@@ -178,7 +177,7 @@ def test_state_is_told_alike_by_all_versions(tmp_path: Path, version: str, said:
         file="mysql-bin.000003", position=158, first_file="mysql-bin.000001", complete=True, files=["mysql-bin.000001"]
     )
     assert status.gtid_state == f"{EXECUTED},{SLAVE_UUID}:1-2"
-    assert status.gtid == Gtid(binlog=status.gtid_state, current=status.gtid_state)
+    assert status.gtid == Gtid(binlog=status.gtid_state)
     assert {"server_uuid": SLAVE_UUID, "gtid_mode": "ON", "log_slave_updates": "ON"}.items() <= status.variables.items()
     assert status.slaves == {"3": "192.0.2.23"}
     (account,) = status.accounts
@@ -194,7 +193,6 @@ def test_state_is_told_alike_by_all_versions(tmp_path: Path, version: str, said:
     assert (found.io_running, found.sql_running, found.seconds_behind) == ("Yes", "Yes", 3)
     assert (found.file, found.position, found.read_file) == ("mysql-bin.000002", 342, "mysql-bin.000002")
     assert (found.using_gtid, found.ca, found.semi_synchronous) == (True, "/ca.pem", True)
-    assert found.master_server_id == 1
     assert [(each.name, each.host, each.delay) for each in status.named] == [("other", "x", 9)]
     to_be = {} if version.startswith("5.") else {"replicate_ignore_db": "shop"}
     assert status.filters == {"replicate_do_db": "wiki"} | to_be
@@ -399,7 +397,7 @@ def server(uuid: str, executed: str, **other: Any) -> MysqlStatus:
         "version": "9.7.4-2",
         "variables": {"server_id": number, "server_uuid": uuid, "gtid_mode": "ON"},
         "gtid_state": executed,
-        "gtid": Gtid(binlog=executed, current=executed),
+        "gtid": Gtid(binlog=executed),
         "databases": ["configdb"],
         "binary_log": BinaryLog(file="mysql-bin.000002", position=158, first_file="mysql-bin.000001", complete=False),
     }
@@ -417,7 +415,6 @@ def reading(received: str = "", **other: Any) -> Replica:
         "sql_error": "",
         "file": "mysql-bin.000002",
         "position": 158,
-        "master_server_id": 1,
         "password": None,
         "using_gtid": True,
         "received": received,

@@ -11,7 +11,7 @@ from ox_deploy.facts.mysql import BinaryLog, MysqlStatus, ServerState
 from ox_deploy.secrets import Secret
 from ox_deploy.topologies.master_slaves.facts.replication import Replica
 from ox_deploy.topologies.master_slaves.facts.seed import Survey
-from ox_deploy.topologies.master_slaves.obstacles import SeedPlan, Side, forewarnings
+from ox_deploy.topologies.master_slaves.obstacles import Method, SeedPlan, Side, forewarnings
 from ox_deploy.topologies.master_slaves.seed_rules import refusal
 from ox_deploy.topologies.master_slaves.source import Source
 
@@ -27,7 +27,6 @@ REPLICA = Replica(
     sql_error="",
     file="mysql-bin.000003",
     position=342,
-    master_server_id=9,
     password=None,
 )
 VERSIONS = {"mariadb": "10.11.19-MariaDB-0+deb12u1-log", "mysql": "9.7.4-2"}
@@ -50,7 +49,7 @@ PLACES = [
     place("data", "/var/lib/mysql"),
     place("beside", "/var/lib"),
     place("logs", "/var/log/mysql", 2),
-    place("temporary", "/tmp", 3),  # noqa: S108
+    place("temporary", "/tmp", 3),
 ]
 
 
@@ -92,11 +91,13 @@ def named(found: Side) -> Side:
 
 
 def warned(found: Side, source: Side, method: str = "logical") -> list[str]:
-    return list(forewarnings(SeedPlan(SOURCE, "192.0.2.22", method, overwrite=True, by_gtid=True), found, source))
+    return list(
+        forewarnings(SeedPlan(SOURCE, "192.0.2.22", Method(method), overwrite=True, by_gtid=True), found, source)
+    )
 
 
 def refused(method: str, found: Side, source: Side) -> str | None:
-    return refusal(SeedPlan(SOURCE, "192.0.2.22", method, overwrite=True, by_gtid=True), found, source)
+    return refusal(SeedPlan(SOURCE, "192.0.2.22", Method(method), overwrite=True, by_gtid=True), found, source)
 
 
 @pytest.mark.parametrize("kind", VERSIONS)
@@ -282,7 +283,7 @@ OBSTACLES: dict[str, tuple[tuple[str, ...], Side, Side, str]] = {
     ),
     "room-for-logs": (
         BOTH,
-        slave(places=[*PLACES[:2], place("logs", "/var/log/mysql", 2, 99_000_000), place("temporary", "/tmp", 2, 1)]),  # noqa: S108
+        slave(places=[*PLACES[:2], place("logs", "/var/log/mysql", 2, 99_000_000), place("temporary", "/tmp", 2, 1)]),
         master(),
         "the disk of /tmp, /var/log/mysql on dbslave has 99 MB for logs and temporary files, which need 200 MB; make "
         "room there.",
@@ -304,7 +305,7 @@ def test_what_could_end_a_seeding_is_found_before(
 def test_all_that_is_in_the_way_is_told_at_once() -> None:
     found = named(slave(missing=["mariadb-dump"], places=FULL))
     source = master(broken=[VIEW], account_plugins=ED25519, not_transactional=["oxdb.m"], missing=["socat"])
-    said = refusal(SeedPlan(SOURCE, "192.0.2.22", "logical", overwrite=False, by_gtid=True), found, source)
+    said = refusal(SeedPlan(SOURCE, "192.0.2.22", Method.LOGICAL, overwrite=False, by_gtid=True), found, source)
     begins = [
         "dbslave lacks mariadb-dump",
         "dbmaster lacks socat",

@@ -26,7 +26,7 @@ from tests.unit.fakes import FakeHost, Outcome, both_phases, run, stop_sentence
 from tests.unit.programs import MARIADB, MYSQL
 
 PASSWORD = "Zc4qLw8mPn2rTx6v"
-HASH = "*" + hashlib.sha1(hashlib.sha1(PASSWORD.encode()).digest()).hexdigest().upper()  # noqa: S324
+HASH = "*" + hashlib.sha1(hashlib.sha1(PASSWORD.encode()).digest()).hexdigest().upper()  # noqa: S324 - the server's way
 WANTED = WantedAccount("openexchange", "192.0.2.11", Secret(PASSWORD), frozenset({"SELECT", "SHOW VIEW"}), True)
 WHO = ["openexchange", "192.0.2.11"]
 
@@ -330,7 +330,6 @@ def replica(**other: Any) -> Replica:
         "sql_error": "",
         "file": "mysql-bin.000003",
         "position": 342,
-        "master_server_id": 1,
         "password": fingerprint(PASSWORD),
         "using_gtid": True,
     }

@@ -17,7 +17,7 @@ from tests.unit.programs import Commands, under_test
 UNIT = "ox-multicast-route.service"
 FILE = ManagedFile(f"/etc/systemd/system/{UNIT}", "new\n")
 ARGUMENTS: dict[str, Any] = {"network": "224.0.0.0/8", "address": "192.0.2.11", "unit": UNIT, "file": FILE}
-RUNS = {UNIT: UnitState(loaded=True, active=True, enabled=True)}
+RUNS = {UNIT: UnitState(active=True, enabled=True)}
 RIGHT = {FILE.path: file_state("new\n")}
 
 
@@ -49,7 +49,7 @@ def test_file_is_written_and_the_unit_uses_it(status: dict[str, Any]) -> None:
 
 
 def test_unit_that_does_not_run_is_started() -> None:
-    stopped = {UNIT: UnitState(loaded=True, active=False, enabled=True)}
+    stopped = {UNIT: UnitState(active=False, enabled=True)}
     assert routed(units=stopped).job("service_configure")["units"] == [UNIT]
 
 

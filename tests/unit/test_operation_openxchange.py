@@ -34,6 +34,7 @@ from ox_deploy.operations.openxchange.wanted import (
 )
 from ox_deploy.products.ox6 import mesh
 from ox_deploy.questions.run import current_run
+from ox_deploy.remote.configdb.state import RegistrationState
 from ox_deploy.secrets import Secret
 from ox_deploy.topologies.master_slaves.roles import ROLES
 from tests.unit.fakes import FakeHost, Outcome, both_phases, run, stop_sentence
@@ -228,7 +229,7 @@ def pool(number: int, name: str, url: str, password: str = DATABASE_PASSWORD) ->
 MASTER_POOL = pool(3, "oxdatabase", "jdbc:mysql://192.0.2.21/?useUnicode=true")
 SLAVE_POOL = pool(4, "oxdatabase_slave", "jdbc:mysql://192.0.2.22:3306/")
 REGISTERED = Registration(
-    state="complete",
+    state=RegistrationState.COMPLETE,
     servers=["oxserver"],
     filestores=["file:///var/opt/filestore"],
     pools=[MASTER_POOL, SLAVE_POOL],
@@ -316,9 +317,12 @@ EVERYTHING: dict[str, Any] = {
     "users": [USER_JOB],
 }
 MISSING: dict[str, tuple[Registration, dict[str, Any]]] = {
-    "configdb": (Registration(state="absent"), EVERYTHING | {"configdb": "create"}),
-    "tables": (Registration(state="incomplete", error="db_pool"), EVERYTHING | {"configdb": "recreate"}),
-    "all-rows": (Registration(state="complete"), EVERYTHING),
+    "configdb": (Registration(state=RegistrationState.ABSENT), EVERYTHING | {"configdb": "create"}),
+    "tables": (
+        Registration(state=RegistrationState.INCOMPLETE, error="db_pool"),
+        EVERYTHING | {"configdb": "recreate"},
+    ),
+    "all-rows": (Registration(state=RegistrationState.COMPLETE), EVERYTHING),
     "server": (found(servers=["other"]), {"servers": ["oxserver"]}),
     "filestore": (found(filestores=[]), {"filestores": ["file:///var/opt/filestore"]}),
     "slave": (
@@ -376,14 +380,16 @@ def test_admin_daemon_is_restarted_if_it_runs_with_old_files(active: bool, pendi
 
 
 def test_password_of_an_interrupted_creation_is_restored_before_anything_else() -> None:
-    host = FakeHost({Configdb: [Registration(state="interrupted"), found(servers=[])], Daemons: ADMIN_RUNS})
+    host = FakeHost(
+        {Configdb: [Registration(state=RegistrationState.INTERRUPTED), found(servers=[])], Daemons: ADMIN_RUNS}
+    )
     outcome = run(registration.register, host, **REGISTER)
     assert [program for program, _ in outcome.jobs] == ["configdb_restore", "openxchange_register"]
     assert outcome.jobs[1][1]["servers"] == ["oxserver"]
 
 
 def test_interrupted_creation_is_a_change_in_the_plan() -> None:
-    host = FakeHost({Configdb: Registration(state="interrupted")})
+    host = FakeHost({Configdb: Registration(state=RegistrationState.INTERRUPTED)})
     assert run(registration.register, host, executing=False, **REGISTER).jobs == [
         ("configdb_restore", {"file": LAYOUT.file})
     ]
@@ -396,7 +402,7 @@ OBSTACLES: dict[str, tuple[Registration, str]] = {
         "or run with the database hosts included.",
     ),
     "damaged": (
-        Registration(state="damaged", error="db_pool, server"),
+        Registration(state=RegistrationState.DAMAGED, error="db_pool, server"),
         "configdb lacks the tables db_pool, server but holds registrations; nothing was changed: "
         "restore it from a backup.",
     ),

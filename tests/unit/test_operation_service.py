@@ -10,7 +10,7 @@ from ox_deploy.facts.service import FileState, Service, ServiceStatus, UnitState
 from ox_deploy.operations.service import ManagedFile, configure
 from tests.unit.fakes import FakeHost, Outcome, both_phases, file_state
 
-RUNS = UnitState(loaded=True, active=True, enabled=True)
+RUNS = UnitState(active=True, enabled=True)
 
 
 def configured(status: ServiceStatus, *files: ManagedFile, **options: Any) -> Outcome:
@@ -130,9 +130,9 @@ def test_change_of_an_earlier_run_that_is_not_in_use_yet_is_finished() -> None:
     "units",
     [
         {},
-        {"apache2": UnitState(loaded=True, active=False, enabled=True)},
-        {"apache2": UnitState(loaded=True, active=True, enabled=False)},
-        {"apache2": UnitState(loaded=False, active=False, enabled=False)},
+        {"apache2": UnitState(active=False, enabled=True)},
+        {"apache2": UnitState(active=True, enabled=False)},
+        {"apache2": UnitState(active=False, enabled=False)},
     ],
     ids=["unknown", "stopped", "disabled", "missing"],
 )

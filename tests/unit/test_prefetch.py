@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pyinfra.api.operation import OperationMeta
@@ -46,7 +46,7 @@ def host_with(*answers: dict[str, Any] | None) -> FakeHost:
 def checked(*answers: dict[str, Any] | None) -> FakeHost:
     """A host of which the caches were to be asked, after the operation that asks ahead."""
     host = host_with(*answers)
-    prefetch.plan(host, CACHES)  # type: ignore[arg-type]
+    prefetch.plan(cast(Any, host), CACHES)
     run(hosts.check, host, **CHECKED)
     return host
 
@@ -57,10 +57,10 @@ def guard_of(host: Any) -> Guard:
     return Guard(host, lambda *_, **__: (True, CommandOutput([])))
 
 
-def asked(host: FakeHost) -> Any:
+def asked(host: Any) -> Any:
     """What an operation gets to know."""
     with in_phase(host, executing=True):
-        return ask(host, CACHES)  # type: ignore[arg-type]
+        return ask(host, CACHES)
 
 
 def test_answer_that_was_got_ahead_is_used() -> None:

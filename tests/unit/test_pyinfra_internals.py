@@ -22,7 +22,7 @@ from typing import Any
 import gevent
 import paramiko
 import pyinfra
-import pyinfra_cli.cli as command_line  # type: ignore[import-untyped]
+import pyinfra_cli.cli as command_line
 import pytest
 from pyinfra.api import (
     BaseStateCallback,
@@ -41,7 +41,7 @@ from pyinfra.api.exceptions import ConnectError, PyinfraError
 from pyinfra.api.operations import run_ops
 from pyinfra.api.state import StateStage
 from pyinfra.api.util import get_file_path
-from pyinfra_cli.util import load_func  # type: ignore[import-untyped]
+from pyinfra_cli.util import load_func
 
 from ox_deploy.facts.service import Service, ServiceStatus
 from ox_deploy.questions import pyinfra_internals as internals
@@ -60,8 +60,8 @@ class Run:
     """A run of pyinfra, which does what its command does."""
 
     def __init__(self, hosts: list[Any], limit: list[str] | None = None, check: bool = True) -> None:
-        self.inventory = Inventory((hosts, AT_ONCE))  # type: ignore[no-untyped-call]
-        self.config: Any = Config()  # type: ignore[no-untyped-call]
+        self.inventory = Inventory((hosts, AT_ONCE))
+        self.config: Any = Config()
         limited = [self.inventory.get_host(name) for name in limit] if limit else None
         self.state = State(self.inventory, self.config, check_for_changes=check, initial_limit=limited)
 
@@ -221,8 +221,8 @@ def test_what_is_kept_with_a_state_is_made_once_and_is_no_other_states(begin: Be
 
 
 def test_what_is_kept_with_a_state_ends_with_it(begin: Begin) -> None:
-    inventory = Inventory((["@fake/one"], {}))  # type: ignore[no-untyped-call]
-    state = State(inventory, Config())  # type: ignore[no-untyped-call]
+    inventory = Inventory((["@fake/one"], {}))
+    state = State(inventory, Config())
     kept = weakref.ref(internals.kept_with(state, Kept))
     internals.kept_with(state, Kept).hosts += list(inventory)
     del state, inventory
@@ -693,7 +693,7 @@ def inventory_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_inventory_is_read_with_its_data_and_is_the_current_one_for_a_while(inventory_file: str) -> None:
-    config = Config(SUDO=True)  # type: ignore[no-untyped-call]
+    config = Config(SUDO=True)
     with pytest.raises(RuntimeError), internals.read_inventory(inventory_file, config, {"given": 4}) as state:
         assert internals.current_state() is state
         assert internals.current_inventory() is state.inventory
@@ -724,14 +724,14 @@ def test_operations_of_different_hosts_are_prepared_and_forgotten(inventory_file
         # pyinfra refuses it if it takes the operations of both hosts for the same one.
         one_by_one(_serial=name_of_host() == "@fake/one")
 
-    config = Config()  # type: ignore[no-untyped-call]
+    config = Config()
     with internals.read_inventory(inventory_file, config, {}) as state:
         for host in state.inventory:
             internals.prepare(state, host, chapter)
         assert state.active_hosts == set(state.inventory)
         assert state.op_meta == {}
         # Where pyinfra's command goes on, it finds nothing to execute.
-        assert state.get_op_order() == []  # type: ignore[no-untyped-call]
+        assert state.get_op_order() == []
         assert not any(state.ops[host] or state.meta[host].ops for host in state.inventory)
     assert seen == ["@fake/one", "@fake/two"]
     assert internals.current_host() is None
@@ -741,7 +741,7 @@ def test_more_particular_data_of_a_host_wins() -> None:
     groups: Any = {"web": (["@fake/one"], {"all": 1, "group": 2, "host": 2, "given": 2})}
     everybody = {"all": 1, "group": 1, "host": 1, "given": 1}
     hosts = [("@fake/one", {"host": 3, "given": 3})]
-    inventory = Inventory((hosts, everybody), override_data={"given": 4}, **groups)  # type: ignore[no-untyped-call]
+    inventory = Inventory((hosts, everybody), override_data={"given": 4}, **groups)
     host = inventory.get_host("@fake/one")
     assert internals.data_of(host) == {"all": 1, "group": 2, "host": 3, "given": 4}
 

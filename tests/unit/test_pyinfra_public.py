@@ -68,8 +68,8 @@ KINDS = {"Host", "Inventory", "State"}
 @cache
 def undocumented() -> frozenset[str]:
     """Return what pyinfra's objects have besides."""
-    inventory = Inventory((["@local"], {}))  # type: ignore[no-untyped-call]
-    state = State(inventory, Config())  # type: ignore[no-untyped-call]
+    inventory = Inventory((["@local"], {}))
+    state = State(inventory, Config())
     host = inventory.get_host("@local")
     of_operations = [StateOperationMeta(()), OperationMeta("", None), StateHostMeta(), StateHostResults()]
     connectors = [host.connector, SSHConnector(state, host)]
@@ -115,7 +115,7 @@ def violations(text: str) -> list[str]:
     objects, own = set(pyinfras_objects(tree)), set(defined(tree))
     found: list[tuple[int, str]] = []
     for each in ast.walk(tree):
-        found += [(each.lineno, name) for name in wrong_imports(each)]  # type: ignore[attr-defined]
+        found += [(getattr(each, "lineno", 0), name) for name in wrong_imports(each)]
         if isinstance(each, ast.Attribute) and is_wrong(each, objects, own):
             found.append((each.lineno, ast.unparse(each)))
         found += [(name.lineno, repr(name.value)) for name in names_in_text(each) if name.value in undocumented()]

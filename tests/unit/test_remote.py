@@ -410,7 +410,7 @@ def test_units_are_told_from_systemds_words(common: Any, active: str, enabled: s
     # This machine may have such init scripts.
     common.starts_by_sysv = lambda unit: False
     common.run = Commands({"systemctl show": shown("first-unit", "second-unit", active=active, enabled=enabled)})
-    wanted = {"loaded": True, "active": state[0], "enabled": state[1]}
+    wanted = {"active": state[0], "enabled": state[1]}
     assert common.unit_states(["first-unit", "second-unit"]) == {"first-unit": wanted, "second-unit": wanted}
     assert common.run.done[0][-2:] == ["first-unit", "second-unit"]
 
@@ -421,9 +421,9 @@ def test_no_units_ask_nothing(common: Any) -> None:
     assert common.run.done == []
 
 
-def test_unknown_unit_is_not_loaded(common: Any) -> None:
-    common.run = Commands({"systemctl": "Id=x.service\nLoadState=not-found\nActiveState=inactive\nUnitFileState=\n"})
-    assert common.unit_states(["x"]) == {"x": {"loaded": False, "active": False, "enabled": False}}
+def test_unknown_unit_is_stopped(common: Any) -> None:
+    common.run = Commands({"systemctl": "Id=x.service\nActiveState=inactive\nUnitFileState=\n"})
+    assert common.unit_states(["x"]) == {"x": {"active": False, "enabled": False}}
 
 
 @pytest.mark.parametrize(("entry", "enabled"), [("S03open-xchange-admin", True), ("K03open-xchange-admin", False)])

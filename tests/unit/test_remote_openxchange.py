@@ -15,6 +15,7 @@ import pytest
 from ox_deploy.facts.openxchange import Configuration, Registration
 from ox_deploy.products.ox6.database import CONFIGDB as LAYOUT
 from ox_deploy.remote.configdb import state as configdb_state
+from ox_deploy.remote.configdb.state import RegistrationState
 from ox_deploy.remote.openxchange import configure as openxchange_configure
 from ox_deploy.remote.openxchange import register as openxchange_register
 from ox_deploy.remote.openxchange import state as openxchange_state
@@ -418,7 +419,7 @@ def test_no_contexts_are_not_asked_for(tmp_path: Path) -> None:
 
 def test_missing_configdb_is_absent(tmp_path: Path) -> None:
     found, _ = configdb(tmp_path, CONFIGDB | {"SELECT SCHEMA_NAME": [{"name": "information_schema"}]})
-    assert found == Registration(state="absent")
+    assert found == Registration(state=RegistrationState.ABSENT)
 
 
 @pytest.mark.parametrize(
@@ -433,7 +434,7 @@ def test_missing_configdb_is_absent(tmp_path: Path) -> None:
 )
 def test_missing_tables_are_told_apart_by_what_the_others_hold(tmp_path: Path, filled: str, state: str) -> None:
     tables = [row for row in TABLES if row["Tables_in_configdb"] != "db_pool"]
-    rows = {f"SELECT 1 FROM `{filled}`": [{"1": 1}]} if filled else {}  # noqa: S608
+    rows = {f"SELECT 1 FROM `{filled}`": [{"1": 1}]} if filled else {}
     found, _ = configdb(tmp_path, CONFIGDB | {"SHOW TABLES": tables} | rows)
     assert (found.state, found.error) == (state, "db_pool")
 

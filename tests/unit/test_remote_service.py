@@ -446,6 +446,6 @@ def test_state_has_units_and_the_pending_mark(tmp_path: Path) -> None:
     (tmp_path / "x.pending").touch()
     assert program.service_state(wanted) == {
         "files": {},
-        "units": {"x": {"loaded": True, "active": True, "enabled": True}},
+        "units": {"x": {"active": True, "enabled": True}},
         "pending": True,
     }

@@ -33,7 +33,7 @@ from ox_deploy.secrets import Secret
 from ox_deploy.topologies.master_slaves.deploys.seed import requested, restore, seed
 from ox_deploy.topologies.master_slaves.facts.replication import Replica
 from ox_deploy.topologies.master_slaves.facts.seed import Contents, Seeding, SeedState, ServerSurvey, Survey
-from ox_deploy.topologies.master_slaves.obstacles import SeedPlan, Side
+from ox_deploy.topologies.master_slaves.obstacles import Method, SeedPlan, Side
 from ox_deploy.topologies.master_slaves.operations import seed as seeding
 from ox_deploy.topologies.master_slaves.seed_rules import refusal
 from ox_deploy.topologies.master_slaves.source import Source
@@ -67,7 +67,9 @@ def master(*databases: Contents, survey: dict[str, Any] | None = None, **other: 
 
 
 def refused(found: Side, source: Side | None = None, method: str = "logical", overwrite: bool = False) -> str | None:
-    return refusal(SeedPlan(SOURCE, "192.0.2.22", method, overwrite, by_gtid=True), found, source or master(OXDB))
+    return refusal(
+        SeedPlan(SOURCE, "192.0.2.22", Method(method), overwrite, by_gtid=True), found, source or master(OXDB)
+    )
 
 
 def test_empty_slave_is_seeded() -> None:
@@ -260,7 +262,6 @@ REPLICATES = Replica(
     sql_error="",
     file="mysql-bin.000003",
     position=342,
-    master_server_id=1,
     password=None,
 )
 
@@ -333,9 +334,9 @@ def started(text: str) -> dict[str, Any]:
 )
 def test_server_is_asked_at_once_and_alone_for_what_that_does_not_tell(answers: list[Any], asked: list[Any]) -> None:
     state = SeedState(stage="copies")
-    asks = FakeHost({Answers: [answers], Seeding: state, ServerSurvey: Survey()})
-    questions = [Question(Seeding), Question(ServerSurvey, programs=[])]
-    assert ask_together(partial(ask, asks), questions) == [state, Survey()]  # type: ignore[arg-type]
+    asks: Any = FakeHost({Answers: [answers], Seeding: state, ServerSurvey: Survey()})
+    questions: list[Question[Any]] = [Question(Seeding), Question(ServerSurvey, programs=[])]
+    assert ask_together(partial(ask, asks), questions) == [state, Survey()]
     assert [fact for fact, _ in asks.asked] == asked
 
 
@@ -640,8 +641,9 @@ def test_command_on_another_host_is_run_as_facts_are(monkeypatch: pytest.MonkeyP
             given.update(arguments)
             return False, type("Output", (), {"stderr_lines": ["a", "no such thing"]})
 
+    target: Any = Target(name="dbmaster")
     with pytest.raises(OperationError, match=r"^dbmaster: no such thing$"):
-        direct.carry_out(Target(name="dbmaster"), StringCommand("x", _stdin="y"))  # type: ignore[arg-type]
+        direct.carry_out(target, StringCommand("x", _stdin="y"))
     assert given == {"_sudo": True, "_stdin": "y"}
 
 

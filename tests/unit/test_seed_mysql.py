@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ox_deploy.mysql.dialects import dialect_of
+from ox_deploy.remote.common.ending import Failure
 from ox_deploy.remote.master_slaves.seed import account as seed_account
 from ox_deploy.remote.master_slaves.seed import clone as seed_clone
 from ox_deploy.remote.master_slaves.seed import logical as seed_logical
@@ -76,14 +77,14 @@ def test_snapshot_is_where_the_dump_says(logical: Any, tmp_path: Path) -> None:
 
 
 def test_dump_without_gtids_is_none(logical: Any) -> None:
-    with pytest.raises(RuntimeError, match="the dump of the master has no GTIDs; deploy the master"):
+    with pytest.raises(Failure, match="the dump of the master has no GTIDs; deploy the master"):
         logical.gtid_at(session(), {}, HEADER.replace(b"GTID_PURGED", b"X"))
 
 
 def test_master_with_a_long_statement_is_told_so(logical: Any, tmp_path: Path) -> None:
     words = "mysqldump: Couldn't execute 'FLUSH TABLES': Lock wait timeout exceeded; error (1205)"
     (tmp_path / "mysqldump.log").write_text(words)
-    with pytest.raises(RuntimeError) as failed:
+    with pytest.raises(Failure) as failed:
         logical.position_in(b"-- MySQL dump", str(tmp_path), NAMES)
     assert str(failed.value) == (
         f"the master cannot be dumped: {words}; a long statement runs there: wait until it ends (`SHOW PROCESSLIST`), "
@@ -283,7 +284,7 @@ class Server:
 
     def connect(self) -> Session:
         answers: dict[str, Any] = INSTALLED | {
-            "SELECT @@datadir": [{"path": "/tmp"}],  # noqa: S108
+            "SELECT @@datadir": [{"path": "/tmp"}],
             "SELECT @@GLOBAL.event_scheduler": [{"value": "ON"}],
             "SELECT CONNECTION_ID": [{"id": 7}],
             "SELECT COALESCE(SUM(DATA)": [{"bytes": 5_000_000}],
@@ -369,7 +370,7 @@ def test_clone_that_fails_is_told_without_the_password_and_leaves_the_mark(
     clone: Any, job: dict[str, Any], tmp_path: Path
 ) -> None:
     Server(clone, Exception(3862, f"Clone Donor Error: near '{PASSWORD}'"))
-    with pytest.raises(RuntimeError) as failed:
+    with pytest.raises(Failure) as failed:
         seeded(clone, job)
     assert "the master cannot be cloned ((3862, \"Clone Donor Error: near '...'\")); seed again" in str(failed.value)
     assert (tmp_path / "seeding").exists()
@@ -379,7 +380,7 @@ def test_clone_that_fails_is_told_without_the_password_and_leaves_the_mark(
 def test_clone_that_failed_or_died_is_told(clone: Any, job: dict[str, Any], state: str, words: str) -> None:
     server = Server(clone)
     server.states = iter([state])
-    with pytest.raises(RuntimeError, match=rf"the clone of the master failed \({words}\); seed again"):
+    with pytest.raises(Failure, match=rf"the clone of the master failed \({words}\); seed again"):
         clone.is_cloned(job)
 
 
@@ -392,7 +393,7 @@ def test_root_who_came_along_with_another_password_is_not_waited_for(
 
     clone.run = Commands({"systemctl show": "active\n"})
     clone.connect = connect
-    with pytest.raises(RuntimeError, match="root of the master cannot log in here as this host's `mysql_option_file`"):
+    with pytest.raises(Failure, match="root of the master cannot log in here as this host's `mysql_option_file`"):
         clone.is_cloned(job)
 
 
@@ -424,7 +425,7 @@ def test_file_for_the_restart_stays_while_the_server_hangs(logical: Any, job: di
     Path(job["fence"]).touch()
     (tmp_path / "seeding").write_text(str(tmp_path / "mysql"))
     logical.run = Commands({"systemctl is-active": "deactivating"})
-    with pytest.raises(RuntimeError, match="mysql was told to stop, but still runs"):
+    with pytest.raises(Failure, match="mysql was told to stop, but still runs"):
         logical.recover(job)
     assert Path(job["fence"]).exists()
 
@@ -484,7 +485,7 @@ def test_no_table_is_locked_while_a_statement_runs_long(logical: Any) -> None:
     assert seen == []
     logical.CALM_SECONDS = 0
     busy = session({"\nSELECT MAX(TIME)": [{"longest": 40}]})
-    with pytest.raises(RuntimeError, match="a statement has run on the master for 40 seconds; others would wait"):
+    with pytest.raises(Failure, match="a statement has run on the master for 40 seconds; others would wait"):
         logical.take_snapshot(busy)
     assert not any("LOCK" in statement for statement in busy.statements)
     logical.wait_for_calm(Session())
@@ -515,7 +516,7 @@ def test_snapshot_is_taken_while_nobody_can_commit(logical: Any) -> None:
 
 
 def test_master_that_never_rests_is_not_compared(logical: Any) -> None:
-    with pytest.raises(RuntimeError, match="statements run for so long on the master that it cannot be compared"):
+    with pytest.raises(Failure, match="statements run for so long on the master that it cannot be compared"):
         logical.take_snapshot(session(CALM | {"FLUSH TABLES": Exception(1205, "Lock wait timeout")}))
 
 

@@ -19,7 +19,7 @@ import pytest
 
 from ox_deploy.mysql.dialects import dialect_of
 from ox_deploy.questions.program import prelude
-from ox_deploy.remote.common.ending import fail
+from ox_deploy.remote.common.ending import Failure, fail
 from ox_deploy.remote.master_slaves.seed import account as seed_account
 from ox_deploy.remote.master_slaves.seed import logical as seed_logical
 from ox_deploy.remote.master_slaves.seed import physical as seed_physical
@@ -112,7 +112,7 @@ def test_arguments_reach_the_program_as_they_are() -> None:
     begin, call = text.rsplit("from ox_deploy.remote.start import start\n", 1)
     assert begin == prelude("master_slaves.seed_send")
     given: list[Any] = []
-    eval(call, {"json": json, "start": given.append})  # noqa: S307
+    eval(call, {"json": json, "start": given.append})  # noqa: S307 - a call of ours
     assert given == [{"as": "unit", "program": "master_slaves.seed_send", "arguments": arguments}]
 
 
@@ -135,9 +135,6 @@ def test_success_is_told_with_what_came_of_it(logical: Any, place: Path) -> None
 
 
 def test_failure_is_told_with_the_stage_it_came_in(logical: Any, place: Path) -> None:
-    # As on a host: what fails ends a program at once, unless it works as a unit.
-    logical._raises = False
-
     def action(job: Any, progress: Any, folder: str) -> str:
         progress.stage("copies")
         fail("the disk is full")
@@ -217,10 +214,10 @@ def test_mark_stays_if_the_slave_is_not_what_it_was(
             if touches:
                 touched()
             if fails:
-                raise RuntimeError
+                fail("no room")
 
     if fails:
-        with pytest.raises(RuntimeError):
+        with pytest.raises(Failure):
             seed()
     else:
         seed()
@@ -360,7 +357,7 @@ def test_old_data_is_put_back_unless_it_is_gone_or_a_seeding_runs(
         assert found_in(place) == {"mysql": left}
         assert program.run.lines[-1] == "systemctl start mariadb"
     else:
-        with pytest.raises(RuntimeError, match="the old data of this host was there when this run looked, but is not"):
+        with pytest.raises(Failure, match="the old data of this host was there when this run looked, but is not"):
             program.seed_restore({"unit": "mariadb", "fence": ""})
         assert (place / "lib" / left).exists()
     # It is no slave yet.
@@ -405,13 +402,13 @@ def test_server_that_is_just_starting_has_started_before_it_is_stopped(physical:
 
 
 def test_server_that_hangs_while_it_stops_is_not_exchanged(physical: Any, place: Path) -> None:
-    with pytest.raises(RuntimeError, match="mariadb was told to stop, but still runs after 120 s; wait until"):
+    with pytest.raises(Failure, match="mariadb was told to stop, but still runs after 120 s; wait until"):
         change_over(physical, place, 0, state="deactivating")
     assert found_in(place) == {"mysql": "mysql", "mysql.ox-seed": "mysql.ox-seed"}
 
 
 def test_server_that_does_not_start_on_it_runs_on_the_old_one_again(physical: Any, place: Path) -> None:
-    with pytest.raises(RuntimeError, match="does not start with its master's data, and runs on its own again"):
+    with pytest.raises(Failure, match="does not start with its master's data, and runs on its own again"):
         change_over(physical, place, [1, 0])
     assert found_in(place) == {"mysql": "mysql"}
 
@@ -421,7 +418,7 @@ def test_server_runs_again_if_the_system_refuses_the_exchange(physical: Any, pla
     def refuse_one(source: str, target: str) -> None:
         if source == str(place / "lib" / failing):
             raise OSError(errno.EXDEV, "Invalid cross-device link")
-        os.rename(source, target)  # noqa: PTH104
+        os.rename(source, target)  # noqa: PTH104 - what it stands for
 
     physical.os = altered(os, rename=refuse_one)
     with pytest.raises(OSError, match="cross-device"):
@@ -433,10 +430,10 @@ def test_server_runs_again_if_the_system_refuses_the_exchange(physical: Any, pla
 def test_directory_that_cannot_be_exchanged_is_refused(physical: Any) -> None:
     inside = Session({"SELECT @@": [{"value": "./"}]})
     physical.check_place(inside, "/no/such/directory")
-    with pytest.raises(RuntimeError, match="`innodb_data_home_dir` of the server is /fast, outside of"):
+    with pytest.raises(Failure, match="`innodb_data_home_dir` of the server is /fast, outside of"):
         physical.check_place(Session({"SELECT @@": [{"value": "/fast"}]}), "/no/such/directory")
     physical.os = altered(os, path=altered(os.path, ismount=lambda path: path == "/var/lib/mysql"))
-    with pytest.raises(RuntimeError, match="is a separate file system, so it cannot be replaced; seed with"):
+    with pytest.raises(Failure, match="is a separate file system, so it cannot be replaced; seed with"):
         physical.check_place(inside, "/var/lib/mysql")
 
 
@@ -457,7 +454,7 @@ def test_position_is_the_backups_own(physical: Any, place: Path, name: str, text
 
 def test_full_disk_is_seen_before_anything_is_touched(logical: Any, place: Path) -> None:
     logical.check_room(str(place), 1000)
-    with pytest.raises(RuntimeError, match="make room, and seed again"):
+    with pytest.raises(Failure, match="make room, and seed again"):
         logical.check_room(str(place), 1 << 60)
     logical.check_room(str(place), 1 << 60, freed=1 << 61)
 
@@ -491,7 +488,7 @@ def test_backup_is_waited_for(tmp_path: Path) -> None:
     ids=["backup", "connection"],
 )
 def test_backup_that_fails_says_whose_fault_it_is(tmp_path: Path, backup: str, connection: str, said: str) -> None:
-    with pytest.raises(RuntimeError, match=f"^{re.escape(said)}"):
+    with pytest.raises(Failure, match=f"^{re.escape(said)}"):
         wait_for_backup(tmp_path, backup, connection)
 
 
@@ -575,6 +572,9 @@ def test_setting_is_put_back_and_never_hides_why_a_dump_failed(logical: Any) -> 
     with logical.settings(session, {"max_allowed_packet": 9}):
         assert session.done[-1] == ("SET GLOBAL max_allowed_packet = %s", [9])
     assert session.done[-1] == ("SET GLOBAL max_allowed_packet = %s", [7])
+    with pytest.raises(Failure), logical.settings(session, {"max_allowed_packet": 9}):
+        fail("the master cannot be dumped")
+    assert session.done[-1] == ("SET GLOBAL max_allowed_packet = %s", [7])
     with pytest.raises(RuntimeError, match="disk full"), logical.settings(session, {"max_allowed_packet": 9}):
         session.answers["SET GLOBAL"] = OSError("the server is gone")
         raise RuntimeError("disk full")
@@ -617,7 +617,7 @@ def test_accounts_and_roles_of_the_master_are_copied_but_for_the_servers_own(log
 
 def test_account_that_cannot_be_copied_is_told_without_its_hash(logical: Any) -> None:
     session = Session({"CREATE": Exception(1524, "near 'IDENTIFIED BY PASSWORD '*AB'")})
-    with pytest.raises(RuntimeError) as failed:
+    with pytest.raises(Failure) as failed:
         logical.write_accounts(session, [("`app`@`10.%`", "CREATE OR REPLACE USER x IDENTIFIED BY PASSWORD '*AB'")])
     assert str(failed.value) == "the account `app`@`10.%` cannot be copied (error 1524)"
 
@@ -629,7 +629,7 @@ def test_wrong_password_is_seen_before_anything_is_touched(logical: Any) -> None
         return Session()
 
     logical.login_at_master = login
-    with pytest.raises(RuntimeError, match=r"the account replication cannot log in to the master 192.0.2.21:3306 \("):
+    with pytest.raises(Failure, match=r"the account replication cannot log in to the master 192.0.2.21:3306 \("):
         logical.check_logins(JOB)
 
 
@@ -648,7 +648,7 @@ def test_position_is_the_dumps_own(logical: Any, place: Path) -> None:
 
 def test_dump_without_a_position_is_told_with_the_programs_words(logical: Any, place: Path) -> None:
     (place / "mariadb-dump.log").write_text("warning: x\nmariadb-dump: Got error: 1045: Access denied\n")
-    with pytest.raises(RuntimeError, match="the master cannot be dumped: mariadb-dump: Got error: 1045: Access denied"):
+    with pytest.raises(Failure, match="the master cannot be dumped: mariadb-dump: Got error: 1045: Access denied"):
         logical.position_in(b"-- MariaDB dump", str(place), NAMES)
 
 
@@ -688,7 +688,7 @@ def test_every_session_at_the_master_is_encrypted_as_replication_is(logical: Any
 # In a process of its own: pyinfra changes how this one works with pipes.
 FLOW = """
 import subprocess
-from ox_deploy.remote.common.ending import raising
+from ox_deploy.remote.common.ending import Failure
 from ox_deploy.mysql.dialects import dialect_of
 from ox_deploy.remote.master_slaves.seed import common
 from ox_deploy.remote.master_slaves.seed.logical import let_flow, read_header
@@ -698,9 +698,9 @@ logs = [open({place!r} + "/" + name, "w") for name in ("mariadb-dump.log", "mari
 dump = subprocess.Popen(["sh", "-c", {dump!r}], stdout=subprocess.PIPE, stderr=logs[0])
 load = subprocess.Popen(["sh", "-c", {load!r}], stdin=subprocess.PIPE, stderr=logs[1])
 try:
-    with raising(), progress.moving(dump, load):
+    with progress.moving(dump, load):
         let_flow(read_header(dump.stdout), dump, load, progress, {place!r}, dialect_of("10.11-MariaDB"))
-except RuntimeError as error:
+except Failure as error:
     print(error)
 print(progress.state["bytes"])
 """
@@ -854,7 +854,7 @@ def test_slave_that_differs_is_stopped_and_told(
     logical: Any, rows: int, objects: tuple[str, ...], sentence: str
 ) -> None:
     slave = Slave(rows, objects)
-    with pytest.raises(RuntimeError, match="the slave differs from its master: " + sentence):
+    with pytest.raises(Failure, match="the slave differs from its master: " + sentence):
         compared(logical, slave)
     assert slave.statements[-1] == "STOP SLAVE"
     # A table may just have been altered: it was tried more than once.

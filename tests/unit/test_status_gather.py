@@ -64,7 +64,7 @@ class Look:
 
     @contextmanager
     def begun(self) -> Iterator[State]:
-        config: Any = Config()  # type: ignore[no-untyped-call]
+        config: Any = Config()
         state = State(check_for_changes=False)
         with current(state=state, config=config):
             inventory = self.guide.inventory()

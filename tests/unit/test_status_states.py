@@ -510,7 +510,7 @@ BROKEN: list[tuple[str, Level, str, str, Break]] = [
         WARNING,
         "oxgw01",
         "admin (port 57461)",
-        lambda p: p["oxgw02"].caches["192.0.2.11"].remove(ADMIN_PORT),  # type: ignore[index]
+        lambda p: vars(p["oxgw02"])["caches"]["192.0.2.11"].remove(ADMIN_PORT),
     ),
     (
         "multicast route missing",

@@ -31,6 +31,7 @@ from ox_deploy.operations.openxchange.wanted import ConfigdbLayout, WantedDataba
 from ox_deploy.operations.service import ManagedFile
 from ox_deploy.products.ox6.configuration import Des
 from ox_deploy.remote.common.fingerprints import fingerprint
+from ox_deploy.remote.configdb.state import RegistrationState
 from ox_deploy.secrets import Secret
 from ox_deploy.topologies.master_slaves import history, switch_rules
 from ox_deploy.topologies.master_slaves.facts.replication import Replica
@@ -63,7 +64,6 @@ def replica(of: Server = MASTER, **other: Any) -> Replica:
         "sql_error": "",
         "file": "mysql-bin.000003",
         "position": 342,
-        "master_server_id": 1,
         "password": None,
         "seconds_behind": 0,
         "using_gtid": True,
@@ -81,7 +81,7 @@ def status(number: int, replicates: Replica | None, read_only: str, **other: Any
         "binary_log": LOG,
         "replica": replicates,
         "gtid_state": "0-1-345",
-        "gtid": Gtid(slave="0-1-345" if replicates else "", binlog="0-1-345", current="0-1-345"),
+        "gtid": Gtid(slave="0-1-345" if replicates else "", binlog="0-1-345"),
         "free": 10 << 30,
     }
     return MysqlStatus(**values | other)
@@ -419,7 +419,8 @@ def pool(number: int, name: str, address: str) -> Pool:
 
 
 REGISTERED = Registration(
-    state="complete", pools=[pool(3, "oxdatabase", "192.0.2.21"), pool(5, "oxdatabase_slave", "192.0.2.22")]
+    state=RegistrationState.COMPLETE,
+    pools=[pool(3, "oxdatabase", "192.0.2.21"), pool(5, "oxdatabase_slave", "192.0.2.22")],
 )
 
 
@@ -473,7 +474,7 @@ def test_addresses_change_and_names_and_ids_stay() -> None:
 
 def test_right_addresses_are_left_alone_and_other_databases_too() -> None:
     pools = [pool(3, "oxdatabase", "192.0.2.22"), pool(9, "archive", "192.0.2.99")]
-    host = FakeHost({Configdb: Registration(state="complete", pools=pools)})
+    host = FakeHost({Configdb: Registration(state=RegistrationState.COMPLETE, pools=pools)})
     both_phases(registration.repoint, host, databases=DATABASES, layout=LAYOUT).assert_noop()
 
 
@@ -543,7 +544,7 @@ def survivor(reaches: bool = False, server: Server = SLAVE, **statuses: Any) -> 
     return hosts[server.name]
 
 
-def lose(server: Server = SLAVE, accept_loss: str | None = None, switch: Switch = SWITCH) -> dict[str, Any]:
+def lose(server: Server = SLAVE, accept_loss: object = None, switch: Switch = SWITCH) -> dict[str, Any]:
     return {"switch": switch, "server": server, "slaves": [SLAVE, THIRD], "accept_loss": accept_loss}
 
 
@@ -553,7 +554,7 @@ def test_loss_has_to_be_accepted_by_the_name_of_the_dead_master() -> None:
         "To accept that, run again with `--data accept_loss=dbmaster`. Nothing was changed."
     )
     for said in (None, "dbslave", True):
-        assert stop_sentence(switchover.check_survivor, survivor(), **lose(accept_loss=said)) == sentence  # type: ignore[arg-type]
+        assert stop_sentence(switchover.check_survivor, survivor(), **lose(accept_loss=said)) == sentence
     run(switchover.check_survivor, survivor(), **lose(accept_loss="dbmaster")).assert_noop()
     assert notes().phases == {"dbslave": Phase.BEFORE}
 
@@ -584,7 +585,7 @@ def mysql_slave(number: int, executed: str, **other: Any) -> MysqlStatus:
     variables = {"server_id": str(number), "server_uuid": f"{UUID}{number:02}", "gtid_mode": "ON", "read_only": "ON"}
     values: dict[str, Any] = {"version": "9.7.4-2", "variables": variables, "gtid_state": executed}
     values["replicates"] = replica(received="")
-    return slave(number=number, **values | {"gtid": Gtid(binlog=executed, current=executed)} | other)
+    return slave(number=number, **values | {"gtid": Gtid(binlog=executed)} | other)
 
 
 def refused(**statuses: Any) -> str:

@@ -268,7 +268,7 @@ def test_statement_that_does_not_end_is_named_and_writes_go_on(
     host.old.at["FLUSH TABLES"] = locked
     busy = [{"id": 8, "user": "openexchange", "seconds": 70}]
     usual = host.old.answer
-    host.old.answer = lambda statement, values: busy if "PROCESSLIST" in statement else usual(statement, values)  # type: ignore[method-assign]
+    vars(host.old)["answer"] = lambda said, values: busy if "PROCESSLIST" in said else usual(said, values)
     assert host.fails(capsys) == (
         "dbmaster did not get the lock on all tables within 2 s (session 8 of openexchange has run for 70 s); it "
         "takes writes as before\n"
@@ -397,7 +397,12 @@ def test_another_run_that_is_about_to_open_stops_it(capsys: pytest.CaptureFixtur
 
 def test_claim_that_took_too_long_is_given_up(capsys: pytest.CaptureFixture[str]) -> None:
     host = New()
-    host.old.at["SELECT GET_LOCK"] = lambda: (host.guard_ends(), host.program.time.sleep(6))[0]  # type: ignore[func-returns-value]
+
+    def end_late() -> None:
+        host.guard_ends()
+        host.program.time.sleep(6)
+
+    host.old.at["SELECT GET_LOCK"] = end_late
     assert "dbmaster answers too slowly" in host.fails(capsys)
 
 

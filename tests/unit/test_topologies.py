@@ -29,7 +29,9 @@ from ox_deploy.findings import Level
 from ox_deploy.operations.verify.checks import Verdict, check
 from ox_deploy.ports import Port, Way, needed_ways, own_ports, way_to
 from ox_deploy.questions.run import current_run
+from ox_deploy.remote.configdb.state import RegistrationState
 from ox_deploy.status.seen import Seen
+from ox_deploy.status.snapshot import LinkKind
 from ox_deploy.status.states.base import Observation, Problem, state
 from ox_deploy.status.states.find import find
 from ox_deploy.status.view import view
@@ -110,7 +112,7 @@ class Ring:
         hides={(ring_open, ring_slow): "host"},
         hides_drift=[((ring_open,), "host", (join_ring,))],
     )
-    links = {"replication": LinkStates(source={ring_open: "open"})}  # noqa: RUF012 - it is not changed
+    links = {LinkKind.REPLICATION: LinkStates(source={ring_open: "open"})}  # noqa: RUF012 - it is not changed
 
     def own_ports(self, cluster: Cluster, node: Node) -> Iterator[Port]:
         yield Port(4000, ("ring",), node.address)
@@ -215,7 +217,7 @@ def test_all_database_clusters_are_registered(ring: Guide) -> None:
     ]
     password = Fingerprint(salt="ab", digest="")
     moved = Pool(id=7, name="other_ring", url=f"jdbc:mysql://{first}/", login="openexchange", password=password)
-    obstacle = wanted.obstacle(Registration(state="complete", pools=[moved])) or ""
+    obstacle = wanted.obstacle(Registration(state=RegistrationState.COMPLETE, pools=[moved])) or ""
     assert "correct the inventory (the last host of `db_ring` is read)" in obstacle
 
 

@@ -37,7 +37,7 @@ from ox_deploy.facts.verify import (
 from ox_deploy.findings import Level
 from ox_deploy.mysql import passwords
 from ox_deploy.mysql.accounts import WantedAccount
-from ox_deploy.operations.openxchange.wanted import ConfigdbLayout, WantedDatabase, WantedRegistration
+from ox_deploy.operations.openxchange.wanted import ConfigdbLayout, SessionAddresses, WantedDatabase, WantedRegistration
 from ox_deploy.operations.verify import filestore, network, registration, report, sessions
 from ox_deploy.operations.verify.checks import Record, Verdict, problem
 from ox_deploy.questions import prefetch
@@ -113,7 +113,6 @@ def replica(**other: Any) -> Replica:
         "sql_error": "",
         "file": "mysql-bin.000002",
         "position": 1,
-        "master_server_id": 1,
         "password": None,
     }
     return Replica(**values | other)
@@ -645,7 +644,7 @@ MEMBERS = [sessions.WantedMember("oxgw01", "OX-1", 50), sessions.WantedMember("o
 LOGIN = sessions.Login("testuser@defaultcontext", Secret(PASSWORD))
 SPREAD: dict[str, Any] = {key: WEB[key] for key in ("address", "web_name", "certificate")} | {
     "members": MEMBERS,
-    "addresses": {"login": "/login"},
+    "addresses": SessionAddresses("/login", "/files/{}", "/logout/{}"),
 }
 
 
@@ -672,6 +671,7 @@ def test_password_goes_by_standard_input_and_the_command_runs_as_the_operation_i
     job = json.loads(arguments["_stdin"].split("\n")[-1])["arguments"]
     assert (job["login"], job["password"]) == ("testuser@defaultcontext", PASSWORD)
     assert (job["address"], job["count"], job["requests"]) == ("192.0.2.10", 20, 5)
+    assert job["addresses"] == {"login": "/login", "request": "/files/{}", "logout": "/logout/{}"}
     shown = command.get_raw_value() + repr(command) + repr(current_run().records) + " ".join(host.logged + host.noops)
     assert PASSWORD not in shown
 
@@ -767,10 +767,10 @@ def test_session_that_moves() -> None:
 
 def test_host_is_asked_ahead_for_all_that_is_only_read() -> None:
     document = {"error": "", "route": {"network": "224.0.0.0/8", "interface": "eth0"}, "interface": "eth0"}
-    host = FakeHost({TakeLease: LeaseReply(Answer(number=7), [document])})
+    host: Any = FakeHost({TakeLease: LeaseReply(Answer(number=7), [document])})
     question = network._route_question("224.0.0.1", "192.0.2.11")
     with in_phase(host, executing=False):
-        prefetch.plan(host, question)  # type: ignore[arg-type]
+        prefetch.plan(host, question)
     assert states(report.take_lease_and_ask, host, doing="verify") == []
     ((fact, asked),) = host.asked
     assert (fact, asked["questions"]) == (TakeLease, (question,))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +88,8 @@ def passwords(guide: Guide) -> list[str]:
 @pytest.fixture
 def verification(
     guide: Guide, passwords: list[str], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Iterator[Deployment]]:
-    return lambda **options: prepared(monkeypatch, guide.inventory(), deploy=verify, **options)  # type: ignore[return-value]
+) -> Callable[..., AbstractContextManager[Deployment]]:
+    return lambda **options: prepared(monkeypatch, guide.inventory(), deploy=verify, **options)
 
 
 @pytest.mark.parametrize("title", sorted({BEGIN} | DATABASES | NODES | WEB | ONCE))

@@ -11,6 +11,7 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -55,13 +56,13 @@ LOOK = "SELECT @@GLOBAL.read_only AS value"
 
 
 def step(
-    program: Any, name: str, session: Session | None = None, option_file: str | None = None, ticket: Any = ()
+    program: Any, name: Any, session: Session | None = None, option_file: str | None = None, ticket: Any = ()
 ) -> CanaryTrial:
     """Go through a step as the fact has it done."""
     if session is not None:
         session.answers.setdefault("SELECT @@GLOBAL.read_only", [{"value": 0}])
         program.connect = lambda option_file: session
-    command = Canary().command(name, "c0ffee", option_file, ticket)  # type: ignore[arg-type]
+    command = Canary().command(name, "c0ffee", option_file, ticket)
     return Canary().parse(json.loads(json.dumps(program.verify_canary(command.arguments))))
 
 
@@ -205,13 +206,13 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path, self.guards = path, Commands()
 
-    def step(self, name: str, node: str, nodes: tuple[str, ...] = ("oxgw01", "oxgw02", "oxgw03")) -> FilestoreTrial:
+    def step(self, name: Any, node: str, nodes: tuple[str, ...] = ("oxgw01", "oxgw02", "oxgw03")) -> FilestoreTrial:
         program = under_test(verify_filestore)
         program.run = self.guards
         program.as_user = lambda argv: ["timeout", "-s", "KILL", "1", *argv]
         program.COMMAND_SECONDS, program.PATIENCE_SECONDS = 1, 0.5
         command = SharedFiles().command(
-            step=name,  # type: ignore[arg-type]
+            step=name,
             path=str(self.path),
             run="c0ffee",
             node=node,
@@ -484,7 +485,7 @@ def address(request: pytest.FixtureRequest, tmp_path: Path, balancer: Balancer) 
     context.load_cert_chain(certificate, key)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     # A browser that does not like the certificate hangs up.
-    server.handle_error = lambda request, client_address: None  # type: ignore[method-assign]
+    vars(server)["handle_error"] = lambda request, client_address: None
     # The handshake in the thread of the request, so that a browser that refuses does not hold up the others.
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -510,7 +511,7 @@ def logins(address: tuple[str, int], tmp_path: Path) -> Callable[..., LoginTrial
             "password": password,
             "count": count,
             "requests": requests,
-            "addresses": PRODUCTS_ADDRESSES,
+            "addresses": asdict(PRODUCTS_ADDRESSES),
         }
         document = json.dumps(program.verify_logins(job))
         assert PASSWORD not in document
@@ -573,7 +574,7 @@ def test_logins_end_when_their_time_is_over(balancer: Balancer, logins: Callable
 
 
 def test_answer_that_is_no_json_is_told(balancer: Balancer, logins: Callable[..., Any]) -> None:
-    balancer.login = lambda route, form: (200, {}, "<html>")  # type: ignore[method-assign]
+    vars(balancer)["login"] = lambda route, form: (200, {}, "<html>")
     assert logins().error == "/ajax/login is not answered in JSON"
 
 

@@ -181,7 +181,7 @@ for tree in (
     "/var/spool",
     "/var/www",
     "/var/run",
-    "/var/tmp",  # noqa: S108
+    "/var/tmp",
 ):
     for path in (tree, f"{tree}/x"):
         setting(

@@ -25,6 +25,7 @@ from ox_deploy.questions.ask import ask
 from ox_deploy.questions.order import SERVICE_SECONDS, order
 from ox_deploy.questions.pyinfra_internals import is_executing
 from ox_deploy.questions.question import Question
+from ox_deploy.remote.configdb.state import RegistrationState
 
 # How long one of the product's tools may take.
 TOOL_SECONDS = 60
@@ -39,7 +40,7 @@ def found_for(wanted: WantedRegistration) -> Registration:
     """Ask the current host what configdb holds; who did not answer in time along with other questions, once more."""
     asking = question(wanted)
     found = ask(host, asking)
-    if found.state == "no access" and prefetch.answer(host, asking) is not None:
+    if found.state == RegistrationState.NO_ACCESS and prefetch.answer(host, asking) is not None:
         prefetch.forget()
         found = ask(host, asking)
     return found
@@ -68,7 +69,7 @@ def register(
     Guide: Configuring Open-Xchange Server, initconfigdb to createuser.
     """
     found = found_for(wanted)
-    if found.state == "interrupted":
+    if found.state == RegistrationState.INTERRUPTED:
         yield order("configdb_restore", {"file": wanted.layout.file})
         found = found_for(wanted)
     obstacle = wanted.obstacle(found)
@@ -105,7 +106,7 @@ def repoint(databases: Sequence[WantedDatabase], layout: ConfigdbLayout) -> Gene
     Idempotent. To be called on one node, after its configuration.
     """
     found = ask(host, _layout_question(layout))
-    if found.state != "complete":
+    if found.state != RegistrationState.COMPLETE:
         yield stop(f"configdb cannot be changed ({found.error or found.state}); run again when it can be reached.")
         return
     moved = moved_pools(databases, found)

@@ -8,6 +8,7 @@ from typing import Any
 
 from ox_deploy.facts.openxchange import Configdb, Pool, Registration
 from ox_deploy.questions.question import Question
+from ox_deploy.remote.configdb.state import RegistrationState
 from ox_deploy.secrets import Secret
 
 
@@ -36,6 +37,15 @@ class AdminCheck:
     tool: str
     arguments: Sequence[str]
     starting: int
+
+
+@dataclass(frozen=True)
+class SessionAddresses:
+    """Where a session is begun, used and ended, on the web host; the latter two with a hole for the session."""
+
+    login: str
+    request: str
+    logout: str
 
 
 @dataclass(frozen=True)
@@ -133,12 +143,12 @@ class WantedRegistration:
 
     def obstacle(self, found: Registration) -> str | None:
         """Return a sentence for what has to be put right by a person, or None."""
-        if found.state == "no access":
+        if found.state == RegistrationState.NO_ACCESS:
             return (
                 f"configdb cannot be asked ({found.error}); deploy the database chapter, "
                 "or run with the database hosts included."
             )
-        if found.state == "damaged":
+        if found.state == RegistrationState.DAMAGED:
             return (
                 f"configdb lacks the tables {found.error} but holds registrations; nothing was changed: "
                 "restore it from a backup."
@@ -177,7 +187,7 @@ class WantedRegistration:
         pools = {pool.name: pool for pool in found.pools}
         contexts = {context.id: context.users for context in found.contexts}
         return {
-            "configdb": {"absent": "create", "incomplete": "recreate"}.get(found.state),
+            "configdb": {RegistrationState.ABSENT: "create", RegistrationState.INCOMPLETE: "recreate"}.get(found.state),
             "servers": [self.server] if self.server not in found.servers else [],
             "filestores": [self.filestore] if self.filestore not in found.filestores else [],
             "pools": self._moved(found),

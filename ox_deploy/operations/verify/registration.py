@@ -11,6 +11,7 @@ from ox_deploy.findings import DEPLOY, Finding
 from ox_deploy.operations.openxchange.wanted import WantedDatabase, WantedRegistration
 from ox_deploy.operations.verify.checks import CouldNotRun, Verdict, answer_or_fail, check, problem, trial_or_fail
 from ox_deploy.questions.question import Question
+from ox_deploy.remote.configdb.state import RegistrationState
 
 
 def _configuration_question(wanted: Mapping[str, Mapping[str, str]]) -> Question[Configuration]:
@@ -70,7 +71,7 @@ def registered(wanted: WantedRegistration) -> Verdict:
     + wanted: what configdb should hold
     """
     found = answer_or_fail(_registration_question(wanted))
-    if found.state != "complete":
+    if found.state != RegistrationState.COMPLETE:
         raise CouldNotRun(f"configdb: {found.state} {found.error}".rstrip())
     pools = {pool.name: pool for pool in found.pools}
     names = [database.name for database in wanted.databases]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pyinfra import host
@@ -12,6 +12,7 @@ from pyinfra.api import StringCommand
 
 from ox_deploy.facts.verify import FrontEnd, LoginTrial, WebHost
 from ox_deploy.findings import Finding, Level
+from ox_deploy.operations.openxchange.wanted import SessionAddresses
 from ox_deploy.operations.verify.checks import (
     CouldNotRun,
     Verdict,
@@ -96,7 +97,7 @@ def spreads(
     certificate: str,
     login: Login | None,
     members: Sequence[WantedMember],
-    addresses: Mapping[str, str],
+    addresses: SessionAddresses,
 ) -> Verdict:
     """
     Log in many times through the balancer, each time as a fresh browser, and count the nodes.
@@ -104,7 +105,7 @@ def spreads(
     + address, web_name, certificate: as for `redirects`
     + login: whom to log in as, None if there is nobody
     + members: the nodes
-    + addresses: of `login`, `logout` and a `request` of the session, the latter two with a hole for the session
+    + addresses: where a session is begun, used and ended
 
     Every session is logged out again. The password goes by standard input.
     """
@@ -118,7 +119,7 @@ def spreads(
         "certificate": certificate,
         "login": login.name,
         "password": login.password.reveal(),
-        "addresses": dict(addresses),
+        "addresses": asdict(addresses),
         "count": max(FEWEST, min(MOST, LOGINS_PER_NODE * len(members))),
         "requests": REQUESTS,
     }

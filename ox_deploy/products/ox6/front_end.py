@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ox_deploy.operations.openxchange.wanted import SessionAddresses
 from ox_deploy.products.base import SiteValues
 from ox_deploy.products.ox6.daemons import GROUPWARE, PORTS
 from ox_deploy.templates import render
@@ -15,13 +16,13 @@ MODULES = ("proxy_ajp",)
 BALANCER = "oxcluster"
 SCHEME, INTERFACE = "ajp", "ox6"
 PATHS = ("ajax", "servlet", "axis2", "infostore", "publications", "Microsoft-Server-ActiveSync")
-ADDRESSES = {
-    "login": "/ajax/login?action=login",
-    "logout": "/ajax/login?action=logout&session={}",
+ADDRESSES = SessionAddresses(
+    login="/ajax/login?action=login",
     # Lists the documents of the folder that holds the infostore's folders, and has none itself. Any node asks for the
     # session before it looks at the rest.
-    "request": "/ajax/infostore?action=all&folder=9&columns=1&session={}",
-}
+    request="/ajax/infostore?action=all&folder=9&columns=1&session={}",
+    logout="/ajax/login?action=logout&session={}",
+)
 
 
 def site(cluster: Cluster, values: SiteValues) -> str:

@@ -14,8 +14,7 @@ from ox_deploy.remote.common.files import STATE_DIRECTORY, read, read_present
 def host_lock() -> TextIO:
     """Wait for the work of a run that was given up on the other side but goes on here; returns the lock."""
     os.makedirs(STATE_DIRECTORY, mode=0o700, exist_ok=True)
-    # Whoever has the lock closes it.
-    lock = open(os.path.join(STATE_DIRECTORY, "lock"), "w")  # noqa: SIM115
+    lock = open(os.path.join(STATE_DIRECTORY, "lock"), "w")  # noqa: SIM115 - who has the lock closes it
     fcntl.flock(lock, fcntl.LOCK_EX)
     return lock
 

@@ -43,13 +43,12 @@ def unit_states(units: list[str]) -> dict[str, dict[str, bool]]:
     """Return `ActiveState` and `UnitFileState` of systemd units by name."""
     if not units:
         return {}
-    properties = "--property=Id,LoadState,ActiveState,UnitFileState"
+    properties = "--property=Id,ActiveState,UnitFileState"
     shown = run(["systemctl", "show", properties, *units]).stdout
     states = {}
     for unit, text in zip(units, shown.strip().split("\n\n"), strict=False):
         values = dict(line.split("=", 1) for line in text.splitlines())
         states[unit] = {
-            "loaded": values.get("LoadState") == "loaded",
             "active": values.get("ActiveState") == "active",
             "enabled": values.get("UnitFileState") in ("enabled", "static", "alias") or starts_by_sysv(unit),
         }

@@ -18,21 +18,21 @@ from ox_deploy.remote.common.files import STATE_DIRECTORY, read
 from ox_deploy.remote.common.sql import rows, value_of
 from ox_deploy.remote.common.types import Document, Session
 from ox_deploy.remote.configdb.session import connect
-from ox_deploy.remote.configdb.state import registrations
+from ox_deploy.remote.configdb.state import RegistrationState, registrations
 
 TEMPORARY = os.path.join(STATE_DIRECTORY, "configdb.password")
 
 
 def stored_hash(password: str) -> str:
     """Return a password as the server stores it, so that no statement or log holds it in clear."""
-    return "*" + hashlib.sha1(hashlib.sha1(password.encode()).digest()).hexdigest().upper()  # noqa: S324
+    return "*" + hashlib.sha1(hashlib.sha1(password.encode()).digest()).hexdigest().upper()  # noqa: S324 - the server's way
 
 
 def set_password(server: Document, current: str, new: str) -> None:
     """Change the password of the account that we are logged in with."""
     with connect(server, password=current) as session, session.cursor() as cursor:
         # MySQL takes the password itself only, and writes another statement to its logs.
-        is_mariadb = "MariaDB" in session.get_server_info()  # type: ignore[no-untyped-call]
+        is_mariadb = "MariaDB" in session.get_server_info()
         cursor.execute("SET PASSWORD = %s", [stored_hash(new) if is_mariadb else new])
 
 
@@ -70,8 +70,8 @@ def recheck(session: Session, database: str, tables: Mapping[str, bool], recreat
     if not rows(session, query, [database]):
         return
     session.select_db(database)
-    state = registrations(session, tables, []).get("state", "complete")
-    if not recreate or state != "incomplete":
+    state = registrations(session, tables, []).get("state", RegistrationState.COMPLETE)
+    if not recreate or state != RegistrationState.INCOMPLETE:
         fail(f"{database} exists by now ({state}); nothing was changed; run again")
 
 

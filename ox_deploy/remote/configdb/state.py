@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from enum import StrEnum
 
 from ox_deploy.remote.common.files import STATE_DIRECTORY
 from ox_deploy.remote.common.fingerprints import fingerprint
@@ -12,21 +13,34 @@ from ox_deploy.remote.common.types import Document, Session
 from ox_deploy.remote.configdb.session import connect, settings
 
 
+class RegistrationState(StrEnum):
+    """What configdb is like, seen from its write host."""
+
+    NO_ACCESS = "no access"
+    # The account still has the throw-away password of a creation.
+    INTERRUPTED = "interrupted"
+    ABSENT = "absent"
+    # Tables are missing, and there is no registration, or some.
+    INCOMPLETE = "incomplete"
+    DAMAGED = "damaged"
+    COMPLETE = "complete"
+
+
 def configdb_state(wanted: Document) -> Document:
     """Return all of it, or why it could not be asked."""
     if os.path.exists(os.path.join(STATE_DIRECTORY, "configdb.password")):
-        return {"state": "interrupted"}
+        return {"state": RegistrationState.INTERRUPTED}
     try:
         server = settings(wanted["file"])
         session = connect(server)
     except Exception as error:
-        return {"state": "no access", "error": str(error)}
+        return {"state": RegistrationState.NO_ACCESS, "error": str(error)}
     with session:
         listed = rows(session, "SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA")
         if server["database"] not in {row["name"] for row in listed}:
-            return {"state": "absent"}
+            return {"state": RegistrationState.ABSENT}
         session.select_db(server["database"])
-        return {"state": "complete", **registrations(session, wanted["tables"], wanted["contexts"])}
+        return {"state": RegistrationState.COMPLETE, **registrations(session, wanted["tables"], wanted["contexts"])}
 
 
 def registrations(session: Session, tables: Mapping[str, bool], contexts: list[int]) -> Document:
@@ -38,7 +52,8 @@ def registrations(session: Session, tables: Mapping[str, bool], contexts: list[i
     missing = sorted(tables.keys() - found)
     if missing:
         filled = [name for name, tells in tables.items() if tells and name in found and has_rows(session, name)]
-        return {"state": "damaged" if filled else "incomplete", "error": ", ".join(missing)}
+        state = RegistrationState.DAMAGED if filled else RegistrationState.INCOMPLETE
+        return {"state": state, "error": ", ".join(missing)}
     pools = rows(session, "SELECT db_pool_id AS id, name, url, login, password FROM db_pool")
     clusters = rows(session, "SELECT write_db_pool_id AS writer, read_db_pool_id AS reader FROM db_cluster")
     return {
@@ -52,7 +67,7 @@ def registrations(session: Session, tables: Mapping[str, bool], contexts: list[i
 
 def has_rows(session: Session, table: str) -> bool:
     """Tell whether a table of ours holds anything."""
-    return bool(rows(session, f"SELECT 1 FROM `{table}` LIMIT 1"))  # noqa: S608
+    return bool(rows(session, f"SELECT 1 FROM `{table}` LIMIT 1"))  # noqa: S608 - a name of ours
 
 
 def context_rows(session: Session, contexts: list[int]) -> list[Document]:
@@ -68,6 +83,6 @@ def context_state(session: Session, row: Document) -> Document:
     """Return a context with the names of its users."""
     users = []
     if row["db_schema"]:
-        query = "SELECT uid FROM `{}`.login2user WHERE cid = %s".format(row["db_schema"])  # noqa: S608
+        query = "SELECT uid FROM `{}`.login2user WHERE cid = %s".format(row["db_schema"])  # noqa: S608 - Open-Xchange's name
         users = [user["uid"] for user in rows(session, query, [row["id"]])]
     return {"id": row["id"], "users": users}

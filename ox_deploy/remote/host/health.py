@@ -77,7 +77,7 @@ def balancer_of(name: str) -> tuple[list[Document] | None, str]:
     """Return the members of a balancer, or None and why they are not known."""
     try:
         # What Apache on this host says.
-        document = ElementTree.fromstring(manager_page())  # noqa: S314
+        document = ElementTree.fromstring(manager_page())  # noqa: S314 - this host's Apache
     except ElementTree.ParseError:
         return None, f"{MANAGER} does not answer in XML"
     except (OSError, http.client.HTTPException) as error:

@@ -30,7 +30,7 @@ def opened(read_timeout: float | None = None, **options: Any) -> Session:
         cursorclass=cursor, autocommit=True, read_timeout=greeting, init_command=FIXED_MODE, **options
     )
     # What follows may take another time than the greeting.
-    session._read_timeout = read_timeout  # type: ignore[attr-defined]
+    session._read_timeout = read_timeout  # type: ignore[attr-defined]  # no option sets it later
     return session
 
 
@@ -43,7 +43,7 @@ def connect_to(server: Document, **options: Any) -> Session:
     login = {name: server[name] for name in ("host", "port", "user", "password")}
     session = opened(**login, **options)
     # The driver goes on in clear where the server, or somebody in between, offers nothing else.
-    if server["ca"] and not session._secure:  # type: ignore[attr-defined]
+    if server["ca"] and not session._secure:  # type: ignore[attr-defined]  # nothing public tells
         session.close()
         raise RuntimeError("{} offers no encrypted connection".format(server["host"]))
     return session
@@ -52,7 +52,7 @@ def connect_to(server: Document, **options: Any) -> Session:
 def dialect(session: Session) -> Document:
     """Return what the server of a session calls things."""
     # MariaDB 10 pretends to be a 5.5 to old replicas.
-    version: str = session.get_server_info()  # type: ignore[no-untyped-call]
+    version: str = session.get_server_info()
     return dialect_of(version.removeprefix("5.5.5-"))
 
 

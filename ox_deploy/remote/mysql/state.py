@@ -38,7 +38,7 @@ ACCOUNT_COLUMNS = (
 # The part of MySQL's stored passwords before the digest, `$A$005$` and twenty characters.
 SALTED = 27
 # Answered beside the other variables.
-GTIDS = ("gtid_state", "gtid_binlog", "gtid_slave", "gtid_current", "gtid_purged")
+GTIDS = ("gtid_state", "gtid_binlog", "gtid_slave", "gtid_purged")
 
 
 def open_session(option_file: str | None) -> tuple[Session, None] | tuple[None, Document]:

@@ -77,20 +77,21 @@ def tried(places: list[Document]) -> list[tuple[Document, str]]:
             attempt.setblocking(False)
             code = attempt.connect_ex((place["address"], place["port"]))
             if code == errno.EINPROGRESS:
-                waiting.register(attempt, selectors.EVENT_WRITE, place)
+                waiting.register(attempt, selectors.EVENT_WRITE, (attempt, place))
             else:
                 found.append((place, error_of(code)))
                 attempt.close()
         deadline = time.monotonic() + SECONDS
         while waiting.get_map() and (seconds := deadline - time.monotonic()) > 0:
             for key, _ in waiting.select(seconds):
-                attempt = key.fileobj  # type: ignore[assignment]
-                found.append((key.data, error_of(attempt.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))))
+                attempt, place = key.data
+                found.append((place, error_of(attempt.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))))
                 waiting.unregister(attempt)
                 attempt.close()
         for key in list(waiting.get_map().values()):
-            found.append((key.data, f"no answer within {SECONDS} s"))
-            key.fileobj.close()  # type: ignore[union-attr]
+            attempt, place = key.data
+            found.append((place, f"no answer within {SECONDS} s"))
+            attempt.close()
     return found
 
 

@@ -19,8 +19,8 @@ from ox_deploy.status.picture.layout import Frame, frame_of, node_rows, store_ro
 from ox_deploy.status.picture.lines import straightened
 from ox_deploy.status.picture.shapes import Arrow, Band, Label, Picture, link_text
 from ox_deploy.status.picture.sizes import EDGE, LANE_GAP, MARGIN, PADDING, STRIP
-from ox_deploy.status.snapshot import Link, Snapshot
-from ox_deploy.status.words import KINDS, roles_text, state_text
+from ox_deploy.status.snapshot import Link, LinkKind, Snapshot
+from ox_deploy.status.words import roles_text, state_text
 from ox_deploy.topologies.known import TOPOLOGIES
 
 
@@ -71,9 +71,11 @@ def _arrows(
         if start.lane_y != finish.lane_y:
             trunk = frame.trunk(key)
             points[2:2] = [(trunk, start.lane_y), (trunk, finish.lane_y)]
-        starts_alone = link.kind in ("database", "nfs") or (link.kind == "replication" and link.target in sources)
+        starts_alone = link.kind in (LinkKind.DATABASE, LinkKind.NFS) or (
+            link.kind == LinkKind.REPLICATION and link.target in sources
+        )
         alone = start if starts_alone else finish
-        label = alone.label(link.text, link.kind, link.level) if link.kind != "caches" else None
+        label = alone.label(link.text, link.kind, link.level) if link.kind != LinkKind.CACHES else None
         yield Arrow(link, straightened(points), label)
 
 
@@ -84,23 +86,23 @@ def _labels(links: Sequence[Link], sources: Sequence[str], starts: Ends, finishe
         if key == CACHES:
             yield from _cache_labels(links, starts)
         elif key == REPLICATION:
-            yield from (starts[key, name].label(KINDS[kind], kind) for name in sources)
+            yield from (starts[key, name].label(kind.text, kind) for name in sources)
         else:
-            end = starts[key, meeting] if kind == "balancing" else finishes[key, meeting]
-            yield end.label(KINDS[kind], kind)
+            end = starts[key, meeting] if kind == LinkKind.BALANCING else finishes[key, meeting]
+            yield end.label(kind.text, kind)
 
 
 def _cache_labels(links: Sequence[Link], starts: Ends) -> Iterator[Label]:
     """Return how many of the other nodes each one is connected with; it is alone if there is none."""
     levels: dict[str, dict[str, Level]] = {}
     for link in links:
-        if link.kind == "caches":
+        if link.kind == LinkKind.CACHES:
             for name, other in ((link.source, link.target), (link.target, link.source)):
                 others = levels.setdefault(name, {})
                 others[other] = max(link.level, others.get(other, Level.FINE))
     for name, others in levels.items():
         fine = sum(level == Level.FINE for level in others.values())
-        yield starts[CACHES, name].label(connected(fine, len(others)), "caches", min(others.values()))
+        yield starts[CACHES, name].label(connected(fine, len(others)), LinkKind.CACHES, min(others.values()))
 
 
 def _band(top: int, bottom: int) -> Band:

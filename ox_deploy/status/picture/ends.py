@@ -11,6 +11,7 @@ from ox_deploy.status.picture.layout import Frame, Row
 from ox_deploy.status.picture.lines import fit
 from ox_deploy.status.picture.shapes import Box, Label
 from ox_deploy.status.picture.sizes import LABEL_SIZE, LANE_GAP, PORT, SHARED_SLOT, TEXT
+from ox_deploy.status.snapshot import LinkKind
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class End:
     lane_y: int
     slot: int
 
-    def label(self, text: str, kind: str, level: Level = Level.FINE) -> Label:
+    def label(self, text: str, kind: LinkKind, level: Level = Level.FINE) -> Label:
         """Return a text beside the line, as much of it as there is room for."""
         middle = self.y + (-19 if self.lane_y < self.y else 19)
         short = fit(text, self.slot - PORT - TEXT, LABEL_SIZE)
@@ -41,7 +42,7 @@ def starts_of(frame: Frame, web: Sequence[Box], nodes: Sequence[Row], stores: Se
                 ends[key, box.name] = End(x, box.bottom, row.below[key], slot)
     taken = [x for box in nodes[0].boxes for _, x, _ in _ports(box, frame.upper)]
     for box in web:
-        for key, x, slot in _ports(box, _shared(key for key in frame.upper if key == ("balancing", box.name))):
+        for key, x, slot in _ports(box, _shared(key for key in frame.upper if key == (LinkKind.BALANCING, box.name))):
             ends[key, box.name] = End(_beside(x, taken), box.bottom, nodes[0].above[key], slot)
     return ends
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from ox_deploy.status.snapshot import Link
-from ox_deploy.status.words import KINDS
+from ox_deploy.status.snapshot import Link, LinkKind
 
 # The lane that a link takes: its kind, and the host where all of the lane's lines meet ("" if there are several).
-Lane = tuple[str, str]
-CACHES: Lane = ("caches", "")
-REPLICATION: Lane = ("replication", "")
+Lane = tuple[LinkKind, str]
+CACHES: Lane = (LinkKind.CACHES, "")
+REPLICATION: Lane = (LinkKind.REPLICATION, "")
 
 
 def lane_of(link: Link) -> Lane:
     """Return the lane that a link takes."""
-    if link.kind == "balancing":
+    if link.kind == LinkKind.BALANCING:
         return link.kind, link.source
-    return link.kind, link.target if link.kind in ("database", "nfs") else ""
+    return link.kind, link.target if link.kind in (LinkKind.DATABASE, LinkKind.NFS) else ""
 
 
 def connected(number: int, of: int) -> str:
     """Return the text at a node: with how many of the others its caches are connected."""
-    return f"{KINDS['caches']} {number}/{of}"
+    return f"{LinkKind.CACHES.text} {number}/{of}"

@@ -23,7 +23,7 @@ from ox_deploy.status.picture.sizes import (
     STRIP,
     TEXT,
 )
-from ox_deploy.status.snapshot import HostView, Link, Snapshot
+from ox_deploy.status.snapshot import HostView, Link, LinkKind, Snapshot
 
 # A host's name, and what is known of it.
 Item = tuple[str, HostView | None]
@@ -110,14 +110,17 @@ def frame_of(snapshot: Snapshot, links: Sequence[Link]) -> Frame:
     if snapshot.external_filestore:
         stores.append((snapshot.external_filestore, None))
     # What the nodes use stands in the first row, where their lines arrive.
-    used = {link.target for link in links if link.kind in ("database", "nfs")}
+    used = {link.target for link in links if link.kind in (LinkKind.DATABASE, LinkKind.NFS)}
     stores.sort(key=lambda item: item[0] not in used)
     first = max(COLUMNS, len(used))
     places = [name for name, _ in stores]
     lower = sorted(
-        (link for link in links if link.kind in ("database", "nfs")), key=lambda link: places.index(link.target)
+        (link for link in links if link.kind in (LinkKind.DATABASE, LinkKind.NFS)),
+        key=lambda link: places.index(link.target),
     )
-    upper = [link for link in links if link.kind == "balancing"] + [link for link in links if link.kind == "caches"]
+    upper = [link for link in links if link.kind == LinkKind.BALANCING] + [
+        link for link in links if link.kind == LinkKind.CACHES
+    ]
     rows_of_nodes = -(-len(nodes) // COLUMNS)
     return Frame(
         web=[(name, view) for name, view in views if "web" in view.roles],
@@ -125,7 +128,7 @@ def frame_of(snapshot: Snapshot, links: Sequence[Link]) -> Frame:
         stores=[stores[:first], *_wrapped(stores[first:], COLUMNS)],
         upper=_slots(upper, len(nodes)),
         lower=_slots(lower, len(nodes)),
-        replicated=any(link.kind == "replication" for link in links),
+        replicated=any(link.kind == LinkKind.REPLICATION for link in links),
     )
 
 
@@ -133,7 +136,7 @@ def _slots(links: Sequence[Link], nodes: int) -> dict[Lane, int]:
     """Return how wide each lane's slot at a node is: as its longest text, within limits."""
     slots: dict[Lane, int] = {}
     for link in links:
-        text = link.text if link.kind != "caches" else connected(nodes - 1, nodes - 1)
+        text = link.text if link.kind != LinkKind.CACHES else connected(nodes - 1, nodes - 1)
         needed = PORT + TEXT + ceil(text_width(text, LABEL_SIZE))
         slots[lane_of(link)] = min(max(needed, slots.get(lane_of(link), LEAST_SLOT)), LARGEST_SLOT)
     return slots

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from ox_deploy.findings import Level
 from ox_deploy.status.picture.lines import Point, fit, head, rounded
 from ox_deploy.status.picture.sizes import BOX_HEIGHT, EDGE, NAME_SIZE, TEXT_SIZE
-from ox_deploy.status.snapshot import HostView, Link
-from ox_deploy.status.words import KINDS, level_text, roles_text, state_text
+from ox_deploy.status.snapshot import HostView, Link, LinkKind
+from ox_deploy.status.words import level_text, roles_text, state_text
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Label:
     x: int
     y: int
     text: str
-    kind: str
+    kind: LinkKind
     level: Level
     mark: Point
 
@@ -68,7 +68,7 @@ class Arrow:
     def path(self) -> str:
         """Return the line as path data."""
         line = rounded(self.points)
-        return line if self.link.kind == "caches" else f"{line} {head(self.points)}"
+        return line if self.link.kind == LinkKind.CACHES else f"{line} {head(self.points)}"
 
     @property
     def title(self) -> str:
@@ -99,4 +99,4 @@ class Picture:
 
 def link_text(link: Link) -> str:
     """Return all about a link in words."""
-    return f"{KINDS[link.kind]}, {link.source} to {link.target}: {link.text} ({level_text(link.level)})"
+    return f"{link.kind.text}, {link.source} to {link.target}: {link.text} ({level_text(link.level)})"

@@ -17,6 +17,7 @@ from dataclasses import replace
 from ox_deploy.facts.openxchange import Registration
 from ox_deploy.findings import Finding, NamedState
 from ox_deploy.products.base import Product
+from ox_deploy.remote.configdb.state import RegistrationState
 from ox_deploy.status import steps
 from ox_deploy.status.seen import Drift, Seen
 from ox_deploy.status.states import balancer, configdb, filestore, groupware, hosts
@@ -114,4 +115,4 @@ def _is_explained(drift: Drift, seen: Seen, findings: Sequence[Finding], known: 
 
 def _is_unusable(registration: Registration | None) -> bool:
     """Tell whether configdb could not be asked or is damaged, which is why nothing can be registered."""
-    return registration is None or registration.state in ("no access", "damaged")
+    return registration is None or registration.state in (RegistrationState.NO_ACCESS, RegistrationState.DAMAGED)

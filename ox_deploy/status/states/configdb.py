@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ox_deploy.findings import Level
 from ox_deploy.operations.openxchange.wanted import ConfigdbLayout
+from ox_deploy.remote.configdb.state import RegistrationState
 from ox_deploy.status.states.base import Observation, Problem, state
 
 
@@ -25,7 +26,7 @@ def configdb_not_reachable(observed: Observation) -> Iterator[Problem]:
         # Before Open-Xchange is installed there is no account to ask with.
         if seen.configuration and not seen.configuration.installed:
             continue
-        if seen.registration and seen.registration.state == "no access":
+        if seen.registration and seen.registration.state == RegistrationState.NO_ACCESS:
             yield Problem(
                 seen.node,
                 f"configdb cannot be asked with this node's configuration ({seen.registration.error})",
@@ -44,7 +45,7 @@ def configdb_damaged(observed: Observation) -> Iterator[Problem]:
     """Find out whether configdb lacks tables, but holds registrations."""
     writer = observed.cluster.writer.name
     for seen in observed.answering([observed.cluster.registrar]):
-        if seen.registration and seen.registration.state == "damaged":
+        if seen.registration and seen.registration.state == RegistrationState.DAMAGED:
             yield Problem(
                 seen.node,
                 f"configdb on {writer} lacks the tables {seen.registration.error}, but holds registrations",

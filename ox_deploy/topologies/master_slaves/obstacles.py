@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from ox_deploy.facts.mysql import MysqlStatus
 from ox_deploy.mysql.dialects import version_numbers
@@ -39,6 +40,15 @@ class Side:
     part: SeedState = field(default_factory=SeedState)
 
 
+class Method(StrEnum):
+    """By what a slave gets its master's data."""
+
+    # A dump.
+    LOGICAL = "logical"
+    # The data directory.
+    PHYSICAL = "physical"
+
+
 @dataclass(frozen=True)
 class SeedPlan:
     """What is to be done with which slave.
@@ -49,7 +59,7 @@ class SeedPlan:
 
     source: Source
     address: str
-    method: str
+    method: Method
     overwrite: bool
     by_gtid: bool
 
@@ -61,7 +71,7 @@ def obstacles(plan: SeedPlan, slave: Side, master: Side) -> Iterator[str]:
     yield from _unknown_collations(slave, master)
     yield from _encrypted(plan, slave, master)
     yield from _differing_settings(slave, master)
-    if plan.method == "logical":
+    if plan.method == Method.LOGICAL:
         yield from _broken_definitions(master)
         yield from _unknown_plugins(slave, master)
         yield from _checked_passwords(slave)
@@ -124,7 +134,7 @@ def _encrypted(plan: SeedPlan, slave: Side, master: Side) -> Iterator[str]:
     if not master.survey.encrypted:
         return
     tables = ", ".join(master.survey.encrypted)
-    if plan.method == "physical":
+    if plan.method == Method.PHYSICAL:
         yield (
             f"{master.name} has encrypted tables ({tables}), and whether {slave.name} can read them with its keys is "
             f"not known; {LOGICAL}."
@@ -249,12 +259,12 @@ _USES = {"data": {"data", "beside"}, "logs": {"logs"}, "temporary files": {"temp
 
 def _is_exchanged(plan: SeedPlan, master: Side) -> bool:
     """Tell whether the new data comes beside the old one."""
-    return plan.method == "physical" and master.status.is_mariadb
+    return plan.method == Method.PHYSICAL and master.status.is_mariadb
 
 
 def _needed(plan: SeedPlan, use: str, master: Side) -> float:
     """Return what the data needs in the data directory, or beside it."""
     if (use == "beside") is not _is_exchanged(plan, master):
         return 0
-    whole = plan.method == "physical"
+    whole = plan.method == Method.PHYSICAL
     return ROOM * (master.survey.directory_bytes if whole else sum(each.bytes for each in master.survey.databases))

@@ -7,7 +7,7 @@ from ox_deploy.mysql.not_ready import not_ready
 from ox_deploy.topologies.master_slaves.diagnosis import Diagnosis
 from ox_deploy.topologies.master_slaves.facts.seed import Contents
 from ox_deploy.topologies.master_slaves.history import took_over
-from ox_deploy.topologies.master_slaves.obstacles import EQUAL, LOGICAL, PHYSICAL, SeedPlan, Side, obstacles
+from ox_deploy.topologies.master_slaves.obstacles import EQUAL, LOGICAL, PHYSICAL, Method, SeedPlan, Side, obstacles
 from ox_deploy.topologies.master_slaves.recognise import mistaken_identity
 from ox_deploy.topologies.master_slaves.situations import OVERWRITE
 
@@ -85,14 +85,14 @@ def _cannot_be_copied(plan: SeedPlan, slave: Side, master: Side) -> str | None:
         return f"there is no database on {master.name}, so there is nothing to seed; run the deploy instead."
     tables = master.survey.not_transactional
     is_mariadb = master.status.is_mariadb
-    if tables and (plan.method == "logical" or not is_mariadb):
+    if tables and (plan.method == Method.LOGICAL or not is_mariadb):
         # A clone has them, but without their rows.
         other = f", or {PHYSICAL}" if is_mariadb else ""
         return (
             f"{master.name} has tables that no snapshot covers, because they are not InnoDB ({', '.join(tables)}); "
             f"convert them{other}."
         )
-    return _cannot_share_data(slave, master) if plan.method == "physical" else None
+    return _cannot_share_data(slave, master) if plan.method == Method.PHYSICAL else None
 
 
 def _cannot_share_data(slave: Side, master: Side) -> str | None:
@@ -137,7 +137,7 @@ def _shown(contents: Contents) -> str:
 
 
 def _other_slave(plan: SeedPlan, master: Side) -> str | None:
-    if plan.method == "logical":
+    if plan.method == Method.LOGICAL:
         return None
     addresses = [master.part.to] if master.part.active else master.survey.cloned_by
     other = next((address for address in addresses if address != plan.address), None)

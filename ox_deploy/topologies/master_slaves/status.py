@@ -11,6 +11,7 @@ from ox_deploy.mysql.not_ready import why_not
 from ox_deploy.operations import mysql
 from ox_deploy.operations.openxchange import registration
 from ox_deploy.status.seen import Seen
+from ox_deploy.status.snapshot import LinkKind
 from ox_deploy.status.states.base import Observation, Problem, state
 from ox_deploy.status.states.configdb import configdb_not_reachable
 from ox_deploy.status.states.hosts import host_unreachable
@@ -207,14 +208,14 @@ CAUSES = Causes(
 )
 
 LINKS = {
-    "database": LinkStates(
+    LinkKind.DATABASE: LinkStates(
         target={
             master_unreachable: "server down",
             master_read_only: "read-only",
             database_server_down: "server down",
         },
     ),
-    "replication": LinkStates(
+    LinkKind.REPLICATION: LinkStates(
         source={master_unreachable: "master down"},
         target={
             database_server_down: "server down",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ox_deploy.cluster import Cluster, Node
     from ox_deploy.secrets import Secrets
     from ox_deploy.status.seen import Seen
+    from ox_deploy.status.snapshot import LinkKind
     from ox_deploy.status.states.base import Observation
     from ox_deploy.topologies.master_slaves.source import Source
 
@@ -44,7 +45,7 @@ class MasterSlaves:
         return status.CAUSES
 
     @property
-    def links(self) -> Mapping[str, LinkStates]:
+    def links(self) -> Mapping[LinkKind, LinkStates]:
         """Return which of these states concern an arrow."""
         from ox_deploy.topologies.master_slaves import status
 

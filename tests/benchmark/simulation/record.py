@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-from ox_deploy.topologies.master_slaves.roles import master_of
-
-import pyinfra_cli  # type: ignore[import-untyped]  # noqa: F401 # isort: skip
+import pyinfra_cli  # noqa: F401 - patches what others import # isort: skip
 
 import hashlib
 import json
@@ -20,7 +18,7 @@ from passlib.hash import des_crypt
 from pyinfra.api import Config, Host, State
 from pyinfra.api.state import StateStage
 from pyinfra.context import ctx_config, ctx_host, ctx_inventory, ctx_state
-from pyinfra_cli.inventory import make_inventory  # type: ignore[import-untyped]
+from pyinfra_cli.inventory import make_inventory
 
 from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.deploys.chapters import ON_HOSTS
@@ -35,6 +33,7 @@ from ox_deploy.operations.service import ManagedFile
 from ox_deploy.questions import prefetch
 from ox_deploy.questions.question import Question
 from ox_deploy.topologies.master_slaves.deploys.database import replication_password, wanted_accounts
+from ox_deploy.topologies.master_slaves.roles import master_of
 
 Document = dict[str, Any]
 SALT = "0123456789abcdef"
@@ -58,7 +57,7 @@ def file_state(file: ManagedFile) -> Document | None:
 
 def service(files: Sequence[ManagedFile], units: Sequence[str]) -> Document:
     """Return what a host tells of a service that is configured and runs."""
-    unit = {"loaded": True, "active": True, "enabled": True}
+    unit = {"active": True, "enabled": True}
     states = {file.path: file_state(file) for file in files}
     return {"files": states, "units": dict.fromkeys(units, unit), "pending": False}
 
@@ -102,7 +101,7 @@ class Recorder:
             },
             "replica": None if is_master else self.replica(gtid),
             "gtid_state": gtid,
-            "gtid": {"slave": "" if is_master else gtid, "binlog": gtid, "current": gtid},
+            "gtid": {"slave": "" if is_master else gtid, "binlog": gtid},
         }
 
     def replica(self, gtid: str) -> Document:
@@ -117,7 +116,6 @@ class Recorder:
             "sql_error": "",
             "file": "mysql-bin.000003",
             "position": 1234,
-            "master_server_id": master.server_id,
             "password": fingerprint(replication_password(self.cluster).reveal()),
             "seconds_behind": 0,
             "using_gtid": True,
@@ -215,7 +213,7 @@ def record(inventory_file: str) -> dict[str, Document]:
 
     It does for itself what the checkout has its own ways for, since those may be different in another one.
     """
-    config, state = Config(), State(check_for_changes=False)  # type: ignore[no-untyped-call]
+    config, state = Config(), State(check_for_changes=False)
     state.cwd = str(Path.cwd())
     contexts: Any = (ctx_state, ctx_config, ctx_inventory, ctx_host)
     of_state, of_config, of_inventory, of_host = contexts

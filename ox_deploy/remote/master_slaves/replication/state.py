@@ -74,7 +74,6 @@ def connection_of(session: Session, row: Document) -> Document:
         "sql_error": without_statement(row["Last_SQL_Error"]),
         "file": row["Relay_Master_Log_File"],
         "position": row["Exec_Master_Log_Pos"],
-        "master_server_id": row.get("Master_Server_Id") or 0,
         "password": None,
         "seconds_behind": row.get("Seconds_Behind_Master"),
         "delay": row.get("SQL_Delay") or 0,

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any, Protocol, TypeAlias
 
-from ox_deploy.remote.common.ending import raising
+from ox_deploy.remote.common.ending import Failure
 from ox_deploy.remote.common.types import Document
 
 STATE_FILE = "/run/ox-deploy/seed.json"
@@ -114,9 +114,8 @@ def work(action: Action, job: Document) -> None:
     progress = Progress()
     try:
         # systemd removes it when the unit is gone, however that came.
-        with raising():
-            summary = action(job, progress, os.environ["RUNTIME_DIRECTORY"])
-    except Exception as error:
+        summary = action(job, progress, os.environ["RUNTIME_DIRECTORY"])
+    except (Exception, Failure) as error:
         progress.end(error=str(error) or type(error).__name__)
         sys.exit(1)
     progress.end(stage="done", done=True, summary=summary)

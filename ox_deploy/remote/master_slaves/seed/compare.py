@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
-from ox_deploy.remote.common.ending import fail
+from ox_deploy.remote.common.ending import Failure, fail
 from ox_deploy.remote.common.sql import rows
 from ox_deploy.remote.common.types import Cursor, Document, Session
 from ox_deploy.remote.master_slaves.replication.start import run_replica
@@ -56,7 +56,7 @@ def compare(session: Session, job: Document) -> str:
         attempt += 1
         try:
             return compare_once(session, job)
-        except Exception:
+        except (Exception, Failure):
             if attempt == ATTEMPTS:
                 # Nobody should take it for a slave.
                 run_replica(session, "STOP {replica}")
@@ -170,7 +170,7 @@ def objects_of(session: Session) -> set[str]:
 def sample_of(master: Session) -> dict[Table, str]:
     """Return the largest tables, each with what is selected of it."""
     query = (
-        "SELECT TABLE_SCHEMA AS s, TABLE_NAME AS t, DATA_LENGTH AS bytes FROM information_schema.TABLES"  # noqa: S608
+        "SELECT TABLE_SCHEMA AS s, TABLE_NAME AS t, DATA_LENGTH AS bytes FROM information_schema.TABLES"  # noqa: S608 - a constant
         f" WHERE TABLE_TYPE = 'BASE TABLE' AND TABLE_SCHEMA IN %s ORDER BY DATA_LENGTH DESC, s, t LIMIT {SAMPLE}"
     )
     names = user_databases(master)
@@ -237,7 +237,7 @@ def all_rows(name: str, columns: list[str]) -> str:
 def rows_at_the_ends(name: str, columns: list[str], key: list[str]) -> str:
     """Return what is selected of a large one: rows that were cut off, or came too late, are missing there."""
     ends = [
-        "(SELECT {} AS row_checksum FROM {} ORDER BY {} LIMIT {})".format(  # noqa: S608
+        "(SELECT {} AS row_checksum FROM {} ORDER BY {} LIMIT {})".format(  # noqa: S608 - quoted names
             checksum_of(columns), name, ", ".join(identifier(column) + direction for column in key), END_ROWS
         )
         for direction in ("", " DESC")

@@ -22,7 +22,7 @@ VIEW = (
 )
 OTHERS = [
     (
-        f"SELECT {what} AS what, {kind}_SCHEMA AS place, {kind}_NAME AS name"  # noqa: S608
+        f"SELECT {what} AS what, {kind}_SCHEMA AS place, {kind}_NAME AS name"  # noqa: S608 - names of ours
         f" FROM information_schema.{kind}S WHERE {kind}_SCHEMA IN %s",
         "SHOW CREATE {what} {name}",
     )

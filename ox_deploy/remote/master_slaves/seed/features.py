@@ -18,7 +18,7 @@ WHERE TABLE_SCHEMA IN %s AND ENGINE IS NOT NULL GROUP BY ENGINE
 """
 # Where a collation stands: a dump names all of these.
 COLLATIONS = [
-    f"SELECT {column} AS used, MIN({name}) AS example FROM information_schema.{table}"  # noqa: S608
+    f"SELECT {column} AS used, MIN({name}) AS example FROM information_schema.{table}"  # noqa: S608 - names of ours
     f" WHERE {where}_SCHEMA IN %s AND {column} IS NOT NULL GROUP BY {column}"
     for table, column, name, where in (
         ("TABLES", "TABLE_COLLATION", "CONCAT(TABLE_SCHEMA, '.', TABLE_NAME)", "TABLE"),

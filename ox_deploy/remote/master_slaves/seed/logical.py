@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from typing import IO
 
-from ox_deploy.remote.common.ending import fail
+from ox_deploy.remote.common.ending import Failure, fail
 from ox_deploy.remote.common.sql import FIXED_MODE, rows
 from ox_deploy.remote.common.types import Document, Session
 from ox_deploy.remote.master_slaves.replication.start import run_replica
@@ -157,7 +157,7 @@ def settings(session: Session, wanted: Document) -> Iterator[None]:
     set_all(session, wanted)
     try:
         yield
-    except Exception:
+    except (Exception, Failure):
         # The server may be gone; what is told is why.
         with contextlib.suppress(Exception):
             put_back_settings(session)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ox_deploy.remote.common.commands import run_or_fail
-from ox_deploy.remote.common.ending import fail
+from ox_deploy.remote.common.ending import Failure, fail
 from ox_deploy.remote.common.files import STATE_DIRECTORY, read
 from ox_deploy.remote.common.sql import rows
 from ox_deploy.remote.common.types import Document, Session
@@ -75,7 +75,7 @@ def marked(datadir: str) -> Iterator[Callable[[], None]]:
         os.rename(MARK + ".new", MARK)
     try:
         yield lambda: touched.append(True)
-    except Exception:
+    except (Exception, Failure):
         if not known and not touched:
             os.unlink(MARK)
         raise

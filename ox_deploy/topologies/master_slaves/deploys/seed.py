@@ -16,6 +16,7 @@ from ox_deploy.operations import lease
 from ox_deploy.operations.barrier import barrier
 from ox_deploy.questions.pyinfra_internals import failed_hosts, is_in_limit
 from ox_deploy.topologies.master_slaves.deploys.database import make_accounts, source_of
+from ox_deploy.topologies.master_slaves.obstacles import Method
 from ox_deploy.topologies.master_slaves.operations import seed as seeding
 from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of
 
@@ -25,7 +26,7 @@ class Request:
     """Which slave is to be seeded, how, and whether what it has may be lost."""
 
     node: Node
-    method: str
+    method: Method
     overwrite: bool
 
 
@@ -33,7 +34,7 @@ class Request:
 def seed() -> None:
     """Copy the master's data to the one slave that is named, and make it replicate from exactly there."""
     cluster = cluster_of(inventory)
-    request = requested(cluster, inventory.get_override_data())  # type: ignore[no-untyped-call]
+    request = requested(cluster, inventory.get_override_data())
     node = request.node
     _begin(cluster, node, f"seeding of {node.name}")
     if cluster.node_of(host) != node:
@@ -57,7 +58,7 @@ def seed() -> None:
 def restore() -> None:
     """Put back what the one slave that is named had before a seeding that failed."""
     cluster = cluster_of(inventory)
-    node = requested(cluster, inventory.get_override_data()).node  # type: ignore[no-untyped-call]
+    node = requested(cluster, inventory.get_override_data()).node
     _begin(cluster, node, f"old data of {node.name}")
     if cluster.node_of(host) == node:
         seeding.restore(name=f"Put back the old data of {node.name}", server=cluster.database_server)
@@ -84,16 +85,16 @@ def requested(cluster: Cluster, given: Mapping[str, Any]) -> Request:
         raise InputError(
             f"`seed_slave` is {given['seed_slave']!r}, which is not a slave; name one of `db_slave` ({slaves})."
         )
-    method = given.get("seed_method", "logical")
-    if method not in seeding.METHODS:
-        raise InputError(f"`seed_method` is {method!r}; it should be one of {', '.join(seeding.METHODS)}.")
+    method = given.get("seed_method", Method.LOGICAL)
+    if method not in list(Method):
+        raise InputError(f"`seed_method` is {method!r}; it should be one of {', '.join(Method)}.")
     overwritten = given.get("overwrite_slave")
     if overwritten not in (None, node.name, node.inventory_name):
         raise InputError(
             f"`overwrite_slave` is {overwritten!r}, but the slave to be seeded is {node.name}; name the same slave in "
             "both."
         )
-    return Request(node, method, overwritten is not None)
+    return Request(node, Method(method), overwritten is not None)
 
 
 def _check_takes_part(node: Node) -> None:

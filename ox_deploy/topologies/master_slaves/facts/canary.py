@@ -14,7 +14,7 @@ from ox_deploy.questions.program import Program
 from ox_deploy.questions.question import JsonFact
 
 
-class CanaryTrial(Trial):
+class CanaryTrial(Trial, frozen=True):
     """`age` is that of the row in seconds when it was seen first, None if it did not come; `gone` of the database."""
 
     age: float | None = None

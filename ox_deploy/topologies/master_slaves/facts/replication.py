@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from ox_deploy.facts.secret import Fingerprint
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class Replica(_Answer):
+class Replica(BaseModel, frozen=True):
     """Where a server replicates from and how it goes; `seconds_behind` is None while a thread stands still.
 
     `received` is the GTID position up to which it has the master's transactions, if it is `using_gtid`. `file` and
@@ -32,7 +28,6 @@ class Replica(_Answer):
     sql_error: str
     file: str
     position: int
-    master_server_id: int
     password: Fingerprint | None
     seconds_behind: int | None = None
     read_file: str = ""
@@ -43,7 +38,7 @@ class Replica(_Answer):
     delay: int = 0
 
 
-class Replication(_Answer):
+class Replication(BaseModel, frozen=True):
     """From whom a server replicates and who from it.
 
     `slaves` has the addresses of those that read from here just now, by their server id. `named` are the connections

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from ox_deploy.questions.program import Program
 from ox_deploy.questions.question import JsonFact
@@ -13,11 +13,7 @@ from ox_deploy.questions.question import JsonFact
 SURVEY_SECONDS = 3600
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class Contents(_Answer):
+class Contents(BaseModel, frozen=True):
     """How much is in a database; the server estimates `rows` and `bytes`."""
 
     name: str
@@ -26,7 +22,7 @@ class Contents(_Answer):
     bytes: int
 
 
-class Broken(_Answer):
+class Broken(BaseModel, frozen=True):
     """A view, routine, trigger or event that cannot be dumped, and the server's error."""
 
     what: str
@@ -34,7 +30,7 @@ class Broken(_Answer):
     error: str
 
 
-class Place(_Answer):
+class Place(BaseModel, frozen=True):
     """A directory of a server, what it is used for, its file system, and how many bytes are free there.
 
     `use` is `data`, `beside` (what the data directory is in), `logs` or `temporary`.
@@ -46,7 +42,7 @@ class Place(_Answer):
     free: int
 
 
-class Survey(_Answer):
+class Survey(BaseModel, frozen=True):
     """What a server has; only `missing` is known of one that does not answer.
 
     `missing` are the programs that a seeding uses and the host lacks, `not_transactional` tables that no snapshot
@@ -98,7 +94,7 @@ class ServerSurvey(JsonFact[Survey]):
         return Survey.model_validate(document)
 
 
-class SeedState(_Answer):
+class SeedState(BaseModel, frozen=True):
     """How far a host's part of a seeding is: what its program wrote last.
 
     `active` tells whether the program runs, `marked` whether this is a slave that has not all of its data yet, `kept`

@@ -29,13 +29,12 @@ from ox_deploy.questions.question import Question
 from ox_deploy.secrets import Secret
 from ox_deploy.topologies.master_slaves.diagnosis import diagnose
 from ox_deploy.topologies.master_slaves.facts.seed import Seeding, SeedState, ServerSurvey
-from ox_deploy.topologies.master_slaves.obstacles import SeedPlan, Side, forewarnings
+from ox_deploy.topologies.master_slaves.obstacles import Method, SeedPlan, Side, forewarnings
 from ox_deploy.topologies.master_slaves.seed_rules import refusal
 from ox_deploy.topologies.master_slaves.situations import Situation
 from ox_deploy.topologies.master_slaves.source import Source
 
 USER = "ox_seed"
-METHODS = ("logical", "physical")
 # How long to wait at most before the next look.
 POLL_SECONDS = 1.0
 # A line of progress comes with each stage, and after so many seconds.
@@ -51,7 +50,7 @@ def from_master(
     address: str,
     master_host: str,
     server: DatabaseServer,
-    method: str = "logical",
+    method: Method = Method.LOGICAL,
     overwrite: bool = False,
     by_gtid: bool = True,
     master_option_file: str | None = None,
@@ -163,7 +162,7 @@ class _Seeding:
         return f"master_slaves.seed_{way}"
 
     def _clones(self, master: MysqlStatus) -> bool:
-        return self.plan.method == "physical" and not master.is_mariadb
+        return self.plan.method == Method.PHYSICAL and not master.is_mariadb
 
     def _questions(self, option_file: str | None) -> list[Question[Any]]:
         programs = list(self.server.seed_programs)
@@ -176,7 +175,7 @@ class _Seeding:
         return slave, ask_peer(host, self.master_host, Question(Mysql, users=[], option_file=self.master_option_file))
 
     def _job(self, slave: Side, master: Side, password: Secret, certificate: str) -> dict[str, Any]:
-        source, physical = self.plan.source, self.plan.method == "physical"
+        source, physical = self.plan.source, self.plan.method == Method.PHYSICAL
         contents = sum(each.bytes for each in master.survey.databases)
         return {
             "master": source.job() | {"user": USER, "password": password.reveal()},
@@ -194,7 +193,7 @@ class _Seeding:
     def _make_account(self, password: Secret, master: MysqlStatus) -> None:
         names = master.dialect
         privileges = names["copy_privileges"] | (
-            names["physical_privileges"] if self.plan.method == "physical" else set()
+            names["physical_privileges"] if self.plan.method == Method.PHYSICAL else set()
         )
         wanted = WantedAccount(USER, self.plan.address, password, frozenset(privileges), tls=bool(self.plan.source.ca))
         # A leftover of an earlier run has another password.
@@ -243,7 +242,7 @@ class _Seeding:
 
     def _why_not(self, found: SeedState) -> str:
         error = found.error or "its unit ox-seed died without an error message; seed again"
-        if self.plan.method == "physical" and found.stage in ("listens", "copies"):
+        if self.plan.method == Method.PHYSICAL and found.stage in ("listens", "copies"):
             sender = ask_peer(host, self.master_host, Question(Seeding))
             error += f" ({self.master_host}: {sender.error})" if sender.error else ""
         half = "is half seeded, at" if found.marked else "was not changed:"

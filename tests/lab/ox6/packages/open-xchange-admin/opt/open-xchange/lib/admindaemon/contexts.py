@@ -150,7 +150,7 @@ def delete(admin: Administration, db: Session, options: Options) -> int:
         with session(schema) as tables:
             for table in [next(iter(row.values())) for row in tables.rows("SHOW TABLES")]:
                 if table != "version":
-                    tables.change(f"DELETE FROM `{table}` WHERE cid = %s", cid)  # noqa: S608 - names from the schema
+                    tables.change(f"DELETE FROM `{table}` WHERE cid = %s", cid)
     else:
         _drop(schema)
     return cid

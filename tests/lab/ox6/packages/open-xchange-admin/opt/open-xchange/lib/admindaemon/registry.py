@@ -102,7 +102,7 @@ def change_database(admin: Administration, db: Session, options: Options) -> int
     if "hostname" in options:
         changes["url"] = jdbc_url(options["hostname"])
     for column, value in changes.items():
-        db.change(f"UPDATE db_pool SET {column} = %s WHERE db_pool_id = %s", value, identifier)  # noqa: S608 - our names
+        db.change(f"UPDATE db_pool SET {column} = %s WHERE db_pool_id = %s", value, identifier)
     return identifier
 
 

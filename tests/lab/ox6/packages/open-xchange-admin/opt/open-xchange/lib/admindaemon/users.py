@@ -61,7 +61,7 @@ def change(admin: Administration, db: Session, options: Options) -> int:
     identifier = _identifier(db, cid, options)
     for key, column in COLUMNS.items():
         if key in options:
-            statement = f"UPDATE user SET {column} = %s WHERE cid = %s AND id = %s"  # noqa: S608 - our names
+            statement = f"UPDATE user SET {column} = %s WHERE cid = %s AND id = %s"
             db.change(statement, options[key], cid, identifier)
     if "password" in options:
         db.change(
@@ -82,7 +82,7 @@ def delete(admin: Administration, db: Session, options: Options) -> int:
         ("groups_member", "member"),
         ("user", "id"),
     ):
-        db.change(f"DELETE FROM {table} WHERE cid = %s AND {column} = %s", cid, identifier)  # noqa: S608 - our names
+        db.change(f"DELETE FROM {table} WHERE cid = %s AND {column} = %s", cid, identifier)
     return identifier
 
 
