@@ -26,7 +26,7 @@ from ox_deploy.questions.run import current_run
 def check() -> None:
     """Look at the inputs and, in one round, at all hosts; say all that stands in the way of a deploy. Changes nothing.
 
-    Takes no lease. Raises OperationError with one line for each finding.
+    Takes no lease. Idempotent. Raises OperationError with one line for each finding.
     """
     run = current_run()
     end_run_on_failure()

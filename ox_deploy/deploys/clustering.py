@@ -19,7 +19,10 @@ ROUTE_FILE = f"/etc/systemd/system/{ROUTE_UNIT}"
 
 @deploy("Clustering: network configuration")
 def configure_multicast() -> None:
-    """Route the nodes' discovery to the interface of the cluster, now and at boot, if it is by multicast."""
+    """Route the nodes' discovery to the interface of the cluster, now and at boot, if it is by multicast.
+
+    Idempotent.
+    """
     cluster = cluster_of(inventory)
     node = cluster.node_of(host)
     discovery = cluster.product.discovery(cluster.settings)
@@ -37,7 +40,10 @@ def configure_multicast() -> None:
 
 @deploy("Clustering Open-Xchange Server")
 def start_cluster() -> None:
-    """Start the daemons, or restart them node by node after a change, and wait until all nodes are connected."""
+    """Start the daemons, or restart them node by node after a change, and wait until all nodes are connected.
+
+    Idempotent: daemons that run and use their files are left alone.
+    """
     barrier(name="All nodes are configured and registered")
     cluster = cluster_of(inventory)
     node = cluster.node_of(host)

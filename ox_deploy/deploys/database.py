@@ -11,7 +11,10 @@ from ox_deploy.operations.barrier import barrier
 
 @deploy("Databases")
 def set_up_databases() -> None:
-    """Configure the database servers, make the accounts, connect the servers with each other."""
+    """Configure the database servers, make the accounts, connect the servers with each other.
+
+    Idempotent.
+    """
     barrier(name="All hosts are prepared")
     cluster = cluster_of(inventory)
     node, topology = cluster.node_of(host), cluster.topology

@@ -29,7 +29,10 @@ DROP_IN = "/etc/systemd/system/open-xchange.service.d/ox-deploy.conf"
 
 @deploy("Distributed file storage")
 def set_up_filestore() -> None:
-    """Export the filestore to the groupware nodes, and mount it there."""
+    """Export the filestore to the groupware nodes, and mount it there.
+
+    Idempotent.
+    """
     barrier(name="The databases are done")
     cluster = cluster_of(inventory)
     node = cluster.node_of(host)

@@ -35,7 +35,10 @@ NFS_SERVER_PACKAGES = {
 
 @deploy("Hosts")
 def prepare_hosts() -> None:
-    """Check everything that can be checked before a change, then bring all hosts to where the guide begins."""
+    """Check everything that can be checked before a change, then bring all hosts to where the guide begins.
+
+    Idempotent. Raises OperationError, before any change, with one line for each obstacle on any host.
+    """
     cluster = cluster_of(inventory)
     node = cluster.node_of(host)
     end_run_on_failure()

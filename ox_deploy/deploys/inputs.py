@@ -16,7 +16,10 @@ from ox_deploy.questions.run import current_run
 
 @deploy("Inputs")
 def check_inputs() -> None:
-    """Refuse passwords, keys and certificates that would only fail, or hurt, once hosts have them."""
+    """Refuse passwords, keys and certificates that would only fail, or hurt, once hosts have them.
+
+    Raises InputError. Idempotent: changes nothing, and asks no host.
+    """
     run = current_run()
     if not run.are_inputs_checked:
         check(cluster_of(inventory))

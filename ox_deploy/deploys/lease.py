@@ -11,6 +11,9 @@ from ox_deploy.questions.pyinfra_internals import current_state
 
 @deploy("Lease")
 def release() -> None:
-    """End the lease of the cluster on every host, whoever has it; nothing that this run orders is carried out later."""
+    """End the lease of the cluster on every host, whoever has it; nothing that this run orders is carried out later.
+
+    Idempotent.
+    """
     bounds.watch(current_state())
     lease.end(name="End the lease")

@@ -19,7 +19,10 @@ OPENEXCHANGE_USER = "openexchange"
 
 @deploy("Configuring Open-Xchange Server")
 def configure_open_xchange() -> None:
-    """Write the configuration on every node; make configdb and register everything from one of them."""
+    """Write the configuration on every node; make configdb and register everything from one of them.
+
+    Idempotent: only what differs is written, and only what is missing is registered.
+    """
     barrier(name="Databases, filestore and balancer are done")
     cluster = cluster_of(inventory)
     node = cluster.node_of(host)

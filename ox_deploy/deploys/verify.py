@@ -19,7 +19,10 @@ from ox_deploy.questions.run import current_run
 
 @deploy("Verify")
 def verify() -> None:
-    """Try on the living cluster whether it works, from end to end; leave nothing behind."""
+    """Try on the living cluster whether it works, from end to end; leave nothing behind.
+
+    Idempotent: what the checks make for a moment is removed again, by systemd if this run dies.
+    """
     cluster = cluster_of(inventory)
     node = cluster.node_of(host)
     bounds.watch(current_state())

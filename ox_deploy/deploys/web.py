@@ -39,7 +39,10 @@ MODULES_WITH_SETTINGS = {"deflate", "proxy", "proxy_balancer", "ssl"}
 
 @deploy("Session load balancing")
 def set_up_balancer() -> None:
-    """Configure Apache as HTTPS front end and balancer of the groupware nodes."""
+    """Configure Apache as HTTPS front end and balancer of the groupware nodes.
+
+    Idempotent.
+    """
     barrier(name="The filestore is done")
     cluster = cluster_of(inventory)
     node = cluster.node_of(host)

@@ -85,7 +85,7 @@ class HostState(FactBase[HostStatus]):
         wait: int = WAIT_SECONDS,
         taking: Taking | None = None,
     ) -> FactCommand:
-        """Ask for the user and group with this name or these ids, for `packages`, and other questions along with it.
+        """Ask for `user` and group by name or by `uid` and `gid`, for `packages`, and `questions` along with it.
 
         `wait` is for how many seconds to wait for an earlier run's work to end, `taking` the lease to be taken first,
         which waits itself.

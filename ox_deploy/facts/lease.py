@@ -31,7 +31,7 @@ class TakeLease(FactBase[LeaseReply]):
     """Has an effect: takes the lease of the host, if it is free. Without it, nothing is asked."""
 
     def command(self, taking: Taking, questions: Sequence[Question[Any]]) -> FactCommand:
-        """Take it, wait for the program of an earlier run, then ask everything in one go."""
+        """Take it as `taking` says, wait for the program of an earlier run, then ask all `questions` in one go."""
         asking = combined([question.program for question in questions])
         return with_lease(taking, FactCommand("printf 'answers '; ", asking))
 

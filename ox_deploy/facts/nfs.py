@@ -46,7 +46,7 @@ class FilestoreMount(JsonFact[MountStatus]):
     """The mount at `path`, and the files of ours that belong to it."""
 
     def command(self, path: str, service: str, files: dict[str, str | None]) -> Program:
-        """Ask for the mount and for `files` (path -> name of our block in it, or None)."""
+        """Ask for the mount, and for `files` (path -> name of our block in it, or None) of a `service` of ours."""
         wanted = {"name": service, "files": files, "units": []}
         return Program("filestore_state", {"path": path, "service": wanted})
 

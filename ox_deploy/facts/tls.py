@@ -27,7 +27,7 @@ class Tls(JsonFact[TlsStatus]):
     """What the server of this host has for encrypted connections. The private key stays there."""
 
     def command(self, pair: str, trusted: str, owner: str) -> Program:
-        """Look at the file with certificate and key, which should belong to `owner`, and at the trusted ones."""
+        """Look at the file `pair`, certificate and key, which should belong to `owner`, and at the `trusted` ones."""
         return Program("tls_state", {"pair": pair, "trusted": trusted, "owner": owner})
 
     def parse(self, document: dict[str, Any]) -> TlsStatus:

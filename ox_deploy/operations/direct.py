@@ -10,6 +10,9 @@ from ox_deploy.questions.pyinfra_internals import run_like_facts
 def carry_out(target: Host, command: StringCommand) -> str:
     """Run a command on a host in the way that facts run there (sudo and the like), and return what it printed.
 
+    + target: the host, current or not
+    + command: what it runs
+
     Raises OperationError with the last line of what it said if it fails.
     """
     ok, output = run_like_facts(target, command)

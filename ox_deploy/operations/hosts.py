@@ -51,10 +51,10 @@ def check(
 
     + subject: what the host is asked, and compared with
     + doing: what this run does, for which it takes the lease of the cluster; None to do without
-    + others: hosts outside `--limit` whose lease this one takes along with its own
+    + others: names in the inventory of hosts outside `--limit` whose lease this one takes along with its own
 
-    Changes nothing else. Asks for the operations that follow, too. While pyinfra only looks for changes, no lease is
-    taken.
+    Idempotent: changes nothing but the lease. Asks for the operations that follow, too. While pyinfra only looks for
+    changes, no lease is taken.
     """
     target, run = current_host(), current_run()
     taking = lease.taking(doing) if doing else None
@@ -80,7 +80,8 @@ def stop_on_obstacles(
     + lost: hosts that should take part and cannot be reached
 
     Raises OperationError with a line for each thing, and no host goes on.
-    While pyinfra only looks for changes, hosts that did not have their turn yet are asked, too.
+    While pyinfra only looks for changes, hosts that did not have their turn yet are asked, too. Idempotent: changes
+    nothing.
     """
     run = current_run()
     if not is_executing():

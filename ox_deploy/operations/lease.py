@@ -25,6 +25,9 @@ from ox_deploy.questions.pyinfra_internals import current_host, end_run_on_failu
 from ox_deploy.questions.run import current_run
 
 AnswerT = TypeVar("AnswerT")
+# How long to wait before a host is asked again for a lease that another run has, and how often it is asked.
+PAUSE_SECONDS = 0.25
+ATTEMPTS = int(lease.CONTEND_SECONDS / PAUSE_SECONDS)
 # For how long a host outside `--limit` may take to be connected.
 CONNECT_SECONDS = 5
 # How long a host may take to renew or release its lease.
@@ -32,7 +35,10 @@ TELL_SECONDS = 10
 
 
 def taking(doing: str) -> Taking | None:
-    """Return how this run takes a lease; nothing while pyinfra only looks for changes, which takes none."""
+    """Return how this run takes a lease; nothing while pyinfra only looks for changes, which takes none.
+
+    + doing: what this run does, as others are told
+    """
     if not is_executing():
         return None
     own = lease.begin(doing)
@@ -57,39 +63,56 @@ def take(
     own = current_run().lease
     assert own is not None
     target = other or current_host()
-    own.hosts.add(target)
-    if own.renewing is None:
-        own.renewing = gevent.spawn(_renew, own)
-        atexit.register(_tell_all, own, "release")
-    attempts = int(lease.CONTEND_SECONDS / 0.25)
-    while True:
+    _look_after(own, target)
+    for left in reversed(range(ATTEMPTS)):
         found = ask(how)
         if found is None:
             return None
         answer = answer_of(found)
-        if answer is None:
-            _refuse(
-                own,
-                f"{target.name}: the lease of the cluster could not be taken; check whether its disk is full or "
-                "read-only.",
-            )
-        elif answer.number is not None:
-            own.numbers[target.name] = answer.number
-            if answer.over and not own.took_over:
-                own.took_over = True
-                target.log(lease.taken_over(answer.over))
-            if own.refused:
-                _tell(own, target, "release")
-        elif not own.refused:
-            attempts -= 1
-            if attempts > 0 and answer.holder and answer.holder.is_dead():
-                how = replace(how, dead=answer.holder.run)
-                continue
-            if attempts > 0 and own.may_wait_for(answer):
-                gevent.sleep(0.25)
-                continue
-            _refuse(own, lease.refusal(target.name, answer))
-        return found
+        again = _again(own, how, answer) if left else None
+        if again is None:
+            _note(own, target, answer)
+            break
+        how = again
+    return found
+
+
+def _look_after(own: Lease, target: Host) -> None:
+    """Renew the lease of a host from now on, and release it at the end."""
+    own.hosts.add(target)
+    if own.renewing is None:
+        own.renewing = gevent.spawn(_renew, own)
+        atexit.register(_tell_all, own, "release")
+
+
+def _again(own: Lease, how: Taking, answer: lease.Answer | None) -> Taking | None:
+    """Return how to ask once more, at once or after a while, for a lease that another run has; None if not at all."""
+    if answer is None or answer.number is not None or own.refused:
+        return None
+    if answer.holder and answer.holder.is_dead():
+        return replace(how, dead=answer.holder.run)
+    if own.may_wait_for(answer):
+        gevent.sleep(PAUSE_SECONDS)
+        return how
+    return None
+
+
+def _note(own: Lease, target: Host, answer: lease.Answer | None) -> None:
+    """Note a host's last word: its lease, or why this run may not go on."""
+    if answer is None:
+        _refuse(
+            own,
+            f"{target.name}: the lease of the cluster could not be taken; check whether its disk is full or read-only.",
+        )
+    elif answer.number is None:
+        _refuse(own, lease.refusal(target.name, answer))
+    else:
+        own.numbers[target.name] = answer.number
+        if answer.over and not own.took_over:
+            own.took_over = True
+            target.log(lease.taken_over(answer.over))
+        if own.refused:
+            _tell(own, target, "release")
 
 
 def _refuse(own: Lease, sentence: str) -> None:
@@ -111,6 +134,9 @@ def refuse() -> Generator[StringCommand, None, None]:
 @contextmanager
 def also(how: Taking, others: Sequence[str]) -> Iterator[None]:
     """Take the lease of other hosts, too, and ask them ahead, while the current one is asked.
+
+    + how: how it is taken
+    + others: their names in the inventory
 
     One that cannot be reached does without: this run does not change it.
     """
@@ -158,7 +184,11 @@ def _tell(own: Lease, target: Host, action: str) -> None:
 
 
 def take_and_ask(doing: str, others: Sequence[str]) -> LeaseReply | None:
-    """Take the lease of the current host and of others, and ask them ahead; None if the host gives no answer."""
+    """Take the lease of the current host and of others, and ask them ahead; None if the host gives no answer.
+
+    + doing: what this run does, as others are told
+    + others: their names in the inventory
+    """
     how = taking(doing)
     if how:
         with also(how, others):
@@ -177,10 +207,10 @@ def look(doing: str, others: Sequence[str] = ()) -> Generator[StringCommand, Non
     Take the host's lease and ask it, in one command, all that the operations want to know. To be called first.
 
     + doing: what this run does, as others are told
-    + others: hosts outside `--limit` whose lease this one takes along with its own
+    + others: names in the inventory of hosts outside `--limit` whose lease this one takes along with its own
 
     To be called on every host. Ends the run if another one has the lease of any host. While pyinfra only looks for
-    changes, no lease is taken.
+    changes, no lease is taken. Idempotent: changes nothing else, and a lease that this run has stays.
     """
     looked = take_and_ask(doing, others)
     yield from refuse()
@@ -194,7 +224,11 @@ def look(doing: str, others: Sequence[str] = ()) -> Generator[StringCommand, Non
 
 @operation(is_idempotent=False)
 def end() -> Generator[StringCommand, None, None]:
-    """End whoever's lease of this host; the orders of who had it are refused from now on."""
+    """
+    End whoever's lease of this host; the orders of who had it are refused from now on.
+
+    Idempotent: where nobody has it, nothing is done.
+    """
     if not is_executing():
         yield StringCommand("true")
         return

@@ -124,6 +124,7 @@ def configure_job(
 ) -> dict[str, Any]:
     """Return what remote/service/configure.py needs to write `files` and to make `units` use them.
 
+    + service, files, units, on_change, check, commands, probe: as for `configure`
     + seconds: how long each of `commands` may take, None for what is usual
     """
     return {
@@ -191,7 +192,10 @@ def job_for(
     commands: Sequence[Sequence[str]],
     probe: Probe = UNITS_ONLY,
 ) -> dict[str, Any] | None:
-    """Ask the current host, and return what is to be done there to configure a service; None if that is nothing."""
+    """Ask the current host, and return what is to be done there to configure a service; None if that is nothing.
+
+    + service, files, units, on_change, check, commands, probe: as for `configure`
+    """
     status = ask(host, question(service, files, units))
     changed = changes(files, status)
     if not (changed or status.pending or idle_units(units, status)):

@@ -244,6 +244,30 @@ def test_lease_of_a_dead_run_of_this_machine_is_taken_at_once() -> None:
         assert lease.ticket() == [8, lease.begin("").holder.run]
 
 
+LATER = LeaseReply(Answer(holder=replace(BERT, begun=9e12), left=60, age=0))
+
+
+def test_run_that_began_later_is_given_time_to_step_back() -> None:
+    host = looking([LATER, LeaseReply(Answer(number=8))])
+    run(leasing.look, host, doing="deploy").assert_noop()
+    assert len(host.asked) == 2
+
+
+def test_run_that_does_not_step_back_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leasing, "PAUSE_SECONDS", 0)
+    host = looking([LATER] * 20)
+    assert "another run is at work" in stop_sentence(leasing.look, host, doing="deploy")
+    assert len(host.asked) == 12
+
+
+def test_run_that_is_refused_on_one_host_waits_on_no_other() -> None:
+    held = LeaseReply(Answer(holder=ANNA, left=41, age=30))
+    hosts = [looking([held], "web"), looking([LATER, LATER], "oxgw01")]
+    stop_sentence(leasing.look, hosts[0], doing="deploy")
+    run(leasing.look, hosts[1], doing="deploy")
+    assert len(hosts[1].asked) == 1
+
+
 def test_no_lease_is_taken_while_pyinfra_only_looks() -> None:
     host = FakeHost(name="web")
     with in_phase(host, executing=False):

@@ -35,6 +35,7 @@ class LoginProof:
 
 
 def question(ports: Mapping[str, int], **_: Any) -> Question[dict[str, Daemon]]:
+    """Return what has to be known of the daemons that listen on these `ports`, by their services."""
     return Question(Daemons, ports=dict(ports))
 
 

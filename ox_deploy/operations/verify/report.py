@@ -37,7 +37,11 @@ def take_lease_and_ask(doing: str, others: Sequence[str] = ()) -> Verdict:
 
 @operation()
 def stop_if_taken() -> Generator[StringCommand, None, None]:
-    """End the run, before it tries anything, if another one is at work. To be called on every host."""
+    """
+    End the run, before it tries anything, if another one is at work. To be called on every host.
+
+    Idempotent: changes nothing.
+    """
     yield from lease.refuse()
 
 
@@ -48,7 +52,7 @@ def report(hosts: Mapping[str, str]) -> Generator[StringCommand, None, None]:
 
     + hosts: the names of all hosts of the cluster by their name in the inventory
 
-    To be called last, on every host. A warning is shown but fails nothing.
+    To be called last, on every host. A warning is shown but fails nothing. Idempotent: changes nothing.
     """
     if not is_executing():
         yield StringCommand("true")

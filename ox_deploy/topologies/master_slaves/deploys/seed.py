@@ -32,7 +32,11 @@ class Request:
 
 @deploy("Seed a slave")
 def seed() -> None:
-    """Copy the master's data to the one slave that is named, and make it replicate from exactly there."""
+    """Copy the master's data to the one slave that is named, and make it replicate from exactly there.
+
+    Not idempotent: a slave that has data is refused, or seeded anew with `overwrite_slave`. Raises InputError if
+    no slave is named.
+    """
     cluster = cluster_of(inventory)
     request = requested(cluster, inventory.get_override_data())
     node = request.node
@@ -56,7 +60,10 @@ def seed() -> None:
 
 @deploy("Put back the old data of a slave")
 def restore() -> None:
-    """Put back what the one slave that is named had before a seeding that failed."""
+    """Put back what the one slave that is named had before a seeding that failed.
+
+    Not idempotent: refuses if there is nothing to put back. Raises InputError if no slave is named.
+    """
     cluster = cluster_of(inventory)
     node = requested(cluster, inventory.get_override_data()).node
     _begin(cluster, node, f"old data of {node.name}")

@@ -34,6 +34,7 @@ class Canary(JsonFact[CanaryTrial]):
         """Go through a step: `create` and `drop` on the master, at the same time `see` and `gone` on its slaves.
 
         + run: makes the name of the database unique
+        + option_file: root-only option file, where root cannot log in over the socket
         + ticket: what the host compares with its lease before anything is written
         """
         arguments = {"step": step, "run": run, "option_file": option_file, "ticket": list(ticket)}

@@ -84,7 +84,7 @@ class ServerSurvey(JsonFact[Survey]):
     """What there is to be copied from a server, or to be lost on it."""
 
     def command(self, programs: list[str], option_file: str | None = None) -> Program:
-        """Ask the server over its own socket as root, or as `option_file` says."""
+        """Ask the server over its own socket as root, or as `option_file` says; and which `programs` are missing."""
         return Program(
             "master_slaves.seed_survey", {"programs": programs, "option_file": option_file}, seconds=SURVEY_SECONDS
         )

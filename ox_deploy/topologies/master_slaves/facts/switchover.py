@@ -15,7 +15,7 @@ class Reaches(JsonFact[bool]):
     """Whether a database server elsewhere answers this host."""
 
     def command(self, address: str, port: int) -> Program:
-        """Connect to it; nobody logs in."""
+        """Connect to its `port` at an `address`; nobody logs in."""
         return Program("master_slaves.switch_reach", {"host": address, "port": port, "seconds": SECONDS})
 
     def parse(self, document: dict[str, Any]) -> bool:

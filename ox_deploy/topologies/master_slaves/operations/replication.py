@@ -127,11 +127,7 @@ def replica(
     Anything that could lose data (a foreign, broken or filled slave) stops the operation with a remedy.
     Guide: Slave configuration, CHANGE MASTER TO and START SLAVE.
     """
-    slave = ask(host, _slave_question(option_file))
-    if slave.replica is None:
-        # What starts here starts from what both are at this moment.
-        prefetch.forget()
-        slave = ask(host, _slave_question(option_file))
+    slave = _slave_now(option_file)
     try:
         master = ask_peer(host, *_master_question(master_host, master_option_file))
     except PeerUnreachable as error:
@@ -143,19 +139,34 @@ def replica(
         yield stop(problem) if is_executing() else StringCommand("true")
         return
     found = diagnose(host.name, slave, master, source, address, siblings)
-    situation = found.situation
     # A slave with transactions of its own follows its master all the same, and no deploy could put that right.
     if found.follows:
         yield from _keep(found, master, option_file, by_gtid)
-    elif situation not in FIXED_BY_DEPLOY:
-        if is_executing() or situation not in _BEFORE_CONFIGURATION:
-            yield stop(found.sentence())
-        else:
-            yield StringCommand("true")
+    elif found.situation in FIXED_BY_DEPLOY:
+        yield from _begin(found, master, option_file, by_gtid)
+    elif is_executing() or found.situation not in _BEFORE_CONFIGURATION:
+        yield stop(found.sentence())
     else:
-        yield _replicate(_start(situation, source, slave, master, by_gtid), slave, master, option_file)
-        if situation in _NEEDS_GTID and not by_gtid:
-            yield _replicate({"by_gtid": False}, None, master, option_file)
+        yield StringCommand("true")
+
+
+def _slave_now(option_file: str | None) -> MysqlStatus:
+    """Return what this server is like; one that is yet to replicate starts from what both are at this moment."""
+    slave = ask(host, _slave_question(option_file))
+    if slave.replica is None:
+        prefetch.forget()
+        slave = ask(host, _slave_question(option_file))
+    return slave
+
+
+def _begin(
+    found: Diagnosis, master: MysqlStatus, option_file: str | None, by_gtid: bool
+) -> Generator[StringCommand, None, None]:
+    """Let a slave follow its master that does not yet, or no longer."""
+    start = _start(found.situation, found.source, found.slave, master, by_gtid)
+    yield _replicate(start, found.slave, master, option_file)
+    if found.situation in _NEEDS_GTID and not by_gtid:
+        yield _replicate({"by_gtid": False}, None, master, option_file)
 
 
 def _keep(

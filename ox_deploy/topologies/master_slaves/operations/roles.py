@@ -47,7 +47,7 @@ def check_roles(
 
     To be called before anything is done that depends on the roles, on every host for which they matter. A server that
     is not there yet says nothing. Nor does a slave that cannot be reached, unless the master is read-only: that slave
-    may have taken over then.
+    may have taken over then. Idempotent: changes nothing.
     """
     try:
         found = ask_peer(host, master.inventory_name, status_question(master, []))

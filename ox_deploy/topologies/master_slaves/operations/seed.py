@@ -69,7 +69,8 @@ def from_master(
     + master_option_file, option_file: root-only option files, where root cannot log in over the socket
 
     The work is done by a systemd unit on the slave, `ox-seed`; this operation shows how far it is. A unit that runs
-    already, from an earlier run, is waited for. One that died is begun again.
+    already, from an earlier run, is waited for. One that died is begun again. Not idempotent: a slave that replicates
+    is seeded anew with `overwrite`, and refused without.
     """
     plan = SeedPlan(source, address, method, overwrite, by_gtid)
     seeding = _Seeding(plan, server, master_host, master_option_file, option_file)
@@ -96,7 +97,8 @@ def restore(server: DatabaseServer) -> Generator[StringCommand, None, None]:
 
     + server: what the database server is and has
 
-    It stays a half seeded slave, which no deploy takes for a healthy one, until it is seeded again.
+    It stays a half seeded slave, which no deploy takes for a healthy one, until it is seeded again. Not idempotent:
+    refuses if there is nothing to put back.
     """
     found = ask(host, Question(Seeding))
     if found.active:

@@ -123,7 +123,7 @@ def check_server(
     siblings: Sequence[str] = (),
 ) -> Generator[StringCommand, None, None]:
     """
-    Refuse to switch if this database server would not come through without a loss. Changes nothing.
+    Refuse to switch if this database server would not come through without a loss.
 
     + switch: who hands over to whom
     + server: this host's server
@@ -131,6 +131,8 @@ def check_server(
     + files: its configuration files as they should be
     + max_lag: how many seconds a slave may be behind
     + siblings: addresses of the other database hosts
+
+    Idempotent: changes nothing.
     """
     try:
         new, old, own = (_ask(one, users) for one in (switch.new, switch.old, server))
@@ -191,11 +193,13 @@ def _refuse(problems: Sequence[str], otherwise: str) -> Generator[StringCommand,
 @operation()
 def check_node(switch: Switch, users: Sequence[str], wanted: WantedNode) -> Generator[StringCommand, None, None]:
     """
-    Refuse to switch if a groupware node is not as the inventory says. Changes nothing.
+    Refuse to switch if a groupware node is not as the inventory says.
 
     + switch: who hands over to whom
     + users: as for `check_server`
     + wanted: what the node should be like before the switch
+
+    Idempotent: changes nothing.
     """
     try:
         phase = switch_rules.phase(_ask(switch.new, users), _ask(switch.old, users))
@@ -214,6 +218,8 @@ def check_dead(switch: Switch) -> Generator[StringCommand, None, None]:
     Refuse a failover while the old master's server runs. To be called on its host, if that can be reached.
 
     + switch: who hands over to whom
+
+    Idempotent: changes nothing.
     """
     status = ask(host, status_question(switch.old, []))
     alive = [f"the database server of {switch.old.name} is running; use the switchover, which loses nothing"]
@@ -231,6 +237,8 @@ def check_survivor(
     + server: this host's server
     + slaves: all slaves of the old master
     + accept_loss: the name of the old master, said by a person
+
+    Idempotent: changes nothing.
     """
     if ask(host, reach_question(switch.old)):
         alive = f"{switch.old.name} answers {server.name}, so it is alive; use the switchover, which loses "
@@ -343,7 +351,13 @@ def promote(switch: Switch, lost: bool = False) -> Generator[StringCommand, None
 
 @operation()
 def report(lines: Sequence[str]) -> Generator[StringCommand, None, None]:
-    """Print what is to be done by a person now."""
+    """
+    Print what is to be done by a person now, on standard error.
+
+    + lines: the text, by lines
+
+    Idempotent: changes nothing.
+    """
     if is_executing():
         click.echo("\n".join(lines), err=True)
     host.noop("done")
