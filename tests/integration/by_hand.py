@@ -107,8 +107,12 @@ def _prepare(node: str) -> None:
 def _databases() -> None:
     master, slave = address("dbmaster"), address("dbslave")
     # The guide appends to this file, which Debian reads after all folders. Somebody listens everywhere.
-    run("dbmaster", f"cat >> {MY_CNF}", "[mysqld]\nbind-address = 0.0.0.0\nserver-id = 1\nlog_bin = "
-        "/var/log/mysql/mysql-bin.log\nmax_connections = 222\n")
+    run(
+        "dbmaster",
+        f"cat >> {MY_CNF}",
+        "[mysqld]\nbind-address = 0.0.0.0\nserver-id = 1\nlog_bin = "
+        "/var/log/mysql/mysql-bin.log\nmax_connections = 222\n",
+    )
     run("dbslave", f"cat >> {MY_CNF}", f"[mysqld]\nbind-address = {slave}\nserver-id = 2\n")
     # Debian has it no more.
     run("dbmaster", "install -d -o mysql -g adm -m 2750 /var/log/mysql")
