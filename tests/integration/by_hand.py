@@ -18,7 +18,7 @@ SBIN = "/opt/open-xchange/sbin"
 # What the guide has in each of these places is `secret`.
 REPLICATION, OPENEXCHANGE, ADMIN = "hand-repl-4711", "hand-ox-4711", "hand-admin-4711"
 MASTER_ADMIN = f"-A oxadminmaster -P {ADMIN}"
-PASSWORD_OF_SECOND = "hand-user-4711"  # noqa: S105
+PASSWORD_OF_SECOND = "hand-user-4711"
 FILES = {"note.txt": b"kept by hand", "large.bin": bytes(range(256)) * 400}
 FILESTORE = "/var/opt/filestore"
 

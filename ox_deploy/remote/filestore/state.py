@@ -8,6 +8,7 @@ import re
 from ox_deploy.remote.common.commands import run, run_for
 from ox_deploy.remote.common.files import block_in, read, read_present
 from ox_deploy.remote.common.types import Document
+from ox_deploy.remote.hand_made.find import same_source
 from ox_deploy.remote.service.state import service_state
 
 # How long the file system at the mount point is waited for.
@@ -20,12 +21,16 @@ KINDS = ("mount", "automount")
 def filestore_state(wanted: Document) -> Document:
     """Return all of it, with the state of the files that belong to the mount."""
     path = real_path(wanted["path"])
+    source = wanted.get("source", "")
+    service = service_state(wanted["service"])
+    taken = [number for part in service["hand_made"] for first, last in part["lines"] for number in (first, last)]
+    mount = mount_of(path)
     return {
         "real": path,
-        "service": service_state(wanted["service"]),
-        "foreign_line": foreign_line(wanted["path"]) or foreign_line(path),
+        "service": service,
+        "foreign_line": foreign_line(wanted["path"], taken) or foreign_line(path, taken),
         "foreign_unit": foreign_unit(path),
-        "mount": mount_of(path),
+        "mount": mount and {**mount, "wanted": bool(source) and same_source(mount["source"], source)},
         "answers": answers(path),
         "bare": bare_state(path),
     }
@@ -39,12 +44,14 @@ def real_path(path: str) -> str:
     return done.stdout.rstrip("\n") if done and not done.returncode else path
 
 
-def foreign_line(path: str) -> str | None:
-    """Return a line of fstab for this mount point that is not ours."""
+def foreign_line(path: str, taken: list[int]) -> str | None:
+    """Return a line of fstab for this mount point that is neither ours nor `taken` over (numbers of lines)."""
     text = (read("/etc/fstab") or b"").decode(errors="replace")
-    ours = block_in(text, "filestore") or ""
-    for line in text.replace(ours, "").splitlines():
+    ours = (block_in(text, "filestore") or "").splitlines()
+    for number, line in enumerate(text.splitlines(), 1):
         fields = line.split()
+        if number in taken or line in ours:
+            continue
         if len(fields) > 2 and not line.lstrip().startswith("#") and fields[1].rstrip("/") == path:
             return line
     return None
