@@ -12,11 +12,10 @@ from ox_deploy.questions.question import JsonFact
 
 @dataclass(frozen=True)
 class Mount:
-    """What is mounted at the mount point; `wanted` tells whether that is what should be, under another name."""
+    """What is mounted at the mount point; a server that has another name there is called as it was asked for."""
 
     source: str
     type: str
-    wanted: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class FilestoreMount(JsonFact[MountStatus]):
         + source: what should be mounted there
         """
         wanted = asked(service, files, [], {"fstab": {"path": path, "source": source}} if source else None)
-        return Program("filestore_state", {"path": path, "source": source, "service": wanted})
+        return Program("filestore_state", {"path": path, "service": wanted, **({"source": source} if source else {})})
 
     def parse(self, document: dict[str, Any]) -> MountStatus:
         """Return the typed form."""

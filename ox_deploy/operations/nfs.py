@@ -31,7 +31,7 @@ def find_obstacle(status: MountStatus, source: str, path: str) -> str | None:
             "over /etc/fstab; stop and remove that unit, run `systemctl daemon-reload`, or choose another "
             "`filestore_path`."
         )
-    if status.mount and not status.mount.wanted and status.mount.source != source and status.answers:
+    if status.mount and status.mount.source != source and status.answers:
         return (
             f"{path}: {status.mount.source} is mounted there; it should be {source}; if the master was switched, add "
             "a group `filestore` with the host that serves it; otherwise stop Open-Xchange on this host, unmount it "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
 
 from ox_deploy.remote.common.commands import run, run_for
 from ox_deploy.remote.common.files import block_in, read, read_present
@@ -21,16 +22,16 @@ KINDS = ("mount", "automount")
 def filestore_state(wanted: Document) -> Document:
     """Return all of it, with the state of the files that belong to the mount."""
     path = real_path(wanted["path"])
-    source = wanted.get("source", "")
     service = service_state(wanted["service"])
-    taken = [number for part in service["hand_made"] for first, last in part["lines"] for number in (first, last)]
-    mount = mount_of(path)
+    taken = [
+        number for part in service.get("hand_made", []) for first, last in part["lines"] for number in (first, last)
+    ]
     return {
         "real": path,
         "service": service,
         "foreign_line": foreign_line(wanted["path"], taken) or foreign_line(path, taken),
         "foreign_unit": foreign_unit(path),
-        "mount": mount and {**mount, "wanted": bool(source) and same_source(mount["source"], source)},
+        "mount": mount_of(path, wanted.get("source", "")),
         "answers": answers(path),
         "bare": bare_state(path),
     }
@@ -44,7 +45,7 @@ def real_path(path: str) -> str:
     return done.stdout.rstrip("\n") if done and not done.returncode else path
 
 
-def foreign_line(path: str, taken: list[int]) -> str | None:
+def foreign_line(path: str, taken: Collection[int] = ()) -> str | None:
     """Return a line of fstab for this mount point that is neither ours nor `taken` over (numbers of lines)."""
     text = (read("/etc/fstab") or b"").decode(errors="replace")
     ours = (block_in(text, "filestore") or "").splitlines()
@@ -71,13 +72,18 @@ def unit_name(path: str) -> str:
     return os.fsdecode(plain.replace(b"/", b"-"))
 
 
-def mount_of(path: str) -> Document | None:
-    """Return source and type of what is mounted at a path; read from the kernel's table, which cannot hang."""
+def mount_of(path: str, wanted: str = "") -> Document | None:
+    """Return source and type of what is mounted at a path; read from the kernel's table, which cannot hang.
+
+    + wanted: the source as it should be; one that is the same by another name is called so
+    """
     found = None
     for line in read_present("/proc/self/mounts").decode(errors="surrogateescape").splitlines():
         source, target, kind = line.split()[:3]
         if target == path:
             found = {"source": source, "type": kind}
+    if found and wanted and same_source(found["source"], wanted):
+        found["source"] = wanted
     return found
 
 

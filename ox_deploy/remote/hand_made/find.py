@@ -19,8 +19,7 @@ from ox_deploy.remote.common.types import Document
 from ox_deploy.remote.mysql.options import START_FILES, Option, normal, options_in, plain
 
 Span = tuple[int, int]
-UNITS = "/etc/systemd/system"
-INTERFACES = "/etc/network/interfaces"
+ETC = "/etc"
 EXPORT = re.compile(r"^[ \t]*EXPORT\s*\{", re.MULTILINE | re.IGNORECASE)
 # What says nothing, beside the lines that were found.
 EMPTY = r"\s*(#.*)?"
@@ -44,10 +43,9 @@ def text_of(path: str) -> str:
 
 def part(path: str, spans: Iterable[Span], why: str, rest: str | None = None) -> list[Document]:
     """Return lines as a part, or the whole file where all other lines match `rest`; nothing where there are none."""
-    found = sorted(spans)
-    if not found:
+    own = {number for first, last in spans for number in range(first, last + 1)}
+    if not own:
         return []
-    own = {number for first, last in found for number in range(first, last + 1)}
     lines = text_of(path).splitlines()
     is_all = rest is not None and all(
         re.fullmatch(rest, line) for number, line in enumerate(lines, 1) if number not in own
@@ -55,7 +53,18 @@ def part(path: str, spans: Iterable[Span], why: str, rest: str | None = None) ->
     # Who is a link to a file elsewhere is no longer read without it; lines are in the file itself.
     place = path if is_all else os.path.realpath(path)
     digest = hashlib.sha256(read(path) or b"").hexdigest()
-    return [{"path": place, "lines": [] if is_all else [list(span) for span in found], "why": why, "digest": digest}]
+    return [{"path": place, "lines": [] if is_all else runs_of(own), "why": why, "digest": digest}]
+
+
+def runs_of(numbers: Iterable[int]) -> list[list[int]]:
+    """Return the first and the last of each run of numbers."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and runs[-1][1] == number - 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return runs
 
 
 def lines_of(path: str, test: Callable[[str], bool]) -> list[Span]:
@@ -81,10 +90,10 @@ def find_apt(wanted: Document) -> list[Document]:
         return url in {word.rstrip("/") for word in text.split()}
 
     parts = []
-    for path in ["/etc/apt/sources.list", *sorted(glob.glob("/etc/apt/sources.list.d/*.list"))]:
+    for path in [f"{ETC}/apt/sources.list", *sorted(glob.glob(f"{ETC}/apt/sources.list.d/*.list"))]:
         spans = lines_of(path, lambda line: line.lstrip().startswith("deb") and names_it(line))
         parts += part(path, spans, "a source of the same packages", EMPTY)
-    for path in sorted(glob.glob("/etc/apt/sources.list.d/*.sources")):
+    for path in sorted(glob.glob(f"{ETC}/apt/sources.list.d/*.sources")):
         if path != wanted["ours"]:
             spans = [span for span, text in stanzas(text_of(path)) if names_it(text)]
             parts += part(path, spans, "a source of the same packages", EMPTY)
@@ -116,7 +125,7 @@ def find_fstab(wanted: Document) -> list[Document]:
             and same_source(fields[0], wanted["source"])
         )
 
-    return part("/etc/fstab", without_ours("/etc/fstab", "filestore", is_it), "a mount of the filestore")
+    return part(f"{ETC}/fstab", without_ours(f"{ETC}/fstab", "filestore", is_it), "a mount of the filestore")
 
 
 def without_ours(path: str, block: str, test: Callable[[str], bool]) -> list[Span]:
@@ -131,6 +140,8 @@ def without_ours(path: str, block: str, test: Callable[[str], bool]) -> list[Spa
 
 def same_source(found: str, wanted: str) -> bool:
     """Tell whether two sources of a mount are the same directory of the same server."""
+    if found == wanted:
+        return True
     (server, _, path), (ours, _, own) = found.rpartition(":"), wanted.rpartition(":")
     return path.rstrip("/") == own.rstrip("/") and bool(addresses_of(server) & addresses_of(ours))
 
@@ -199,7 +210,9 @@ def find_exports(wanted: Document) -> list[Document]:
 
 
 def export_files(wanted: Document) -> list[str]:
-    return [path for path in ["/etc/exports", *sorted(glob.glob("/etc/exports.d/*.exports"))] if path != wanted["ours"]]
+    return [
+        path for path in [f"{ETC}/exports", *sorted(glob.glob(f"{ETC}/exports.d/*.exports"))] if path != wanted["ours"]
+    ]
 
 
 def exported(line: str) -> str:
@@ -220,9 +233,9 @@ def keep_exports(wanted: Document) -> dict[str, str]:
 
 def find_apache(wanted: Document) -> list[Document]:
     """Find other balancers over our nodes, and what sends requests to them, in all that Apache reads."""
-    paths = ["/etc/apache2/apache2.conf", "/etc/apache2/httpd.conf"]
+    paths = [f"{ETC}/apache2/apache2.conf", f"{ETC}/apache2/httpd.conf"]
     for folder in ("mods-enabled", "conf-enabled", "conf.d", "sites-enabled"):
-        paths += sorted(glob.glob(f"/etc/apache2/{folder}/*"))
+        paths += sorted(glob.glob(f"{ETC}/apache2/{folder}/*"))
     texts = {path: text_of(path) for path in paths if path not in wanted["ours"] and os.path.isfile(path)}
     node = re.compile(rf"\w+://(?:{'|'.join(map(re.escape, wanted['nodes']))})(?=[:/\s]|$)", re.IGNORECASE)
     balancers = {name for text in texts.values() for name, members in sections(text) if node.search(members)}
@@ -302,12 +315,12 @@ def find_route(wanted: Document) -> list[Document]:
     network = wanted["network"].partition("/")[0]
     sets_it = re.compile(rf"\broute\b.*\s{re.escape(network)}(?=[/\s]|$)")
     parts = []
-    for path in sorted(glob.glob(f"{UNITS}/*.service")):
+    for path in sorted(glob.glob(f"{ETC}/systemd/system/*.service")):
         runs = re.findall(r"^\s*Exec\w+\s*=(.*)$", text_of(path), re.MULTILINE)
         if os.path.basename(path) != wanted["ours"] and runs and all(sets_it.search(line) for line in runs):
-            links = sorted(glob.glob(f"{UNITS}/*.wants/{os.path.basename(path)}"))
+            links = sorted(glob.glob(f"{ETC}/systemd/system/*.wants/{os.path.basename(path)}"))
             parts += [whole(each, "a unit that sets the multicast route") for each in (path, *links)]
-    for path in [INTERFACES, *sorted(glob.glob(f"{INTERFACES}.d/*"))]:
+    for path in [f"{ETC}/network/interfaces", *sorted(glob.glob(f"{ETC}/network/interfaces.d/*"))]:
         spans = lines_of(
             path, lambda line: bool(re.match(r"\s*(post-|pre-)?(up|down)\s", line) and sets_it.search(line))
         )

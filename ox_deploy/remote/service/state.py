@@ -50,10 +50,10 @@ def state_of(path: str, block: str | None) -> Document | None:
 
 def service_state(wanted: Document) -> Document:
     """Return files, units and the pending mark of one service, and what was made by hand for the same purpose."""
-    found = wanted.get("hand_made") or {}
+    asked = wanted.get("hand_made")
+    found = {"hand_made": hand_made(asked), "kept": kept_values(asked)} if asked else {}
     return {
-        "hand_made": hand_made(found),
-        "kept": kept_values(found),
+        **found,
         "files": {path: state_of(path, block) for path, block in wanted["files"].items()},
         "units": unit_states(wanted["units"]),
         "pending": os.path.exists(pending_path(wanted["name"])),
