@@ -19,7 +19,7 @@ SBIN = "/opt/open-xchange/sbin"
 REPLICATION, OPENEXCHANGE, ADMIN = "hand-repl-4711", "hand-ox-4711", "hand-admin-4711"
 MASTER_ADMIN = f"-A oxadminmaster -P {ADMIN}"
 PASSWORD_OF_SECOND = "hand-user-4711"
-FILES = {"note.txt": b"kept by hand", "large.bin": bytes(range(256)) * 400}
+FILES = {"note.txt": b"kept by hand", "large.txt": b"0123456789abcdef" * 6400}
 FILESTORE = "/var/opt/filestore"
 
 MY_CNF = "/etc/mysql/my.cnf"
@@ -66,8 +66,8 @@ def address(node: str) -> str:
     return state.load().nodes[node].address
 
 
-def build() -> None:
-    """Follow the guide from its first command to its last."""
+def build() -> dict[str, int]:
+    """Follow the guide from its first command to its last; return the ids of the files in it."""
     with ThreadPoolExecutor() as pool:
         list(pool.map(_prepare, NODES))
     _databases()
@@ -75,7 +75,7 @@ def build() -> None:
     _balancer()
     _multicast()
     _open_xchange()
-    _use()
+    return _use()
 
 
 def _prepare(node: str) -> None:
@@ -208,9 +208,10 @@ def _context(number: int, name: str, admin_password: str, user: str, password: s
     )
 
 
-def _use() -> None:
+def _use() -> dict[str, int]:
     """Log in as users do, without encryption, and leave files."""
     browser = Browser(scheme="http")
     browser.login()
-    for name, content in FILES.items():
-        browser.ask(f"/ajax/infostore?action=new&name={name}&session={browser.session}", content)
+    path = f"/ajax/infostore?session={browser.session}&action=new&name="
+    answers = {name: browser.ask(path + name, content)["data"] for name, content in FILES.items()}
+    return {name: int(data["id"] if isinstance(data, dict) else data) for name, data in answers.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 
@@ -41,14 +41,14 @@ TABLES = ("context", "server", "filestore", "db_cluster", "context_server2db_poo
 class Adopted:
     """A cluster by hand as it was, what a plan and the deploy said, and how often daemons started in it."""
 
+    ids: dict[str, int]
     rows: str
     files: str
     position: str
-    hosts: dict[str, str]
+    texts: dict[str, str]
     plan: Run
     done: Run
-    starts: dict[str, int] = field(default_factory=dict)
-    texts: dict[str, str] = field(default_factory=dict)
+    starts: dict[str, int]
 
 
 def rows(node: str = "dbmaster") -> str:
@@ -81,18 +81,16 @@ def what_hosts_are_like() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def adopted(bare_hosts: None) -> Adopted:
-    by_hand.build()
-    before = Adopted(
-        rows(), files(), sql("dbmaster", "SELECT @@gtid_binlog_pos"), what_hosts_are_like(), *[Run(0, "", "")] * 2
-    )
-    before.texts = {f"{node}{path}": run(node, f"cat {path}") for node, paths in TAKEN.items() for path in paths}
-    before.plan = pyinfra(dry_run())
-    assert what_hosts_are_like() == before.hosts
-    starts = all_starts()
-    before.done = pyinfra(command())
-    assert before.done.code == 0, before.done.output
-    before.starts = {name: number - starts[name] for name, number in all_starts().items()}
-    return before
+    ids = by_hand.build()
+    texts = {f"{node}{path}": run(node, f"cat {path}") for node, paths in TAKEN.items() for path in paths}
+    had = rows(), files(), sql("dbmaster", "SELECT @@gtid_binlog_pos"), texts
+    hosts, starts = what_hosts_are_like(), all_starts()
+    plan = pyinfra(dry_run())
+    assert what_hosts_are_like() == hosts
+    assert all_starts() == starts
+    done = pyinfra(command())
+    assert done.code == 0, done.output
+    return Adopted(ids, *had, plan, done, {name: number - starts[name] for name, number in all_starts().items()})
 
 
 def test_plan_and_deploy_name_all_that_is_taken_over(adopted: Adopted) -> None:
@@ -155,9 +153,9 @@ def test_nothing_made_by_hand_is_left_and_all_of_it_is_kept(adopted: Adopted) ->
     for node in ("dbmaster", "dbslave"):
         assert sorted(tuple(line.split("\t")) for line in sql(node, accounts).splitlines()) == wanted
     assert sql("dbmaster", "SELECT name FROM configdb.db_pool ORDER BY 1").split() == ["oxdatabase", "oxdatabase_slave"]
+    assert run("web", f"readlink {KEPT}{by_hand.CONF_ENABLED}").strip() == "../conf-available/proxy_ajp.conf"
     for node, paths in TAKEN.items():
         for path in paths:
-            assert run(node, f"cat {KEPT}{path}" if path != by_hand.CONF_ENABLED else f"readlink {KEPT}{path}")
             if path != by_hand.CONF_ENABLED:
                 assert run(node, f"cat {KEPT}{path}") == adopted.texts[f"{node}{path}"]
 
@@ -167,8 +165,9 @@ def test_users_go_on_working(adopted: Adopted) -> None:
         assert Browser().login(user, password)["user_id"] == 3
     browser = Browser()
     browser.login()
-    listed = browser.request(f"/ajax/infostore?action=list&session={browser.session}")
-    assert all(name in listed for name in FILES), listed
+    for name, number in adopted.ids.items():
+        content = browser.request(f"/ajax/infostore?action=get&id={number}&session={browser.session}")
+        assert content.encode() == FILES[name]
 
 
 def test_second_run_changes_nothing_and_verify_is_green(adopted: Adopted) -> None:

@@ -55,7 +55,7 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, str], list[str]]] = {
         "apache",
         APACHE,
         {"apache2/conf-enabled/p.conf": PROXY + "Header set X-A b\n"},
-        ["conf-enabled/p.conf:5-8, 9"],
+        ["conf-enabled/p.conf:5-9"],
     ),
     "a site that sends a path to a balancer elsewhere": (
         "apache",
@@ -150,7 +150,8 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, str], list[str]]] = {
         "route",
         ROUTE,
         {
-            "network/interfaces": "iface eth0 inet static\n  post-up route add -net 224.0.0.0 netmask 255.0.0.0 dev eth0\n"
+            "network/interfaces": "iface eth0 inet static\n"
+            "  post-up route add -net 224.0.0.0 netmask 255.0.0.0 dev eth0\n"
             "  post-up route add -net 224.0.0.01 dev eth0\n"
         },
         ["interfaces:2"],

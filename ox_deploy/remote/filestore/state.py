@@ -23,9 +23,8 @@ def filestore_state(wanted: Document) -> Document:
     """Return all of it, with the state of the files that belong to the mount."""
     path = real_path(wanted["path"])
     service = service_state(wanted["service"])
-    taken = [
-        number for part in service.get("hand_made", []) for first, last in part["lines"] for number in (first, last)
-    ]
+    parts = service.get("hand_made", [])
+    taken = {number for part in parts for first, last in part["lines"] for number in range(first, last + 1)}
     return {
         "real": path,
         "service": service,
