@@ -33,13 +33,14 @@ class UnitState:
 class HandMade:
     """A file, or `lines` of one (the first and the last of each run), that somebody made for what ours do.
 
-    `why` says what it is; `digest` is the SHA-256 of the whole file.
+    `why` says what it is; `digest` is the SHA-256 of the whole file, `copy` where that is kept from then on.
     """
 
     path: str
     lines: list[list[int]]
     why: str
     digest: str
+    copy: str
 
     @property
     def place(self) -> str:

@@ -15,7 +15,6 @@ from ox_deploy.questions import prefetch
 from ox_deploy.questions.ask import ask
 from ox_deploy.questions.order import order
 from ox_deploy.questions.question import Question
-from ox_deploy.remote.hand_made.retire import KEPT
 
 # By kind: what to look for, see remote/hand_made/find.py.
 Replaced = dict[str, dict[str, Any]]
@@ -160,7 +159,7 @@ def take_over(status: ServiceStatus) -> list[HandMade]:
     for part in status.hand_made:
         host.log(
             f"{part.place}: {part.why}, made by hand; ox-deploy takes it over and keeps the old "
-            f"{'lines' if part.lines else 'file'} in {KEPT}{part.path}"
+            f"{'lines' if part.lines else 'file'} in {part.copy}"
         )
     return status.hand_made
 

@@ -167,7 +167,7 @@ def write(etc: Path, files: dict[str, str]) -> None:
 
 def found(etc: Path, kind: str, wanted: dict[str, Any]) -> list[HandMade]:
     program = under_test(find)
-    program.ETC = str(etc)
+    program.ETC, program.KEPT = str(etc), f"{etc.parent}/before"
     asked = {
         name: value.replace("ETC", str(etc)) if isinstance(value, str) else value for name, value in wanted.items()
     }
@@ -189,10 +189,9 @@ def test_what_does_the_same_is_found_and_nothing_else(
 def test_what_was_taken_over_is_found_no_more(tmp_path: Path, case: str) -> None:
     kind, wanted, files, _ = CASES[case]
     write(tmp_path / "etc", files)
-    program = taking_over(tmp_path)
     texts = {path: path.read_text() for path in (tmp_path / "etc").rglob("*") if path.is_file()}
     parts = found(tmp_path / "etc", kind, wanted)
-    program.service_configure(configure_job("x", [], ["x"], hand_made=parts))
+    taking_over(tmp_path).service_configure(configure_job("x", [], ["x"], hand_made=parts))
     assert found(tmp_path / "etc", kind, wanted) == []
     kept = {part.path: Path(f"{tmp_path}/before{part.path}").read_text() for part in parts}
     assert kept == {part.path: texts[Path(part.path)] for part in parts}
@@ -203,7 +202,6 @@ def test_what_was_taken_over_is_found_no_more(tmp_path: Path, case: str) -> None
 def taking_over(tmp_path: Path, **answers: Any) -> Any:
     program = under_test(service_configure)
     program.STATE_DIRECTORY = str(tmp_path / "state")
-    program.KEPT = str(tmp_path / "before")
     program.os = altered(os, chown=lambda *_, **__: None, fchown=lambda *_: None)
     program.run = Commands({**answers, "systemctl show": shown("x")})
     return program
@@ -215,8 +213,8 @@ def test_service_that_refuses_has_what_was_made_by_hand_again(tmp_path: Path) ->
     write(tmp_path / "etc", {"apache2/conf-available/p.conf": PROXY, "apache2/sites-enabled/mail.conf": OTHER_SITE})
     link.parent.mkdir()
     link.symlink_to("../conf-available/p.conf")
-    program = taking_over(tmp_path, **{"apachectl": 1})
     parts = found(tmp_path / "etc", "apache", APACHE)
+    program = taking_over(tmp_path, **{"apachectl": 1})
     assert [part.path for part in parts] == [str(link), str(site)]
     with pytest.raises(SystemExit):
         program.service_configure(configure_job("x", [], ["x"], check=["apachectl"], hand_made=parts))
@@ -225,6 +223,17 @@ def test_service_that_refuses_has_what_was_made_by_hand_again(tmp_path: Path) ->
         PROXY,
         OTHER_SITE,
     )
+
+
+def test_no_copy_of_an_earlier_time_is_replaced(tmp_path: Path) -> None:
+    source = "apt/sources.list.d/ox.list"
+    texts = [f"deb http://repo.example.com/OX6 {suite}\n" for suite in ("./", "./", "stable main")]
+    for text in texts:
+        write(tmp_path / "etc", {source: text})
+        parts = found(tmp_path / "etc", "apt", APT)
+        taking_over(tmp_path).service_configure(configure_job("x", [], ["x"], hand_made=parts))
+        assert Path(parts[0].copy).read_text() == text
+    assert [path.name for path in sorted(tmp_path.glob("before*"))] == ["before", "before.1"]
 
 
 def test_file_that_was_changed_since_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

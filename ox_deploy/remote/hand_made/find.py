@@ -1,7 +1,7 @@
 """Find what was made by hand and does what ours is to do from now on. It reads only.
 
 A part is a whole file, or lines of a file that others have more in: `lines` are the first and last of each run of them,
-from 1 on. `why` says what it is, `digest` which text the lines belong to.
+from 1 on. `why` says what it is, `digest` which text the lines belong to, `copy` where that is kept.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from contextlib import suppress
 
 from ox_deploy.remote.common.files import block_in, block_lines, read
 from ox_deploy.remote.common.types import Document
+from ox_deploy.remote.hand_made.retire import copy_of
 from ox_deploy.remote.mysql.options import START_FILES, Option, normal, options_in, plain
 
 Span = tuple[int, int]
@@ -52,8 +53,13 @@ def part(path: str, spans: Iterable[Span], why: str, rest: str | None = None) ->
     )
     # Who is a link to a file elsewhere is no longer read without it; lines are in the file itself.
     place = path if is_all else os.path.realpath(path)
+    return [part_of(place, [] if is_all else runs_of(own), why)]
+
+
+def part_of(path: str, lines: list[list[int]], why: str) -> Document:
+    """Return a part; without lines it is the whole file, or a link."""
     digest = hashlib.sha256(read(path) or b"").hexdigest()
-    return [{"path": place, "lines": [] if is_all else runs_of(own), "why": why, "digest": digest}]
+    return {"path": path, "lines": lines, "why": why, "digest": digest, "copy": copy_of(path)}
 
 
 def runs_of(numbers: Iterable[int]) -> list[list[int]]:
@@ -319,18 +325,13 @@ def find_route(wanted: Document) -> list[Document]:
         runs = re.findall(r"^\s*Exec\w+\s*=(.*)$", text_of(path), re.MULTILINE)
         if os.path.basename(path) != wanted["ours"] and runs and all(sets_it.search(line) for line in runs):
             links = sorted(glob.glob(f"{ETC}/systemd/system/*.wants/{os.path.basename(path)}"))
-            parts += [whole(each, "a unit that sets the multicast route") for each in (path, *links)]
+            parts += [part_of(each, [], "a unit that sets the multicast route") for each in (path, *links)]
     for path in [f"{ETC}/network/interfaces", *sorted(glob.glob(f"{ETC}/network/interfaces.d/*"))]:
         spans = lines_of(
             path, lambda line: bool(re.match(r"\s*(post-|pre-)?(up|down)\s", line) and sets_it.search(line))
         )
         parts += part(path, spans, "a multicast route of the interface")
     return parts
-
-
-def whole(path: str, why: str) -> Document:
-    """Return a whole file, or a link, as a part."""
-    return {"path": path, "lines": [], "why": why, "digest": hashlib.sha256(read(path) or b"").hexdigest()}
 
 
 def nothing(_: Document) -> dict[str, str]:

@@ -21,9 +21,24 @@ def check_unchanged(parts: list[Document]) -> None:
             fail("{} was changed while this run looked; nothing was changed here; run again".format(part["path"]))
 
 
-def keep(path: str) -> None:
-    """Keep a file or a link as it is, unless it is kept already from an earlier time."""
-    copy = KEPT + path
+def copy_of(path: str) -> str:
+    """Return where a file or a link is kept: no copy of another time is replaced."""
+    copy, number = KEPT + path, 0
+    while os.path.lexists(copy) and not is_same(path, copy):
+        number += 1
+        copy = f"{KEPT}.{number}{path}"
+    return copy
+
+
+def is_same(path: str, copy: str) -> bool:
+    """Tell whether two files, or two links, are equal."""
+    if os.path.islink(path) or os.path.islink(copy):
+        return os.path.islink(path) and os.path.islink(copy) and os.readlink(path) == os.readlink(copy)
+    return read(path) == read(copy)
+
+
+def keep(path: str, copy: str) -> None:
+    """Keep a file or a link as it is, unless it is kept already."""
     if os.path.lexists(copy):
         return
     os.makedirs(STATE_DIRECTORY, mode=0o700, exist_ok=True)

@@ -143,7 +143,7 @@ def place(file: Document) -> None:
 def retire(part: Document) -> None:
     """Keep what was made by hand elsewhere, and take it out of its place."""
     path = part["path"]
-    keep(path)
+    keep(path, part["copy"])
     if not part["lines"]:
         return remove(path)
     entry = os.stat(path)
