@@ -57,6 +57,7 @@ def set_up_balancer() -> None:
         replaces={
             "apache": {
                 "ours": [SITE, ENABLED_SITE],
+                "port": cluster.product.ports[cluster.product.groupware_service],
                 "nodes": [name for other in cluster.groupware for name in (other.address, other.name)],
             }
         },

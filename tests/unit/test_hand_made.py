@@ -42,7 +42,7 @@ EXPORT {
 EXPORT { Export_Id = 5; Path = /srv/oxen; FSAL { Name = VFS; } }
 """
 UNIT = "[Service]\nType=oneshot\nExecStart=/sbin/ip route add 224.0.0.0/8 dev eth0\n"
-APACHE = {"nodes": NODES, "ours": []}
+APACHE = {"nodes": NODES, "port": 8009, "ours": []}
 APT = {"url": "http://repo.example.com/OX6/", "ours": "/ours"}
 FSTAB = {"path": "/srv/ox", "source": "192.0.2.21:/srv/ox"}
 ROUTE = {"network": "224.0.0.0/8", "ours": "ox-multicast-route.service"}
@@ -78,8 +78,11 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, str], list[str]]] = {
     "a node without a balancer": (
         "apache",
         APACHE,
-        {"apache2/apache2.conf": "Listen 80\nProxyPass /ajax ajp://oxgw01:8009/ajax\n"},
-        ["apache2.conf:2"],
+        {
+            "apache2/apache2.conf": "Listen 80\nProxyPass /ajax ajp://oxgw01:8009/ajax\nProxyPass /a ajp://oxgw01/a\n"
+            "ProxyPass /metrics http://oxgw01:9100/metrics\nProxyPass /b ajp://oxgw011/b\n"
+        },
+        ["apache2.conf:2-3"],
     ),
     "a source in one line": (
         "apt",

@@ -243,7 +243,9 @@ def find_apache(wanted: Document) -> list[Document]:
     for folder in ("mods-enabled", "conf-enabled", "conf.d", "sites-enabled"):
         paths += sorted(glob.glob(f"{ETC}/apache2/{folder}/*"))
     texts = {path: text_of(path) for path in paths if path not in wanted["ours"] and os.path.isfile(path)}
-    node = re.compile(rf"\w+://(?:{'|'.join(map(re.escape, wanted['nodes']))})(?=[:/\s]|$)", re.IGNORECASE)
+    names = "|".join(map(re.escape, wanted["nodes"]))
+    # Without a port, AJP has one of its own; another port of a node is another service.
+    node = re.compile(rf"\w+://({names}):{wanted['port']}(?!\d)|ajp://({names})(?=[/\s]|$)", re.IGNORECASE)
     balancers = {name for text in texts.values() for name, members in sections(text) if node.search(members)}
     parts = []
     for path in texts:
