@@ -68,6 +68,14 @@ def _export(cluster: Cluster, drop_ins: list[ManagedFile]) -> None:
         # Running clients keep their mounts over a reload, not over a restart.
         on_change="reload",
         probe=_probe(cluster, files[1].path),
+        replaces={
+            settings.nfs_server: {
+                "path": settings.filestore_path,
+                "ours": files[1].path,
+                "main": GANESHA_MAIN,
+                "number": GANESHA_EXPORT_ID,
+            }
+        },
     )
 
 

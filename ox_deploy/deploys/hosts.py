@@ -14,7 +14,7 @@ from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.errors import InputError
 from ox_deploy.local_files import GROUP_DATA, read_text
 from ox_deploy.operations import hosts
-from ox_deploy.operations.service import ManagedFile
+from ox_deploy.operations.service import ManagedFile, Replaced
 from ox_deploy.preflight import Subject, cannot_be_reached
 from ox_deploy.questions import bounds, prefetch, pyinfra_internals
 from ox_deploy.questions.run import current_run
@@ -56,6 +56,7 @@ def prepare_hosts() -> None:
         gid=subject.gid,
         files=_files(cluster, node),
         packages=list(subject.packages),
+        replaces=_replaces(cluster, node),
     )
 
 
@@ -157,6 +158,11 @@ def _files(cluster: Cluster, node: Node) -> list[ManagedFile]:
     if node.groups & {"web", "groupware"}:
         files += _repository_files(cluster)
     return files
+
+
+def _replaces(cluster: Cluster, node: Node) -> Replaced | None:
+    is_ours = node.groups & {"web", "groupware"}
+    return {"apt": {"url": cluster.settings.ox_repository_url, "ours": SOURCES}} if is_ours else None
 
 
 def _repository_files(cluster: Cluster) -> list[ManagedFile]:

@@ -57,6 +57,13 @@ def set_up_balancer() -> None:
         check=["apachectl", "configtest"],
         # Apache's own test takes keys and chains that it dies of.
         probe=service.Probe(site=service.SiteProbe(ENABLED_SITE, node.address), logs=("/var/log/apache2/error.log",)),
+        replaces={
+            "apache": {
+                "ours": [SITE, ENABLED_SITE],
+                "port": cluster.product.ports[cluster.product.groupware_service],
+                "nodes": [name for other in cluster.groupware for name in (other.address, other.name)],
+            }
+        },
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ox_deploy.facts.service import ServiceStatus, parse_status
+from ox_deploy.facts.service import ServiceStatus, asked, parse_status
 from ox_deploy.questions.program import Program
 from ox_deploy.questions.question import JsonFact
 
@@ -23,7 +23,8 @@ class MulticastRoute(JsonFact[RouteStatus]):
 
     def command(self, network: str, address: str, files: dict[str, str | None], units: list[str]) -> Program:
         """Ask for the route, and for `files` (path -> None) and `units` that set it."""
-        service = {"name": "multicast", "files": files, "units": units}
+        replaced = {"route": {"network": network, "ours": units[0]}}
+        service = asked("multicast", files, units, replaced)
         return Program("multicast_state", {"network": network, "address": address, "service": service})
 
     def parse(self, document: dict[str, Any]) -> RouteStatus:

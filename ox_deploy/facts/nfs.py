@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ox_deploy.facts.service import ServiceStatus, parse_status
+from ox_deploy.facts.service import ServiceStatus, asked, parse_status
 from ox_deploy.questions.program import Program
 from ox_deploy.questions.question import JsonFact
 
 
 @dataclass(frozen=True)
 class Mount:
-    """What is mounted at the mount point."""
+    """What is mounted at the mount point; a server that has another name there is called as it was asked for."""
 
     source: str
     type: str
@@ -45,10 +45,13 @@ class MountStatus:
 class FilestoreMount(JsonFact[MountStatus]):
     """The mount at `path`, and the files of ours that belong to it."""
 
-    def command(self, path: str, service: str, files: dict[str, str | None]) -> Program:
-        """Ask for the mount, and for `files` (path -> name of our block in it, or None) of a `service` of ours."""
-        wanted = {"name": service, "files": files, "units": []}
-        return Program("filestore_state", {"path": path, "service": wanted})
+    def command(self, path: str, service: str, files: dict[str, str | None], source: str = "") -> Program:
+        """Ask for the mount, and for `files` (path -> name of our block in it, or None) of a `service` of ours.
+
+        + source: what should be mounted there
+        """
+        wanted = asked(service, files, [], {"fstab": {"path": path, "source": source}} if source else None)
+        return Program("filestore_state", {"path": path, "service": wanted, **({"source": source} if source else {})})
 
     def parse(self, document: dict[str, Any]) -> MountStatus:
         """Return the typed form."""

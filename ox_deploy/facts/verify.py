@@ -70,9 +70,9 @@ class MountTrial(Trial, frozen=True):
 class MountPoint(JsonFact[MountTrial]):
     """What is mounted at a path, told without touching it."""
 
-    def command(self, path: str) -> Program:
-        """Ask for the mount point `path`."""
-        return Program("verify_mount", {"path": path})
+    def command(self, path: str, source: str = "") -> Program:
+        """Ask for the mount point `path`; `source` is what should be mounted there."""
+        return Program("verify_mount", {"path": path, "source": source})
 
     def parse(self, document: dict[str, Any]) -> MountTrial:
         """Return the typed form."""

@@ -17,7 +17,7 @@ from ox_deploy.facts.hosts import WAIT_SECONDS, HostState, HostStatus
 from ox_deploy.facts.service import ServiceStatus
 from ox_deploy.operations import lease, service
 from ox_deploy.operations.direct import carry_out
-from ox_deploy.operations.service import ManagedFile, changes, configure_job
+from ox_deploy.operations.service import ManagedFile, changes, configure_job, take_over
 from ox_deploy.preconditions import question
 from ox_deploy.preflight import Look, Subject
 from ox_deploy.questions import prefetch
@@ -154,8 +154,10 @@ def _look(target: Host, subject: Subject, taking: Taking | None, wait: int) -> L
     return Look(subject, status, ask(target, asking) if asking else None)
 
 
-def _question(files: Sequence[ManagedFile], **_: Any) -> Question[ServiceStatus]:
-    return service.question("host", files)
+def _question(
+    files: Sequence[ManagedFile], replaces: service.Replaced | None = None, **_: Any
+) -> Question[ServiceStatus]:
+    return service.question("host", files, replaces=replaces)
 
 
 @prefetch.asks(_question)
@@ -166,6 +168,7 @@ def prepare(
     gid: int,
     files: Sequence[ManagedFile],
     packages: Sequence[str],
+    replaces: service.Replaced | None = None,
 ) -> Generator[StringCommand, None, None]:
     """
     Write the host's names and package sources, make the user, install all packages.
@@ -174,17 +177,18 @@ def prepare(
     + uid, gid: their ids
     + files: names of the other hosts, package sources, keys and credentials
     + packages: all packages of the host; no daemon is started by their installation
+    + replaces: as for `service.configure`
 
     Idempotent. An installation that was interrupted is completed.
     """
     seen = current_run().host_statuses.pop(host.name, None)
     status = seen or get(host, HostState, user=user, uid=uid, gid=gid, packages=list(packages))
-    files_status = ask(host, _question(files))
-    changed = changes(files, files_status)
+    files_status = ask(host, _question(files, replaces))
+    changed, parts = changes(files, files_status), take_over(files_status)
     missing = [name for name in packages if name not in status.packages]
     make_user = user if user and status.user_by_name is None else None
     unfinished = status.start_block or status.broken_packages or files_status.pending
-    if not (changed or missing or make_user or unfinished):
+    if not (changed or parts or missing or make_user or unfinished):
         host.noop("names, users and packages are there")
         return
     if not status.has_python:
@@ -192,7 +196,7 @@ def prepare(
     commands = [] if make_user is None else _user_commands(make_user, uid, gid, status)
     if missing or unfinished:
         commands.append(install_command(missing))
-    job = configure_job("host", changed, commands=commands, seconds=INSTALL_SECONDS)
+    job = configure_job("host", changed, commands=commands, seconds=INSTALL_SECONDS, hand_made=parts)
     yield order("service_configure", job, seconds=INSTALL_SECONDS + SERVICE_SECONDS)
     if is_executing() and (missing or unfinished):
         _tell_of_repetition()

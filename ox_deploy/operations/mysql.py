@@ -61,9 +61,22 @@ def accounts(
             "remove_stale_accounts=true` to drop them"
         )
     if statements:
+        _tell_of_others(wanted, status)
         yield run_statements(statements, replicate, option_file, status)
     else:
         host.noop("the accounts are right")
+
+
+def _tell_of_others(wanted: Sequence[WantedAccount], status: MysqlStatus) -> None:
+    """Say which accounts somebody else made, or left with a password that is not ours."""
+    found = {(account.user, account.host): account for account in status.accounts}
+    names = [
+        f"'{each.user}'@'{each.host}'"
+        for each in wanted
+        if (own := found.get((each.user, each.host))) and not each.is_stored(own)
+    ]
+    if names:
+        host.log(f"{', '.join(names)}: with another password than in the secrets; it gets that one, and our rights")
 
 
 def run_statements(

@@ -8,7 +8,7 @@ from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
 from ox_deploy.facts.network import MulticastRoute, RouteStatus
-from ox_deploy.operations.service import ManagedFile, changes, configure_job, idle_units
+from ox_deploy.operations.service import ManagedFile, changes, configure_job, idle_units, take_over
 from ox_deploy.questions import prefetch
 from ox_deploy.questions.ask import ask
 from ox_deploy.questions.order import order
@@ -36,8 +36,9 @@ def multicast_route(network: str, address: str, unit: str, file: ManagedFile) ->
     status = ask(host, _question(network, address, unit, file))
     # systemd may not know yet of what an earlier run wrote before it died.
     written = [file] if status.service.pending else changes([file], status.service)
-    if written or idle_units([unit], status.service) or not status.present:
+    parts = take_over(status.service)
+    if written or parts or idle_units([unit], status.service) or not status.present:
         again = [] if written or status.present else [["systemctl", "restart", unit]]
-        yield order("service_configure", configure_job("multicast", written, [unit], commands=again))
+        yield order("service_configure", configure_job("multicast", written, [unit], commands=again, hand_made=parts))
     else:
         host.noop(f"{network} is routed")

@@ -10,7 +10,7 @@ from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
 from ox_deploy.facts.nfs import FilestoreMount, MountStatus
-from ox_deploy.operations.service import ManagedFile, changes, configure_job
+from ox_deploy.operations.service import ManagedFile, changes, configure_job, take_over
 from ox_deploy.operations.stop import stop
 from ox_deploy.questions import prefetch
 from ox_deploy.questions.ask import ask
@@ -57,7 +57,7 @@ def _at(file: ManagedFile, path: str, real: str) -> ManagedFile:
 
 def _question(source: str, path: str, options: str, files: Sequence[ManagedFile], **_: Any) -> Question[MountStatus]:
     paths = {file.path: file.block for file in _wanted_files(source, path, options, files)}
-    return Question(FilestoreMount, path=path, service="filestore", files=paths)
+    return Question(FilestoreMount, path=path, service="filestore", files=paths, source=source)
 
 
 @prefetch.asks(_question)
@@ -94,12 +94,13 @@ def mount(
     stale = status.mount is not None and not status.answers
     missing = status.mount is None or stale
     unprotected = status.bare is None or not status.bare.protected
-    if changed or missing or unprotected or status.service.pending:
+    parts = take_over(status.service)
+    if changed or parts or missing or unprotected or status.service.pending:
         job = {
             "path": real,
             "stale": stale,
             "user": user,
-            "service": configure_job("filestore", changed),
+            "service": configure_job("filestore", changed, hand_made=parts),
         }
         yield order("filestore_mount", job)
     else:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
-from ox_deploy.facts.service import FileState, Service, ServiceStatus
+from ox_deploy.facts.service import FileState, HandMade, Service, ServiceStatus
 from ox_deploy.questions import prefetch
 from ox_deploy.questions.ask import ask
 from ox_deploy.questions.order import order
 from ox_deploy.questions.question import Question
+
+# By kind: what to look for, see remote/hand_made/find.py.
+Replaced = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,13 @@ class ManagedFile:
     adopt: bool = True
     # Others may have put it there, and it stays: a link, or a file in its place; a directory that others can enter.
     shared: bool = False
+
+    def keeping(self, kept: Mapping[str, str]) -> ManagedFile:
+        """Return the file with what is to be replaced in its text, so that nobody loses what is in use."""
+        text = self.content
+        for own, other in kept.items() if text else ():
+            text = text and text.replace(own, other)
+        return replace(self, content=text)
 
     def differs(self, state: FileState | None) -> bool:
         """Tell whether the path has to be written."""
@@ -100,7 +110,8 @@ UNITS_ONLY = Probe()
 
 def changes(files: Sequence[ManagedFile], status: ServiceStatus) -> list[ManagedFile]:
     """Return the files that have to be written."""
-    return [file for file in files if file.differs(status.files.get(file.path))]
+    found = [file.keeping(status.kept) for file in files]
+    return [file for file in found if file.differs(status.files.get(file.path))]
 
 
 def idle_units(units: Sequence[str], status: ServiceStatus) -> list[str]:
@@ -121,12 +132,15 @@ def configure_job(
     commands: Sequence[Sequence[str]] = (),
     probe: Probe = UNITS_ONLY,
     seconds: int | None = None,
+    hand_made: Sequence[HandMade] = (),
 ) -> dict[str, Any]:
     """Return what remote/service/configure.py needs to write `files` and to make `units` use them.
 
     + service, files, units, on_change, check, commands, probe: as for `configure`
     + seconds: how long each of `commands` may take, None for what is usual
+    + hand_made: what goes out of the way, see `take_over`
     """
+    paths = [*(file.path for file in files), *(part.path for part in hand_made)]
     return {
         "name": service,
         "files": [asdict(file) for file in files],
@@ -136,19 +150,35 @@ def configure_job(
         "commands": [list(command) for command in commands],
         "probe": asdict(probe),
         "seconds": seconds,
-        "daemon_reload": _concerns_systemd(files),
+        "daemon_reload": _concerns_systemd(paths),
+        **({"hand_made": [asdict(part) for part in hand_made]} if hand_made else {}),
     }
 
 
-def _concerns_systemd(files: Sequence[ManagedFile]) -> bool:
-    return any(file.path.startswith(("/etc/systemd/", "/etc/fstab")) for file in files)
+def take_over(status: ServiceStatus) -> list[HandMade]:
+    """Tell what was made by hand on the current host, and return it; its place is that of our files from then on."""
+    for part in status.hand_made:
+        host.log(
+            f"{part.place}: {part.why}, made by hand; ox-deploy takes it over and keeps the old "
+            f"{'lines' if part.lines else 'file'} in {part.copy}"
+        )
+    return status.hand_made
+
+
+def _concerns_systemd(paths: Sequence[str]) -> bool:
+    return any(path.startswith(("/etc/systemd/", "/etc/fstab")) for path in paths)
 
 
 def question(
-    service: str, files: Sequence[ManagedFile], units: Sequence[str] = (), **_: Any
+    service: str,
+    files: Sequence[ManagedFile],
+    units: Sequence[str] = (),
+    replaces: Replaced | None = None,
+    **_: Any,
 ) -> Question[ServiceStatus]:
     """Return what has to be known of a service."""
-    return Question(Service, service=service, files={file.path: file.block for file in files}, units=list(units))
+    asked = {"service": service, "files": {file.path: file.block for file in files}, "units": list(units)}
+    return Question(Service, **asked, **({"hand_made": replaces} if replaces else {}))
 
 
 @prefetch.asks(question)
@@ -161,6 +191,7 @@ def configure(
     check: Sequence[str] = (),
     commands: Sequence[Sequence[str]] = (),
     probe: Probe = UNITS_ONLY,
+    replaces: Replaced | None = None,
 ) -> Generator[StringCommand, None, None]:
     """
     Write a service's files, have them checked, and make the service use them.
@@ -172,11 +203,13 @@ def configure(
     + check: command that refuses a wrong configuration; the old files are put back then
     + commands: what to run when a file changed, before the units are started, restarted or reloaded
     + probe: how the service is asked whether it works, for up to 30 seconds; the old files are put back if not
+    + replaces: kinds of things that somebody may have made by hand for the same purpose, with what to look for; they
+      are moved aside together with the change, and kept
 
     Idempotent: nothing is done if files and units are right and no earlier run died half way.
     If the check or the unit refuses, all files are as before and the operation fails with the service's words.
     """
-    job = job_for(service, files, units, on_change, check, commands, probe)
+    job = job_for(service, files, units, on_change, check, commands, probe, replaces)
     if job:
         yield order("service_configure", job)
     else:
@@ -191,16 +224,17 @@ def job_for(
     check: Sequence[str],
     commands: Sequence[Sequence[str]],
     probe: Probe = UNITS_ONLY,
+    replaces: Replaced | None = None,
 ) -> dict[str, Any] | None:
     """Ask the current host, and return what is to be done there to configure a service; None if that is nothing.
 
-    + service, files, units, on_change, check, commands, probe: as for `configure`
+    + service, files, units, on_change, check, commands, probe, replaces: as for `configure`
     """
-    status = ask(host, question(service, files, units))
-    changed = changes(files, status)
-    if not (changed or status.pending or idle_units(units, status)):
+    status = ask(host, question(service, files, units, replaces))
+    changed, parts = changes(files, status), take_over(status)
+    if not (changed or parts or status.pending or idle_units(units, status)):
         return None
-    job = configure_job(service, changed, units, on_change, check, commands, probe)
+    job = configure_job(service, changed, units, on_change, check, commands, probe, hand_made=parts)
     # systemd may not know yet of what an earlier run wrote before it died.
-    job["daemon_reload"] |= status.pending and _concerns_systemd(files)
+    job["daemon_reload"] |= status.pending and _concerns_systemd([file.path for file in files])
     return job

@@ -16,7 +16,8 @@ from tests.lab import login, state
 class Browser:
     """A fresh browser with its own cookies. Trusts the lab's certificate only."""
 
-    def __init__(self, web: str = "web", trusted: Path = state.TLS_CERTIFICATE) -> None:
+    def __init__(self, web: str = "web", trusted: Path = state.TLS_CERTIFICATE, scheme: str = "https") -> None:
+        self.scheme = scheme
         self.cookies = CookieJar()
         self.address = state.load().nodes[web].address
         context = ssl.create_default_context(cafile=str(trusted))
@@ -27,7 +28,7 @@ class Browser:
 
     def request(self, path: str, data: dict[str, str] | bytes | None = None) -> str:
         body = urllib.parse.urlencode(data).encode() if isinstance(data, dict) else data
-        with self._opener.open(f"https://{self.address}{path}", data=body, timeout=20) as answer:
+        with self._opener.open(f"{self.scheme}://{self.address}{path}", data=body, timeout=20) as answer:
             text: str = answer.read().decode()
         return text
 

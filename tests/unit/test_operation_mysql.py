@@ -254,6 +254,13 @@ def test_stale_account_is_named_and_kept() -> None:
     ]
 
 
+def test_account_with_a_password_of_somebody_else_is_named() -> None:
+    outcome = made(server(account(RIGHT).model_copy(update={"password": fingerprint("old")})))
+    assert outcome.logged == [
+        f"'{WHO[0]}'@'{WHO[1]}': with another password than in the secrets; it gets that one, and our rights"
+    ]
+
+
 def test_stale_account_is_dropped_on_request() -> None:
     outcome = made(server(account(RIGHT), STALE), remove_stale=True)
     (statement,) = outcome.job("mysql_run")["statements"]
@@ -567,6 +574,16 @@ STARTS: dict[str, tuple[MysqlStatus, MysqlStatus, dict[str, Any] | None]] = {
     ),
     "stopped-as-it-was": (slave(replica(io_running="No")), master(), None),
     "other-password-at-its-own-position": (slave(replica(user="repl")), master(), LOGIN),
+    "other-password-by-file-and-position": (
+        slave(replica(user="repl", using_gtid=False)),
+        master(),
+        LOGIN | {"by_gtid": True},
+    ),
+    "other-password-by-file-and-position-that-gtids-would-lose": (
+        slave(replica(user="repl", using_gtid=False)),
+        master(binary_log=PURGED),
+        LOGIN,
+    ),
     "former-master-where-it-ended": (
         slave(databases=["configdb"], gtid_state="0-2-300", gtid=Gtid(slave="0-1-2", binlog="0-2-300")),
         master(gtid_state="0-2-300,0-1-345"),

@@ -40,7 +40,7 @@ def test_mounted_filestore_is_left_alone() -> None:
     host = FakeHost({FilestoreMount: DONE})
     both_phases(mount, host, **WANTED).assert_noop()
     files = {"/etc/fstab": "filestore", DROP_IN.path: None}
-    assert host.asked[-1] == (FilestoreMount, {"path": PATH, "service": "filestore", "files": files})
+    assert host.asked[-1] == (FilestoreMount, {"path": PATH, "service": "filestore", "files": files, "source": SOURCE})
 
 
 def test_mount_that_answers_by_now_is_left_alone() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
-from ox_deploy.facts.service import FileState, Service, ServiceStatus, UnitState
+from ox_deploy.facts.service import FileState, HandMade, Service, ServiceStatus, UnitState
 from ox_deploy.operations.service import ManagedFile, configure
 from tests.unit.fakes import FakeHost, Outcome, both_phases, file_state
 
@@ -156,3 +157,25 @@ def test_systemd_is_told_of_units_that_an_earlier_run_wrote_before_it_died() -> 
     file = ManagedFile("/etc/systemd/system/x.service", "old\n")
     status = ServiceStatus({file.path: file_state()}, {"apache2": RUNS}, pending=True)
     assert configured(status, file).job("service_configure")["daemon_reload"]
+
+
+HAND_MADE = HandMade("/etc/fstab", [[2, 2], [5, 6]], "a mount of the filestore", "digest", "/before/etc/fstab")
+
+
+def test_what_was_made_by_hand_is_named_and_taken_over() -> None:
+    status = ServiceStatus({FILE.path: file_state()}, {"apache2": RUNS}, hand_made=[HAND_MADE])
+    outcome = configured(status, FILE)
+    job = outcome.job("service_configure")
+    assert (job["files"], job["hand_made"], job["daemon_reload"]) == ([], [asdict(HAND_MADE)], True)
+    assert outcome.logged == [
+        "/etc/fstab:2, 5-6: a mount of the filestore, made by hand; ox-deploy takes it over and keeps the old lines in "
+        "/before/etc/fstab"
+    ]
+
+
+def test_what_is_in_use_stays_in_our_text() -> None:
+    kept = {"old": "in use"}
+    found = ServiceStatus({FILE.path: file_state()}, {"apache2": RUNS}, kept=kept)
+    (file,) = configured(found, FILE).job("service_configure")["files"]
+    assert file["content"] == "in use\n"
+    configured(ServiceStatus({FILE.path: file_state("in use\n")}, {"apache2": RUNS}, kept=kept), FILE).assert_noop()

@@ -178,6 +178,13 @@ def test_answer_is_what_the_fact_understands(program: Any) -> None:
     assert (status.answers, status.foreign_line) == (True, None)
 
 
+@pytest.mark.parametrize(("server", "told"), [("localhost", SOURCE), ("192.0.2.99", f"192.0.2.99:{PATH}")])
+def test_server_by_another_name_is_the_same(program: Any, server: str, told: str) -> None:
+    program.addresses_of = lambda name: {"127.0.0.1"} if name in ("localhost", SOURCE.partition(":")[0]) else {name}
+    program.read = reading({"/proc/self/mounts": f"{server}:{PATH} {PATH} nfs4 rw 0 0\n"})
+    assert program.mount_of(PATH, SOURCE) == {"source": told, "type": "nfs4"}
+
+
 class MountHost:
     """A host with an fstab, on which mount and a look at the mount do what they are told to."""
 

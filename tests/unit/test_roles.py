@@ -265,6 +265,18 @@ NAMED: dict[str, tuple[dict[str, str], bool, str]] = {
 }
 
 
+@pytest.mark.parametrize(
+    ("connection", "file"), [("", "mysqld-relay-bin.000004"), ("Prod", "mysqld-relay-bin-prod.000004")]
+)
+def test_relay_log_keeps_the_name_that_mariadb_gave_it(connection: str, file: str) -> None:
+    shown = {"Connection_name": connection, "Relay_Log_File": file}
+    variables = [{"Variable_name": name, "Value": value} for name, value in FRESH.items()]
+    session: Any = Session({"SHOW GLOBAL VARIABLES": variables, "SHOW ALL SLAVES STATUS": [shown]})
+    files = [{"path": LOGS["MariaDB"], "content": USUAL}]
+    logs.keep_names(session, files)
+    assert files[0]["content"] == USUAL.replace("/var/log/mysql/mysql-relay-bin", "mysqld-relay-bin")
+
+
 @pytest.mark.parametrize(("variables", "replicates", "text"), NAMED.values(), ids=NAMED)
 @pytest.mark.parametrize("version", ["10.11.9-MariaDB", "9.7.0"])
 def test_logs_keep_the_names_that_they_have(

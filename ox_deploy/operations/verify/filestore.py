@@ -19,8 +19,8 @@ NFS = ("nfs", "nfs4", "fuse.nfs")
 LOOK = "check whether its server answers (`systemctl status nfs-server` or `nfs-ganesha` there)"
 
 
-def _question(path: str, **_: Any) -> Question[MountTrial]:
-    return Question(MountPoint, path=path)
+def _question(path: str, source: str | None, **_: Any) -> Question[MountTrial]:
+    return Question(MountPoint, path=path, source=source or "")
 
 
 @check(MOUNTED, asks=_question)
@@ -33,7 +33,7 @@ def mounted(path: str, source: str | None) -> Verdict:
     """
     if source is None:
         return Verdict("exported from here")
-    mount = trial_or_fail(answer_or_fail(_question(path))).mount
+    mount = trial_or_fail(answer_or_fail(_question(path, source))).mount
     wanted = f"{source} is mounted at {path}"
     if mount is None:
         found, remedy = f"nothing is mounted at {path}", f"run `mount {path}`, or deploy"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
 
 from ox_deploy.remote.common.commands import run, run_for
 from ox_deploy.remote.common.files import block_in, read, read_present
 from ox_deploy.remote.common.types import Document
+from ox_deploy.remote.hand_made.find import same_source
 from ox_deploy.remote.service.state import service_state
 
 # How long the file system at the mount point is waited for.
@@ -20,12 +22,15 @@ KINDS = ("mount", "automount")
 def filestore_state(wanted: Document) -> Document:
     """Return all of it, with the state of the files that belong to the mount."""
     path = real_path(wanted["path"])
+    service = service_state(wanted["service"])
+    parts = service.get("hand_made", [])
+    taken = {number for part in parts for first, last in part["lines"] for number in range(first, last + 1)}
     return {
         "real": path,
-        "service": service_state(wanted["service"]),
-        "foreign_line": foreign_line(wanted["path"]) or foreign_line(path),
+        "service": service,
+        "foreign_line": foreign_line(wanted["path"], taken) or foreign_line(path, taken),
         "foreign_unit": foreign_unit(path),
-        "mount": mount_of(path),
+        "mount": mount_of(path, wanted.get("source", "")),
         "answers": answers(path),
         "bare": bare_state(path),
     }
@@ -39,12 +44,14 @@ def real_path(path: str) -> str:
     return done.stdout.rstrip("\n") if done and not done.returncode else path
 
 
-def foreign_line(path: str) -> str | None:
-    """Return a line of fstab for this mount point that is not ours."""
+def foreign_line(path: str, taken: Collection[int] = ()) -> str | None:
+    """Return a line of fstab for this mount point that is neither ours nor `taken` over (numbers of lines)."""
     text = (read("/etc/fstab") or b"").decode(errors="replace")
-    ours = block_in(text, "filestore") or ""
-    for line in text.replace(ours, "").splitlines():
+    ours = (block_in(text, "filestore") or "").splitlines()
+    for number, line in enumerate(text.splitlines(), 1):
         fields = line.split()
+        if number in taken or line in ours:
+            continue
         if len(fields) > 2 and not line.lstrip().startswith("#") and fields[1].rstrip("/") == path:
             return line
     return None
@@ -64,13 +71,18 @@ def unit_name(path: str) -> str:
     return os.fsdecode(plain.replace(b"/", b"-"))
 
 
-def mount_of(path: str) -> Document | None:
-    """Return source and type of what is mounted at a path; read from the kernel's table, which cannot hang."""
+def mount_of(path: str, wanted: str = "") -> Document | None:
+    """Return source and type of what is mounted at a path; read from the kernel's table, which cannot hang.
+
+    + wanted: the source as it should be; one that is the same by another name is called so
+    """
     found = None
     for line in read_present("/proc/self/mounts").decode(errors="surrogateescape").splitlines():
         source, target, kind = line.split()[:3]
         if target == path:
             found = {"source": source, "type": kind}
+    if found and wanted and same_source(found["source"], wanted):
+        found["source"] = wanted
     return found
 
 

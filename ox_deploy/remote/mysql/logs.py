@@ -5,6 +5,7 @@ Under other names a replica does not find its place again (error 1201), and its 
 
 from __future__ import annotations
 
+import os
 import re
 
 from ox_deploy.mysql.dialects import LOGS
@@ -30,10 +31,18 @@ def names_in_use(session: Session) -> dict[str, str]:
     if found.get("log_bin") == "ON":
         names["log_bin"] = found["log_bin_basename"]
         names["log_bin_index"] = found.get("log_bin_index", "")
-    if rows(session, dialect(session)["show_connections"]) or found.get("relay_log"):
-        names["relay_log"] = found.get("relay_log_basename") or found.get("relay_log", "")
+    connections = rows(session, dialect(session)["show_connections"])
+    if connections or found.get("relay_log"):
+        shown = found.get("relay_log_basename") or found.get("relay_log", "")
+        names["relay_log"] = shown or relay_log_of(connections[0])
         names["relay_log_index"] = found.get("relay_log_index", "")
     return {option: value for option, value in names.items() if value and not is_usual(option, value, names)}
+
+
+def relay_log_of(connection: Document) -> str:
+    """Return the name that a server gave its relay log by itself; MariaDB shows it in the names of the files only."""
+    name = re.sub(r"\.\d+$", "", os.path.basename(connection.get("Relay_Log_File") or ""))
+    return name.removesuffix("-" + (connection.get("Connection_name") or "").lower()) if name else ""
 
 
 def is_usual(option: str, value: str, names: dict[str, str]) -> bool:

@@ -50,9 +50,14 @@ def groups_of(version: str) -> set[str]:
     return {"server", *names, *(f"{name}-{release}" for name in names)}
 
 
-def options_in(path: str, groups: set[str], depth: int = 0) -> Iterator[Option | str]:
-    """Yield the options of a file and of those that it includes, and before them the paths of the files themselves."""
+def options_in(path: str, groups: set[str], depth: int = 0, ours: str = "") -> Iterator[Option | str]:
+    """Yield the options of a file and of those that it includes, and before them the paths of the files themselves.
+
+    + ours: a file that counts as being there
+    """
     text = read(path)
+    if text is None and path == ours:
+        yield path
     if text is None or depth > 10:
         return
     yield os.path.realpath(path)
@@ -61,14 +66,21 @@ def options_in(path: str, groups: set[str], depth: int = 0) -> Iterator[Option |
         line = line.strip()
         if line.startswith("!"):
             word, _, target = line.partition(" ")
-            inner = sorted(glob.glob(f"{glob.escape(target.strip())}/*.cnf")) if word == "!includedir" else [target]
+            inner = files_in(target.strip(), ours) if word == "!includedir" else [target]
             for file in inner:
-                yield from options_in(file.strip(), groups, depth + 1)
+                yield from options_in(file.strip(), groups, depth + 1, ours)
         elif found := re.match(r"\[\s*([^\]]+?)\s*\]", line):
             group = found[1]
         elif group in groups and line and line[0] not in "#;":
             name, _, value = line.partition("=")
             yield Option(f"{path}:{number}", normal(name), unquoted(value))
+
+
+def files_in(folder: str, ours: str) -> list[str]:
+    """Return the files of a folder that is included, in their order; one of ours as if it were there."""
+    found = set(glob.glob(f"{glob.escape(folder)}/*.cnf"))
+    own = os.path.join(folder, os.path.basename(ours))
+    return sorted(found | ({own} if os.path.normpath(own) == ours else set()))
 
 
 def unquoted(value: str) -> str:

@@ -19,6 +19,7 @@ from ox_deploy.remote.common.ending import fail
 from ox_deploy.remote.common.files import as_base64, pending_path, place_of, read, with_block
 from ox_deploy.remote.common.types import Document, Done
 from ox_deploy.remote.common.units import unit_states, wait_until_settled
+from ox_deploy.remote.hand_made.retire import check_unchanged, keep, remaining
 from ox_deploy.remote.service.probe import problem_of
 
 
@@ -139,6 +140,16 @@ def place(file: Document) -> None:
     return write_whole(path, content.encode(errors="surrogateescape"), mode, uid, gid)
 
 
+def retire(part: Document) -> None:
+    """Keep what was made by hand elsewhere, and take it out of its place."""
+    path = part["path"]
+    keep(path, part["copy"])
+    if not part["lines"]:
+        return remove(path)
+    entry = os.stat(path)
+    return write_whole(path, remaining(part), entry.st_mode & 0o7777, entry.st_uid, entry.st_gid)
+
+
 def apply(job: Document, changed: bool) -> str | None:
     """Bring the units into the state the files describe, and ask them; return the first failure's text, or None."""
     commands = [["systemctl", "daemon-reload"]] if job["daemon_reload"] else []
@@ -201,10 +212,14 @@ def service_configure(job: Document, use: Callable[[], str | None] = lambda: Non
         wait_until_settled(unit)
     for file in job["files"]:
         file["path"] = place_of(file["path"], file["block"])
+    parts = job.get("hand_made", [])
+    check_unchanged(parts)
     mark = pending_path(job["name"])
     was_pending = os.path.exists(mark)
-    before = remember(mark, job["files"])
+    before = remember(mark, [*job["files"], *parts])
     try:
+        for part in parts:
+            retire(part)
         for file in job["files"]:
             place(file)
     except Exception as error:
@@ -213,7 +228,7 @@ def service_configure(job: Document, use: Callable[[], str | None] = lambda: Non
         checked = run(job["check"])
         if checked.returncode:
             refuse(job, mark, before, describe(job["check"], checked, []))
-    problem = apply(job, changed=was_pending or bool(job["files"])) or use()
+    problem = apply(job, changed=was_pending or bool(job["files"] or parts)) or use()
     if problem and before:
         refuse(job, mark, before, problem, use)
     if problem:

@@ -13,6 +13,7 @@ from typing import Any
 from ox_deploy.remote.common.files import block_in, pending_path, place_of, read
 from ox_deploy.remote.common.types import Document
 from ox_deploy.remote.common.units import unit_states
+from ox_deploy.remote.hand_made.find import hand_made, kept_values
 
 
 def name_of(lookup: Callable[[int], Sequence[Any]], number: int) -> str:
@@ -48,8 +49,11 @@ def state_of(path: str, block: str | None) -> Document | None:
 
 
 def service_state(wanted: Document) -> Document:
-    """Return files, units and the pending mark of one service."""
+    """Return files, units and the pending mark of one service, and what was made by hand for the same purpose."""
+    asked = wanted.get("hand_made")
+    found = {"hand_made": hand_made(asked), "kept": kept_values(asked)} if asked else {}
     return {
+        **found,
         "files": {path: state_of(path, block) for path, block in wanted["files"].items()},
         "units": unit_states(wanted["units"]),
         "pending": os.path.exists(pending_path(wanted["name"])),

@@ -9,4 +9,4 @@ from ox_deploy.remote.verify.common import attempt
 
 def verify_mount(job: Document) -> Document:
     """Return it."""
-    return attempt(lambda job: {"mount": mount_of(job["path"])}, job)
+    return attempt(lambda job: {"mount": mount_of(job["path"], job.get("source", ""))}, job)

@@ -144,9 +144,17 @@ def _configure_server(cluster: Cluster, node: Node) -> None:
         units=[cluster.database_server.unit],
         option_file=node.mysql_option_file,
         probe=_probe(cluster, node),
+        replaces={"mysql": {"ours": cluster.database_server.configuration, "options": _options(cluster, node)}},
         # A change that needs a restart takes the servers down one after the other.
         _serial=True,
     )
+
+
+def _options(cluster: Cluster, node: Node) -> dict[str, str]:
+    """Return what our file sets; where a server with data has that, and its port, is not to be changed."""
+    text = _server_text(cluster, node, node.mysql_settings)
+    pairs = [line.split(" = ", 1) for line in text.splitlines() if " = " in line and not line.startswith("#")]
+    return {name: value for name, value in pairs if name != "port"}
 
 
 def _probe(cluster: Cluster, node: Node) -> service.Probe:

@@ -232,7 +232,11 @@ def _start(
     log = master.binary_log
     if slave.replica and situation in (Situation.CAN_CATCH_UP, Situation.OTHER_PASSWORD):
         login = source.login() if situation is Situation.OTHER_PASSWORD else {}
-        return login | _other_connection(slave.replica, master, source) or None
+        # By GTID, what was received and not applied comes once more.
+        unread = slave.replica.model_copy(update={"received": ""})
+        moves = slave.replica.using_gtid != by_gtid and history.has_position_in(slave, master)
+        kept = {"by_gtid": by_gtid} if login and moves and not history.is_purged(unread, slave, log) else {}
+        return login | kept | _other_connection(slave.replica, master, source) or None
     by_gtid = by_gtid or situation in _NEEDS_GTID
     start = source.job() | {"by_gtid": by_gtid}
     if situation is Situation.MOVED:
@@ -243,12 +247,12 @@ def _start(
         # MySQL counts what it wrote itself as what it has.
         return start | ({"gtid": slave.gtid.binlog} if slave.is_mariadb else {})
     is_fresh = situation is Situation.FRESH
-    gtid = {"gtid": "" if is_fresh else master.gtid.binlog}
+    begin = {"gtid": "" if is_fresh else master.gtid.binlog}
     if by_gtid:
-        return start | gtid
+        return start | begin
     place = {"file": log.first_file, "position": 4} if is_fresh else {"file": log.file, "position": log.position}
     # MySQL has GTIDs all the same, and could not be moved to them later.
-    return start | place | ({} if slave.is_mariadb else gtid)
+    return start | place | ({} if slave.is_mariadb else begin)
 
 
 def _replicate(

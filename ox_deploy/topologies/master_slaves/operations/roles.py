@@ -86,9 +86,13 @@ def _remember(statuses: Mapping[Server, MysqlStatus]) -> None:
 
 
 def _files_question(
-    service_name: str, files: Sequence[service.ManagedFile], units: Sequence[str] = (), **_: Any
+    service_name: str,
+    files: Sequence[service.ManagedFile],
+    units: Sequence[str] = (),
+    replaces: service.Replaced | None = None,
+    **_: Any,
 ) -> Question[ServiceStatus]:
-    return service.question(service_name, files, units)
+    return service.question(service_name, files, units, replaces)
 
 
 @prefetch.asks(_files_question)
@@ -102,11 +106,12 @@ def configure(
     switched: bool = False,
     option_file: str | None = None,
     probe: service.Probe = service.UNITS_ONLY,
+    replaces: service.Replaced | None = None,
 ) -> Generator[StringCommand, None, None]:
     """
     Write a database server's files as `service.configure` does, unless its role is another one by then.
 
-    + service_name, files, units, check, probe: as for `service.configure`
+    + service_name, files, units, check, probe, replaces: as for `service.configure`
     + read_only: whether the files say so: a slave's do, a master's do not
     + switched: whether the server has this role already, because it was just given to it
     + option_file: root-only option file on the host, where root cannot log in over the socket
@@ -115,7 +120,7 @@ def configure(
     being switched, keeps its files. To be called with `_serial=True` where it restarts servers: after one that does not
     come back, no further one is touched.
     """
-    job = service.job_for(service_name, files, units, "restart", check, (), probe)
+    job = service.job_for(service_name, files, units, "restart", check, (), probe, replaces)
     status = notes().statuses.get(host.name)
     if job is None:
         problem = refusal(status) if status else None
