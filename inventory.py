@@ -5,7 +5,7 @@
 #   route         name of a groupware node in the session cookie; unique
 #   load_factor   share of the sessions that a groupware node gets (1 to 100, default 50)
 #   server_id     number of a database server; unique
-# More groupware nodes, slaves or web hosts are more lines. A group `filestore` with one host takes the
+# More groupware nodes, replicas or web hosts are more lines. A group `filestore` with one host takes the
 # filestore away from the master; after a switch of the master it names the old one.
 
 web = [

@@ -26,16 +26,16 @@ mysql_port = 3306
 mysql_settings: dict[str, str | int] = {}
 # Only where root cannot log in over the server's socket: absolute path of a root-only option file there.
 mysql_option_file = None
-# How slaves keep their place in the master's binary log: "gtid", or "position" (file and position). A running
-# slave is moved from one to the other. Switching the master goes by GTID in any case.
+# How replicas keep their place in the master's binary log: "gtid", or "position" (file and position). A running
+# replica is moved from one to the other. Switching the master goes by GTID in any case.
 replication_by = "gtid"
-# Let slaves read from their master over encrypted connections only (TLS). A running slave is moved there and back.
+# Let replicas read from their master over encrypted connections only (TLS). A running replica is moved there and back.
 replication_tls = False
 # Each database server makes its own key and certificate, and all trust those of all. To use other ones: the CA's
 # certificate here, and `mysql_tls_certificate` and `mysql_tls_key` of each database server in inventory.py, all of
 # them files on this machine.
 mysql_tls_ca = None
-# Let the master acknowledge a transaction only when a slave has received it, as long as one is connected and answers
+# Let the master acknowledge a transaction only when a replica has received it, as long as one is connected and answers
 # within 10 seconds.
 semi_synchronous = False
 # Drop the accounts of our two users for addresses that are no longer in the inventory, instead of naming them.

@@ -36,7 +36,7 @@ class NamedState:
 class Finding(BaseModel, frozen=True):
     """One thing that is not as it should be, on one host.
 
-    `state` is its name, such as "slave stopped". `about` tells findings of one state on one host apart: another host,
+    `state` is its name, such as "replica stopped". `about` tells findings of one state on one host apart: another host,
     or a path.
     """
 

@@ -1,4 +1,4 @@
-"""Seeding of a slave: `pyinfra -y inventory.py ox_deploy.deploys.seed.seed --data seed_slave=dbslave`.
+"""Seeding of a replica: `pyinfra -y inventory.py ox_deploy.deploys.seed.seed --data seed_slave=dbslave`.
 
 `ox_deploy.deploys.seed.restore` puts back what it had, if that failed.
 """

@@ -16,7 +16,7 @@ from ox_deploy.topologies.master_slaves.deploys import switchover as databases
 
 @deploy("Switchover")
 def switchover() -> None:
-    """Make a slave the master while the master lives; no acknowledged transaction is lost.
+    """Make a replica the master while the master lives; no acknowledged transaction is lost.
 
     Idempotent: run again, it goes on where it ended, and changes nothing when the switch is complete.
     """
@@ -29,7 +29,7 @@ def switchover() -> None:
 
 @deploy("Failover")
 def failover() -> None:
-    """Make a slave the master because the master is dead; what it did not send is lost, and somebody has to say so.
+    """Make a replica the master because the master is dead; what it did not send is lost, and somebody has to say so.
 
     Idempotent: run again, it goes on where it ended, and changes nothing when the failover is complete.
     """

@@ -46,7 +46,7 @@ DIALECTS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
             "connection": "Connection_name",
             # Variable: how many threads apply.
             "parallel": "slave_parallel_threads",
-            # What lists the filters of a slave, also of one to be; "" where variables do.
+            # What lists the filters of a replica, also of one to be; "" where variables do.
             "filters": "",
             "stop_named": "STOP {replica} %s",
             "start_named": "START {replica} %s",
@@ -72,7 +72,7 @@ DIALECTS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
             "wait_for_gtid": "MASTER_GTID_WAIT(%s, %s)",
             "limited": "SET STATEMENT max_statement_time = {seconds:.2f} FOR SELECT ",
             "no_time_left": 1969,
-            # What a slave reads of a status that has other names elsewhere: parts of the columns' names.
+            # What a replica reads of a status that has other names elsewhere: parts of the columns' names.
             "columns": {},
             "using_gtid": {"Using_Gtid": ("Slave_Pos", "Current_Pos")},
             "received": "Gtid_IO_Pos",

@@ -1,4 +1,4 @@
-"""A slave is filled from its master by hand: the tools of a seeding with the same options, joined by bare pipes."""
+"""A replica is filled from its master by hand: the tools of a seeding with the same options, joined by bare pipes."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ def ready(master: Node, slave: Node) -> Iterator[None]:
 
 
 def logical(master: Node, slave: Node) -> None:
-    """Dump the master straight into the slave, which is empty."""
+    """Dump the master straight into the replica, which is empty."""
     names = _as_root(master, NAMES).split()
     dump = shlex.join(dump_command(names))
     run(slave, f"set -o pipefail; {dump} | {shlex.join(load_command())}")
 
 
 def physical(master: Node, slave: Node) -> None:
-    """Stream the master's data directory to the slave, and let that run on it."""
+    """Stream the master's data directory to the replica, and let that run on it."""
     with ThreadPoolExecutor(max_workers=2) as pool:
         receiver = pool.submit(run, slave, receiving(slave.address))
         run(master, sending(slave.address))
@@ -80,7 +80,7 @@ def load_command() -> list[str]:
 
 
 def receiving(address: str) -> str:
-    """Return the script for the slave."""
+    """Return the script for the replica."""
     return f"""
 set -eo pipefail
 install -d -o mysql -g mysql -m 755 {NEW}
@@ -100,7 +100,7 @@ rm -r {OLD}
 def sending(address: str) -> str:
     """Return the script for the master."""
     backup = shlex.join(backup_command({"option_file": None}, FOLDER))
-    # The slave may not listen yet.
+    # The replica may not listen yet.
     target = f"OPENSSL:{address}:{PORT},retry=100,interval=0.1,{TLS}"
     return f"set -o pipefail; {backup} | socat -u - {target}"
 

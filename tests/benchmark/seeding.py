@@ -79,7 +79,7 @@ def figures_of(method: str, pairs: Sequence[Pair]) -> Figures:
 
 
 def make_ready() -> None:
-    """Empty the slave, and let the disk come to rest."""
+    """Empty the replica, and let the disk come to rest."""
     empty_slave()
     run("dbslave", "sync")
 
@@ -97,7 +97,7 @@ def data(megabytes: int) -> Iterator[None]:
 
 
 def filling(megabytes: int) -> list[str]:
-    """Return the statements; the binary log is left out, since the slave is seeded anyway."""
+    """Return the statements; the binary log is left out, since the replica is seeded anyway."""
     rows = megabytes * 1_000_000 // ROW_BYTES // TABLES
     begin = f"SET sql_log_bin = 0; CREATE DATABASE IF NOT EXISTS {DATABASE}; USE {DATABASE}; "
     return [

@@ -84,7 +84,7 @@ def has(slave: str, gtids: str, seconds: int = 30) -> bool:
 
 
 def forget_own(slave: str, master: str) -> None:
-    """Let a slave forget the transactions that its master does not have."""
+    """Let a replica forget the transactions that its master does not have."""
     if is_mariadb():
         sql(slave, "STOP SLAVE; RESET MASTER; START SLAVE")
         return

@@ -1,4 +1,4 @@
-"""What the tests of seeding do with the lab's databases: a load that never stops, slaves that have to be seeded."""
+"""What the tests of seeding do with the lab's databases: a load that never stops, replicas that have to be seeded."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def command(*options: str, inventory: str = INVENTORY, slave: str = "dbslave") -
 
 
 def seed(*options: str, inventory: str = INVENTORY, slave: str = "dbslave") -> Run:
-    """Seed the slave; the run has to succeed."""
+    """Seed the replica; the run has to succeed."""
     done = pyinfra(command(*options, inventory=inventory, slave=slave))
     assert done.code == 0, done.output
     return done
 
 
 def seed_fails(*options: str, env: dict[str, str] | None = None) -> str:
-    """Seed the slave; the run has to fail. Returns all that was printed."""
+    """Seed the replica; the run has to fail. Returns all that was printed."""
     done = pyinfra(command(*options), env)
     assert done.code != 0, done.output
     assert "Traceback" not in done.output, done.output
@@ -132,7 +132,7 @@ def wait_until_caught_up(slave: str = "dbslave") -> None:
 
 
 def assert_equal() -> None:
-    """Every acknowledged row is on the slave, which has neither more nor less than its master, and is left clean."""
+    """Every acknowledged row is on the replica, which has neither more nor less than its master, and is left clean."""
     wait_until_caught_up()
     acknowledged = {int(line) for line in run("dbmaster", f"cat {ACKNOWLEDGED}").split()}
     on_slave = numbers("dbslave")
@@ -171,13 +171,13 @@ def purge_master() -> None:
     """Let the master's binary log begin now."""
     sql("dbmaster", "FLUSH BINARY LOGS")
     newest = sql("dbmaster", "SHOW BINARY LOGS").splitlines()[-1].split()[0]
-    # What another slave reads just now is not purged.
+    # What another replica reads just now is not purged.
     purge, logs = shell(f"PURGE BINARY LOGS TO '{newest}'"), shell("SHOW BINARY LOGS")
     wait_for("dbmaster", f'{purge} && [ "$({logs} | head -n 1 | cut -f 1)" = {newest} ]')
 
 
 def empty_slave() -> None:
-    """Make the slave one that was just installed, for a master whose binary log does not hold everything."""
+    """Make the replica one that was just installed, for a master whose binary log does not hold everything."""
     names = sql("dbslave", "SHOW DATABASES").split()
     own = [name for name in names if name not in ("information_schema", "mysql", "performance_schema", "sys")]
     drops = "".join(f"DROP DATABASE `{name}`;" for name in own)

@@ -22,7 +22,7 @@ def switch(new: str, *options: str, kind: str = "switchover", inventory: str = S
 
 
 def switch_under_load(old: str, new: str) -> tuple[Run, Writer]:
-    """Switch between the two while rows are written; the run has to succeed, and the new slave to follow."""
+    """Switch between the two while rows are written; the run has to succeed, and the new replica to follow."""
     with writing(old, new) as writer:
         done = switch(new, inventory=SSH_INVENTORY if old == SERVERS[0] else SWITCHED)
     assert done.code == 0, done.output

@@ -202,7 +202,7 @@ def test_what_is_wrong_is_in_the_picture_and_in_words(chromium: Browser, tmp_pat
     try:
         page, trouble = opened(chromium, status_page(tmp_path), DESKTOP, "light")
         assert page.locator("svg [data-host=dbslave]").first.get_attribute("data-state") == "critical"
-        assert page.get_by_text("slave stopped").first.is_visible()
+        assert page.get_by_text("replica stopped").first.is_visible()
         assert trouble == []
     finally:
         run("dbslave", "mariadb -e 'START SLAVE'")

@@ -37,7 +37,7 @@ DRIFT = {
         "mariadb -e 'REVOKE DELETE ON *.* FROM openexchange@`'$(getent hosts oxgw02 | cut -d\" \" -f1)'`'",
         "Make the accounts",
     ),
-    "slave stopped": ("dbslave", "mariadb -e 'STOP SLAVE'", "Replicate from the master"),
+    "replica stopped": ("dbslave", "mariadb -e 'STOP SLAVE'", "Replicate from the master"),
     "export": ("dbmaster", "sed -i s/Root_Squash/No_Root_Squash/ /etc/ganesha/ox-deploy.conf", "Export the filestore"),
     "mount": ("oxgw02", "systemctl stop open-xchange-groupware; umount /var/opt/filestore", "Mount the filestore"),
     "module": ("web", "rm /etc/apache2/mods-enabled/headers.load", "Balance sessions"),
@@ -76,7 +76,7 @@ DRIFT = {
         (
             "package",
             "repository credentials",
-            "slave stopped",
+            "replica stopped",
             "export",
             "balancer stopped",
             "cache file",

@@ -45,7 +45,7 @@ def take_back(node: str) -> None:
 
 
 def wait_for_states(*wanted: tuple[str, str], seconds: float = 40) -> None:
-    """Take the status until it is this one: a slave that is started needs a moment."""
+    """Take the status until it is this one: a replica that is started needs a moment."""
     deadline = time.monotonic() + seconds
     while (seen := status()).states != set(wanted):
         assert time.monotonic() < deadline, seen.output
@@ -160,7 +160,7 @@ def test_password_plugin_that_takes_no_hashes_is_named() -> None:
 
 
 def name_connection() -> None:
-    """Let the slave replicate by a named connection, from where it stands."""
+    """Let the replica replicate by a named connection, from where it stands."""
     host, password = address(MASTER), passwords()["mysql_replication"]
     login = f"MASTER_HOST='{host}', MASTER_USER='replication', MASTER_PASSWORD='{password}'"
     if is_mariadb():
@@ -189,7 +189,7 @@ def test_named_connection_becomes_the_default_one_and_no_row_is_lost(used_up: No
 
 
 def follow_back() -> None:
-    """Let the master follow its slave, too."""
+    """Let the master follow its replica, too."""
     password = passwords()["mysql_replication"]
     login = f"MASTER_HOST='{address(SLAVE)}', MASTER_USER='replication', MASTER_PASSWORD='{password}'"
     how = "MASTER_USE_GTID=slave_pos" if is_mariadb() else "SOURCE_AUTO_POSITION=1, GET_SOURCE_PUBLIC_KEY=1"
@@ -211,7 +211,7 @@ def test_ring_is_named_and_one_command_ends_it(used_up: None) -> None:
 def test_slave_that_is_delayed_is_told_and_left_alone(used_up: None) -> None:
     word, change = ("MASTER", "CHANGE MASTER TO") if is_mariadb() else ("SOURCE", "CHANGE REPLICATION SOURCE TO")
     sql(SLAVE, f"STOP SLAVE; {change} {word}_DELAY = 3600; START SLAVE")
-    wait_for_states(("slave delayed", SLAVE))
+    wait_for_states(("replica delayed", SLAVE))
     assert deploy().changed() == []
     sql(SLAVE, f"STOP SLAVE; {change} {word}_DELAY = 0; START SLAVE")
     assert_fine()
@@ -225,7 +225,7 @@ def test_slave_of_several_masters_is_told_and_left_alone(used_up: None) -> None:
         else f"CHANGE REPLICATION SOURCE TO {other.replace('MASTER_', 'SOURCE_')} FOR CHANNEL 'wiki'"
     )
     sql(SLAVE, change)
-    wait_for_states(("slave of several masters", SLAVE))
+    wait_for_states(("replica of several masters", SLAVE))
     assert deploy().changed() == []
     sql(SLAVE, "RESET SLAVE 'wiki' ALL" if is_mariadb() else "RESET REPLICA ALL FOR CHANNEL 'wiki'")
     assert_fine()

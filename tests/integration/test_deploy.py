@@ -124,7 +124,7 @@ def test_file_stored_through_one_node_is_read_through_the_other(cold: Cold) -> N
     one, two = browsers["OX-1"], browsers["OX-2"]
     new = one.ask(f"/ajax/infostore?action=new&name=note.txt&session={one.session}", b"kept in one place")
     number = new["data"]["id"] if isinstance(new["data"], dict) else new["data"]
-    # The other node looks it up on the slave, which may be a moment behind.
+    # The other node looks it up on the replica, which may be a moment behind.
     deadline = time.monotonic() + 10
     while two.request(f"/ajax/infostore?action=get&id={number}&session={two.session}") != "kept in one place":
         assert time.monotonic() < deadline

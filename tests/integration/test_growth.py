@@ -1,4 +1,4 @@
-"""A third groupware node and a second slave join a running cluster that holds data, and follow its switches."""
+"""A third groupware node and a second replica join a running cluster that holds data, and follow its switches."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_second_slave_with_the_id_of_the_first_is_named(grown: Run) -> None:
     sql("dbslave2", f"STOP SLAVE; SET GLOBAL server_id = {number}; START SLAVE")
     try:
         run("dbmaster", "sleep 3")
-        assert "has the server id of another slave" in deploy_fails("--limit", "db_slave")
+        assert "has the server id of another replica" in deploy_fails("--limit", "db_slave")
     finally:
         sql("dbslave2", f"STOP SLAVE; SET GLOBAL server_id = {own}; START SLAVE")
         sql("dbslave", "STOP SLAVE; START SLAVE")

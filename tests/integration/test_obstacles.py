@@ -1,4 +1,4 @@
-"""What could end a seeding is found on both servers before the slave is touched, and all of it is told at once."""
+"""What could end a seeding is found on both servers before the replica is touched, and all of it is told at once."""
 
 from __future__ import annotations
 

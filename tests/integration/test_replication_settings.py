@@ -24,13 +24,13 @@ SEMI_SYNCHRONOUS = ("--data", "semi_synchronous=true")
 SERVERS = ("dbmaster", "dbslave")
 PAIR, TRUSTED = "/etc/mysql/ssl/replication.pem", "/etc/mysql/ssl/replication-ca.pem"
 REFUSED = "2026"
-# Seconds that MySQL's first transaction waits for a slave that is down (rpl_semi_sync_source_timeout).
+# Seconds that MySQL's first transaction waits for a replica that is down (rpl_semi_sync_source_timeout).
 MYSQL_NOTICES = 10
 CLIENTS = "SHOW STATUS LIKE 'Rpl_semi_sync_master_clients'"
 
 
 def requirements(server: str) -> set[str]:
-    """Return what a server demands of those who log in as slaves, by REQUIRE."""
+    """Return what a server demands of those who log in as replicas, by REQUIRE."""
     found = sql(server, "SELECT CONCAT('.', ssl_type) FROM mysql.user WHERE User = 'replication'")
     return {line.removeprefix(".") for line in found.splitlines()}
 
@@ -47,7 +47,7 @@ def assert_encrypted(encrypted: bool, master: str = "dbmaster", slave: str = "db
 
 
 def way_of_login(master: str, slave: str) -> str:
-    """Return how the master says that its slave connects."""
+    """Return how the master says that its replica connects."""
     sql(master, "SET sql_log_bin = 0; TRUNCATE mysql.general_log")
     sql(master, "SET GLOBAL log_output = 'TABLE'; SET GLOBAL general_log = 1")
     try:
@@ -63,7 +63,7 @@ def way_of_login(master: str, slave: str) -> str:
 
 
 def deployed_under_load(*options: str) -> Run:
-    """Deploy while rows are written; none may be lost, and the slave has to go on where it stands."""
+    """Deploy while rows are written; none may be lost, and the replica has to go on where it stands."""
     with writing("dbmaster") as writer:
         done = deploy(*options)
     wait_until_equal(*SERVERS)
@@ -164,8 +164,8 @@ def global_status(server: str, name: str) -> str:
 
 def assert_acknowledged(master: str = "dbmaster", slave: str = "dbslave") -> None:
     assert global_status(slave, "Rpl_semi_sync_slave_status") == "ON"
-    # MySQL waits again from the first transaction on that a slave has acknowledged after it came back, and sees by its
-    # second message that a connection of before is closed.
+    # MySQL waits again from the first transaction on that a replica has acknowledged after it came back, and sees by
+    # its second message that a connection of before is closed.
     sql(master, "CREATE DATABASE first; DROP DATABASE first")
     wait_for(master, f"{shell(CLIENTS)} | grep -w 1", 10)
     before = int(global_status(master, "Rpl_semi_sync_master_yes_tx"))

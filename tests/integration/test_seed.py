@@ -1,4 +1,4 @@
-"""A slave is seeded while its master is written to, and whatever goes wrong on the way, the next run ends well."""
+"""A replica is seeded while its master is written to, and whatever goes wrong on the way, the next run ends well."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_healthy_slave_with_data_is_not_touched_without_a_request() -> None:
         assert "seedtest (" in said
         assert "nothing was changed" in said
         said = seed_fails("--data", "overwrite_slave=dbmaster")
-        assert "`overwrite_slave` is 'dbmaster', but the slave to be seeded is dbslave" in said
+        assert "`overwrite_slave` is 'dbmaster', but the replica to be seeded is dbslave" in said
         assert run("dbslave", "systemctl show -P MainPID mariadb") == pid
 
 
@@ -165,7 +165,7 @@ def test_control_machine_goes_away_and_the_next_run_waits(method: str) -> None:
         empty_slave()
         with under_way(*by(method)):
             pass
-        # The unit goes on alone; as long as it does, no deploy takes the slave for a healthy one.
+        # The unit goes on alone; as long as it does, no deploy takes the replica for a healthy one.
         run("dbslave", "systemctl kill -s STOP ox-seed")
         assert "is half seeded" in deploy_fails("--limit", "db_slave")
         run("dbslave", "systemd-run --quiet --collect --on-active=8 systemctl kill -s CONT ox-seed")

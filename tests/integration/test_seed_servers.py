@@ -148,7 +148,7 @@ def test_transactions_of_the_slaves_own_are_named_and_gone_after_a_seeding() -> 
         assert "that its master does not have" not in deploy_databases().output
 
 
-# One row has come since the slave stood still, and then no more come.
+# One row has come since the replica stood still, and then no more come.
 GO_ON = """
 from ox_deploy.remote.mysql.session import connect
 from ox_deploy.remote.master_slaves.replication.status import replica_status

@@ -64,14 +64,14 @@ OTHER_SITE = (
     " apachectl graceful"
 )
 FAULTS = {
-    "slave stopped": Fault("dbslave", "mariadb -e 'STOP SLAVE SQL_THREAD'", (("slave stopped", "dbslave"),)),
-    "slave half seeded": Fault(
+    "replica stopped": Fault("dbslave", "mariadb -e 'STOP SLAVE SQL_THREAD'", (("replica stopped", "dbslave"),)),
+    "replica half seeded": Fault(
         "dbslave",
         "touch /var/lib/ox-deploy/seeding",
-        (("slave half seeded", "dbslave"),),
+        (("replica half seeded", "dbslave"),),
         "rm /var/lib/ox-deploy/seeding",
     ),
-    "slave writable": Fault("dbslave", "mariadb -e 'SET GLOBAL read_only = 0'", (("slave writable", "dbslave"),)),
+    "replica writable": Fault("dbslave", "mariadb -e 'SET GLOBAL read_only = 0'", (("replica writable", "dbslave"),)),
     "errant transactions": Fault(
         "dbslave",
         "mariadb -e 'CREATE DATABASE errant'",
@@ -86,11 +86,11 @@ FAULTS = {
         (("master read-only", "dbmaster"),),
         "mariadb -e 'SET GLOBAL read_only = 0'",
     ),
-    "slave of another master": Fault(
+    "replica of another master": Fault(
         "dbslave",
         "mariadb -e 'STOP SLAVE; SHOW SLAVE STATUS\\G' > /root/status;"
         " mariadb -e \"CHANGE MASTER TO MASTER_HOST = '<oxgw01>'\"",
-        (("slave of another master", "dbslave"),),
+        (("replica of another master", "dbslave"),),
         'value() { sed -n "s/^ *$1: //p" /root/status; }; mariadb -e "CHANGE MASTER TO MASTER_HOST = \'<dbmaster>\','
         " MASTER_LOG_FILE = '$(value Relay_Master_Log_File)', MASTER_LOG_POS = $(value Exec_Master_Log_Pos);"
         ' START SLAVE"',
@@ -193,7 +193,7 @@ def broken(*faults: Fault) -> Iterator[None]:
     together(
         FAULTS,
         (
-            "slave writable",
+            "replica writable",
             "mount missing",
             "balancer member disabled",
             "certificate unreadable",
@@ -224,7 +224,7 @@ def test_slave_that_lags() -> None:
     shell("dbmaster", "mariadb -e 'CREATE DATABASE IF NOT EXISTS slow; CREATE TABLE IF NOT EXISTS slow.t (n INT)'")
     nodes.wait_for("dbslave", "mariadb -e 'SELECT * FROM slow.t'")
     hold = "nohup mariadb -e 'LOCK TABLES slow.t READ; SELECT SLEEP(600)' > /dev/null 2>&1 &"
-    fault = Fault("dbslave", hold, (("slave lagging", "dbslave"),), "pkill -f SLEEP.600")
+    fault = Fault("dbslave", hold, (("replica lagging", "dbslave"),), "pkill -f SLEEP.600")
     with broken(fault):
         shell("dbmaster", "sleep 1; mariadb -e 'INSERT INTO slow.t VALUES (1)'")
         # It counts as late after a minute.
@@ -336,11 +336,11 @@ def test_what_changed_since_the_last_time_is_told(tmp_path: Path) -> None:
     assert status(memory=memory).document["changes"]["since"] is None
     shell("dbslave", "mariadb -e 'STOP SLAVE'")
     changes = status(memory=memory).document["changes"]
-    assert [finding["state"] for finding in changes["new"]] == ["slave stopped"]
+    assert [finding["state"] for finding in changes["new"]] == ["replica stopped"]
     assert status(memory=memory).document["changes"]["new"] == []
     deploy()
     changes = status(memory=memory).document["changes"]
-    assert ([finding["state"] for finding in changes["gone"]], changes["new"]) == (["slave stopped"], [])
+    assert ([finding["state"] for finding in changes["gone"]], changes["new"]) == (["replica stopped"], [])
 
 
 def test_status_by_ssh_is_the_same_and_shows_no_password() -> None:

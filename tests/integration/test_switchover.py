@@ -122,7 +122,7 @@ def kill_run(argv: list[str], operation: str, dying: tuple[str, str] | None = No
 @pytest.mark.thorough
 def test_writes_go_on_when_everybody_dies_before_the_point_of_no_return() -> None:
     with writing(*SERVERS) as writer:
-        # The slave stands still, so that the master's program waits for it while writes are down.
+        # The replica stands still, so that the master's program waits for it while writes are down.
         kill_run(
             switch_command("switchover", "dbslave"),
             "Stop writes on",
@@ -228,7 +228,7 @@ def test_statement_that_does_not_end_is_not_waited_for() -> None:
         finally:
             busy.wait()
     assert done.code
-    # The slave's session is at work for longer, and that is not told.
+    # The replica's session is at work for longer, and that is not told.
     assert re.search(r"did not get the lock on all tables within 2 s \(session \d+ of root is at", done.output)
     assert "it takes writes as before" in done.output
     assert writer.gap < LONGEST_GAP
@@ -267,7 +267,7 @@ def test_dead_master_is_replaced_and_follows_when_it_is_back() -> None:
     wait_for("dbmaster", shell("SELECT 1"), 60)
     assert read_only() == ("1", "0"), "the dead one came back beside its successor"
     assert fail_over("--data", "accept_loss=dbmaster").code, "it is alive"
-    # What was lost is a slave again, of its own accord.
+    # What was lost is a replica again, of its own accord.
     deploy_switched()
     assert_roles("dbslave", "dbmaster")
     wait_until_equal("dbslave", "dbmaster")

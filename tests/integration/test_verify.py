@@ -99,8 +99,8 @@ while time.sleep(0.0005) is None:
 """
 GRACEFUL = "apachectl graceful; sleep 1"
 FAULTS = {
-    "slave stopped": Fault("dbslave", "mariadb -e 'STOP SLAVE SQL_THREAD'", {"slave stopped"}),
-    "slave writable": Fault("dbslave", "mariadb -e 'SET GLOBAL read_only = 0'", {"slave writable"}),
+    "replica stopped": Fault("dbslave", "mariadb -e 'STOP SLAVE SQL_THREAD'", {"replica stopped"}),
+    "replica writable": Fault("dbslave", "mariadb -e 'SET GLOBAL read_only = 0'", {"replica writable"}),
     "right of an account": Fault(
         "dbslave",
         "mariadb -e \"SET sql_log_bin = 0; REVOKE DELETE ON *.* FROM openexchange@'<oxgw01>'\"",
@@ -128,13 +128,13 @@ FAULTS = {
         {"removed file stays"},
         "systemctl stop oxlab-touch; rm -f /var/opt/filestore/.ox-verify-*",
     ),
-    "slave is late": Fault(
+    "replica is late": Fault(
         "dbslave",
         "mariadb -e 'STOP SLAVE; CHANGE MASTER TO MASTER_DELAY = 30; START SLAVE'",
-        {"slave lagging"},
+        {"replica lagging"},
         "mariadb -e 'STOP SLAVE; CHANGE MASTER TO MASTER_DELAY = 0; START SLAVE'",
     ),
-    "slave stops half way": Fault(
+    "replica stops half way": Fault(
         "dbslave",
         # As soon as the row is here: what is dropped afterwards stays.
         'nohup bash -c \'until mariadb -Ne "SELECT 1 FROM $(mariadb -Ne "SHOW DATABASES" | grep ox_verify).canary" |'
@@ -173,7 +173,7 @@ FAULTS = {
 
 
 # One each of database, filestore and web; the first two leave something behind if they go wrong.
-SAMPLE = ("slave stops half way", "removed files come back", "sessions not sticky")
+SAMPLE = ("replica stops half way", "removed files come back", "sessions not sticky")
 
 
 @pytest.mark.parametrize("name", sampled(FAULTS, SAMPLE))

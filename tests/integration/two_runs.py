@@ -42,7 +42,7 @@ class Watcher:
     """Asks both servers every 10 ms whether they take writes, and the master which databases it has."""
 
     def __init__(self, master: str) -> None:
-        # A slave that is seeded loses its databases, and gets them again.
+        # A replica that is seeded loses its databases, and gets them again.
         self._master = master
         self.seen = Seen()
         self._done = threading.Event()

@@ -139,7 +139,7 @@ def writing(*servers: str) -> Iterator[Writer]:
 
 
 def wait_until_equal(master: str, *slaves: str) -> None:
-    """Wait until the slaves have what the master has."""
+    """Wait until the replicas have what the master has."""
     last = position(master)
     for slave in slaves:
         assert has(slave, last), f"{slave} did not get {last}"

@@ -55,7 +55,7 @@ def main() -> None:
 
 @main.command()
 @click.option("--groupware", default=2, show_default=True, help="Number of groupware nodes.")
-@click.option("--slaves", default=1, show_default=True, help="Number of database slaves.")
+@click.option("--slaves", default=1, show_default=True, help="Number of database replicas.")
 @click.option("--filestore", is_flag=True, help="Add a file server of its own.")
 @click.option("--stranger", is_flag=True, help="Add a host that belongs to no group.")
 @click.option(

@@ -73,7 +73,7 @@ def wishes(
 ) -> list[Wish]:
     """The nodes of a lab of this size."""
     if not (1 <= groupware <= MOST_GROUPWARE and 0 <= slaves <= MOST_SLAVES):
-        raise LabError(f"A lab has 1 to {MOST_GROUPWARE} groupware nodes and 0 to {MOST_SLAVES} slaves.")
+        raise LabError(f"A lab has 1 to {MOST_GROUPWARE} groupware nodes and 0 to {MOST_SLAVES} replicas.")
     names = [("web", "web", 0), ("dbmaster", "db_master", 0)]
     names += [(f"oxgw{n:02}", "groupware", n) for n in range(1, groupware + 1)]
     names += [("dbslave" if n == 1 else f"dbslave{n}", "db_slave", n) for n in range(1, slaves + 1)]

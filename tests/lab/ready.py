@@ -20,7 +20,7 @@ REPLICATES = {
     # 9.7's client takes no backslash G behind a statement.
     "mysql": "mysql -E -e 'SHOW REPLICA STATUS' | grep -c 'Replica_.*_Running: Yes' | grep -q 2",
 }
-# A slave that was there before its master asks again only after a minute.
+# A replica that was there before its master asks again only after a minute.
 ASK_AGAIN = {
     "mariadb": "mariadb -e 'STOP SLAVE IO_THREAD; START SLAVE IO_THREAD'",
     "mysql": "mysql -e 'STOP REPLICA IO_THREAD; START REPLICA IO_THREAD'",

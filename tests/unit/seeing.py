@@ -119,7 +119,7 @@ def make_groupware(cluster: Cluster, seen: Seen) -> None:
 
 
 def server(cluster: Cluster, node: Node) -> MysqlStatus:
-    """Return a database server that is well, with replication on a slave."""
+    """Return a database server that is well, with replication on a replica."""
     is_master = node == master_of(cluster)
     return MysqlStatus(
         state=ServerState.RUNNING,
@@ -172,7 +172,7 @@ def change_server(seen: Seen, **values: Any) -> None:
 
 
 def change_replica(seen: Seen, **values: Any) -> None:
-    """Change values of a slave's replication."""
+    """Change values of a replica's replication."""
     assert seen.mysql and seen.mysql.replica
     change_server(seen, replica=seen.mysql.replica.model_copy(update=values))
 
@@ -264,7 +264,7 @@ def drift(hosts: SeenHosts, name: str, *drifts: Drift, sentence: str = "") -> No
     hosts[name].drift += [replace(drift, sentence=sentence) for drift in drifts]
 
 
-ACCOUNTS = Drift(Step(set_up_databases, mysql.accounts), "Make the accounts of the slaves and of Open-Xchange")
+ACCOUNTS = Drift(Step(set_up_databases, mysql.accounts), "Make the accounts of the replicas and of Open-Xchange")
 SERVER = Drift(Step(set_up_databases, roles.configure), "Configure the server (bind address, server id, binary log)")
 ROLES = Drift(Step(set_up_databases, roles.check_roles), "Look whether the master was switched")
 REPLICATE = Drift(Step(set_up_databases, replication.replica), "Replicate from the master")
@@ -279,7 +279,7 @@ WAIT = Drift(Step(start_cluster, mesh.join), "Wait until every node is connected
 
 
 def never_set_up_slave(hosts: SeenHosts) -> None:
-    """Give the slave no master."""
+    """Give the replica no master."""
     change_server(hosts["dbslave"], replica=None)
 
 
@@ -305,7 +305,7 @@ def many_nodes(guide: Guide) -> None:
 
 
 def no_slave(guide: Guide) -> None:
-    """Leave out the slave."""
+    """Leave out the replica."""
     del guide.groups["db_slave"], guide.hosts["dbslave"]
 
 

@@ -15,7 +15,7 @@ EXTERNAL = "nas.example.com:/export/ox"
 
 
 def finding(
-    state: str = "slave stopped", host: str = "dbslave", level: Level = Level.CRITICAL, **texts: str
+    state: str = "replica stopped", host: str = "dbslave", level: Level = Level.CRITICAL, **texts: str
 ) -> Finding:
     """Return a finding; its texts say what they are unless they are given."""
     defaults = {"found": f"found {state}", "wanted": f"wanted {state}", "remedy": f"remedy {state}"}
@@ -101,7 +101,7 @@ def one_host() -> Snapshot:
 
 
 def broken() -> Snapshot:
-    """Return the guide's cluster with a node that cannot be reached and a slave that lags."""
+    """Return the guide's cluster with a node that cannot be reached and a replica that lags."""
     good = cluster()
     states = {"oxgw02": (Level.CRITICAL, False), "dbslave": (Level.WARNING, True)}
     hosts = [
@@ -111,7 +111,7 @@ def broken() -> Snapshot:
     links = [one.model_copy(update={"level": _level(one)}) for one in good.links]
     findings = [
         finding("host unreachable", "oxgw02"),
-        finding("slave lagging", "dbslave", Level.WARNING),
+        finding("replica lagging", "dbslave", Level.WARNING),
     ]
     return snapshot(hosts, links, findings)
 

@@ -73,9 +73,9 @@ SUCCESSORS = {
 NO_SUCCESSORS = {
     "takes no writes": mariadb("0-1-345,0-2-346", read_only=1),
     "takes no writes, MySQL": mysql(f"{TAKEN_OVER}:{LAST + 60}", read_only=1),
-    "slave that somebody opened": mariadb("0-1-345"),
-    "slave that somebody opened and wrote to": mariadb("0-1-345,0-2-200"),
-    "slave that somebody opened, MySQL": mysql(OTHERS),
+    "replica that somebody opened": mariadb("0-1-345"),
+    "replica that somebody opened and wrote to": mariadb("0-1-345,0-2-200"),
+    "replica that somebody opened, MySQL": mysql(OTHERS),
     "took over once, before this one did": mysql(f"{OTHERS},{TAKEN_OVER}:{LAST - 900}-{LAST - 880}"),
     "is dead": OSError("no route to host"),
 }

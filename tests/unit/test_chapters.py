@@ -161,8 +161,8 @@ def tls_steps(guide: Guide, monkeypatch: pytest.MonkeyPatch, host: str, **settin
 
 
 CERTIFICATE, TRUST = "Make the server's certificate", "Trust the certificates of all database servers"
-ENCRYPT, REPLICATE = "Let the slaves log in encrypted only", "Replicate from the master"
-ACCOUNTS = "Make the accounts of the slaves and of Open-Xchange"
+ENCRYPT, REPLICATE = "Let the replicas log in encrypted only", "Replicate from the master"
+ACCOUNTS = "Make the accounts of the replicas and of Open-Xchange"
 
 
 def test_slave_has_moved_before_its_account_requires_encryption(guide: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,7 +288,7 @@ def test_accounts_are_for_the_addresses_of_those_who_log_in(guide: Guide) -> Non
     secrets.create(Path(cluster.settings.secrets_file), [])
     accounts = database.wanted_accounts(cluster)
     assert [(account.user, account.host) for account in accounts] == [
-        # The master is a slave after a switch.
+        # The master is a replica after a switch.
         ("replication", "192.0.2.21"),
         ("replication", "192.0.2.22"),
         ("replication", "192.0.2.23"),

@@ -180,7 +180,7 @@ def test_every_host_passes_every_barrier(deployment: Deployment) -> None:
         ("Export the filestore", "Mount the filestore"),
         ("Mount the filestore", "Configure the node"),
         ("Route multicast", "Configure the node"),
-        # What is registered has to be on the slave, too.
+        # What is registered has to be on the replica, too.
         ("Replicate", "Create configdb"),
         ("Configure the node", "Start the daemons"),
         ("Create configdb", "Start the daemons"),
@@ -214,7 +214,7 @@ def test_each_host_is_given_its_part(guide: Guide, passwords: list[str], monkeyp
     hosts = ["Look for what stands in the way", "Names, user, package sources, packages"]
     roles = "Look whether the master was switched"
     server = "Configure the server (bind address, server id, binary log)"
-    accounts = "Make the accounts of the slaves and of Open-Xchange"
+    accounts = "Make the accounts of the replicas and of Open-Xchange"
     node = [
         "Mount the filestore, now and at boot",
         "Route multicast to the cluster's interface",

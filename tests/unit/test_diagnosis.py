@@ -1,4 +1,4 @@
-"""One diagnosis of a slave: whoever finds a state has the same remedy for it, in the words of the server at hand."""
+"""One diagnosis of a replica: whoever finds a state has the same remedy for it, in the words of the server at hand."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ def seen_by_status(guide: Guide, kind: Kind, situation: Situation) -> Finding:
     hosts["dbslave"].mysql, hosts["dbmaster"].mysql = (STATES | WITHOUT_MASTER)[situation](kind)
     hosts["dbslave2"].mysql = server(kind, 3, gtids(kind, (1, 345)), replica=reading())
     if situation is Situation.NO_BINARY_LOG:
-        # The other slave has the same master.
+        # The other replica has the same master.
         hosts["dbslave2"].mysql = None
         hosts["dbslave2"].unreachable = "it is not asked here"
     (found,) = (one for one in find(cluster, list(hosts.values())) if one.host == "dbslave")
@@ -241,7 +241,7 @@ def test_slave_is_diagnosed_without_its_master(guide: Guide, kind: Kind, situati
 
 @parametrized
 def test_seeding_has_its_remedy(kind: Kind, situation: Situation) -> None:
-    """At the end of a seeding the slave has to be healthy, and before that the two have to fit together."""
+    """At the end of a seeding the replica has to be healthy, and before that the two have to fit together."""
     host = pair(kind, situation)
     plan = SeedPlan(SOURCE, ADDRESS, Method.LOGICAL, overwrite=True, by_gtid=True)
     ended = seeding._Seeding(plan, DATABASE_SERVERS[kind], "dbmaster", None, None)
@@ -249,7 +249,7 @@ def test_seeding_has_its_remedy(kind: Kind, situation: Situation) -> None:
         with in_phase(host, executing=True):
             ended._verify()
         return
-    # It knows of no other database hosts, and nobody moves a slave while it is seeded.
+    # It knows of no other database hosts, and nobody moves a replica while it is seeded.
     shown = Situation.OTHER_MASTER if situation is Situation.MOVED else situation
     with in_phase(host, executing=True), pytest.raises(OperationError) as stopped:
         ended._verify()
@@ -340,7 +340,7 @@ def test_only_the_connection_of_a_ring_is_ended(kind: Kind) -> None:
         "mariadb": "STOP SLAVE 'back'; RESET SLAVE 'back' ALL",
         "mysql": "STOP REPLICA FOR CHANNEL 'back'; RESET REPLICA ALL FOR CHANNEL 'back'",
     }
-    assert said == f"run `{wanted[kind]}` on dbmaster; dbslave stays its slave"
+    assert said == f"run `{wanted[kind]}` on dbmaster; dbslave stays its replica"
 
 
 def situation_of(found: MysqlStatus, of: MysqlStatus) -> Situation:

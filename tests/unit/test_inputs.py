@@ -365,7 +365,7 @@ LONG = "Ab3dEf9hJkLm"
         (
             "mysql_replication",
             f'"{LONG * 9}"',
-            "has 108 characters, but MariaDB lets a slave log in with at most 96; choose a shorter one.",
+            "has 108 characters, but MariaDB lets a replica log in with at most 96; choose a shorter one.",
         ),
     ],
 )
@@ -380,7 +380,7 @@ def test_secret_that_will_not_do_is_refused(ready: Guide, name: str, value: str,
 def test_mysql_takes_shorter_passwords_of_slaves(ready: Guide) -> None:
     ready.set(database_server="mysql")
     assert refusal(_with(ready, "mysql_replication", f'"{LONG * 3}"')).endswith(
-        "`mysql_replication` has 36 characters, but MySQL lets a slave log in with at most 32; choose a shorter one."
+        "`mysql_replication` has 36 characters, but MySQL lets a replica log in with at most 32; choose a shorter one."
     )
 
 

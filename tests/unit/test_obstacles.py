@@ -85,7 +85,7 @@ def master(kind: str = "mariadb", **survey: Any) -> Side:
 
 
 def named(found: Side) -> Side:
-    """Give a slave a connection that has a name."""
+    """Give a replica a connection that has a name."""
     prod = REPLICA.model_copy(update={"name": "prod"})
     return replace(found, status=found.status.model_copy(update={"named": [prod]}))
 
@@ -112,7 +112,7 @@ ED25519 = {"ed25519": [f"'{name}'@'%'" for name in "abcdefg"]}
 MORE_PLUGINS = {"plugins": ["CACHING_SHA2_PASSWORD", "InnoDB", "clone", "keyring_file", "version_tokens"]}
 FULL = [place("data", "/var/lib/mysql", free=0), place("beside", "/var/lib", free=0), *PLACES[2:]]
 
-# By the ways that it is in the way of: the slave, the master, and the sentence.
+# By the ways that it is in the way of: the replica, the master, and the sentence.
 OBSTACLES: dict[str, tuple[tuple[str, ...], Side, Side, str]] = {
     "view": (
         ("logical",),

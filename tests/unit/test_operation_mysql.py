@@ -311,7 +311,7 @@ PURGED = BinaryLog(
     before="0-1-342",
 )
 ADDRESS = "192.0.2.22"
-# What was written on the slave itself.
+# What was written on the replica itself.
 OWN = "0-1-7,0-2-8"
 UUID = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
 
@@ -805,8 +805,8 @@ STOPS: dict[str, str] = {
     f"status ox-seed` there), or seed it again (`{SEED}`).",
     "unknown": "dbslave is in an unknown state (Slave_IO_Running is Dreaming); nothing was "
     "changed: look at `SHOW SLAVE STATUS` there.",
-    "same-server-id-as-slave": "dbslave has the server id of another slave (2, under which 192.0.2.29 reads); nothing "
-    "was changed: give each a `server_id` of its own in the inventory, restart their servers and deploy them.",
+    "same-server-id-as-slave": "dbslave has the server id of another replica (2, under which 192.0.2.29 reads); "
+    "nothing was changed: give each a `server_id` of its own in the inventory, restart their servers and deploy them.",
     "other-master": "dbslave replicates from another master (192.0.2.99:3306); nothing was changed: correct "
     f"`db_master`, or run `STOP SLAVE; RESET SLAVE ALL` there and seed it (`{OVERWRITE}`).",
     "same-server-id": "dbslave has the server id of its master; nothing was changed: give the host a `server_id` of "
@@ -822,12 +822,12 @@ STOPS: dict[str, str] = {
     "named-from-another-master": "dbslave replicates from another master (192.0.2.99:3306); nothing was changed: "
     f"correct `db_master`, or run `STOP SLAVE 'prod'; RESET SLAVE 'prod' ALL` there and seed it (`{OVERWRITE}`).",
     "ring": "dbslave and its master replicate from each other; nothing was changed: run `STOP SLAVE; RESET SLAVE ALL` "
-    "on dbmaster; dbslave stays its slave.",
+    "on dbmaster; dbslave stays its replica.",
     "ring-by-named-connections": "dbslave and its master replicate from each other; nothing was changed: run `STOP "
-    "SLAVE 'back'; RESET SLAVE 'back' ALL` on dbmaster; dbslave stays its slave.",
+    "SLAVE 'back'; RESET SLAVE 'back' ALL` on dbmaster; dbslave stays its replica.",
     "ring-with-the-slave-as-its-master": "dbslave and its master replicate from each other, and it is the one that "
     "takes writes; nothing was changed: run `STOP SLAVE; RESET SLAVE ALL` on dbslave, and make it `db_master` in the "
-    "inventory; dbmaster stays its slave.",
+    "inventory; dbmaster stays its replica.",
     "no-binary-log": "dbslave has a master that writes no binary log; nothing was changed: deploy the master first.",
 }
 

@@ -329,7 +329,7 @@ MISSING: dict[str, tuple[Registration, dict[str, Any]]] = {
         found(pools=[MASTER_POOL], clusters={3: 0}),
         {"databases": [SLAVE_JOB], "passwords": [password_job("oxdatabase_slave")]},
     ),
-    # After a failover reads go to the master, until there is a slave again.
+    # After a failover reads go to the master, until there is a replica again.
     "slave-that-is-back": (
         found(pools=[MASTER_POOL, pool(4, "oxdatabase_slave", MASTER_POOL.url)]),
         {

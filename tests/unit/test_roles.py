@@ -56,8 +56,8 @@ def test_server_that_is_what_it_was_is_gone_on_with(role: dict[str, Any]) -> Non
 def test_role_that_changed_meanwhile_stops_the_order(capsys: pytest.CaptureFixture[str]) -> None:
     said = refusal(capsys, role_check.check_role, server(SLAVE), MASTER)
     assert said == (
-        "this server is read-only and a slave of 192.0.2.21:3306, but was open for writes and not a slave when this "
-        "run looked; nothing was changed here; run again\n"
+        "this server is read-only and a replica of 192.0.2.21:3306, but was open for writes and not a replica when "
+        "this run looked; nothing was changed here; run again\n"
     )
 
 
@@ -140,12 +140,18 @@ def test_files_are_written_for_a_server_that_is_what_it_was(
 @pytest.mark.parametrize(
     ("now", "seen", "read_only", "switched", "sentence"),
     [
-        (ALONE, MASTER, False, False, "this server is read-only and not a slave, but was open for writes"),
-        (SLAVE, MASTER, False, False, "this server is read-only and a slave of 192.0.2.21:3306, but was open"),
-        (MASTER, SLAVE, True, False, "this server is open for writes and not a slave, but was read-only"),
-        (SLAVE, None, False, False, "this server is read-only and a slave of 192.0.2.21:3306, so it is not the master"),
-        (ALONE, None, False, True, "this server is read-only and not a slave after the switch"),
-        (MASTER, None, True, True, "this server is open for writes and not a slave after the switch"),
+        (ALONE, MASTER, False, False, "this server is read-only and not a replica, but was open for writes"),
+        (SLAVE, MASTER, False, False, "this server is read-only and a replica of 192.0.2.21:3306, but was open"),
+        (MASTER, SLAVE, True, False, "this server is open for writes and not a replica, but was read-only"),
+        (
+            SLAVE,
+            None,
+            False,
+            False,
+            "this server is read-only and a replica of 192.0.2.21:3306, so it is not the master",
+        ),
+        (ALONE, None, False, True, "this server is read-only and not a replica after the switch"),
+        (MASTER, None, True, True, "this server is open for writes and not a replica after the switch"),
         (None, MASTER, False, False, "this server no longer runs, but did when this run looked"),
     ],
 )

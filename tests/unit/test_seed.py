@@ -1,4 +1,4 @@
-"""Seeding of a slave: when it is refused, who does what, and how it ends."""
+"""Seeding of a replica: when it is refused, who does what, and how it ends."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ REFUSALS: dict[str, tuple[Side, Side, str, str]] = {
         slave(),
         master(OXDB, slaves={"2": "192.0.2.29"}),
         "logical",
-        "dbslave has the server id of another slave (2, under which 192.0.2.29 reads)",
+        "dbslave has the server id of another replica (2, under which 192.0.2.29 reads)",
     ),
     "programs": (slave(missing=("socat", "mbstream")), master(OXDB), "physical", "dbslave lacks socat, mbstream; run"),
     "master's-programs": (
@@ -271,7 +271,7 @@ def at(stage: str, number: int = 0) -> SeedState:
 
 
 class Hosts:
-    """A slave and its master; what is carried out at the master is noted."""
+    """A replica and its master; what is carried out at the master is noted."""
 
     def __init__(
         self,
@@ -404,7 +404,7 @@ def test_physical_way_lets_the_master_send_once_the_slave_listens(monkeypatch: p
 
 
 def clone(monkeypatch: pytest.MonkeyPatch, survey: dict[str, Any] | None = None) -> tuple[Hosts, dict[str, Any]]:
-    """A slave and a master of MySQL, and the arguments with which one is seeded."""
+    """A replica and a master of MySQL, and the arguments with which one is seeded."""
     replica = REPLICATES.model_copy(update={"using_gtid": True})
     after = server("2", replica=replica, databases=["oxdb"], **MYSQL)
     states = [IDLE, at("checks"), at("copies"), DONE]
@@ -522,9 +522,9 @@ FAILURES: dict[str, tuple[SeedState, str, str]] = {
         "dbslave is half seeded, at `copies`: its unit ox-seed died without an error message; seed again.",
     ),
     "with-old-data": (
-        SeedState(stage="compares", error="the slave differs; seed again", marked=True, kept=True),
+        SeedState(stage="compares", error="the replica differs; seed again", marked=True, kept=True),
         "physical",
-        "dbslave is half seeded, at `compares`: the slave differs; seed again. Its old data is kept; to put it back, "
+        "dbslave is half seeded, at `compares`: the replica differs; seed again. Its old data is kept; to put it back, "
         "run `pyinfra -y inventory.py ox_deploy.deploys.seed.restore --data seed_slave=dbslave`.",
     ),
     "master's-words": (
@@ -673,10 +673,10 @@ def test_slave_can_be_named_as_in_the_inventory(guide: Guide) -> None:
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({}, "no slave is named; add `--data seed_slave=` with one of `db_slave` (dbslave)."),
+        ({}, "no replica is named; add `--data seed_slave=` with one of `db_slave` (dbslave)."),
         (
             {"seed_slave": "dbmaster"},
-            "`seed_slave` is 'dbmaster', which is not a slave; name one of `db_slave` (dbslave).",
+            "`seed_slave` is 'dbmaster', which is not a replica; name one of `db_slave` (dbslave).",
         ),
         (
             {"seed_slave": "dbslave", "seed_method": "magic"},
@@ -684,7 +684,7 @@ def test_slave_can_be_named_as_in_the_inventory(guide: Guide) -> None:
         ),
         (
             {"seed_slave": "dbslave", "overwrite_slave": "dbslave2"},
-            "`overwrite_slave` is 'dbslave2', but the slave to be seeded is dbslave; name the same slave in both.",
+            "`overwrite_slave` is 'dbslave2', but the replica to be seeded is dbslave; name the same replica in both.",
         ),
     ],
 )
@@ -717,7 +717,7 @@ def test_only_the_named_slave_is_seeded_and_gets_its_accounts(guide: Guide, seed
         assert {step[0] for step in steps[: 2 * len(guide.hosts)]} == set(everywhere)
         assert [step for step in steps if step[0] not in everywhere] == [
             ("Seed dbslave2 from dbmaster (physical)", "dbslave2"),
-            ("Make the accounts of the slaves and of Open-Xchange", "dbslave2"),
+            ("Make the accounts of the replicas and of Open-Xchange", "dbslave2"),
         ]
         assert deployment.state.config.FAIL_PERCENT == 0
 

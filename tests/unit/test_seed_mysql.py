@@ -265,7 +265,7 @@ def test_timer_of_the_account_removes_the_plugin_if_it_is_ours(tmp_path: Path, l
     assert ("rm -f" in line) is lent
     server.answers |= INSTALLED | {"SELECT ID AS id": [{"id": 9}]}
     program.seed_account({**job, "clone": False, "guarded": False, "statements": []})
-    # Sessions of a slave that died are ended, before the plugin goes.
+    # Sessions of a replica that died are ended, before the plugin goes.
     assert "KILL CONNECTION 9" in server.statements
     assert ("UNINSTALL PLUGIN clone" in server.statements) is lent
 
@@ -274,7 +274,7 @@ def test_timer_of_the_account_removes_the_plugin_if_it_is_ours(tmp_path: Path, l
 
 
 class Server:
-    """A slave's server, before and after it is cloned."""
+    """A replica's server, before and after it is cloned."""
 
     def __init__(self, clone: Any, error: Exception | None = None) -> None:
         self.sessions: list[Session] = []
@@ -328,7 +328,7 @@ def test_slave_runs_on_a_clone_and_begins_where_that_was_taken(clone: Any, job: 
     assert seeded(clone, job) == [{"file": "mysql-bin.000002", "position": 385, "gtid": GTIDS, "bytes": 5_000_000}]
     done = server.statements()
     # Its threads would wait for the clone, and the clone for them.
-    # What is about to lose its data is nobody's slave any more.
+    # What is about to lose its data is nobody's replica any more.
     assert done.index("STOP REPLICA") < done.index("RESET REPLICA ALL") < done.index(CLONE)
     assert (CLONE, ["ox_seed", "192.0.2.21", 3306, PASSWORD]) in server.sessions[0].done
     assert ("SET GLOBAL clone_valid_donor_list = %s", ["192.0.2.21:3306"]) in server.sessions[0].done

@@ -1,4 +1,4 @@
-"""The programs of a seeding: what they do to a slave, and what they leave when they fail."""
+"""The programs of a seeding: what they do to a replica, and what they leave when they fail."""
 
 from __future__ import annotations
 
@@ -300,7 +300,7 @@ def change_over(
 
 
 def seeded(physical: Any, place: Path, finish: Any) -> dict[str, str]:
-    """Seed a slave; returns the directories that there are when it has caught up."""
+    """Seed a replica; returns the directories that there are when it has caught up."""
     directories(place, "mysql")
     datadir = str(place / "lib" / "mysql")
     for name in ("recover", "check_logins", "check_role", "clean_up", "check_place", "check_room"):
@@ -360,7 +360,7 @@ def test_old_data_is_put_back_unless_it_is_gone_or_a_seeding_runs(
         with pytest.raises(Failure, match="the old data of this host was there when this run looked, but is not"):
             program.seed_restore({"unit": "mariadb", "fence": ""})
         assert (place / "lib" / left).exists()
-    # It is no slave yet.
+    # It is no replica yet.
     assert (place / "state" / "seeding").exists()
 
 
@@ -802,7 +802,7 @@ def test_table_for_which_no_time_is_left_is_left_out_on_the_master(logical: Any)
 
 
 class Slave(Session):
-    """A slave that stops where it is told to, with as many rows as it is told."""
+    """A replica that stops where it is told to, with as many rows as it is told."""
 
     def __init__(self, rows: int, objects: tuple[str, ...]) -> None:
         status = {"Last_SQL_Errno": 0, "Slave_SQL_Running": "No"}
@@ -854,7 +854,7 @@ def test_slave_that_differs_is_stopped_and_told(
     logical: Any, rows: int, objects: tuple[str, ...], sentence: str
 ) -> None:
     slave = Slave(rows, objects)
-    with pytest.raises(Failure, match="the slave differs from its master: " + sentence):
+    with pytest.raises(Failure, match="the replica differs from its master: " + sentence):
         compared(logical, slave)
     assert slave.statements[-1] == "STOP SLAVE"
     # A table may just have been altered: it was tried more than once.

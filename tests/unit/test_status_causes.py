@@ -71,19 +71,19 @@ CAN_NOT_ASK = "configdb cannot be asked (2003, no route); deploy the database ch
         (
             SERVER,
             lambda p: change_server(p["dbslave"], variables={"server_id": "2", "read_only": "OFF"}),
-            ("slave writable", "dbslave"),
+            ("replica writable", "dbslave"),
         ),
-        (REPLICATE, never_set_up_slave, ("slave not set up", "dbslave")),
-        (REPLICATE, lambda p: change_replica(p["dbslave"], sql_running="No"), ("slave stopped", "dbslave")),
-        (REPLICATE, lambda p: change_replica(p["dbslave"], user="repl"), ("slave login differs", "dbslave")),
+        (REPLICATE, never_set_up_slave, ("replica not set up", "dbslave")),
+        (REPLICATE, lambda p: change_replica(p["dbslave"], sql_running="No"), ("replica stopped", "dbslave")),
+        (REPLICATE, lambda p: change_replica(p["dbslave"], user="repl"), ("replica login differs", "dbslave")),
         (
             REPLICATE,
             lambda p: change_replica(p["dbslave"], host="192.0.2.99"),
-            ("slave of another master", "dbslave"),
+            ("replica of another master", "dbslave"),
         ),
-        (REPLICATE, lambda p: change_server(p["dbslave"], seeding=True), ("slave half seeded", "dbslave")),
-        (SERVER, lambda p: change_server(p["dbslave"], seeding=True), ("slave half seeded", "dbslave")),
-        (ACCOUNTS, lambda p: change_server(p["dbslave"], seeding=True), ("slave half seeded", "dbslave")),
+        (REPLICATE, lambda p: change_server(p["dbslave"], seeding=True), ("replica half seeded", "dbslave")),
+        (SERVER, lambda p: change_server(p["dbslave"], seeding=True), ("replica half seeded", "dbslave")),
+        (ACCOUNTS, lambda p: change_server(p["dbslave"], seeding=True), ("replica half seeded", "dbslave")),
         (EXPORT, lambda p: stop_unit(p["dbmaster"], "nfs"), ("NFS server down", "dbmaster")),
         (MOUNT, lambda p: change_mount(p["oxgw01"], mount=None), ("mount missing", "oxgw01")),
         (MOUNT, lambda p: change_mount(p["oxgw01"], answers=False), ("mount stale", "oxgw01")),
@@ -139,7 +139,7 @@ def test_other_drift_of_a_host_stays(guide: Guide) -> None:
 
 
 def test_master_host_down_is_one_finding(guide: Guide) -> None:
-    """In the guide the master is the filestore, too: its slaves cannot read, all mounts hang."""
+    """In the guide the master is the filestore, too: its replicas cannot read, all mounts hang."""
     cluster = guide.build()
     hosts = healthy(cluster)
     lose(hosts, "dbmaster")
@@ -179,10 +179,10 @@ def test_master_unreachable_explains_no_other_error_of_a_slave(guide: Guide) -> 
     hosts = healthy(cluster)
     lose(hosts, "dbmaster")
     change_replica(hosts["dbslave"], io_running="No", sql_running="No", sql_error="Duplicate entry")
-    assert found(cluster, hosts) == [("master unreachable", "dbmaster"), ("slave stopped", "dbslave")]
+    assert found(cluster, hosts) == [("master unreachable", "dbmaster"), ("replica stopped", "dbslave")]
     hosts["dbslave"] = healthy(cluster)["dbslave"]
     never_set_up_slave(hosts)
-    assert found(cluster, hosts) == [("master unreachable", "dbmaster"), ("slave not set up", "dbslave")]
+    assert found(cluster, hosts) == [("master unreachable", "dbmaster"), ("replica not set up", "dbslave")]
 
 
 def test_what_is_not_registered_is_drift_while_the_master_is_unreachable(guide: Guide) -> None:
@@ -251,11 +251,11 @@ def test_slave_of_another_master_is_one_finding(guide: Guide) -> None:
     hosts = healthy(cluster)
     change_server(hosts["dbslave"], gtid_state="0-1-345,0-9-7")
     change_replica(hosts["dbslave"], host="192.0.2.99", seconds_behind=500)
-    assert found(cluster, hosts) == [("slave of another master", "dbslave")]
+    assert found(cluster, hosts) == [("replica of another master", "dbslave")]
     change_replica(hosts["dbslave"], io_running="No", io_error="no such log", sql_running="No")
-    assert found(cluster, hosts) == [("slave of another master", "dbslave")]
+    assert found(cluster, hosts) == [("replica of another master", "dbslave")]
     lose(hosts, "dbmaster")
-    assert found(cluster, hosts) == [("master unreachable", "dbmaster"), ("slave of another master", "dbslave")]
+    assert found(cluster, hosts) == [("master unreachable", "dbmaster"), ("replica of another master", "dbslave")]
 
 
 def test_slave_of_another_master_explains_nothing_of_other_slaves(guide: Guide) -> None:
@@ -266,9 +266,9 @@ def test_slave_of_another_master_explains_nothing_of_other_slaves(guide: Guide) 
     change_server(hosts["dbslave"], variables={"server_id": "2", "read_only": "OFF"})
     change_replica(hosts["dbslave2"], sql_running="No", sql_error="Duplicate entry")
     assert found(cluster, hosts) == [
-        ("slave of another master", "dbslave"),
-        ("slave writable", "dbslave"),
-        ("slave stopped", "dbslave2"),
+        ("replica of another master", "dbslave"),
+        ("replica writable", "dbslave"),
+        ("replica stopped", "dbslave2"),
     ]
 
 
@@ -313,7 +313,7 @@ def test_stopped_slave_does_not_lag(guide: Guide) -> None:
     cluster = guide.build()
     hosts = healthy(cluster)
     change_replica(hosts["dbslave"], io_running="No", seconds_behind=500)
-    assert found(cluster, hosts) == [("slave stopped", "dbslave")]
+    assert found(cluster, hosts) == [("replica stopped", "dbslave")]
 
 
 def test_nfs_server_down_is_one_finding(guide: Guide) -> None:

@@ -200,7 +200,7 @@ def test_host_that_cannot_be_reached_says_why_and_the_rest_is_complete(look: Loo
     seen = look.take()
     assert seen["dbmaster"].unreachable == "no route to host"
     assert {name for name, found in seen.items() if found.host} == set(look.guide.hosts) - {"dbmaster"}
-    # Its master is not known, so nobody can tell whether the slave would be changed.
+    # Its master is not known, so nobody can tell whether the replica would be changed.
     assert "Replicate from the master" not in [one.name for one in seen["dbslave"].drift]
 
 

@@ -24,13 +24,13 @@ FIRST = Changes(since=None, new=[], gone=[])
 
 CLUSTERS = {
     "guide": cluster(),
-    "no slave": cluster(nodes=1, slaves=0),
+    "no replica": cluster(nodes=1, slaves=0),
     # The line to the master would run over the one of a node's mount.
     "line in the way": cluster(slaves=0, path="/exports"),
     "broken": broken(),
     "one host": one_host(),
     "external filestore": cluster(nodes=3, filestore="external"),
-    "five nodes, nine slaves": cluster(nodes=5, slaves=9, web=3),
+    "five nodes, nine replicas": cluster(nodes=5, slaves=9, web=3),
     "twenty nodes": cluster(nodes=20, slaves=5, web=2, filestore="own"),
     "thirty nodes": cluster(nodes=30, slaves=2),
     "many balancers": cluster(nodes=2, web=6),
@@ -155,7 +155,7 @@ def test_changes_findings_picture_and_hosts_follow_each_other() -> None:
         "Changed since 2026-05-01 09:00:05 UTC new critical host unreachable on oxgw02 "
         "gone warning certificate expiring on web",
         "Findings critical host unreachable on oxgw02 is found host unreachable should be wanted host unreachable "
-        "to do remedy host unreachable warning slave lagging on dbslave",
+        "to do remedy host unreachable warning replica lagging on dbslave",
         "Cluster The cluster groupware.example.com",
         "Hosts web fine address 192.0.2.13 roles balancer disk of /var/lib/mysql 12 % of 40 GB "
         "Versions (1) mariadb-server 1:10.11.11-0+deb12u1 oxgw01",

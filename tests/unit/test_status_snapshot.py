@@ -8,8 +8,8 @@ from ox_deploy.findings import Finding, Level
 from ox_deploy.status.snapshot import Snapshot, compare
 from tests.unit.snapshots import TIME, finding, snapshot
 
-STOPPED = finding("slave stopped", "dbslave")
-LAGGING = finding("slave lagging", "dbslave", Level.WARNING)
+STOPPED = finding("replica stopped", "dbslave")
+LAGGING = finding("replica lagging", "dbslave", Level.WARNING)
 
 
 def taken(*findings: Finding, minutes: int = 0) -> Snapshot:
@@ -35,7 +35,7 @@ def test_what_came_and_what_went_since_the_one_before() -> None:
 
 
 def test_same_state_on_another_host_is_another_finding() -> None:
-    other = finding("slave stopped", "dbslave2")
+    other = finding("replica stopped", "dbslave2")
     changes = compare(taken(STOPPED), taken(STOPPED, other))
     assert changes.new == [other]
     assert changes.gone == []
@@ -63,7 +63,7 @@ def test_what_got_better_and_is_still_there_has_not_changed() -> None:
 
 
 def test_other_figures_and_another_order_are_no_change() -> None:
-    before = finding("slave lagging", "dbslave", found="70 s behind")
-    now = finding("slave lagging", "dbslave", found="90 s behind")
+    before = finding("replica lagging", "dbslave", found="70 s behind")
+    now = finding("replica lagging", "dbslave", found="90 s behind")
     changes = compare(taken(before, STOPPED), taken(STOPPED, now, minutes=5))
     assert (changes.since, changes.new, changes.gone) == (TIME, [], [])

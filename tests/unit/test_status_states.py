@@ -125,7 +125,7 @@ def _stopped_errant(hosts: SeenHosts) -> None:
 
 
 def _old_errant(hosts: SeenHosts) -> None:
-    """Both know transactions of the slave's time as a master, the slave knows more of them."""
+    """Both know transactions of the replica's time as a master, the replica knows more of them."""
     change_server(hosts["dbmaster"], gtid_state="0-1-345,0-2-7")
     change_server(hosts["dbslave"], gtid_state="0-1-345,0-2-9")
 
@@ -174,7 +174,7 @@ def _name_connection(hosts: SeenHosts, **other: str) -> None:
 
 
 def _twin(hosts: SeenHosts) -> None:
-    """Another server reads from the master under the slave's id, which drives the slave out."""
+    """Another server reads from the master under the replica's id, which drives the replica out."""
     change_server(hosts["dbmaster"], slaves={"2": "192.0.2.29"})
     change_replica(hosts["dbslave"], io_running="No", io_error="1236")
 
@@ -240,64 +240,64 @@ BROKEN: list[tuple[str, Level, str, str, Break]] = [
     ),
     ("database server down", CRITICAL, "dbslave", "could not be asked", lambda p: setattr(p["dbslave"], "mysql", None)),
     (
-        "slave of another master",
+        "replica of another master",
         CRITICAL,
         "dbslave",
         "it replicates from another master (192.0.2.99:3306)",
         lambda p: change_replica(p["dbslave"], host="192.0.2.99"),
     ),
     (
-        "slave of another master",
+        "replica of another master",
         CRITICAL,
         "dbslave",
         "it replicates from another master (192.0.2.21:3307)",
         lambda p: change_replica(p["dbslave"], port=3307),
     ),
     (
-        "slave stopped",
+        "replica stopped",
         CRITICAL,
         "dbslave",
         "it stopped with an error (Slave_SQL_Running is No: Duplicate entry)",
         lambda p: change_replica(p["dbslave"], sql_running="No", sql_error="Duplicate entry", seconds_behind=None),
     ),
     (
-        "slave stopped",
+        "replica stopped",
         CRITICAL,
         "dbslave",
         "still has all that it lacks (Slave_IO_Running is No)",
         lambda p: change_replica(p["dbslave"], io_running="No", seconds_behind=None),
     ),
     (
-        "slave stopped",
+        "replica stopped",
         CRITICAL,
         "dbslave",
         "(Slave_IO_Running is Connecting: error connecting)",
         lambda p: change_replica(p["dbslave"], io_running="Connecting", io_error="error connecting"),
     ),
-    ("slave not set up", CRITICAL, "dbslave", "it is empty and the master's binary log holds", never_set_up_slave),
+    ("replica not set up", CRITICAL, "dbslave", "it is empty and the master's binary log holds", never_set_up_slave),
     (
-        "slave not set up",
+        "replica not set up",
         CRITICAL,
         "dbslave",
         "it has databases of its own but does not replicate (wiki)",
         lambda p: change_server(p["dbslave"], replica=None, databases=["wiki"]),
     ),
     (
-        "slave login differs",
+        "replica login differs",
         WARNING,
         "dbslave",
         "it logs in to the master with a different password",
         lambda p: change_replica(p["dbslave"], user="repl"),
     ),
     (
-        "slave login differs",
+        "replica login differs",
         CRITICAL,
         "dbslave",
         "it logs in to the master with a different password",
         lambda p: change_replica(p["dbslave"], user="repl", io_running="No", io_error="1045"),
     ),
     (
-        "slave of another master",
+        "replica of another master",
         CRITICAL,
         "dbslave",
         "it replicates from another master (192.0.2.99:3306)",
@@ -314,19 +314,19 @@ BROKEN: list[tuple[str, Level, str, str, Break]] = [
         "duplicate server id",
         CRITICAL,
         "dbslave",
-        "it has the server id of another slave (2, under which 192.0.2.29 reads)",
+        "it has the server id of another replica (2, under which 192.0.2.29 reads)",
         _twin,
     ),
     ("no binary log", CRITICAL, "dbslave", "it has a master that writes no binary log", _unknown_log),
     (
-        "slave half seeded",
+        "replica half seeded",
         CRITICAL,
         "dbslave",
         "it is half seeded",
         lambda p: change_server(p["dbslave"], seeding=True),
     ),
     (
-        "slave half seeded",
+        "replica half seeded",
         CRITICAL,
         "dbslave",
         "it is half seeded",
@@ -398,28 +398,28 @@ BROKEN: list[tuple[str, Level, str, str, Break]] = [
         lambda p: change_server(p["dbmaster"], replica=_back(p)),
     ),
     (
-        "slave of several masters",
+        "replica of several masters",
         WARNING,
         "dbslave",
         "it replicates from other masters, too (192.0.2.99:3306)",
         lambda p: change_server(p["dbslave"], named=[_connection(p, name="wiki", host="192.0.2.99")]),
     ),
     (
-        "slave delayed",
+        "replica delayed",
         WARNING,
         "dbslave",
         "it applies changes with a deliberate delay (by 3600 s)",
         lambda p: change_replica(p["dbslave"], delay=3600, seconds_behind=3600),
     ),
     (
-        "slave lagging",
+        "replica lagging",
         WARNING,
         "dbslave",
         "it is too far behind its master (61 s, more than 60 s)",
         lambda p: change_replica(p["dbslave"], seconds_behind=61),
     ),
     (
-        "slave writable",
+        "replica writable",
         CRITICAL,
         "dbslave",
         "read_only is OFF",
@@ -596,7 +596,7 @@ BROKEN: list[tuple[str, Level, str, str, Break]] = [
         "configuration drifted",
         WARNING,
         "dbslave",
-        "in: Make the accounts of the slaves and of Open-Xchange; Replicate from the master (it replicates from "
+        "in: Make the accounts of the replicas and of Open-Xchange; Replicate from the master (it replicates from "
         "another master)",
         _drifted,
     ),
@@ -633,7 +633,7 @@ def test_every_state_has_its_own_name_and_no_remedy_is_a_sentence() -> None:
 
 FINE: list[tuple[str, Break]] = [
     ("a lag of a minute", lambda p: change_replica(p["dbslave"], seconds_behind=60)),
-    ("a slave that connects", lambda p: change_replica(p["dbslave"], io_running="Connecting", seconds_behind=None)),
+    ("a replica that connects", lambda p: change_replica(p["dbslave"], io_running="Connecting", seconds_behind=None)),
     ("a disk with some room", lambda p: _disks(p, "web", ("/", 1000, 151))),
     ("a disk without a size", lambda p: _disks(p, "web", ("/", 0, 0))),
     ("three weeks of a certificate", lambda p: _certificate(p, 21)),
@@ -667,7 +667,7 @@ def test_the_worst_comes_first_then_by_host(guide: Guide) -> None:
         ("mount stale", "oxgw02"),
         ("balancer down", "web"),
         ("configuration drifted", "dbmaster"),
-        ("slave lagging", "dbslave"),
+        ("replica lagging", "dbslave"),
     ]
 
 
@@ -726,7 +726,7 @@ def test_what_the_master_replicates_itself_may_have_come_after_it_was_asked(guid
 
 
 def test_master_that_stopped_replicating_gets_nothing_from_elsewhere(guide: Guide) -> None:
-    """What a former master wrote last may have come to the slave, and never to the new master."""
+    """What a former master wrote last may have come to the replica, and never to the new master."""
     cluster = guide.build()
     hosts = healthy(cluster)
     change_server(hosts["dbmaster"], gtid_state="0-1-345,0-9-4", replica=replica(cluster))
@@ -783,7 +783,7 @@ def test_each_slave_has_its_own_findings(guide: Guide) -> None:
     hosts = healthy(cluster)
     change_replica(hosts["dbslave"], sql_running="No", sql_error="Duplicate entry")
     change_replica(hosts["dbslave2"], seconds_behind=90)
-    assert found(cluster, hosts) == [("slave stopped", "dbslave"), ("slave lagging", "dbslave2")]
+    assert found(cluster, hosts) == [("replica stopped", "dbslave"), ("replica lagging", "dbslave2")]
 
 
 def test_cluster_without_slave_has_its_master_only(guide: Guide) -> None:

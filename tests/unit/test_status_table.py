@@ -47,11 +47,11 @@ def test_broken_cluster_has_findings_states_and_a_result() -> None:
     assert text.startswith("Findings\ncritical  host unreachable on oxgw02\n")
     expected = (
         "critical host unreachable on oxgw02 is found host unreachable should be wanted host unreachable "
-        "to do remedy host unreachable warning slave lagging on dbslave is found slave lagging"
+        "to do remedy host unreachable warning replica lagging on dbslave is found replica lagging"
     )
     assert expected in words(text)
     assert re.search(r"^ oxgw02 +groupware +unreachable ", text, re.MULTILINE)
-    assert re.search(r"^ dbslave +database slave +warning ", text, re.MULTILINE)
+    assert re.search(r"^ dbslave +database replica +warning ", text, re.MULTILINE)
     assert text.splitlines()[-1] == "critical: 1 critical finding, 1 warning; 5 hosts, 1 unreachable"
 
 

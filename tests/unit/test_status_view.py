@@ -97,7 +97,7 @@ def test_findings_are_kept_and_make_their_host_as_bad(guide: Guide) -> None:
     snapshot = shown(cluster, hosts)
     assert [finding.state for finding in snapshot.findings] == [
         "balancer down",
-        "slave lagging",
+        "replica lagging",
         "balancer member disabled",
     ]
     assert {host.name: host.level for host in snapshot.hosts} == {
@@ -132,7 +132,7 @@ def test_details_of_each_kind_of_host(guide: Guide) -> None:
         "filestore": "exports /var/opt/filestore",
     }
     assert host(snapshot, "dbslave").details == common | {
-        "database": "10.11.6-MariaDB, slave",
+        "database": "10.11.6-MariaDB, replica",
         "replication": "lag 0 s, at mysql-bin.000003:1234 of 192.0.2.21",
     }
     assert all(list(host.details)[-1] == "system" for host in snapshot.hosts)
@@ -155,7 +155,7 @@ def test_details_of_each_kind_of_host(guide: Guide) -> None:
             lambda p: setattr(p["dbslave"], "mysql", MysqlStatus(state=ServerState.NOT_RUNNING)),
             "dbslave",
             "database",
-            "not running, slave",
+            "not running, replica",
         ),
         (lambda p: change_server(p["dbslave"], replica=None), "dbslave", "replication", "not set up"),
         (lambda p: change_replica(p["dbslave"], seconds_behind=None), "dbslave", "replication", "stopped, at mysql"),
@@ -199,7 +199,7 @@ def test_arrows_of_a_large_cluster(guide: Guide) -> None:
     guide.add("filestore", "nas", address="192.0.2.30")
     snapshot = shown(guide.build())
     assert len(arrows(snapshot, "balancing")) == 40
-    # Open-Xchange reads from the first slave only.
+    # Open-Xchange reads from the first replica only.
     assert {target for _, target, _ in arrows(snapshot, "database")} == {"dbmaster", "dbslave"}
     assert [target for _, target, _ in arrows(snapshot, "replication")] == ["dbslave", "dbslave2"]
     assert {target for _, target, _ in arrows(snapshot, "nfs")} == {"nas"}

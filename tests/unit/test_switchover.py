@@ -98,7 +98,7 @@ def slave(read_only: str = "ON", number: int = 2, **other: Any) -> MysqlStatus:
 
 
 def opened(**other: Any) -> MysqlStatus:
-    """The slave after it was made the master, with a transaction of its own."""
+    """The replica after it was made the master, with a transaction of its own."""
     values: dict[str, Any] = {"replicates": None, "gtid_state": "0-1-345,0-2-346"}
     return slave("OFF", **values | {"gtid": Gtid(slave="0-1-345", binlog="0-2-346")} | other)
 
@@ -289,7 +289,7 @@ REFUSALS: dict[str, tuple[Server, dict[str, Any], str]] = {
     "writable": (
         THIRD,
         {"dbslave2": slave("OFF", number=3)},
-        "dbslave2 takes writes although it is a slave (read_only is OFF); run the deploy, which makes it read-only "
+        "dbslave2 takes writes although it is a replica (read_only is OFF); run the deploy, which makes it read-only "
         "again; find out what was written there meanwhile",
     ),
     "errant": (
@@ -314,7 +314,7 @@ REFUSALS: dict[str, tuple[Server, dict[str, Any], str]] = {
     "log-without-the-masters-transactions": (
         SLAVE,
         {"dbslave": slave(gtid=Gtid(slave="0-1-345"))},
-        "dbslave has nothing from dbmaster in its binary log yet, so no slave could follow it; write something on "
+        "dbslave has nothing from dbmaster in its binary log yet, so no replica could follow it; write something on "
         "dbmaster",
     ),
     "database-that-did-not-come": (
@@ -580,7 +580,7 @@ UUID = "3e11fa47-71ca-11e1-9e33-c80aa94295"
 
 
 def mysql_slave(number: int, executed: str, **other: Any) -> MysqlStatus:
-    """A MySQL slave; {1} of `executed` is the master, {2} and {3} are the slaves."""
+    """A MySQL replica; {1} of `executed` is the master, {2} and {3} are the replicas."""
     executed = executed.format("", *(f"{UUID}{one:02}" for one in (1, 2, 3)))
     variables = {"server_id": str(number), "server_uuid": f"{UUID}{number:02}", "gtid_mode": "ON", "read_only": "ON"}
     values: dict[str, Any] = {"version": "9.7.4-2", "variables": variables, "gtid_state": executed}
@@ -685,7 +685,7 @@ def test_ring_is_named_and_not_that_the_inventory_is_wrong() -> None:
     back = replica(SLAVE)
     assert told(dbmaster=master(replicates=back)) == (
         "dbslave and its master replicate from each other; nothing was changed: run `STOP SLAVE; RESET SLAVE ALL` on "
-        "dbmaster; dbslave stays its slave."
+        "dbmaster; dbslave stays its replica."
     )
     # Once the inventory is as it is told to be, it is the same command.
     assert "run `STOP SLAVE; RESET SLAVE ALL` on dbslave, and make it `db_master`" in told(
@@ -715,7 +715,7 @@ def test_server_that_is_no_slave_has_nothing() -> None:
     )
     assert (
         sentence
-        == "dbslave does not replicate, so it has nothing from dbmaster; choose another slave. Nothing was changed."
+        == "dbslave does not replicate, so it has nothing from dbmaster; choose another replica. Nothing was changed."
     )
 
 
@@ -795,7 +795,7 @@ UNSUSPICIOUS: dict[str, dict[str, MysqlStatus]] = {
     },
     "master-of-a-foreign-slave": {"dbmaster": master(replicates=replica(replace(SLAVE, address="198.51.100.1")))},
     "slave-that-was-reset": {"dbslave": slave(replicates=None)},
-    # In the inventory it is a slave by now.
+    # In the inventory it is a replica by now.
     "dead-one-is-back-as-a-slave": {
         "dbmaster": master(gtid_state="0-1-400,0-2-350"),
         "dbslave": slave("OFF", replicates=None, gtid_state="0-2-360,0-1-300", gtid=Gtid()),

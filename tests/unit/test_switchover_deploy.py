@@ -21,7 +21,7 @@ from tests.unit.guide import Guide
 BARRIERS = {
     "All hosts have answered",
     "All hosts are ready",
-    "All slaves have been compared",
+    "All replicas have been compared",
     "The new master has everything",
     "The new master is open",
     "The databases have their new roles",
@@ -34,7 +34,7 @@ LOOK, ROLE, FOLLOW, NODE = (
     "Replicate from the master",
     "Configure the node (oxinstaller)",
 )
-REACH = "Let the slaves reach the master"
+REACH = "Let the replicas reach the master"
 SERVER, SAY, CONFIGDB, START = (
     "Check the database server",
     "Say what is left to do",
@@ -86,7 +86,7 @@ def test_dead_master_is_given_no_part_and_its_host_a_fence(run: Callable[..., An
     with run(failover) as deployment:
         found = parts(deployment.steps())
     assert found["dbmaster"] == [LOOK, "Look whether its server is dead", "Let its server start read-only"]
-    assert found["dbslave"] == [LOOK, "Compare what the slaves have", OPEN, ROLE, SAY]
+    assert found["dbslave"] == [LOOK, "Compare what the replicas have", OPEN, ROLE, SAY]
     others = [name for name in found if name != "dbmaster"]
     with run(failover, others) as deployment:
         without = parts(deployment.steps())
@@ -97,7 +97,7 @@ def test_dead_master_is_given_no_part_and_its_host_a_fence(run: Callable[..., An
 def test_all_slaves_are_compared_and_follow(guide: Guide, run: Callable[..., Any]) -> None:
     guide.add("db_slave", "dbslave2", address="192.0.2.23", server_id=3)
     with run(failover) as deployment:
-        assert parts(deployment.steps())["dbslave2"] == [LOOK, "Compare what the slaves have", ROLE, FOLLOW]
+        assert parts(deployment.steps())["dbslave2"] == [LOOK, "Compare what the replicas have", ROLE, FOLLOW]
 
 
 ORDER = [LOOK, REACH, SERVER, STOP, OPEN, ROLE, FOLLOW, NODE, CONFIGDB, *DAEMONS]
@@ -149,9 +149,12 @@ def test_databases_keep_their_names_and_change_their_addresses(guide: Guide, pas
 
 
 REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
-    "nobody": ({"new_master": None}, "Say which slave becomes the master: .* The slaves are dbslave."),
+    "nobody": ({"new_master": None}, "Say which replica becomes the master: .* The replicas are dbslave."),
     "the-master": ({"new_master": "dbmaster"}, "dbmaster is in `db_master` already"),
-    "a-stranger": ({"new_master": "oxgw01"}, "`new_master` is oxgw01, which is not a slave; the slaves are dbslave."),
+    "a-stranger": (
+        {"new_master": "oxgw01"},
+        "`new_master` is oxgw01, which is not a replica; the replicas are dbslave.",
+    ),
 }
 
 

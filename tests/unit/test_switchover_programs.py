@@ -200,7 +200,7 @@ def test_writes_are_stopped_under_a_guard_and_a_fence(tmp_path: Path) -> None:
 def test_master_that_is_a_slave_by_now_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     host = Old(tmp_path)
     host.old.replica = {"Master_Host": "192.0.2.22", "Master_Port": 3306}
-    assert "dbmaster is a slave of 192.0.2.22:3306 by now, so it is not the master" in host.fails(capsys)
+    assert "dbmaster is a replica of 192.0.2.22:3306 by now, so it is not the master" in host.fails(capsys)
     assert host.old.said == []
     assert not host.fence.exists()
 

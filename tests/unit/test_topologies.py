@@ -1,4 +1,4 @@
-"""Another topology than a master with slaves: the database chapter, status and verify know nothing but its Protocol."""
+"""Another topology than a master with replicas: database chapter, status and verify know only its Protocol."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ def test_database_chapter_calls_the_operations_of_the_topology(ring: Guide, monk
     assert [step.host for step in steps if step.name == "Join the ring"] == ["ring1", "ring2"]
     assert joined == ["join ring2", "join ring1"]
     assert len({step.name for step in steps}) == 4, "and two barriers"
-    assert not any(re.search("master|slave", step.name.lower()) for step in steps)
+    assert not any(re.search("master|replica", step.name.lower()) for step in steps)
 
 
 def test_all_database_clusters_are_registered(ring: Guide) -> None:
@@ -225,7 +225,7 @@ def test_verify_makes_the_checks_of_the_topology(ring: Guide, monkeypatch: pytes
     with prepared(monkeypatch, ring.inventory(), deploy=verify) as verification:
         steps = verification.steps()
     assert {step.host for step in steps if step.name == "The ring is closed"} == {"ring1", "ring2"}
-    assert not any(re.search("master|slave", step.name.lower()) for step in steps)
+    assert not any(re.search("master|replica", step.name.lower()) for step in steps)
 
 
 def seen_of(cluster: Cluster, *opened: str) -> list[Seen]:

@@ -124,7 +124,7 @@ def running(**values: Any) -> MysqlStatus:
 
 
 def server(master: object = None, **values: Any) -> FakeHost:
-    """A slave, with the answer of its master."""
+    """A replica, with the answer of its master."""
     answer = master or running(variables={"server_id": "1"}, binary_log=LOG)
     return FakeHost({Mysql: running(**values)}, name="dbslave", dbmaster=FakeHost({Mysql: answer}, name="dbmaster"))
 
@@ -149,13 +149,13 @@ def test_server_is_asked_for_its_accounts_along_with_the_rest() -> None:
 @pytest.mark.parametrize(
     ("values", "state"),
     [
-        ({"replica": None}, "slave not set up"),
-        ({"replica": replica(), "seeding": True}, "slave half seeded"),
-        ({"replica": replica(host="192.0.2.99")}, "slave of another master"),
-        ({"replica": replica(port=3307)}, "slave of another master"),
-        ({"replica": replica(io_running="No")}, "slave stopped"),
-        ({"replica": replica(io_running="Connecting")}, "slave stopped"),
-        ({"replica": replica(sql_running="No")}, "slave stopped"),
+        ({"replica": None}, "replica not set up"),
+        ({"replica": replica(), "seeding": True}, "replica half seeded"),
+        ({"replica": replica(host="192.0.2.99")}, "replica of another master"),
+        ({"replica": replica(port=3307)}, "replica of another master"),
+        ({"replica": replica(io_running="No")}, "replica stopped"),
+        ({"replica": replica(io_running="Connecting")}, "replica stopped"),
+        ({"replica": replica(sql_running="No")}, "replica stopped"),
     ],
 )
 def test_slave_that_does_not_replicate(values: dict[str, Any], state: str) -> None:
@@ -173,7 +173,7 @@ def test_stopped_slave_is_told_with_the_servers_error() -> None:
 def test_master_without_binary_log_matters_if_there_is_a_slave() -> None:
     assert replicates(server(), reading=None) == ["no binary log"]
     assert replicates(server(), reading=None, slaves=0) == []
-    assert current_run().records[-1].verdict.measured == "there is no slave"
+    assert current_run().records[-1].verdict.measured == "there is no replica"
 
 
 @pytest.mark.parametrize("state", [state for state in ServerState if state is not ServerState.RUNNING])
@@ -189,7 +189,7 @@ def test_server_that_cannot_be_asked_is_never_green(state: ServerState) -> None:
     [
         ("ON", False, []),
         ("OFF", True, []),
-        ("OFF", False, ["slave writable"]),
+        ("OFF", False, ["replica writable"]),
         ("ON", True, ["master read-only"]),
         ("NO_LOCK", False, []),
     ],
@@ -280,7 +280,7 @@ def test_clock_that_is_behind_is_said() -> None:
 
 def test_row_that_does_not_come() -> None:
     slave = canary(CanaryTrial(error="", age=None))
-    assert states(databases.arrives, slave, **CANARY, master=False, slaves=1) == ["slave lagging"]
+    assert states(databases.arrives, slave, **CANARY, master=False, slaves=1) == ["replica lagging"]
 
 
 @pytest.mark.parametrize("check", [databases.arrives, databases.vanishes])
@@ -292,7 +292,7 @@ def test_master_on_which_it_fails_says_why(check: Any) -> None:
 @pytest.mark.parametrize("check", [databases.arrives, databases.vanishes])
 def test_nothing_is_made_for_no_slave(check: Any) -> None:
     host = canary(CanaryTrial(error=""))
-    assert verdict(check, host, **CANARY, master=True, slaves=0).measured == "there is no slave"
+    assert verdict(check, host, **CANARY, master=True, slaves=0).measured == "there is no replica"
     assert host.asked == []
 
 
@@ -305,7 +305,7 @@ def test_slave_that_does_not_replicate_is_not_waited_for() -> None:
 
 def _any_problem(host: Any, level: Level = Level.CRITICAL) -> Any:
     with in_phase(host, executing=True):
-        return problem("slave stopped", "[red] No", "Yes", "run `START SLAVE`", level)
+        return problem("replica stopped", "[red] No", "Yes", "run `START SLAVE`", level)
 
 
 def test_database_is_dropped_on_the_master_and_gone_from_the_slave() -> None:
@@ -832,9 +832,9 @@ def test_host_with_a_finding_fails_and_the_others_do_not(capsys: pytest.CaptureF
     assert ended.commands("web") == []
     assert ended.commands("dbmaster") == []
     (failing,) = ended.commands("dbslave")
-    assert "slave stopped" in failing
+    assert "replica stopped" in failing
     assert failing.endswith("exit 1")
-    assert "dbslave: slave stopped" in capsys.readouterr().err
+    assert "dbslave: replica stopped" in capsys.readouterr().err
 
 
 def test_warning_is_shown_and_fails_nobody(capsys: pytest.CaptureFixture[str]) -> None:
@@ -881,7 +881,7 @@ def test_sentence_of_a_host_that_fails_is_printed_by_its_shell() -> None:
     host.peers = {"@docker/1": host}
     note("A check", host, Verdict(findings=[_any_problem(host)]))
     sentence = stop_sentence(report.report, host, hosts={"@docker/1": "web"})
-    assert sentence == "1 findings (slave stopped); the table says what to do."
+    assert sentence == "1 findings (replica stopped); the table says what to do."
 
 
 def lines_of_table(*noted: Record) -> list[str]:

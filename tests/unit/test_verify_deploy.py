@@ -17,12 +17,12 @@ from tests.unit.deployment import Deployment, Step, prepared
 from tests.unit.guide import Guide, context
 
 DATABASES = {
-    "Every slave replicates from the master",
+    "Every replica follows the master",
     "Every server has the settings that the cluster needs",
     "Only the master can be written",
     "Every server has the same accounts, rights and passwords",
-    "A new database reaches every slave",
-    "A dropped database is gone from every slave",
+    "A new database reaches every replica",
+    "A dropped database is gone from every replica",
 }
 NODES = {
     "The filestore is mounted by NFS from its server",
@@ -131,7 +131,7 @@ def test_no_host_goes_on_before_all_have_done_what_it_needs(guide: Guide, cluste
     with verification() as deployment:
         steps = deployment.steps()
     for order in (
-        [BEGIN, "A new database reaches every slave", "A dropped database is gone from every slave", END],
+        [BEGIN, "A new database reaches every replica", "A dropped database is gone from every replica", END],
         [
             BEGIN,
             "Every node writes into the filestore",

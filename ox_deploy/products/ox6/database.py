@@ -6,7 +6,7 @@ from ox_deploy.operations.openxchange.wanted import ConfigdbLayout
 from ox_deploy.products.ox6.configuration import ADMIN_CONFIGDB, FOLDER
 
 # The vendor's list for the account `openexchange`, with the routines that the 6.x tables need on top.
-# Not ALL PRIVILEGES as in the guide: that holds the right to write on a read-only slave.
+# Not ALL PRIVILEGES as in the guide: that holds the right to write on a read-only replica.
 PRIVILEGES = frozenset(
     {
         "ALTER",

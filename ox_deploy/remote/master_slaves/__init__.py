@@ -1,1 +1,1 @@
-"""What only a master and its slaves need on a host."""
+"""What only a master and its replicas need on a host."""

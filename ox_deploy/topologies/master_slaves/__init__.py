@@ -1,1 +1,1 @@
-"""A master that takes writes, and slaves that replicate from it (guide: Master/Slave database setup)."""
+"""A master that takes writes, and replicas that follow it (guide: Master/Slave database setup)."""

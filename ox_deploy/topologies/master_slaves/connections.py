@@ -1,4 +1,4 @@
-"""The connections by which a slave replicates, and what is filtered on the way. Pure: nothing is asked or changed."""
+"""The connections by which a replica replicates, and what is filtered on the way. Pure: nothing is asked or changed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ox_deploy.topologies.master_slaves.source import Source
 
 
 def is_running(replica: Replica | None) -> bool:
-    """Tell whether both threads of a slave run."""
+    """Tell whether both threads of a replica run."""
     return replica is not None and (replica.io_running, replica.sql_running) == ("Yes", "Yes")
 
 
@@ -56,7 +56,7 @@ def is_ring(slave: MysqlStatus, master: MysqlStatus, master_address: str, addres
 
 
 def why_stuck(slave: MysqlStatus, replica: Replica, master: MysqlStatus) -> str:
-    """Return why a slave would lose its place if another connection took over by GTID, or "".
+    """Return why a replica would lose its place if another connection took over by GTID, or "".
 
     What it has received and not applied yet is thrown away, so the master has to have that.
     """
@@ -95,7 +95,7 @@ _LEAVING_OUT = {"binlog_ignore_db", "replicate_ignore_db", "replicate_ignore_tab
 
 
 def harmful_filters(server: MysqlStatus, of_slave: bool = True) -> dict[str, str]:
-    """Return the filters of a server that may keep rows of users from a slave.
+    """Return the filters of a server that may keep rows of users from a replica.
 
     + of_slave: whether what it receives is filtered, too, or only what it writes to its binary log
     """
@@ -111,7 +111,7 @@ def _is_of_the_system(names: str) -> bool:
 
 
 def filters_between(name: str, slave: MysqlStatus, master_name: str, master: MysqlStatus | None) -> list[str]:
-    """Return all filters between a master and its slave, each with its server and what sets it."""
+    """Return all filters between a master and its replica, each with its server and what sets it."""
     sides = [(master_name, master, harmful_filters(master, of_slave=False))] if master else []
     return [
         f"{each}: `{option}` is {value}, set in {server.set_in.get(option) or 'no file'}"

@@ -1,4 +1,4 @@
-"""What is said of a slave, seen together with its master: how bad it is, what should be, and what to do.
+"""What is said of a replica, seen together with its master: how bad it is, what should be, and what to do.
 
 Deploy, verify, status, seeding and switchover all take it from here, in the words of the server at hand. Pure: nothing
 is asked or changed.
@@ -26,16 +26,16 @@ from ox_deploy.topologies.master_slaves.recognise import reads_under_its_id, rec
 from ox_deploy.topologies.master_slaves.situations import ADDITIONAL, Situation
 from ox_deploy.topologies.master_slaves.source import Source
 
-# How far a slave may be behind, in seconds.
+# How far a replica may be behind, in seconds.
 LAG_SECONDS = 60
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The situation of a slave, in words that fit its server.
+    """The situation of a replica, in words that fit its server.
 
-    `master` is None where it cannot be asked; `source` is what the slave should replicate from. `seconds` is how far it
-    may be behind. `address` is the slave's, as its master sees it.
+    `master` is None where it cannot be asked; `source` is what the replica should replicate from. `seconds` is how far
+    it may be behind. `address` is the replica's, as its master sees it.
     """
 
     situation: Situation
@@ -48,7 +48,7 @@ class Diagnosis:
 
     @property
     def level(self) -> Level:
-        """Return how bad it is: nothing is worse than a slave that does not replicate."""
+        """Return how bad it is: nothing is worse than a replica that does not replicate."""
         stands = self.situation not in ADDITIONAL and not is_running(main_connection(self.slave, self.source))
         return Level.CRITICAL if stands else self.situation.level
 
@@ -68,7 +68,7 @@ class Diagnosis:
 
     @property
     def found(self) -> str:
-        """Return what is, in words that follow the slave's name."""
+        """Return what is, in words that follow the replica's name."""
         detail = self._detail()
         return f"{self.situation.is_so} ({detail})" if detail else self.situation.is_so
 
@@ -113,7 +113,7 @@ class Diagnosis:
         return self.slave if self.slave.version or self.master is None else self.master
 
     def _about_connections(self) -> dict[str, str]:
-        """Return how a person ends or starts the connections of a slave, or of a master that is one, too."""
+        """Return how a person ends or starts the connections of a replica, or of a master that is one, too."""
         slave, server = self.slave, self._server()
         counts = main_connection(slave, self.source)
         name = counts.name if counts else ""
@@ -168,19 +168,19 @@ def diagnose(
     address: str | None = None,
     siblings: Sequence[str] = (),
 ) -> Diagnosis:
-    """Say what a slave is like, and what to do. Pure: both sides are known, nothing is asked.
+    """Say what a replica is like, and what to do. Pure: both sides are known, nothing is asked.
 
-    + name: the slave's
+    + name: the replica's
     + master: None where it cannot be asked
-    + address: the slave's, as its master sees it
-    + siblings: the addresses of the other database hosts; a slave of one of them can be moved to the master
+    + address: the replica's, as its master sees it
+    + siblings: the addresses of the other database hosts; a replica of one of them can be moved to the master
     """
     situation = recognise(slave, master, source, address, siblings)
     return Diagnosis(situation, name, slave, master, source, address=address)
 
 
 def additional(found: Diagnosis) -> list[Diagnosis]:
-    """Return what else is the matter with a slave, whatever its situation is."""
+    """Return what else is the matter with a replica, whatever its situation is."""
     slave, more = found.slave, []
     if slave.variables.get("read_only", "OFF") == "OFF":
         more.append(Situation.WRITABLE)

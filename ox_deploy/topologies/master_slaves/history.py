@@ -1,4 +1,4 @@
-"""What the GTIDs of a master and a slave say of their common past. Pure: both are known, nothing is asked."""
+"""What the GTIDs of a master and a replica say of their common past. Pure: both are known, nothing is asked."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def errant(server: MysqlStatus, master: MysqlStatus) -> list[str]:
 
 
 def _comes_from_master(writer: str, server: MysqlStatus, master: MysqlStatus) -> bool:
-    """Tell whether a server's transactions come by way of the master, so that the slave may have newer ones.
+    """Tell whether a server's transactions come by way of the master, so that the replica may have newer ones.
 
-    The slave may be asked a moment after its master: what is ahead then is the master's own, or what the master
+    The replica may be asked a moment after its master: what is ahead then is the master's own, or what the master
     replicates from elsewhere.
     """
     relays = master.replica is not None and master.replica.sql_running == "Yes"
@@ -52,7 +52,7 @@ def is_purged(replica: Replica, server: MysqlStatus, log: BinaryLog) -> bool:
 
 
 def received(server: MysqlStatus) -> dict[str, list[Interval]]:
-    """Return what a slave has received; what is not in its tables yet counts too. For MariaDB by domain."""
+    """Return what a replica has received; what is not in its tables yet counts too. For MariaDB by domain."""
     texts = [server.gtid.slave, server.gtid.binlog, server.replica.received if server.replica else ""]
     if not server.is_mariadb:
         return together(*map(parse, texts))
@@ -60,7 +60,7 @@ def received(server: MysqlStatus) -> dict[str, list[Interval]]:
 
 
 def from_others(server: MysqlStatus) -> dict[str, list[Interval]]:
-    """Return what a slave has received, without what it wrote itself; MariaDB's numbers do not tell that apart."""
+    """Return what a replica has received, without what it wrote itself; MariaDB's numbers do not tell that apart."""
     found = received(server)
     if server.is_mariadb:
         return found
@@ -88,7 +88,7 @@ def is_later_master(server: MysqlStatus, other: MysqlStatus) -> bool:
 
 
 def took_over(server: MysqlStatus, other: MysqlStatus) -> bool:
-    """Tell whether a server that replicates from nobody was another one's slave and then its successor.
+    """Tell whether a server that replicates from nobody was another one's replica and then its successor.
 
     It wrote what the other one lacks, if it be the mark of that time only. Whether it takes writes says nothing.
     """

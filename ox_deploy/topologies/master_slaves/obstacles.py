@@ -1,6 +1,6 @@
 """What could end a seeding, looked for on both sides before it begins: each is one sentence.
 
-Pure: nothing is asked or changed. Of a slave that is down nothing is known, so what it has is not compared.
+Pure: nothing is asked or changed. Of a replica that is down nothing is known, so what it has is not compared.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Side:
 
 
 class Method(StrEnum):
-    """By what a slave gets its master's data."""
+    """By what a replica gets its master's data."""
 
     # A dump.
     LOGICAL = "logical"
@@ -51,10 +51,10 @@ class Method(StrEnum):
 
 @dataclass(frozen=True)
 class SeedPlan:
-    """What is to be done with which slave.
+    """What is to be done with which replica.
 
-    `address` is that of the slave, as its master sees it; `overwrite` tells whether its data may be lost; `by_gtid` how
-    it keeps its place afterwards.
+    `address` is that of the replica, as its master sees it; `overwrite` tells whether its data may be lost; `by_gtid`
+    how it keeps its place afterwards.
     """
 
     source: Source
@@ -87,7 +87,7 @@ def obstacles(plan: SeedPlan, slave: Side, master: Side) -> Iterator[str]:
 
 
 def forewarnings(plan: SeedPlan, slave: Side, master: Side) -> Iterator[str]:
-    """Say what cannot be known before a seeding, and whether what the slave has can be put back if it fails."""
+    """Say what cannot be known before a seeding, and whether what the replica has can be put back if it fails."""
     if slave.survey.databases and not _is_exchanged(plan, master):
         yield f"What {slave.name} has is dropped before the new data comes, and cannot be put back if that fails."
     if not slave.status.version:

@@ -18,7 +18,7 @@ def own_ports(cluster: Cluster, node: Node) -> Iterator[Port]:
 
 
 def needed_ways(cluster: Cluster, node: Node, others: Sequence[Node]) -> Iterator[Way]:
-    """Return which servers a host connects to: a groupware node those of Open-Xchange, a slave its master."""
+    """Return which servers a host connects to: a groupware node those of Open-Xchange, a replica its master."""
     servers = [cluster.writer, cluster.reader] if "groupware" in node.groups else []
     servers += [master_of(cluster)] if node in cluster.databases else []
     yield way_to([other for other in others if other in servers], cluster.settings.mysql_port)

@@ -1,4 +1,4 @@
-"""Which situation a slave is in, read from what was seen of it and of its master. Pure: nothing is asked or changed."""
+"""Finds the situation of a replica from what was seen of it and its master. Pure: asks and changes nothing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def recognise(
     address: str | None = None,
     siblings: Sequence[str] = (),
 ) -> Situation:
-    """Return a slave's situation; the arguments are those of `diagnose`."""
+    """Return a replica's situation; the arguments are those of `diagnose`."""
     if slave.seeding:
         return Situation.HALF_SEEDED
     if master is None:
@@ -93,7 +93,7 @@ def mistaken_identity(slave: MysqlStatus | None, master: MysqlStatus, address: s
 
 
 def reads_under_its_id(slave: MysqlStatus, master: MysqlStatus) -> str | None:
-    """Return who else reads from the master under the slave's server id just now.
+    """Return who else reads from the master under the replica's server id just now.
 
     On MariaDB, two with the same id drive each other out, and neither names the reason; the one that reads is right. On
     MySQL both read, until one of them is the master, and the other leaves out all that it writes.
@@ -105,7 +105,7 @@ def reads_under_its_id(slave: MysqlStatus, master: MysqlStatus) -> str | None:
 
 
 def _recognise_alone(slave: MysqlStatus, source: Source) -> Situation:
-    """Return what can be said of a slave whose master cannot be asked."""
+    """Return what can be said of a replica whose master cannot be asked."""
     if slave.replica is None:
         named = main_connection(slave, source)
         return Situation.NAMED if named and is_from(named, source) else Situation.NOT_SET_UP
@@ -146,7 +146,7 @@ def _is_purged(replica: Replica, slave: MysqlStatus, log: BinaryLog | None) -> b
 
 
 def _recognise_named(slave: MysqlStatus, master: MysqlStatus, source: Source) -> Situation:
-    """Return the situation of a slave without a default connection."""
+    """Return the situation of a replica without a default connection."""
     replica = main_connection(slave, source)
     assert replica is not None
     if not is_from(replica, source):

@@ -1,4 +1,4 @@
-"""Who is the master, and who is a slave, as the inventory says. Pure."""
+"""Who is the master, and who is a replica, as the inventory says. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ox_deploy.cluster import Cluster, Node
 
 MASTER, SLAVE = "db_master", "db_slave"
-# Names under which the guide registers the master and the slave that is read from.
+# Names under which the guide registers the master and the replica that is read from.
 REGISTERED = "oxdatabase", "oxdatabase_slave"
 
 
@@ -23,16 +23,16 @@ def master_of(cluster: Cluster) -> Node:
 
 
 def slaves_of(cluster: Cluster) -> tuple[Node, ...]:
-    """Return the database slaves."""
+    """Return the database replicas."""
     return cluster.group(SLAVE)
 
 
 class MasterSlavesRoles:
-    """The master takes writes; the first slave is read from, since configdb knows one slave per master."""
+    """The master takes writes; the first replica is read from, since configdb knows one replica per master."""
 
     groups = (MASTER, SLAVE)
     replication_sources = (MASTER,)
-    words: ClassVar = {MASTER: "database master", SLAVE: "database slave"}
+    words: ClassVar = {MASTER: "database master", SLAVE: "database replica"}
     reader_rule = "the first host of `db_slave` is the one that Open-Xchange reads from"
 
     def check(self, nodes: Sequence[NodeLike]) -> None:
@@ -50,11 +50,11 @@ class MasterSlavesRoles:
                 raise InputError(f"{INVENTORY}, host {node.name}: `server_id` is missing; add a unique number.")
 
     def servers(self, cluster: Cluster) -> tuple[Node, ...]:
-        """Return the master and the slaves."""
+        """Return the master and the replicas."""
         return (master_of(cluster), *slaves_of(cluster))
 
     def clusters(self, cluster: Cluster) -> Sequence[DatabaseCluster]:
-        """Return the one that they are: the master, and the first slave, or the master if there is none."""
+        """Return the one that they are: the master, and the first replica, or the master if there is none."""
         master, reader = master_of(cluster), self.servers(cluster)[:2][-1]
         return [DatabaseCluster(master, reader, *REGISTERED)]
 
@@ -65,7 +65,7 @@ ROLES = MasterSlavesRoles()
 def switched(cluster: Cluster, new: Node, lost: bool = False) -> Cluster:
     """Return the cluster as it is with another master, which changes places with the old one.
 
-    Where the old master is `lost`, it is no slave either. The filestore stays where it is.
+    Where the old master is `lost`, it is no replica either. The filestore stays where it is.
     """
     old = master_of(cluster)
     names = {group: [node.inventory_name for node in cluster.group(group)] for group in cluster.groups}

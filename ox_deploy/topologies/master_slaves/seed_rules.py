@@ -1,4 +1,4 @@
-"""When a slave must not or cannot be seeded. Pure: both sides are known, nothing is asked or changed."""
+"""When a replica must not or cannot be seeded. Pure: both sides are known, nothing is asked or changed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OLDEST_MYSQL, CLONES_SERIES = (8, 0, 26), (8, 0, 37)
 
 
 def refusal(plan: SeedPlan, slave: Side, master: Side) -> str | None:
-    """Return why the slave must not or cannot be seeded: all at once, if they are the right servers."""
+    """Return why the replica must not or cannot be seeded: all at once, if they are the right servers."""
     half_seeded = slave.status.seeding
     problem = (
         not_ready(master.status, master.name)

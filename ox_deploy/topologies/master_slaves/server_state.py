@@ -48,7 +48,7 @@ class Fault:
 def faults(status: MysqlStatus, encrypted: bool) -> list[Fault]:
     """Return all that is not right.
 
-    + encrypted: whether the slaves log in over encrypted connections
+    + encrypted: whether the replicas log in over encrypted connections
     """
     found = [_differs(each) for each in deviations(status)]
     if status.variables.get("require_secure_transport") == "ON" and not encrypted:
@@ -83,7 +83,7 @@ def _encrypted_only(place: str) -> Fault:
         ENCRYPTED_ONLY,
         Level.CRITICAL,
         "takes encrypted connections only (`require_secure_transport` is ON), while `replication_tls` is off",
-        "slaves and groupware nodes can log in",
+        "replicas and groupware nodes can log in",
         f"switch it off{f' ({place})' if place else ' there'}, or set `replication_tls`, if the groupware nodes log in "
         "encrypted, too",
         is_obstacle=True,

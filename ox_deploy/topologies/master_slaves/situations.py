@@ -1,4 +1,4 @@
-"""The situations that a slave can be in, as one table: its name, how bad it is, what should be, and the remedy."""
+"""The situations that a replica can be in, as one table: its name, how bad it is, what should be, and the remedy."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ OWN_ID = "each database server has a server id of its own"
 
 
 class Situation(Enum):
-    """What a slave is like, seen together with its master.
+    """What a replica is like, seen together with its master.
 
     `state` is what status and verify call it, shared by situations of one kind, and `level` how bad that is while the
-    slave replicates. `is_so` is what is, in words that follow the slave's name, `should` what should be, and `remedy`
-    what to do. A server's own words, and names, stand where there are braces, see diagnosis.py.
+    replica replicates. `is_so` is what is, in words that follow the replica's name, `should` what should be, and
+    `remedy` what to do. A server's own words, and names, stand where there are braces, see diagnosis.py.
     """
 
     HEALTHY = slave_states.HEALTHY, Level.FINE, "replicates", ""
@@ -147,7 +147,7 @@ class Situation(Enum):
     SAME_SERVER_ID_AS_SLAVE = (
         slave_states.DUPLICATE_SERVER_ID,
         Level.CRITICAL,
-        "has the server id of another slave",
+        "has the server id of another replica",
         "give each a `server_id` of its own in the inventory, restart their servers and deploy them",
         OWN_ID,
     )
@@ -164,7 +164,7 @@ class Situation(Enum):
         "does not get all that its master writes",
         "take the filter out of that server's options and restart it; to get the missing rows, seed it "
         f"(`{OVERWRITE}`)",
-        "no option keeps databases or tables out of the binary log or out of the slave",
+        "no option keeps databases or tables out of the binary log or out of the replica",
     )
     NAMED = (
         slave_states.NAMED_CONNECTION,
@@ -184,15 +184,15 @@ class Situation(Enum):
         slave_states.REPLICATION_RING,
         Level.CRITICAL,
         "and its master replicate from each other",
-        "run `{forget_master}` on {master}; {name} stays its slave",
-        "only the slave replicates",
+        "run `{forget_master}` on {master}; {name} stays its replica",
+        "only the replica replicates",
     )
     RING_TURNED = (
         slave_states.REPLICATION_RING,
         Level.CRITICAL,
         "and its master replicate from each other, and it is the one that takes writes",
-        "run `{forget}` on {name}, and make it `db_master` in the inventory; {master} stays its slave",
-        "only the slave replicates",
+        "run `{forget}` on {name}, and make it `db_master` in the inventory; {master} stays its replica",
+        "only the replica replicates",
     )
     # Beside one of the others.
     SEVERAL = (
@@ -206,13 +206,13 @@ class Situation(Enum):
         slave_states.DELAYED,
         Level.WARNING,
         "applies changes with a deliberate delay",
-        "run `{undelay}` there: Open-Xchange would read stale data; a slave for backups should not be in `db_slave`",
+        "run `{undelay}` there: Open-Xchange would read stale data; a replica for backups should not be in `db_slave`",
         "it applies what it receives at once",
     )
     WRITABLE = (
         slave_states.WRITABLE,
         Level.CRITICAL,
-        "takes writes although it is a slave",
+        "takes writes although it is a replica",
         DEPLOY_WHICH + "makes it read-only again; find out what was written there meanwhile",
         "read_only is ON",
     )
@@ -232,7 +232,7 @@ class Situation(Enum):
         self.should = should
 
 
-# A slave is in one of the others.
+# A replica is in one of the others.
 ADDITIONAL = {Situation.SEVERAL, Situation.DELAYED, Situation.WRITABLE, Situation.LAGGING}
 # What a deploy puts right by itself; of the rest it refuses what is not healthy.
 FIXED_BY_DEPLOY = {

@@ -1,4 +1,4 @@
-"""What a slave should replicate from."""
+"""What a replica should replicate from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What status finds and shows of the database master and its slaves. Nothing is asked here."""
+"""What status finds and shows of the database master and its replicas. Nothing is asked here."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ def master_unreachable(observed: Observation) -> Iterator[Problem]:
 @state(
     "master switched",
     Level.CRITICAL,
-    f"complete the switch with `{SWITCHOVER} --data new_master=<slave>`, then change the inventory as it says; do not "
-    "make the old master writable",
+    f"complete the switch with `{SWITCHOVER} --data new_master=<replica>`, then change the inventory as it says; do "
+    "not make the old master writable",
 )
 def master_switched(observed: Observation) -> Iterator[Problem]:
-    """Find a slave that has taken over from the master, by GTID, whether it takes writes or not."""
+    """Find a replica that has taken over from the master, by GTID, whether it takes writes or not."""
     master = master_of(observed.cluster)
     seen = observed.of(master)
     status = None if seen.unreachable else running_server(seen)
@@ -75,7 +75,7 @@ def master_read_only(observed: Observation) -> Iterator[Problem]:
 
 @state("database server down", Level.CRITICAL)
 def database_server_down(observed: Observation) -> Iterator[Problem]:
-    """Find slaves whose server cannot be asked."""
+    """Find replicas whose server cannot be asked."""
     for seen in observed.answering(slaves_of(observed.cluster)):
         if running_server(seen) is None:
             yield _no_server(seen, "the database server runs and can be asked")
@@ -112,7 +112,7 @@ def encryption_demanded(observed: Observation) -> Iterator[Problem]:
 
 @dataclass(frozen=True)
 class SlaveStateFinder:
-    """Looks for a named state of slaves; what it is, how bad, and what to do is said by the slave's diagnosis."""
+    """Looks for a named state of replicas; what it is, how bad, and what to do is said by the replica's diagnosis."""
 
     state: NamedState
 
@@ -241,13 +241,13 @@ LINKS = {
 
 def details(observed: Observation, seen: Seen) -> Iterator[tuple[str, str]]:
     """Yield what is shown of a database server, as label and text."""
-    role = "master" if seen.node == master_of(observed.cluster) else "slave"
+    role = "master" if seen.node == master_of(observed.cluster) else "replica"
     status = running_server(seen)
     if status is None:
         yield "database", f"{seen.mysql.state.value if seen.mysql else 'unknown'}, {role}"
         return
     yield "database", f"{status.version}, {role}"
-    if role == "slave":
+    if role == "replica":
         replica = status.replica
         position = f"{_lag(seen)}, at {replica.file}:{replica.position} of {replica.host}" if replica else _lag(seen)
         yield "replication", position + (f", {status.parallel} threads apply" if status.parallel > 1 else "")
@@ -262,7 +262,7 @@ def arrows(observed: Observation) -> Iterator[tuple[str, str, str]]:
 
 
 def _lag(seen: Seen) -> str:
-    """Return how far a slave is behind, such as "lag 0 s"."""
+    """Return how far a replica is behind, such as "lag 0 s"."""
     status = running_server(seen)
     if status is None:
         return "lag unknown"

@@ -93,7 +93,7 @@ def problems_of_old(status: MysqlStatus, name: str) -> list[str]:
 
 
 def problems_of_slave(found: Diagnosis, master: MysqlStatus) -> list[str]:
-    """Return why a slave would not follow its master's successor without a loss."""
+    """Return why a replica would not follow its master's successor without a loss."""
     slave, name = found.slave, found.name
     if not found.follows:
         return [found.problem()]
@@ -110,7 +110,7 @@ def problems_of_slave(found: Diagnosis, master: MysqlStatus) -> list[str]:
 
 
 def problems_of_sibling(slave: MysqlStatus, new: MysqlStatus, names: tuple[str, str]) -> list[str]:
-    """Return why another slave could not follow the new master; `names` are those of both."""
+    """Return why another replica could not follow the new master; `names` are those of both."""
     if slave.variables["server_id"] != new.variables["server_id"]:
         return []
     # It would take all that the new master writes for its own, and leave it out.
@@ -118,13 +118,14 @@ def problems_of_sibling(slave: MysqlStatus, new: MysqlStatus, names: tuple[str, 
 
 
 def problems_of_new(new: MysqlStatus, old: MysqlStatus, name: str, of: str) -> list[str]:
-    """Return why a slave should not be the master."""
+    """Return why a replica should not be the master."""
     problems = []
     if new.binary_log is None or new.variables.get("log_slave_updates") != "ON":
         problems.append(f"{name} does not write what it replicates to a binary log; deploy it")
     if not _is_in_its_log(new, old):
         problems.append(
-            f"{name} has nothing from {of} in its binary log yet, so no slave could follow it; write something on {of}"
+            f"{name} has nothing from {of} in its binary log yet, so no replica could follow it; write something "
+            f"on {of}"
         )
     missing = sorted(set(old.databases) - set(new.databases))
     if missing:
@@ -137,7 +138,7 @@ def problems_of_new(new: MysqlStatus, old: MysqlStatus, name: str, of: str) -> l
 
 
 def _is_in_its_log(new: MysqlStatus, old: MysqlStatus) -> bool:
-    """Tell whether a slave's binary log has something of each domain of its master; MySQL does not need that."""
+    """Tell whether a replica's binary log has something of each domain of its master; MySQL does not need that."""
     if not old.is_mariadb:
         return True
     return gtid.position(old.gtid.binlog).keys() <= gtid.position(new.gtid.binlog).keys()
@@ -153,17 +154,17 @@ def version(status: MysqlStatus) -> tuple[int, ...]:
 
 
 def with_most(slaves: Mapping[str, MysqlStatus]) -> str:
-    """Return the name of the slave that received most; the first of those that did the same."""
+    """Return the name of the replica that received most; the first of those that did the same."""
     return max(slaves, key=lambda name: gtid.count(history.from_others(slaves[name])))
 
 
 def lacks(slave: MysqlStatus, other: MysqlStatus) -> bool:
-    """Tell whether a slave lacks something that another one received."""
+    """Tell whether a replica lacks something that another one received."""
     return bool(gtid.minus(history.from_others(other), history.received(slave)))
 
 
 def shown(status: MysqlStatus) -> str:
-    """Return what a slave has, as a position."""
+    """Return what a replica has, as a position."""
     received = history.received(status)
     if not status.is_mariadb:
         return ", ".join(gtid.shown(received)) or "nothing"
@@ -191,7 +192,7 @@ def pairs_without_gtids(servers: Mapping[Server, MysqlStatus]) -> str | None:
 def actual_master(
     master: Server, status: MysqlStatus, slaves: Mapping[Server, MysqlStatus]
 ) -> tuple[str, Server] | None:
-    """Return which slave of the inventory is the master in truth, and what shows it; None if none is.
+    """Return which replica of the inventory is the master in truth, and what shows it; None if none is.
 
     A server that does not run says nothing.
     """
@@ -213,7 +214,7 @@ def actual_master(
 def obstacle(master: Server, status: MysqlStatus, slaves: Mapping[Server, MysqlStatus], encrypted: bool) -> str | None:
     """Return a sentence if a deploy would lose rows, or lock somebody out, because of what servers are like already.
 
-    + encrypted: whether the slaves log in over encrypted connections
+    + encrypted: whether the replicas log in over encrypted connections
     """
     for server, own in ((master, status), *slaves.items()):
         if own.state is ServerState.NO_ACCOUNTS:
@@ -240,7 +241,7 @@ def unsure(
 ) -> str | None:
     """Return a sentence if the inventory's master must not be opened, since another one may be the later one.
 
-    + silent: the names of slaves that cannot be asked
+    + silent: the names of replicas that cannot be asked
     + accepted: those of them whose loss a person accepts
     """
     runs = status.state is ServerState.RUNNING

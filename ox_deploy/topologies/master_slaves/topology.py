@@ -1,4 +1,4 @@
-"""A master and its slaves, as the chapters, verify and status see them."""
+"""A master and its replicas, as the chapters, verify and status see them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class MasterSlaves:
 
     @property
     def states(self) -> Sequence[StateFinder]:
-        """Return what looks for the states of master and slaves."""
+        """Return what looks for the states of master and replicas."""
         from ox_deploy.topologies.master_slaves import status
 
         return status.STATES
@@ -52,7 +52,7 @@ class MasterSlaves:
         return status.LINKS
 
     def check_passwords(self, cluster: Cluster, passwords: Secrets) -> None:
-        """Raise InputError where the slaves could not log in with theirs."""
+        """Raise InputError where the replicas could not log in with theirs."""
         from ox_deploy.topologies.master_slaves.deploys import database
 
         database.check_password(cluster, passwords)
@@ -76,7 +76,7 @@ class MasterSlaves:
         verify.verify(cluster, node, run)
 
     def expected(self, cluster: Cluster, node: Node) -> Source | None:
-        """Return what a slave should replicate from."""
+        """Return what a replica should replicate from."""
         from ox_deploy.topologies.master_slaves.deploys import database
 
         return database.source_of(cluster) if node in slaves_of(cluster) else None

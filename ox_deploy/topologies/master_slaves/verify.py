@@ -1,4 +1,4 @@
-"""The checks of a master and its slaves. Guide: Testing Master/Slave."""
+"""The checks of a master and its replicas. Guide: Testing Master/Slave."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from ox_deploy.topologies.master_slaves.server_state import MASTER_READ_ONLY, WR
 from ox_deploy.topologies.master_slaves.situations import Situation
 from ox_deploy.topologies.master_slaves.source import Source
 
-REPLICATES = "Every slave replicates from the master"
-ARRIVES = "A new database reaches every slave"
-NO_SLAVE = "there is no slave"
+REPLICATES = "Every replica follows the master"
+ARRIVES = "A new database reaches every replica"
+NO_SLAVE = "there is no replica"
 
 
 def _question(users: Sequence[str], option_file: str | None = None, **_: Any) -> Question[MysqlStatus]:
@@ -53,9 +53,9 @@ def _running(users: Sequence[str], option_file: str | None) -> MysqlStatus:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a slave should read from, and how its master is asked.
+    """What a replica should read from, and how its master is asked.
 
-    `address` is the slave's, as its master sees it; `siblings` are those of the other database hosts.
+    `address` is the replica's, as its master sees it; `siblings` are those of the other database hosts.
     """
 
     source: Source
@@ -74,12 +74,12 @@ def _masters_questions(
 @check(REPLICATES, asks=_question, peers=_masters_questions)
 def replicates(users: Sequence[str], option_file: str | None, reading: Reading | None, slaves: int) -> Verdict:
     """
-    Check that a slave replicates from the master, and that a deploy would find nothing to do about that.
+    Check that a replica follows the master, and that a deploy would find nothing to do about that.
 
     + users: as for `accounts`, so that one question answers both
     + option_file: root-only option file on the host, where root cannot log in over the socket
-    + reading: what a slave should read from, None on the master itself
-    + slaves: how many slaves the master has
+    + reading: what a replica should read from, None on the master itself
+    + slaves: how many replicas the master has
     """
     status = _running(users, option_file)
     if reading is None:
@@ -109,7 +109,7 @@ def _master(status: MysqlStatus, slaves: int) -> Verdict:
         return Verdict(NO_SLAVE)
     if status.binary_log is None:
         situation = Situation.NO_BINARY_LOG
-        found = "the master writes no binary log, so its slaves receive nothing"
+        found = "the master writes no binary log, so its replicas receive nothing"
         return Verdict(findings=[problem(situation.state.name, found, situation.should, situation.remedy)])
     return Verdict(f"writes {status.binary_log.file}")
 
@@ -117,10 +117,10 @@ def _master(status: MysqlStatus, slaves: int) -> Verdict:
 @check("Every server has the settings that the cluster needs", asks=_question)
 def settings(users: Sequence[str], option_file: str | None, encrypted: bool) -> Verdict:
     """
-    Check that a running server does what our files say, and lets slaves and groupware nodes in.
+    Check that a running server does what our files say, and lets replicas and groupware nodes in.
 
     + users, option_file: as for `replicates`
-    + encrypted: whether the slaves log in over encrypted connections
+    + encrypted: whether the replicas log in over encrypted connections
     """
     status = _running(users, option_file)
     return Verdict(
@@ -131,7 +131,7 @@ def settings(users: Sequence[str], option_file: str | None, encrypted: bool) -> 
 @check("Only the master can be written", asks=_question)
 def read_only(users: Sequence[str], option_file: str | None, writable: bool) -> Verdict:
     """
-    Check that `read_only` is on at a slave and off at the master.
+    Check that `read_only` is on at a replica and off at the master.
 
     + users, option_file: as for `replicates`
     + writable: whether this is the master
@@ -149,7 +149,7 @@ def read_only(users: Sequence[str], option_file: str | None, writable: bool) -> 
 @check("Every server has the same accounts, rights and passwords", asks=_question)
 def accounts(users: Sequence[str], option_file: str | None, wanted: Sequence[WantedAccount]) -> Verdict:
     """
-    Check the accounts of the slaves and of Open-Xchange, on the master and on every slave.
+    Check the accounts of the replicas and of Open-Xchange, on the master and on every replica.
 
     + users: the user names that are ours
     + option_file: as for `replicates`
@@ -184,12 +184,12 @@ def _stale(account: Account) -> Finding:
 @check(ARRIVES)
 def arrives(run: str, option_file: str | None, master: bool, slaves: int) -> Verdict:
     """
-    Make a database on the master and write a row, while the slaves wait for it.
+    Make a database on the master and write a row, while the replicas wait for it.
 
     + run: makes the name of the database unique; the same on all hosts
     + option_file: as for `replicates`
     + master: whether this is the master
-    + slaves: how many slaves there are; without any, nothing is made
+    + slaves: how many replicas there are; without any, nothing is made
 
     If the master dies before `vanishes`, its systemd drops the database after two minutes.
     """
@@ -210,10 +210,10 @@ def arrives(run: str, option_file: str | None, master: bool, slaves: int) -> Ver
     return Verdict(f"after {age:.2f} s" if age >= 0 else f"at once (its clock is {-age:.2f} s behind the master's)")
 
 
-@check("A dropped database is gone from every slave")
+@check("A dropped database is gone from every replica")
 def vanishes(run: str, option_file: str | None, master: bool, slaves: int) -> Verdict:
     """
-    Drop the database of `arrives` on the master, and wait on the slaves until it is gone.
+    Drop the database of `arrives` on the master, and wait on the replicas until it is gone.
 
     + run, option_file, master, slaves: as for `arrives`
     """

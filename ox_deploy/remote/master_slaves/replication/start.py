@@ -126,7 +126,7 @@ def check_databases(session: Session, expected: list[str]) -> None:
     """A binary log that did not hold everything would have left a hole; never call that done."""
     missing = sorted(set(expected) - set(user_databases(session)))
     if missing:
-        # Nobody should take it for a slave.
+        # Nobody should take it for a replica.
         run_replica(session, "STOP {replica}")
         fail("the replica caught up but lacks the databases {}; seed it".format(", ".join(missing)))
 

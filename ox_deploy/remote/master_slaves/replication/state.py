@@ -18,7 +18,7 @@ from ox_deploy.remote.master_slaves.replication.status import (
 from ox_deploy.remote.master_slaves.switch.fence import decided_in
 from ox_deploy.remote.mysql.session import dialect
 
-# What keeps something out of the binary log, or out of a slave.
+# What keeps something out of the binary log, or out of a replica.
 FILTERS = (
     "binlog_do_db",
     "binlog_ignore_db",

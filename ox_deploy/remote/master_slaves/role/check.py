@@ -24,7 +24,7 @@ def holder(session: Session, lock: str) -> int | None:
 
 
 def role_of(session: Session) -> Document:
-    """Return what tells a master from a slave, as `MysqlStatus.role` has it."""
+    """Return what tells a master from a replica, as `MysqlStatus.role` has it."""
     status = replica_status(session)
     source = "{Master_Host}:{Master_Port}".format(**status) if status else None
     return {"read_only": is_read_only(session), "source": source}
@@ -33,7 +33,7 @@ def role_of(session: Session) -> Document:
 def shown_role(role: Document) -> str:
     """Return a role in words."""
     takes = "read-only" if role["read_only"] else "open for writes"
-    return "{} and {}".format(takes, "a slave of " + role["source"] if role["source"] else "not a slave")
+    return "{} and {}".format(takes, "a replica of " + role["source"] if role["source"] else "not a replica")
 
 
 def check_no_switch(session: Session) -> None:

@@ -33,7 +33,7 @@ def role_configure(job: Document) -> None:
 
 
 def check_fits(now: Document, job: Document) -> None:
-    """Stop if files for this role would open a slave, or take writes away from a master that was just made."""
+    """Stop if files for this role would open a replica, or take writes away from a master that was just made."""
     if not job["read_only"] and now["source"]:
         fail(f"this server is {shown_role(now)}, so it is not the master; nothing was changed here; run again")
     if job["switched"] and now["read_only"] is not job["read_only"]:

@@ -1,1 +1,1 @@
-"""Seeding of a slave."""
+"""Seeding of a replica."""

@@ -1,6 +1,6 @@
-"""Make or drop the account at the master with which a slave is seeded, before and after the seeding.
+"""Make or drop the account at the master with which a replica is seeded, before and after the seeding.
 
-Never in the binary log: no slave has it.
+Never in the binary log: no replica has it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The accounts of the master, which a slave needs as well if it is to become a master one day."""
+"""The accounts of the master, which a replica needs as well if it is to become a master one day."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Seed this slave with a clone of its master's data, which its server fetches itself, and then restarts with."""
+"""Seed this replica with a clone of its master's data, which its server fetches itself, and then restarts with."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def seed(job: Document, progress: Progress, folder: str) -> str:
             name_donor(session, job["master"])
             write_fence(job["fence"])
             touched()
-            # The threads would wait for the clone, and the clone for them. What has nothing is nobody's slave.
+            # The threads would wait for the clone, and the clone for them. What has nothing is nobody's replica.
             run_replica(session, "STOP {replica}", "RESET {replica} ALL")
             progress.stage("copies")
             clone(session, job, progress)
@@ -80,7 +80,7 @@ def seed(job: Document, progress: Progress, folder: str) -> str:
 
 
 def resume_as_slave(job: Document, progress: Progress, scheduler: str) -> str:
-    """Make the server that runs on the new data a slave."""
+    """Make the server that runs on the new data a replica."""
     with restarted(job) as session:
         count_all(session, progress)
         position = cloned_at(session)

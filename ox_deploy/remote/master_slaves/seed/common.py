@@ -21,7 +21,7 @@ from ox_deploy.remote.common.ending import Failure
 from ox_deploy.remote.common.types import Document
 
 STATE_FILE = "/run/ox-deploy/seed.json"
-# Is on the slave from the first byte to the end: what is there meanwhile is not the master's data.
+# Is on the replica from the first byte to the end: what is there meanwhile is not the master's data.
 MARK = "/var/lib/ox-deploy/seeding"
 # A network that was cut for a while recovers; after so long without a byte nothing will come any more.
 STALL_SECONDS = 300
@@ -29,7 +29,7 @@ STALL_SECONDS = 300
 HARMLESS = (
     # MySQL's mark of what is no error, such as an option that is going to have another name.
     r"\[Warning\]",
-    # The GTIDs of a snapshot are those of all databases, and that is what a slave of this master is told.
+    # The GTIDs of a snapshot are those of all databases, and that is what a replica of this master is told.
     r"^Warning: A partial dump from a server that has GTIDs",
     # MariaDB, from 11.4 on: nobody asked who the master is.
     r"^WARNING: option --ssl-verify-server-cert is disabled",

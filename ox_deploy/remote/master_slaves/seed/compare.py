@@ -1,6 +1,6 @@
-"""Compare a slave with its master while the master is written to.
+"""Compare a replica with its master while the master is written to.
 
-The master's side is read in a snapshot; the slave stops exactly where that was taken.
+The master's side is read in a snapshot; the replica stops exactly where that was taken.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def compare(session: Session, job: Document) -> str:
             return compare_once(session, job)
         except (Exception, Failure):
             if attempt == ATTEMPTS:
-                # Nobody should take it for a slave.
+                # Nobody should take it for a replica.
                 run_replica(session, "STOP {replica}")
                 raise
         run_replica(session, "START {replica}")
@@ -85,7 +85,7 @@ def compare_once(session: Session, job: Document) -> str:
     compared = sorted(wanted_rows.keys() & found_rows.keys())
     differences = [*differing_objects(wanted, found), *differing_rows(compared, wanted_rows, found_rows)]
     if differences:
-        fail("the slave differs from its master: " + "; ".join(differences[:5]))
+        fail("the replica differs from its master: " + "; ".join(differences[:5]))
     run_replica(session, "START {replica} SQL_THREAD")
     counted = sum(wanted_rows[table][0] for table in compared)
     tables = sum(name.startswith("table ") for name in wanted)
@@ -131,7 +131,7 @@ def lock_tables(master: Session, cursor: Cursor) -> None:
 
 
 def go_to(session: Session, position: Document) -> None:
-    """Let the slave go on to exactly this position, and wait until it is there."""
+    """Let the replica go on to exactly this position, and wait until it is there."""
     until = "START {replica} SQL_THREAD UNTIL {source}_LOG_FILE = %s, {source}_LOG_POS = %s"
     with session.cursor() as cursor:
         cursor.execute(until.format(**dialect(session)), [position["file"], position["position"]])
@@ -153,7 +153,7 @@ def go_to(session: Session, position: Document) -> None:
 
 
 def is_at(status: Document, position: Document) -> bool:
-    """Tell whether a slave has executed all up to a position."""
+    """Tell whether a replica has executed all up to a position."""
     at = status["Relay_Master_Log_File"], status["Exec_Master_Log_Pos"]
     return at == (position["file"], position["position"])
 

@@ -1,4 +1,4 @@
-"""The data directories of a slave: the old one is kept until the new one is complete."""
+"""The data directories of a replica: the old one is kept until the new one is complete."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ REPLICATES_BY = ("master*.info", "relay-log*.info", "multi-master.info")
 
 
 def old_data(datadir: str) -> str | None:
-    """Return where the data is that a slave had before a seeding which is not complete; None if it is gone."""
+    """Return where the data is that a replica had before a seeding which is not complete; None if it is gone."""
     return next(filter(os.path.isdir, (datadir + OLD, datadir + BEFORE)), None)
 
 
 def put_back(datadir: str, unit: str) -> None:
-    """Have the old data directory if it is still there; once the server ran on the new one, as nobody's slave."""
+    """Have the old data directory if it is still there; once the server ran on the new one, as nobody's replica."""
     new, gone, kept = datadir + NEW, datadir + GONE, old_data(datadir)
     remove(new, gone)
     if kept is None:

@@ -1,4 +1,4 @@
-"""Seed this slave with a dump of its master, which flows straight from one server into the other."""
+"""Seed this replica with a dump of its master, which flows straight from one server into the other."""
 
 from __future__ import annotations
 

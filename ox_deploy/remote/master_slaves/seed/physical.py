@@ -1,4 +1,4 @@
-"""Seed this slave with a backup of its master's data directory, which the master sends."""
+"""Seed this replica with a backup of its master's data directory, which the master sends."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def change_over(datadir: str, unit: str) -> None:
     new, old, before = (datadir + end for end in (NEW, OLD, BEFORE))
     adapt(new, datadir)
     # With the lock, so that no deploy starts the server meanwhile. Whoever has the lease: this goes on when its run is
-    # gone, too, and the mark on the slave keeps others from it.
+    # gone, too, and the mark on the replica keeps others from it.
     with host_lock():
         wait_until_settled(unit)
         run_or_fail(["systemctl", "stop", unit])

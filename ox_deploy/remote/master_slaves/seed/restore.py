@@ -1,4 +1,4 @@
-"""Put back the data that this slave had before a seeding that failed."""
+"""Put back the data that this replica had before a seeding that failed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ox_deploy.remote.master_slaves.seed.start import UNIT
 
 
 def seed_restore(job: Document) -> None:
-    """Look once more, then do it. The slave stays marked: it has old data, and replicates from nobody."""
+    """Look once more, then do it. The replica stays marked: it has old data, and replicates from nobody."""
     datadir = (read(MARK) or b"").decode()
     runs = run(["systemctl", "is-active", "--quiet", UNIT]).returncode == 0
     if runs or not old_data(datadir):

@@ -1,4 +1,4 @@
-"""Send a backup of this master's data directory to a slave that listens for it."""
+"""Send a backup of this master's data directory to a replica that listens for it."""
 
 from __future__ import annotations
 
@@ -69,6 +69,6 @@ def wait_for_backup(
 
 
 def cut_off(job: Document, folder: str) -> str:
-    """Say that the slave cannot be reached any more, or never could."""
-    text = "the connection to {}:{} failed ({}); open that port of the slave to the master, and seed again"
+    """Say that the replica cannot be reached any more, or never could."""
+    text = "the connection to {}:{} failed ({}); open that port of the replica to the master, and seed again"
     return text.format(job["address"], PORT, said_by("socat", folder))

@@ -1,4 +1,4 @@
-"""What both ways of seeding do on the slave before and after the data comes: checks, the mark, replication."""
+"""What both ways of seeding do on the replica before and after the data comes: checks, the mark, replication."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from ox_deploy.remote.mysql.session import dialect
 
 # The server's settings before those for a dump.
 NOTE = "seeding-settings"
-# A slave that has to wait so long for nothing else than its master's new data has caught up.
+# A replica that has to wait so long for nothing else than its master's new data has caught up.
 NEAR_SECONDS = 5
 CATCH_UP_SECONDS = 86400
 # What the server may make of a dump's bytes.
@@ -64,7 +64,7 @@ def check_room(path: str, needed: float, freed: float = 0) -> None:
 
 @contextlib.contextmanager
 def marked(datadir: str) -> Iterator[Callable[[], None]]:
-    """Mark the slave as half seeded; the mark stays if anything fails once `touched` was called."""
+    """Mark the replica as half seeded; the mark stays if anything fails once `touched` was called."""
     known = os.path.exists(MARK)
     touched = []
     if not known:
@@ -185,7 +185,7 @@ def drop_throw_away(session: Session, master: Document) -> None:
 
 
 def catch_up(session: Session, job: Document) -> None:
-    """Wait until the slave has all but what the master wrote in the last seconds."""
+    """Wait until the replica has all but what the master wrote in the last seconds."""
     while True:
         begun = time.monotonic()
         target = position_of_master(job)

@@ -15,7 +15,7 @@ STATE_FILE = "/run/ox-deploy/seed.json"
 
 
 def seed_state(wanted: Document) -> Document:
-    """Return what its program wrote last, whether it runs, whether the slave is half seeded, and has its old data."""
+    """Return what its program wrote last, whether it runs, whether the replica is half seeded, and has its old data."""
     # In this order: what has ended since has written its last word before.
     active = run(["systemctl", "is-active", "--quiet", "ox-seed"]).returncode == 0
     mark = os.path.join(STATE_DIRECTORY, "seeding")

@@ -1,4 +1,4 @@
-"""The connection on which a physical backup goes from the master to the slave, for both ends.
+"""The connection on which a physical backup goes from the master to the replica, for both ends.
 
 One certificate is made for one seeding, and both ends have it with its key: who shows it is the other end.
 """

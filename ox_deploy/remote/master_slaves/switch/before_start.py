@@ -44,7 +44,7 @@ def is_successor(peer: Document, settings: dict[str, Any], job: Document) -> boo
 def took_over(session: Session, settings: dict[str, Any], logs: str) -> bool:
     """Tell whether what another server wrote is later than what this one did.
 
-    A slave that somebody opened by mistake has less of its own than of its master.
+    A replica that somebody opened by mistake has less of its own than of its master.
     """
     if dialect(session)["server"] == "MariaDB":
         own, its = (

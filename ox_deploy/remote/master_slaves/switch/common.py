@@ -30,7 +30,7 @@ AGREE_SECONDS = 5
 
 
 def reach(server: Document) -> Session:
-    """Open a session on another database server, with the account of its slaves."""
+    """Open a session on another database server, with the account of its replicas."""
     return connect_to(server, connect_timeout=REACH_SECONDS, read_timeout=ANSWER_SECONDS)
 
 

@@ -99,7 +99,9 @@ def switch_stop_writes(job: Document) -> None:
     with new, connect(job["option_file"]) as session:
         source = role_of(session)["source"]
         if source:
-            fail("{} is a slave of {} by now, so it is not the master; nothing was changed".format(job["name"], source))
+            fail(
+                "{} is a replica of {} by now, so it is not the master; nothing was changed".format(job["name"], source)
+            )
         start_guard(session, job["guard"])
         if is_taken_over(session, new):
             run(["systemctl", "stop", UNIT])

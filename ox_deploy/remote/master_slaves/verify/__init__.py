@@ -1,1 +1,1 @@
-"""The tests of a master and its slaves."""
+"""The tests of a master and its replicas."""

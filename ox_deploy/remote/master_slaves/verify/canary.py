@@ -1,6 +1,6 @@
-"""Let a new database travel from the master to its slaves: one step of it.
+"""Let a new database travel from the master to its replicas: one step of it.
 
-The master goes through `create` and `drop`, at the same time its slaves through `see` and `gone`. No statement
+The master goes through `create` and `drop`, at the same time its replicas through `see` and `gone`. No statement
 touches another database. A master that dies in between has its systemd drop the database.
 """
 
@@ -17,7 +17,7 @@ from ox_deploy.remote.common.types import Document, Session
 from ox_deploy.remote.mysql.session import SOCKET, connect
 from ox_deploy.remote.verify.common import attempt, guard, release
 
-# How long the master waits until its slaves look, and a slave until it gives up.
+# How long the master waits until its replicas look, and a replica until it gives up.
 SETTLE_SECONDS = 1
 PATIENCE_SECONDS = 10
 # A backup may hold locks; we do not queue behind it for long.
@@ -56,7 +56,7 @@ def client(job: Document) -> list[str]:
 
 
 def recheck(session: Session, job: Document) -> None:
-    """Stop unless this run still has the lease and this is a master: on a slave our rows would be its own."""
+    """Stop unless this run still has the lease and this is a master: on a replica our rows would be its own."""
     lease = read_lease()
     if job["ticket"] and [lease.get("number"), lease.get("run")] != list(map(str, job["ticket"])):
         raise RuntimeError("this run has lost the lease of the cluster; nothing was written; run again")
@@ -65,7 +65,7 @@ def recheck(session: Session, job: Document) -> None:
 
 
 def create(job: Document) -> Document:
-    """Make the database, wait until the slaves look for it, and write the row."""
+    """Make the database, wait until the replicas look for it, and write the row."""
     with connect(job["option_file"]) as session, session.cursor() as cursor:
         recheck(session, job)
         guard(unit_of(job), client(job))
@@ -73,7 +73,7 @@ def create(job: Document) -> Document:
         cursor.execute(f"CREATE DATABASE `{database_of(job)}`")
         cursor.execute(f"CREATE TABLE `{database_of(job)}`.canary (written DATETIME(6) NOT NULL)")
         time.sleep(SETTLE_SECONDS)
-        # As a value: a function might be computed again on the slave.
+        # As a value: a function might be computed again on the replica.
         now = rows(session, "SELECT UTC_TIMESTAMP(6) AS now")[0]["now"]
         cursor.execute(f"INSERT INTO `{database_of(job)}`.canary VALUES (%s)", [now])  # noqa: S608 - a name of ours
     return {}

@@ -1,4 +1,4 @@
-"""The database chapter of a master and its slaves. Guide: Master/Slave database setup."""
+"""The database chapter of a master and its replicas. Guide: Master/Slave database setup."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PEER_SECONDS = 3
 LOG_DIRECTORY = "/var/log/mysql"
 REPLICATION_USER = "replication"
 TLS = replication.TLS
-# How long the password of a slave may be for each server.
+# How long the password of a replica may be for each server.
 LONGEST_PASSWORD = {"mariadb": ("MariaDB", 96), "mysql": ("MySQL", 32)}
 SWITCHOVER = "pyinfra -y inventory.py ox_deploy.deploys.switchover.switchover"
 USERS = [REPLICATION_USER, OPENEXCHANGE_USER]
@@ -42,7 +42,7 @@ def set_up(cluster: Cluster, node: Node) -> None:
     """Configure one server, make its accounts, start its replication."""
     if cluster.makes_certificates:
         tls.certificate(name="Make the server's certificate", files=TLS, address=node.address)
-    # What does not work is seen on a slave, while the master goes on. pyinfra's order is that of the lines here.
+    # What does not work is seen on a replica, while the master goes on. pyinfra's order is that of the lines here.
     if node in slaves_of(cluster):
         _configure_server(cluster, node)
     if node == master_of(cluster):
@@ -177,14 +177,14 @@ def make_accounts(cluster: Cluster, node: Node) -> None:
 
 
 def _make_first_accounts(cluster: Cluster, node: Node) -> None:
-    """Make the accounts of the master before its slaves need them, and while some may still log in unencrypted."""
+    """Make the accounts of the master before its replicas need them, and while some may still log in unencrypted."""
     wanted = wanted_accounts(cluster)
     _make_accounts(cluster, node, [replace(account, tls=None) if account.tls else account for account in wanted])
 
 
 def _make_accounts(cluster: Cluster, node: Node, wanted: Sequence[WantedAccount]) -> None:
     mysql.accounts(
-        name="Make the accounts of the slaves and of Open-Xchange",
+        name="Make the accounts of the replicas and of Open-Xchange",
         wanted=wanted,
         users=USERS,
         remove_stale=cluster.settings.remove_stale_accounts,
@@ -220,7 +220,7 @@ def _look_before_start(cluster: Cluster, node: Node) -> None:
 def _require_encryption(cluster: Cluster, node: Node) -> None:
     if node == master_of(cluster):
         replication.encrypt_logins(
-            name="Let the slaves log in encrypted only",
+            name="Let the replicas log in encrypted only",
             wanted=[account for account in wanted_accounts(cluster) if account.tls],
             users=USERS,
             slaves=[server_of(cluster, slave) for slave in slaves_of(cluster)],
@@ -239,7 +239,7 @@ def wanted_accounts(cluster: Cluster) -> list[WantedAccount]:
             frozenset({"REPLICATION SLAVE"}),
             tls=cluster.settings.replication_tls,
         )
-        # The master may be a slave one day, and finds its account then.
+        # The master may be a replica one day, and finds its account then.
         for server in cluster.databases
         if slaves_of(cluster)
     ]
@@ -247,24 +247,24 @@ def wanted_accounts(cluster: Cluster) -> list[WantedAccount]:
 
 
 def check_password(cluster: Cluster, passwords: secrets.Secrets) -> None:
-    """Raise InputError where a slave could not log in with its password."""
+    """Raise InputError where a replica could not log in with its password."""
     settings = cluster.settings
     server, longest = LONGEST_PASSWORD[settings.database_server]
     length = len(passwords.get(secrets.REPLICATION).reveal())
     if slaves_of(cluster) and length > longest:
         raise InputError(
-            f"{settings.secrets_file}: `{secrets.REPLICATION}` has {length} characters, but {server} lets a slave log "
-            f"in with at most {longest}; choose a shorter one."
+            f"{settings.secrets_file}: `{secrets.REPLICATION}` has {length} characters, but {server} lets a replica "
+            f"log in with at most {longest}; choose a shorter one."
         )
 
 
 def replication_password(cluster: Cluster) -> secrets.Secret:
-    """Return the password of the slaves."""
+    """Return the password of the replicas."""
     return secrets.load(cluster.settings.secrets_file).get(secrets.REPLICATION)
 
 
 def replicate(cluster: Cluster, node: Node, former: Node | None = None) -> None:
-    """Let a slave read from the master, also one that still belongs to a `former` master."""
+    """Let a replica read from the master, also one that still belongs to a `former` master."""
     master = master_of(cluster)
     replication.replica(
         name="Replicate from the master",
@@ -279,13 +279,13 @@ def replicate(cluster: Cluster, node: Node, former: Node | None = None) -> None:
 
 
 def siblings(cluster: Cluster, node: Node, former: Node | None = None) -> list[str]:
-    """Return the addresses of the other database hosts, from which a slave can be moved to the master."""
+    """Return the addresses of the other database hosts, from which a replica can be moved to the master."""
     others = [*cluster.databases, *([former] if former else [])]
     return [other.address for other in others if other not in (master_of(cluster), node)]
 
 
 def source_of(cluster: Cluster) -> Source:
-    """Return what the slaves replicate from."""
+    """Return what the replicas follow."""
     master, password = master_of(cluster), replication_password(cluster)
     settings, ca = cluster.settings, trusted_by_slaves(cluster)
     login = (settings.mysql_port, REPLICATION_USER, password)
@@ -293,5 +293,5 @@ def source_of(cluster: Cluster) -> Source:
 
 
 def trusted_by_slaves(cluster: Cluster) -> str:
-    """Return the file by which slaves know their master, "" if they read unencrypted."""
+    """Return the file by which replicas know their master, "" if they read unencrypted."""
     return TLS.trusted if cluster.settings.replication_tls else ""

@@ -1,4 +1,4 @@
-"""Seeding of a slave: `pyinfra -y inventory.py ox_deploy.deploys.seed.seed --data seed_slave=dbslave`."""
+"""Seeding of a replica: `pyinfra -y inventory.py ox_deploy.deploys.seed.seed --data seed_slave=dbslave`."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of
 
 @dataclass(frozen=True)
 class Request:
-    """Which slave is to be seeded, how, and whether what it has may be lost."""
+    """Which replica is to be seeded, how, and whether what it has may be lost."""
 
     node: Node
     method: Method
     overwrite: bool
 
 
-@deploy("Seed a slave")
+@deploy("Seed a replica")
 def seed() -> None:
-    """Copy the master's data to the one slave that is named, and make it replicate from exactly there.
+    """Copy the master's data to the one replica that is named, and make it replicate from exactly there.
 
-    Not idempotent: a slave that has data is refused, or seeded anew with `overwrite_slave`. Raises InputError if
-    no slave is named.
+    Not idempotent: a replica that has data is refused, or seeded anew with `overwrite_slave`. Raises InputError if
+    no replica is named.
     """
     cluster = cluster_of(inventory)
     request = requested(cluster, inventory.get_override_data())
@@ -58,11 +58,11 @@ def seed() -> None:
     make_accounts(cluster, node)
 
 
-@deploy("Put back the old data of a slave")
+@deploy("Put back the old data of a replica")
 def restore() -> None:
-    """Put back what the one slave that is named had before a seeding that failed.
+    """Put back what the one replica that is named had before a seeding that failed.
 
-    Not idempotent: refuses if there is nothing to put back. Raises InputError if no slave is named.
+    Not idempotent: refuses if there is nothing to put back. Raises InputError if no replica is named.
     """
     cluster = cluster_of(inventory)
     node = requested(cluster, inventory.get_override_data()).node
@@ -86,11 +86,11 @@ def requested(cluster: Cluster, given: Mapping[str, Any]) -> Request:
     """
     slaves = ", ".join(node.name for node in slaves_of(cluster)) or "none"
     if "seed_slave" not in given:
-        raise InputError(f"no slave is named; add `--data seed_slave=` with one of `db_slave` ({slaves}).")
+        raise InputError(f"no replica is named; add `--data seed_slave=` with one of `db_slave` ({slaves}).")
     node = next((node for node in slaves_of(cluster) if given["seed_slave"] in (node.name, node.inventory_name)), None)
     if node is None:
         raise InputError(
-            f"`seed_slave` is {given['seed_slave']!r}, which is not a slave; name one of `db_slave` ({slaves})."
+            f"`seed_slave` is {given['seed_slave']!r}, which is not a replica; name one of `db_slave` ({slaves})."
         )
     method = given.get("seed_method", Method.LOGICAL)
     if method not in list(Method):
@@ -98,8 +98,8 @@ def requested(cluster: Cluster, given: Mapping[str, Any]) -> Request:
     overwritten = given.get("overwrite_slave")
     if overwritten not in (None, node.name, node.inventory_name):
         raise InputError(
-            f"`overwrite_slave` is {overwritten!r}, but the slave to be seeded is {node.name}; name the same slave in "
-            "both."
+            f"`overwrite_slave` is {overwritten!r}, but the replica to be seeded is {node.name}; name the same replica "
+            "in both."
         )
     return Request(node, Method(method), overwritten is not None)
 

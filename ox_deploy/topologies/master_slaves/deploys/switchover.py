@@ -24,7 +24,7 @@ MAX_LAG = 10
 
 
 def switchover(cluster: Cluster, node: Node, new: Node, wanted: WantedNode | None) -> Cluster:
-    """Make a slave the master while the master lives; return the cluster as it is then.
+    """Make a replica the master while the master lives; return the cluster as it is then.
 
     + wanted: what this host should be like before, if it is a groupware node
     """
@@ -43,12 +43,12 @@ def switchover(cluster: Cluster, node: Node, new: Node, wanted: WantedNode | Non
 
 
 def failover(cluster: Cluster, node: Node, new: Node) -> Cluster:
-    """Make a slave the master because the master is dead; return the cluster as it is then."""
+    """Make a replica the master because the master is dead; return the cluster as it is then."""
     switch = _switch(cluster, new)
     end_run_on_failure()
     check_reachable(but=master_of(cluster).inventory_name)
     _check_survivors(cluster, node, switch)
-    barrier(name="All slaves have been compared")
+    barrier(name="All replicas have been compared")
     if node == master_of(cluster):
         service.configure(
             name="Let its server start read-only",
@@ -73,7 +73,7 @@ def _check_survivors(cluster: Cluster, node: Node, switch: steps.Switch) -> None
         steps.check_dead(name="Look whether its server is dead", switch=switch)
     for server in own:
         steps.check_survivor(
-            name="Compare what the slaves have",
+            name="Compare what the replicas have",
             switch=switch,
             server=server,
             slaves=slaves,
@@ -82,19 +82,19 @@ def _check_survivors(cluster: Cluster, node: Node, switch: steps.Switch) -> None
 
 
 def new_master(cluster: Cluster) -> Node:
-    """Return the slave that `new_master` names.
+    """Return the replica that `new_master` names.
 
     Raises InputError with one sentence if it names none.
     """
     name: Any = host.data.get("new_master")
     names = ", ".join(slave.name for slave in slaves_of(cluster)) or "none"
     if name is None:
-        raise InputError(f"Say which slave becomes the master: `--data new_master=NAME`. The slaves are {names}.")
+        raise InputError(f"Say which replica becomes the master: `--data new_master=NAME`. The replicas are {names}.")
     found = [node for node in cluster.databases if name in (node.name, node.inventory_name)]
     if found == [master_of(cluster)]:
         raise InputError(f"inventory: {name} is in `db_master` already; deploy, which does the rest.")
     if not found:
-        raise InputError(f"`new_master` is {name}, which is not a slave; the slaves are {names}.")
+        raise InputError(f"`new_master` is {name}, which is not a replica; the replicas are {names}.")
     return found[0]
 
 
@@ -122,7 +122,7 @@ def _check(cluster: Cluster, node: Node, switch: steps.Switch, wanted: WantedNod
     lease.look(name="Look at all hosts", **lease_for(cluster, node, f"switchover to {switch.new.name}"))
     barrier(name="All hosts have answered")
     if node in slaves_of(cluster):
-        steps.reconnect(name="Let the slaves reach the master", server=server_of(cluster, node))
+        steps.reconnect(name="Let the replicas reach the master", server=server_of(cluster, node))
     if files:
         steps.check_server(
             name="Check the database server",

@@ -1,4 +1,4 @@
-"""A database that travels from the master to its slaves.
+"""A database that travels from the master to its replicas.
 
 The fact leaves something on the host for a moment: what it makes, a later step takes away, and systemd does so after
 two minutes if that step never comes.
@@ -22,7 +22,7 @@ class CanaryTrial(Trial, frozen=True):
 
 
 class Canary(JsonFact[CanaryTrial]):
-    """A database that travels from the master to its slaves. Has an effect: it makes the database and drops it."""
+    """A database that travels from the master to its replicas. Has an effect: it makes the database and drops it."""
 
     def command(
         self,
@@ -31,7 +31,7 @@ class Canary(JsonFact[CanaryTrial]):
         option_file: str | None = None,
         ticket: Sequence[int | str] = (),
     ) -> Program:
-        """Go through a step: `create` and `drop` on the master, at the same time `see` and `gone` on its slaves.
+        """Go through a step: `create` and `drop` on the master, at the same time `see` and `gone` on its replicas.
 
         + run: makes the name of the database unique
         + option_file: root-only option file, where root cannot log in over the socket

@@ -43,7 +43,7 @@ class Replication(BaseModel, frozen=True):
 
     `slaves` has the addresses of those that read from here just now, by their server id. `named` are the connections
     with a name by which it replicates, `parallel` is how many threads apply. `filters` are those options that are set
-    of what keeps something out of the binary log or out of a slave.
+    of what keeps something out of the binary log or out of a replica.
     On the disk are: `seeding`, set from the first byte of a seeding to its end, also if it died half way; `handed_to`
     and `taken_from`, the other server's name from the decision in a switch of the master until that is complete.
     """

@@ -97,8 +97,8 @@ class ServerSurvey(JsonFact[Survey]):
 class SeedState(BaseModel, frozen=True):
     """How far a host's part of a seeding is: what its program wrote last.
 
-    `active` tells whether the program runs, `marked` whether this is a slave that has not all of its data yet, `kept`
-    whether it still has its old ones, and `to` is on a master the address of the slave that it sends to.
+    `active` tells whether the program runs, `marked` whether this is a replica that has not all of its data yet, `kept`
+    whether it still has its old ones, and `to` is on a master the address of the replica that it sends to.
     """
 
     active: bool = False

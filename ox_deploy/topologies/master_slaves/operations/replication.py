@@ -1,4 +1,4 @@
-"""Slaves replicate from their master, and log in to it encrypted."""
+"""Replicas follow their master, and log in to it encrypted."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def encrypt_logins(
     wanted: Sequence[WantedAccount], users: Sequence[str], slaves: Sequence[Server], option_file: str | None = None
 ) -> Generator[StringCommand, None, None]:
     """
-    Let accounts of slaves log in over encrypted connections only. To be called on the master, after `replica`.
+    Let accounts of replicas log in over encrypted connections only. To be called on the master, after `replica`.
 
     + wanted: the accounts
     + users, option_file: as for `accounts`
     + slaves: who reads from here; the account of one that does so unencrypted, or cannot be asked, stays as it is,
-      since that slave could not connect again
+      since that replica could not connect again
 
     Idempotent.
     """
@@ -69,11 +69,11 @@ def encrypt_logins(
     if statements:
         yield mysql.run_statements(statements, True, option_file, status)
     else:
-        host.noop("the slaves log in encrypted" if not in_clear else "they are deployed first")
+        host.noop("the replicas log in encrypted" if not in_clear else "they are deployed first")
 
 
 def _reads_encrypted(server: Server) -> bool:
-    """Tell whether a slave would get on with an account that has to log in encrypted."""
+    """Tell whether a replica would get on with an account that has to log in encrypted."""
     try:
         status = ask_peer(host, *_reader_question(server))
     except PeerUnreachable:
@@ -82,7 +82,7 @@ def _reads_encrypted(server: Server) -> bool:
 
 
 # The configuration file says so, too; somebody may have changed it while the server runs.
-_READ_ONLY = {"label": "make the slave read-only again", "sql": "SET GLOBAL read_only = 1", "values": []}
+_READ_ONLY = {"label": "make the replica read-only again", "sql": "SET GLOBAL read_only = 1", "values": []}
 
 # What a bare server is like until its configuration is written, so that a plan can show it.
 _BEFORE_CONFIGURATION = {Situation.NO_BINARY_LOG, Situation.SAME_SERVER_ID}
@@ -117,14 +117,14 @@ def replica(
     + master_host: the master's name in the inventory; it is asked for its binary log position, never changed
     + master_option_file, option_file: root-only option files, where root cannot log in over the socket
     + by_gtid: let it keep its place by GTID, or by file and position; a healthy replica is moved to the other way
-    + siblings: addresses of the other database hosts; after a switch, their slaves are moved to the master
+    + siblings: addresses of the other database hosts; after a switch, their replicas are moved to the master
 
     Idempotent: a healthy replica is left alone, but made read-only if it is not, moved to an encrypted connection or
     back, and made to acknowledge what it receives if it should and does not; it goes on where it stands. An empty
     server starts where the master's binary log begins if that holds all the master's data, or at the position captured
     now if the master is empty too. A named connection becomes the default one, by GTID. A former master follows the
     new one if it has nothing that the new one lacks.
-    Anything that could lose data (a foreign, broken or filled slave) stops the operation with a remedy.
+    Anything that could lose data (a foreign, broken or filled replica) stops the operation with a remedy.
     Guide: Slave configuration, CHANGE MASTER TO and START SLAVE.
     """
     slave = _slave_now(option_file)
@@ -133,13 +133,13 @@ def replica(
     except PeerUnreachable as error:
         yield stop(str(error))
         return
-    # A slave that is half seeded may not run, and that is the reason.
+    # A replica that is half seeded may not run, and that is the reason.
     problem = (None if slave.seeding else not_ready(slave, host.name)) or not_ready(master, master_host)
     if problem:
         yield stop(problem) if is_executing() else StringCommand("true")
         return
     found = diagnose(host.name, slave, master, source, address, siblings)
-    # A slave with transactions of its own follows its master all the same, and no deploy could put that right.
+    # A replica with transactions of its own follows its master all the same, and no deploy could put that right.
     if found.follows:
         yield from _keep(found, master, option_file, by_gtid)
     elif found.situation in FIXED_BY_DEPLOY:
@@ -162,7 +162,7 @@ def _slave_now(option_file: str | None) -> MysqlStatus:
 def _begin(
     found: Diagnosis, master: MysqlStatus, option_file: str | None, by_gtid: bool
 ) -> Generator[StringCommand, None, None]:
-    """Let a slave follow its master that does not yet, or no longer."""
+    """Let a replica follow its master that does not yet, or no longer."""
     start = _start(found.situation, found.source, found.slave, master, by_gtid)
     yield _replicate(start, found.slave, master, option_file)
     if found.situation in _NEEDS_GTID and not by_gtid:
@@ -172,7 +172,7 @@ def _begin(
 def _keep(
     found: Diagnosis, master: MysqlStatus, option_file: str | None, by_gtid: bool
 ) -> Generator[StringCommand, None, None]:
-    """Leave a slave that follows its master where it is."""
+    """Leave a replica that follows its master where it is."""
     slave, source = found.slave, found.source
     assert slave.replica is not None
     writable = slave.variables.get("read_only") == "OFF"
@@ -194,7 +194,7 @@ def _read_only_job(slave: MysqlStatus, option_file: str | None) -> dict[str, Any
 
 
 def _moves(slave: MysqlStatus, replica: Replica, master: MysqlStatus, source: Source, by_gtid: bool) -> dict[str, Any]:
-    """Return what is to be changed of how a healthy slave replicates, none of which makes it lose its place."""
+    """Return what is to be changed of how a healthy replica replicates, none of which makes it lose its place."""
     moves: dict[str, Any] = {}
     if replica.using_gtid != by_gtid and history.has_position_in(slave, master):
         moves["by_gtid"] = by_gtid
@@ -204,12 +204,12 @@ def _moves(slave: MysqlStatus, replica: Replica, master: MysqlStatus, source: So
 
 
 def _waits(master: MysqlStatus) -> bool:
-    """Tell whether a master would wait for slaves that acknowledge."""
+    """Tell whether a master would wait for replicas that acknowledge."""
     return master.variables.get("rpl_semi_sync_master_enabled") == "ON"
 
 
 def _other_connection(replica: Replica, master: MysqlStatus, source: Source) -> dict[str, Any]:
-    """Return how a slave should connect if it does otherwise.
+    """Return how a replica should connect if it does otherwise.
 
     It goes on in clear until its master can do better. An encryption that is not ours is never taken away.
     """

@@ -41,13 +41,13 @@ def check_roles(
     Refuse to go on if the master was switched and the inventory does not say so yet, or a server stands against it.
 
     + master, slaves: the database servers by their roles in the inventory
-    + remedies: what is to be changed in the inventory if one of the slaves is the master, by its name
-    + accept_loss: the names of slaves that cannot be asked, and may have taken over, said by a person, with commas
-    + encrypted: whether the slaves log in over encrypted connections
+    + remedies: what is to be changed in the inventory if one of the replicas is the master, by its name
+    + accept_loss: the names of replicas that cannot be asked, and may have taken over, said by a person, with commas
+    + encrypted: whether the replicas log in over encrypted connections
 
     To be called before anything is done that depends on the roles, on every host for which they matter. A server that
-    is not there yet says nothing. Nor does a slave that cannot be reached, unless the master is read-only: that slave
-    may have taken over then. Idempotent: changes nothing.
+    is not there yet says nothing. Nor does a replica that cannot be reached, unless the master is read-only: that
+    replica may have taken over then. Idempotent: changes nothing.
     """
     try:
         found = ask_peer(host, master.inventory_name, status_question(master, []))
@@ -112,7 +112,7 @@ def configure(
     Write a database server's files as `service.configure` does, unless its role is another one by then.
 
     + service_name, files, units, check, probe, replaces: as for `service.configure`
-    + read_only: whether the files say so: a slave's do, a master's do not
+    + read_only: whether the files say so: a replica's do, a master's do not
     + switched: whether the server has this role already, because it was just given to it
     + option_file: root-only option file on the host, where root cannot log in over the socket
 

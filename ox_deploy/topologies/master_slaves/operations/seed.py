@@ -1,4 +1,4 @@
-"""Seeding: a slave gets a copy of its master's data and replicates from exactly there."""
+"""Seeding: a replica gets a copy of its master's data and replicates from exactly there."""
 
 from __future__ import annotations
 
@@ -57,25 +57,25 @@ def from_master(
     option_file: str | None = None,
 ) -> Generator[StringCommand, None, None]:
     """
-    Copy the master's data to this slave, and make it replicate from exactly there.
+    Copy the master's data to this replica, and make it replicate from exactly there.
 
     + source: the master's address and the account to replicate with
-    + address: the slave's address, as its master sees it
+    + address: the replica's address, as its master sees it
     + master_host: the master's name in the inventory; an account is made there for the time of the seeding
     + server: what the database server is and has
     + method: `logical` (a dump) or `physical` (the data directory)
-    + overwrite: whether the databases that the slave has may be lost
+    + overwrite: whether the databases that the replica has may be lost
     + by_gtid: let it keep its place by GTID, or by file and position
     + master_option_file, option_file: root-only option files, where root cannot log in over the socket
 
-    The work is done by a systemd unit on the slave, `ox-seed`; this operation shows how far it is. A unit that runs
-    already, from an earlier run, is waited for. One that died is begun again. Not idempotent: a slave that replicates
+    The work is done by a systemd unit on the replica, `ox-seed`; this operation shows how far it is. A unit that runs
+    already, from an earlier run, is waited for. One that died is begun again. Not idempotent: a replica that replicates
     is seeded anew with `overwrite`, and refused without.
     """
     plan = SeedPlan(source, address, method, overwrite, by_gtid)
     seeding = _Seeding(plan, server, master_host, master_option_file, option_file)
     try:
-        # The slave first: what it has of its master's, the master has then.
+        # The replica first: what it has of its master's, the master has then.
         slave = seeding.slave()
         if not is_executing():
             if not slave.part.active:
@@ -93,11 +93,11 @@ def from_master(
 @operation(is_idempotent=False)
 def restore(server: DatabaseServer) -> Generator[StringCommand, None, None]:
     """
-    Put back the data that this slave had before a seeding that failed; it then replicates from nobody.
+    Put back the data that this replica had before a seeding that failed; it then replicates from nobody.
 
     + server: what the database server is and has
 
-    It stays a half seeded slave, which no deploy takes for a healthy one, until it is seeded again. Not idempotent:
+    It stays a half seeded replica, which no deploy takes for a healthy one, until it is seeded again. Not idempotent:
     refuses if there is nothing to put back.
     """
     found = ask(host, Question(Seeding))
@@ -125,11 +125,11 @@ class _Seeding:
     ended: bool = False
 
     def slave(self) -> Side:
-        """Ask the slave."""
+        """Ask the replica."""
         return Side(host.name, *ask_together(partial(ask, host), self._questions(self.option_file)))
 
     def check(self, slave: Side) -> Side:
-        """Ask the master and return it; raises OperationError if the slave must not be seeded."""
+        """Ask the master and return it; raises OperationError if the replica must not be seeded."""
         questions = self._questions(self.master_option_file)
         master = Side(self.master_host, *ask_together(partial(ask_peer, host, self.master_host), questions))
         sentence = refusal(self.plan, slave, master)
@@ -252,7 +252,7 @@ class _Seeding:
         return f"{host.name} {half} `{found.stage}`: {error}.{kept}"
 
     def _verify(self) -> None:
-        """Raises OperationError unless the slave is a healthy one."""
+        """Raises OperationError unless the replica is a healthy one."""
         slave, master = self._servers()
         found = diagnose(host.name, slave, master, self.plan.source, self.plan.address)
         if found.situation is not Situation.HEALTHY:

@@ -35,7 +35,7 @@ from ox_deploy.topologies.master_slaves.switch_rules import Phase, Server, is_wr
 # After how many seconds the guard opens the old master again, if nobody takes over. Long enough for all that the
 # program which stops writes waits for, and for the next operation to begin.
 GUARD_SECONDS = 15
-# How long a slave may take to connect again.
+# How long a replica may take to connect again.
 RECONNECT_SECONDS = 10
 # How long the dead master is waited for once more, right before another one is opened.
 REACH_SECONDS = 3
@@ -43,7 +43,7 @@ REACH_SECONDS = 3
 
 @dataclass(frozen=True)
 class Switch:
-    """Who hands over to whom, the slaves' account, and what kind of servers they are.
+    """Who hands over to whom, the replicas' account, and what kind of servers they are.
 
     `ca` is the file on both with the certificates of which the other one has to show one, "" without encryption.
     """
@@ -68,7 +68,7 @@ class Switch:
 
     @property
     def source(self) -> Source:
-        """Return what the slaves replicate from before the switch."""
+        """Return what the replicas follow before the switch."""
         return Source(self.old.name, self.old.address, self.old.port, self.user, self.password, self.ca)
 
 
@@ -97,7 +97,7 @@ def _ask(server: Server, users: Sequence[str]) -> MysqlStatus:
 @operation()
 def reconnect(server: Server) -> Generator[StringCommand, None, None]:
     """
-    Let a slave that waits for its next attempt to reach the master try now.
+    Let a replica that waits for its next attempt to reach the master try now.
 
     + server: this host's server
 
@@ -129,7 +129,7 @@ def check_server(
     + server: this host's server
     + users, accounts: the accounts that the new master has to have
     + files: its configuration files as they should be
-    + max_lag: how many seconds a slave may be behind
+    + max_lag: how many seconds a replica may be behind
     + siblings: addresses of the other database hosts
 
     Idempotent: changes nothing.
@@ -231,11 +231,11 @@ def check_survivor(
     switch: Switch, server: Server, slaves: Sequence[Server], accept_loss: str | None
 ) -> Generator[StringCommand, None, None]:
     """
-    Refuse a failover if the old master lives, if another slave has more, or without the word that a loss is accepted.
+    Refuse a failover if the old master lives, if another replica has more, or without the word that a loss is accepted.
 
     + switch: who should take over from whom
     + server: this host's server
-    + slaves: all slaves of the old master
+    + slaves: all replicas of the old master
     + accept_loss: the name of the old master, said by a person
 
     Idempotent: changes nothing.
@@ -263,12 +263,12 @@ def check_survivor(
 
 
 def _losses(switch: Switch, own: MysqlStatus, slaves: Sequence[Server], accept_loss: str | None) -> list[str]:
-    """Return why nothing should be lost by choosing this slave, unless it was said that it may."""
+    """Return why nothing should be lost by choosing this replica, unless it was said that it may."""
     new, old = switch.new, switch.old
     if own.seeding:
-        return [f"{new.name} is half seeded, so it does not have all that {old.name} had; choose another slave"]
+        return [f"{new.name} is half seeded, so it does not have all that {old.name} had; choose another replica"]
     if own.replica is None:
-        return [f"{new.name} does not replicate, so it has nothing from {old.name}; choose another slave"]
+        return [f"{new.name} does not replicate, so it has nothing from {old.name}; choose another replica"]
     answers = {slave.name: answer_of(slave) for slave in slaves}
     known = {name: status for name, status in answers.items() if status and status.replica and not status.seeding}
     ahead_of_it = {name: status for name, status in known.items() if switch_rules.lacks(own, status)}
