@@ -27,7 +27,7 @@ def switch_before_start(job: Document) -> None:
     for peer in job["peers"]:
         if is_successor(peer, settings, job):
             write_fence(job["fence"], fence_text("to", peer["name"], True))
-            print("{} has taken over, so this server starts read-only; deploy it as a slave".format(peer["name"]))
+            print("{} has taken over, so this server starts read-only; deploy it as a replica".format(peer["name"]))
             return
 
 
