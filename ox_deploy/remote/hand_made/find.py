@@ -244,8 +244,8 @@ def find_apache(wanted: Document) -> list[Document]:
         paths += sorted(glob.glob(f"{ETC}/apache2/{folder}/*"))
     texts = {path: text_of(path) for path in paths if path not in wanted["ours"] and os.path.isfile(path)}
     names = "|".join(map(re.escape, wanted["nodes"]))
-    # Without a port, AJP has one of its own; another port of a node is another service.
-    node = re.compile(rf"\w+://({names}):{wanted['port']}(?!\d)|ajp://({names})(?=[/\s]|$)", re.IGNORECASE)
+    # Another port of a node is another service.
+    node = re.compile(rf"\w+://({names}):{wanted['port']}(?!\d)", re.IGNORECASE)
     balancers = {name for text in texts.values() for name, members in sections(text) if node.search(members)}
     parts = []
     for path in texts:
