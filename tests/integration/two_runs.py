@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import pymysql
@@ -90,9 +89,9 @@ class Watcher:
             return None
 
     @property
-    def longest(self) -> float:
-        """Return for how long both were open at most, in seconds."""
-        return max((later - earlier for earlier, later in pairwise(self.seen.both)), default=0.0)
+    def span(self) -> float:
+        """Return the time between the first and the last look that found both open, in seconds."""
+        return self.seen.both[-1] - self.seen.both[0] if self.seen.both else 0.0
 
 
 @contextmanager

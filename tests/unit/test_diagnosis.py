@@ -220,7 +220,7 @@ def check(kind: Kind, situation: Situation) -> Finding:
     if situation is Situation.LAGGING:
         host.facts[Canary] = CanaryTrial(error="")
         note(databases.REPLICATES, host)
-        return finding(databases.arrives, host, run="c0ffee", option_file=None, master=False, slaves=1)
+        return finding(databases.arrives, host, run="c0ffee", option_file=None, master="dbmaster", slaves=1)
     reads = databases.Reading(SOURCE, "dbmaster", None, ADDRESS, [SIBLING])
     return finding(databases.replicates, host, users=users, option_file=None, reading=reads, slaves=1)
 

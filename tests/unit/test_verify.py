@@ -255,6 +255,7 @@ def test_accounts_are_those_of_the_inventory(found: list[Account], state: list[s
 
 
 CANARY: dict[str, Any] = {"run": "c0ffee", "option_file": "/root/my.cnf"}
+ON: dict[str, Any] = CANARY | {"master": "dbmaster"}
 
 
 def canary(trial: Any, name: str = "dbslave") -> FakeHost:
@@ -265,42 +266,51 @@ def canary(trial: Any, name: str = "dbslave") -> FakeHost:
 
 def test_database_is_made_on_the_master_and_seen_on_the_slave() -> None:
     master, slave = canary(CanaryTrial(error=""), "dbmaster"), canary(CanaryTrial(error="", age=0.0345))
-    assert verdict(databases.arrives, master, **CANARY, master=True, slaves=1).measured == "made"
-    assert verdict(databases.arrives, slave, **CANARY, master=False, slaves=1).measured == "after 0.03 s"
+    assert verdict(databases.arrives, master, **ON, slaves=1).measured == "made"
+    assert verdict(databases.arrives, slave, **ON, slaves=1).measured == "after 0.03 s"
     assert master.asked == [(Canary, {"step": "create", "ticket": []} | CANARY)]
     assert slave.asked == [(Canary, {"step": "see"} | CANARY)]
 
 
 def test_clock_that_is_behind_is_said() -> None:
     slave = canary(CanaryTrial(error="", age=-1.5))
-    assert verdict(databases.arrives, slave, **CANARY, master=False, slaves=1).measured == (
+    assert verdict(databases.arrives, slave, **ON, slaves=1).measured == (
         "at once (its clock is 1.50 s behind the master's)"
     )
 
 
 def test_row_that_does_not_come() -> None:
     slave = canary(CanaryTrial(error="", age=None))
-    assert states(databases.arrives, slave, **CANARY, master=False, slaves=1) == ["replica lagging"]
+    assert states(databases.arrives, slave, **ON, slaves=1) == ["replica lagging"]
+
+
+def test_slave_is_not_blamed_for_what_the_master_could_not_do() -> None:
+    """The master's disk is full, or its lease is lost: only it has a finding."""
+    master, slave = canary(CanaryTrial(error="no space"), "dbmaster"), canary(CanaryTrial(error="", gone=False))
+    note(databases.ARRIVES, slave)
+    for check, why in ((databases.vanishes, "did not drop it"), (databases.arrives, "did not write it")):
+        assert states(check, master, **ON, slaves=1) == ["check could not run"]
+        assert verdict(check, slave, **ON, slaves=1).skipped == f"the master {why}"
 
 
 @pytest.mark.parametrize("check", [databases.arrives, databases.vanishes])
 def test_master_on_which_it_fails_says_why(check: Any) -> None:
-    only = finding(check, canary(CanaryTrial(error="no space"), "dbmaster"), **CANARY, master=True, slaves=1)
+    only = finding(check, canary(CanaryTrial(error="no space"), "dbmaster"), **ON, slaves=1)
     assert (only.state, only.found) == ("check could not run", "no space")
 
 
 @pytest.mark.parametrize("check", [databases.arrives, databases.vanishes])
 def test_nothing_is_made_for_no_slave(check: Any) -> None:
-    host = canary(CanaryTrial(error=""))
-    assert verdict(check, host, **CANARY, master=True, slaves=0).measured == "there is no replica"
+    host = canary(CanaryTrial(error=""), "dbmaster")
+    assert verdict(check, host, **ON, slaves=0).measured == "there is no replica"
     assert host.asked == []
 
 
 def test_slave_that_does_not_replicate_is_not_waited_for() -> None:
     host = FakeHost(name="dbslave")
     note(databases.REPLICATES, host, Verdict(findings=[_any_problem(host)]))
-    assert skipped(databases.arrives, host, **CANARY, master=False, slaves=1) == "it does not replicate"
-    assert skipped(databases.vanishes, host, **CANARY, master=False, slaves=1) == "it did not arrive"
+    assert skipped(databases.arrives, host, **ON, slaves=1) == "it does not replicate"
+    assert skipped(databases.vanishes, host, **ON, slaves=1) == "it did not arrive"
 
 
 def _any_problem(host: Any, level: Level = Level.CRITICAL) -> Any:
@@ -311,8 +321,8 @@ def _any_problem(host: Any, level: Level = Level.CRITICAL) -> Any:
 def test_database_is_dropped_on_the_master_and_gone_from_the_slave() -> None:
     master, slave = canary(CanaryTrial(error=""), "dbmaster"), canary(CanaryTrial(error="", gone=True))
     note(databases.ARRIVES, slave)
-    assert verdict(databases.vanishes, master, **CANARY, master=True, slaves=1).measured == "dropped"
-    assert verdict(databases.vanishes, slave, **CANARY, master=False, slaves=1).measured == "gone"
+    assert verdict(databases.vanishes, master, **ON, slaves=1).measured == "dropped"
+    assert verdict(databases.vanishes, slave, **ON, slaves=1).measured == "gone"
     assert master.asked == [(Canary, {"step": "drop", "ticket": []} | CANARY)]
     assert slave.asked == [(Canary, {"step": "gone"} | CANARY)]
 
@@ -320,7 +330,7 @@ def test_database_is_dropped_on_the_master_and_gone_from_the_slave() -> None:
 def test_database_that_stays_on_the_slave() -> None:
     slave = canary(CanaryTrial(error="", gone=False))
     note(databases.ARRIVES, slave)
-    only = finding(databases.vanishes, slave, **CANARY, master=False, slaves=1)
+    only = finding(databases.vanishes, slave, **ON, slaves=1)
     assert only.state == "dropped database stays"
     assert "ox_verify_c0ffee" in only.found
 

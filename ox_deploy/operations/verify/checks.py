@@ -117,6 +117,13 @@ def passed(title: str) -> bool:
     return verdict is not None and not verdict.findings and not verdict.skipped
 
 
+def failed(title: str, name: str) -> bool:
+    """Tell whether a check has found something on another host by now; all hosts are examined at the same time."""
+    return any(
+        record.verdict.findings for record in current_run().records if (record.check, record.host) == (title, name)
+    )
+
+
 def answer_or_fail(question: Question[T]) -> T:
     """Return the host's answer; raises CouldNotRun if it gives none."""
     answer = ask(host, question)

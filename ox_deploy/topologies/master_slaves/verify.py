@@ -18,6 +18,7 @@ from ox_deploy.operations.verify.checks import (
     Verdict,
     answer_or_fail,
     check,
+    failed,
     passed,
     problem,
     trial_or_fail,
@@ -35,6 +36,7 @@ from ox_deploy.topologies.master_slaves.source import Source
 
 REPLICATES = "Every replica follows the master"
 ARRIVES = "A new database reaches every replica"
+VANISHES = "A dropped database is gone from every replica"
 NO_SLAVE = "there is no replica"
 
 
@@ -182,20 +184,20 @@ def _stale(account: Account) -> Finding:
 
 
 @check(ARRIVES)
-def arrives(run: str, option_file: str | None, master: bool, slaves: int) -> Verdict:
+def arrives(run: str, option_file: str | None, master: str, slaves: int) -> Verdict:
     """
     Make a database on the master and write a row, while the replicas wait for it.
 
     + run: makes the name of the database unique; the same on all hosts
     + option_file: as for `replicates`
-    + master: whether this is the master
+    + master: the master's name in the inventory
     + slaves: how many replicas there are; without any, nothing is made
 
     If the master dies before `vanishes`, its systemd drops the database after two minutes.
     """
     if not slaves:
         return Verdict(NO_SLAVE)
-    if master:
+    if host.name == master:
         trial_or_fail(
             answer_or_fail(Question(Canary, step="create", run=run, option_file=option_file, ticket=ticket()))
         )
@@ -203,6 +205,8 @@ def arrives(run: str, option_file: str | None, master: bool, slaves: int) -> Ver
     if not passed(REPLICATES):
         return Verdict(skipped="it does not replicate")
     age = trial_or_fail(answer_or_fail(Question(Canary, step="see", run=run, option_file=option_file))).age
+    if age is None and failed(ARRIVES, master):
+        return Verdict(skipped="the master did not write it")
     if age is None:
         situation = Situation.LAGGING
         found = "a row written on the master did not arrive within 10 seconds"
@@ -210,8 +214,8 @@ def arrives(run: str, option_file: str | None, master: bool, slaves: int) -> Ver
     return Verdict(f"after {age:.2f} s" if age >= 0 else f"at once (its clock is {-age:.2f} s behind the master's)")
 
 
-@check("A dropped database is gone from every replica")
-def vanishes(run: str, option_file: str | None, master: bool, slaves: int) -> Verdict:
+@check(VANISHES)
+def vanishes(run: str, option_file: str | None, master: str, slaves: int) -> Verdict:
     """
     Drop the database of `arrives` on the master, and wait on the replicas until it is gone.
 
@@ -219,13 +223,15 @@ def vanishes(run: str, option_file: str | None, master: bool, slaves: int) -> Ve
     """
     if not slaves:
         return Verdict(NO_SLAVE)
-    if master:
+    if host.name == master:
         trial_or_fail(answer_or_fail(Question(Canary, step="drop", run=run, option_file=option_file, ticket=ticket())))
         return Verdict("dropped")
     if not passed(ARRIVES):
         return Verdict(skipped="it did not arrive")
     if trial_or_fail(answer_or_fail(Question(Canary, step="gone", run=run, option_file=option_file))).gone:
         return Verdict("gone")
+    if failed(VANISHES, master):
+        return Verdict(skipped="the master did not drop it")
     remedy = f"drop `ox_verify_{run}` on the master if it is still there, and wait until it is gone here"
     found = f"ox_verify_{run} is still here 10 seconds after the master was told to drop it"
     return Verdict(findings=[problem("dropped database stays", found, "it is gone", remedy)])
@@ -234,14 +240,14 @@ def vanishes(run: str, option_file: str | None, master: bool, slaves: int) -> Ve
 def verify(cluster: Cluster, node: Node, run: str) -> None:
     """Call the checks of one database server; `run` makes the name of the database that is made unique."""
     option_file = node.mysql_option_file
-    is_master, slaves = node == master_of(cluster), len(slaves_of(cluster))
-    reading = None if is_master else _reading(cluster, node)
+    master, slaves = master_of(cluster), len(slaves_of(cluster))
+    reading = None if node == master else _reading(cluster, node)
     replicates(users=USERS, option_file=option_file, reading=reading, slaves=slaves)
     settings(users=USERS, option_file=option_file, encrypted=cluster.settings.replication_tls)
-    read_only(users=USERS, option_file=option_file, writable=is_master)
+    read_only(users=USERS, option_file=option_file, writable=node == master)
     accounts(users=USERS, option_file=option_file, wanted=wanted_accounts(cluster))
-    arrives(run=run, option_file=option_file, master=is_master, slaves=slaves)
-    vanishes(run=run, option_file=option_file, master=is_master, slaves=slaves)
+    arrives(run=run, option_file=option_file, master=master.inventory_name, slaves=slaves)
+    vanishes(run=run, option_file=option_file, master=master.inventory_name, slaves=slaves)
 
 
 def _reading(cluster: Cluster, node: Node) -> Reading:
