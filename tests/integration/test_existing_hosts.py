@@ -46,9 +46,13 @@ def make_pair() -> None:
 
 
 def give_a_life() -> None:
+    for node in state.load().nodes:
+        # Small, and nothing in it can be run.
+        run(node, "mount -t tmpfs -o noexec,nosuid,nodev,size=20m,mode=1777 tmpfs /tmp")
     make_pair()
     for node in state.load().nodes:
         run(node, "echo 'session optional pam_umask.so umask=0077' >>/etc/pam.d/sshd")
+        run(node, "echo 'Defaults use_pty' >/etc/sudoers.d/site")
     install("oxgw01", "fish")
     run("oxgw01", "usermod -s /usr/bin/fish admin; mv /var/lib/dpkg/info/gzip.md5sums /root/")
     install("oxgw02", "tcsh")
