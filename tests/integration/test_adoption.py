@@ -15,7 +15,7 @@ from tests.integration.test_verify import verify
 from tests.lab.browser import Browser
 from tests.lab.nodes import exec_in, run, wait_for
 
-pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("bare_hosts")]
+pytestmark = [pytest.mark.lab, pytest.mark.only_on(kind="mariadb-11.8"), pytest.mark.usefixtures("bare_hosts")]
 
 KEPT = "/var/lib/ox-deploy/before"
 UNITS = {
