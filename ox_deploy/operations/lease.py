@@ -227,7 +227,7 @@ def end() -> Generator[StringCommand, None, None]:
     """
     End whoever's lease of this host; the orders of who had it are refused from now on.
 
-    Idempotent: where nobody has it, nothing is done.
+    Idempotent: where nobody has it, only the number that orders are compared with goes up.
     """
     if not is_executing():
         yield StringCommand("true")
