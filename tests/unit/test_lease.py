@@ -97,6 +97,7 @@ def test_first_one_gets_it_and_the_second_one_is_told_who_that_is(host: Host) ->
     assert answer
     assert (answer.number, answer.holder) == (None, ANNA)
     assert 58 <= answer.left <= 60
+    assert 0 <= answer.age <= 2
     assert host.order(1, ANNA.run) is None
     refused = host.order(0, BERT.run)
     assert refused

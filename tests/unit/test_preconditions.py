@@ -196,8 +196,10 @@ def test_system_directory_that_became_a_filestore_is_found(program: Any, tmp_pat
         (tmp_path / "usr" / name).chmod(mode)
     (tmp_path / "usr").chmod(0o755)
     (tmp_path / "usr/link").symlink_to("bin")
-    found = asked(program, "", user=me, trees=[str(tmp_path / "usr"), str(tmp_path / "none")])
-    assert found.taken == [str(tmp_path / "usr/bin")]
+    trees = [str(tmp_path / "usr"), str(tmp_path / "none")]
+    assert asked(program, "", user=me, trees=trees).taken == [str(tmp_path / "usr/bin")]
+    # A directory that only looks like it is somebody else's.
+    assert asked(program, "", user=f"not-{me}", trees=trees).taken == []
 
 
 def test_order_looks_again_before_it_takes_a_directory_over(tmp_path: Path) -> None:
