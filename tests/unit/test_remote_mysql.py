@@ -16,7 +16,7 @@ from pymysql import OperationalError
 from ox_deploy.facts.mysql import MysqlStatus, ServerState
 from ox_deploy.mysql import gtid
 from ox_deploy.remote.configdb import state as configdb_state
-from ox_deploy.remote.master_slaves.replication import reconnect as replication_reconnect
+from ox_deploy.remote.master_slaves.replication import catch_up as replication_catch_up
 from ox_deploy.remote.master_slaves.replication import start as replication_start
 from ox_deploy.remote.mysql import run as mysql_run
 from ox_deploy.remote.mysql import state as mysql_state
@@ -786,30 +786,43 @@ def test_statements_of_a_server_that_let_us_in_may_take_long(
     assert driver.options["read_timeout"] == greeting
 
 
-# --- a replica that waits for its next attempt ---------------------------------------------------------------
+# --- a replica that comes back -------------------------------------------------------------------------------
+
+ANEW = ["STOP SLAVE IO_THREAD", "START SLAVE IO_THREAD"]
 
 
 @pytest.mark.parametrize(
-    ("states", "statements"),
+    ("states", "anew", "waits"),
     [
-        (["Yes"], []),
-        (["No"], []),
-        (["Connecting", "Connecting", "Yes"], ["STOP SLAVE IO_THREAD", "START SLAVE IO_THREAD"]),
-        (["Connecting"], ["STOP SLAVE IO_THREAD", "START SLAVE IO_THREAD"]),
+        (["Yes"], [], True),
+        (["No"], [], True),
+        (["Connecting", "Connecting", "Yes"], ANEW, True),
+        (["Connecting"], ANEW, False),
     ],
 )
-def test_only_a_replica_that_waits_connects_anew(states: list[str], statements: list[str]) -> None:
-    program = under_test(replication_reconnect)
+def test_replica_that_waits_for_its_next_attempt_connects_anew_and_catches_up(
+    states: list[str], anew: list[str], waits: bool
+) -> None:
+    program = under_test(replication_catch_up)
     left = list(states)
+    waited_for = []
 
     def status(_: object) -> list[dict[str, str]]:
         return [{"Slave_IO_Running": left.pop(0) if len(left) > 1 else left[0]}]
 
     session = Session({"SHOW SLAVE STATUS": status})
     program.connect = lambda _: session
-    program.replication_reconnect({"option_file": None, "seconds": 10})
-    assert [statement for statement in session.statements if "STATUS" not in statement] == statements
-    assert left == states[-1:]
+    program.arrives = lambda _, gtids, seconds: waited_for.append((gtids, seconds))
+    program.replication_catch_up({"option_file": None, "seconds": 0.1, "gtids": "0-1-7"})
+    assert [statement for statement in session.statements if "STATUS" not in statement] == anew
+    assert waited_for == ([("0-1-7", 0.1)] if waits else [])
+
+
+def test_replica_of_a_master_that_cannot_be_asked_is_not_waited_for() -> None:
+    program = under_test(replication_catch_up)
+    program.connect = lambda _: Session({"SHOW SLAVE STATUS": [{"Slave_IO_Running": "Yes"}]})
+    program.arrives = None
+    program.replication_catch_up({"option_file": None, "seconds": 10, "gtids": ""})
 
 
 def test_server_that_takes_no_hashes_is_named_with_the_way_out(capsys: pytest.CaptureFixture[str]) -> None:

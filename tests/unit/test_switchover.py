@@ -214,17 +214,23 @@ def ready(server: Server, **statuses: Any) -> Outcome:
     return both_phases(switchover.check_server, host_of(server, **statuses), **check_arguments(server))
 
 
-def test_slave_that_waits_for_its_next_attempt_tries_at_once() -> None:
-    waiting = slave(replicates=replica(MASTER, io_running="Connecting", io_error="cannot reach it"))
-    job = both_phases(switchover.reconnect, host_of(SLAVE, dbslave=waiting), server=SLAVE).job(
-        "master_slaves.replication_reconnect"
-    )
-    assert job == {"option_file": None, "seconds": switchover.RECONNECT_SECONDS}
+def catch_up(found: MysqlStatus) -> Outcome:
+    return both_phases(switchover.catch_up, host_of(SLAVE, dbslave=found), switch=SWITCH, server=SLAVE, max_lag=10)
 
 
-@pytest.mark.parametrize("found", [slave(), slave(replicates=None), slave(replicates=replica(MASTER, io_running="No"))])
-def test_slave_that_does_not_wait_is_left_alone(found: MysqlStatus) -> None:
-    both_phases(switchover.reconnect, host_of(SLAVE, dbslave=found), server=SLAVE).assert_noop()
+@pytest.mark.parametrize(
+    "found", [replica(MASTER, io_running="Connecting", seconds_behind=None), replica(MASTER, seconds_behind=11)]
+)
+def test_slave_that_comes_back_is_waited_for(found: Replica) -> None:
+    job = catch_up(slave(replicates=found)).job("master_slaves.replication_catch_up")
+    assert job == {"option_file": None, "seconds": switchover.CATCH_UP_SECONDS, "gtids": master().gtid.binlog}
+
+
+@pytest.mark.parametrize(
+    "found", [None, replica(MASTER), replica(MASTER, io_running="No"), replica(MASTER, seconds_behind=10)]
+)
+def test_slave_that_follows_closely_is_left_alone(found: Replica | None) -> None:
+    catch_up(slave(replicates=found)).assert_noop()
 
 
 @pytest.mark.parametrize("server", [MASTER, SLAVE, THIRD])

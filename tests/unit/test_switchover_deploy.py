@@ -34,7 +34,7 @@ LOOK, ROLE, FOLLOW, NODE = (
     "Replicate from the master",
     "Configure the node (oxinstaller)",
 )
-REACH = "Let the replicas reach the master"
+REACH = "Let the replicas catch up with the master"
 SERVER, SAY, CONFIGDB, START = (
     "Check the database server",
     "Say what is left to do",

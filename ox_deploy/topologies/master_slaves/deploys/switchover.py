@@ -122,7 +122,12 @@ def _check(cluster: Cluster, node: Node, switch: steps.Switch, wanted: WantedNod
     lease.look(name="Look at all hosts", **lease_for(cluster, node, f"switchover to {switch.new.name}"))
     barrier(name="All hosts have answered")
     if node in slaves_of(cluster):
-        steps.reconnect(name="Let the replicas reach the master", server=server_of(cluster, node))
+        steps.catch_up(
+            name="Let the replicas catch up with the master",
+            switch=switch,
+            server=server_of(cluster, node),
+            max_lag=_max_lag(),
+        )
     if files:
         steps.check_server(
             name="Check the database server",

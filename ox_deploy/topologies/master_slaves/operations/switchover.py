@@ -23,7 +23,7 @@ from ox_deploy.questions.peer import PeerUnreachable, ask_peer
 from ox_deploy.questions.program import standalone
 from ox_deploy.questions.pyinfra_internals import is_executing
 from ox_deploy.questions.question import Question
-from ox_deploy.remote.master_slaves.replication.reconnect import WAITING
+from ox_deploy.remote.master_slaves.replication.catch_up import WAITING
 from ox_deploy.secrets import Secret
 from ox_deploy.topologies.master_slaves import switch_rules
 from ox_deploy.topologies.master_slaves.diagnosis import diagnose
@@ -35,8 +35,8 @@ from ox_deploy.topologies.master_slaves.switch_rules import Phase, Server, is_wr
 # After how many seconds the guard opens the old master again, if nobody takes over. Long enough for all that the
 # program which stops writes waits for, and for the next operation to begin.
 GUARD_SECONDS = 15
-# How long a replica may take to connect again.
-RECONNECT_SECONDS = 10
+# How long a replica may take to connect again and to catch up, before writes are stopped.
+CATCH_UP_SECONDS = 20
 # How long the dead master is waited for once more, right before another one is opened.
 REACH_SECONDS = 3
 
@@ -95,21 +95,28 @@ def _ask(server: Server, users: Sequence[str]) -> MysqlStatus:
 
 
 @operation()
-def reconnect(server: Server) -> Generator[StringCommand, None, None]:
+def catch_up(switch: Switch, server: Server, max_lag: float) -> Generator[StringCommand, None, None]:
     """
-    Let a replica that waits for its next attempt to reach the master try now.
+    Let a replica reach the master now, and wait a while until it has what the master has.
 
+    + switch: who hands over to whom
     + server: this host's server
+    + max_lag: how many seconds a replica may be behind
 
-    A master that was just started anew is no obstacle then. Idempotent.
+    A master that was just started anew, or a network that was just mended, is no obstacle then. Idempotent.
     """
     status = answer_of(server)
-    if status and status.replica and status.replica.io_running == WAITING:
-        yield order(
-            "master_slaves.replication_reconnect", {"option_file": server.option_file, "seconds": RECONNECT_SECONDS}
-        )
-    else:
-        host.noop("it does not wait for the master")
+    replica = status.replica if status else None
+    if not replica or not (replica.io_running == WAITING or (replica.seconds_behind or 0) > max_lag):
+        host.noop("it follows the master")
+        return
+    master = answer_of(switch.old)
+    job = {
+        "option_file": server.option_file,
+        "seconds": CATCH_UP_SECONDS,
+        "gtids": master.gtid.binlog if master else "",
+    }
+    yield order("master_slaves.replication_catch_up", job)
 
 
 @operation()
