@@ -22,8 +22,15 @@ PATTERNS = {"kernel": r"^(/\S*) ", "ganesha": r"^ *Path = (.*);$"}
 # How each lists its exports. The mount protocol would show ganesha's to its clients only.
 _EXPORT_MANAGER = ("org.ganesha.nfsd", "/org/ganesha/nfsd/ExportMgr", "org.ganesha.nfsd.exportmgr")
 LISTS = {"kernel": ("exportfs", "-s"), "ganesha": ("busctl", "call", *_EXPORT_MANAGER, "ShowExports")}
+# Why ganesha ends stands in a file of its own; the journal has only that it did.
+LOGS = {"kernel": (), "ganesha": ("/var/log/ganesha/ganesha.log",)}
 # Far from the numbers that people give to their own exports.
 GANESHA_EXPORT_ID = 6610
+# rpc.statd takes a port below 1024 by its process id. If that is ganesha's for quotas, ganesha does not start, again
+# after each boot that gives statd the same id. libtirpc leaves out the ports that are listed here.
+RESERVED_PORTS = ManagedFile("/etc/bindresvport.blacklist", "875\n", block="filestore")
+# It still has the port, if it was started before.
+FREE_PORTS = {"kernel": (), "ganesha": (("systemctl", "try-restart", "nfs-ganesha-lock"),)}
 DROP_IN = "/etc/systemd/system/open-xchange.service.d/ox-deploy.conf"
 
 
@@ -58,6 +65,7 @@ def _export(cluster: Cluster, drop_ins: list[ManagedFile]) -> None:
         files = [
             directory,
             ManagedFile(GANESHA_EXPORTS, exports),
+            RESERVED_PORTS,
             ManagedFile(GANESHA_MAIN, f'%include "{GANESHA_EXPORTS}"\n', block="filestore"),
         ]
     service.configure(
@@ -67,6 +75,7 @@ def _export(cluster: Cluster, drop_ins: list[ManagedFile]) -> None:
         units=[NFS_UNITS[settings.nfs_server]],
         # Running clients keep their mounts over a reload, not over a restart.
         on_change="reload",
+        commands=FREE_PORTS[settings.nfs_server],
         probe=_probe(cluster, files[1].path),
         replaces={
             settings.nfs_server: {
@@ -84,9 +93,9 @@ def _probe(cluster: Cluster, file: str) -> service.Probe:
     kind = cluster.settings.nfs_server
     server = cluster.filestore
     if server is None or all(node == server for node in cluster.groupware):
-        return service.UNITS_ONLY
+        return service.Probe(logs=LOGS[kind])
     at = server.address, nfs_port(cluster.settings)
-    return service.Probe(export=service.ExportProbe(file, *at, PATTERNS[kind], LISTS[kind]))
+    return service.Probe(export=service.ExportProbe(file, *at, PATTERNS[kind], LISTS[kind]), logs=LOGS[kind])
 
 
 def _mount(cluster: Cluster) -> None:

@@ -23,7 +23,7 @@ ps -eo pid,ppid,etimes,stat,args >processes.txt 2>&1
 ss -Htanp >sockets.txt 2>&1
 tar -czf - --ignore-failed-read --exclude=/opt/open-xchange/lib . /etc/hosts /etc/fstab /etc/mysql /etc/apache2 \
     /etc/ganesha /etc/apt /var/lib/ox-deploy /run/ox-deploy /opt/open-xchange/etc /var/log/open-xchange \
-    /var/log/apache2 2>/dev/null
+    /var/log/apache2 /var/log/ganesha 2>/dev/null
 rm -r "$d"
 """
 

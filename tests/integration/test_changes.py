@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import time
@@ -294,6 +295,45 @@ def test_what_the_user_has_stays() -> None:
     assert deploy().changed()
     for *_, (asked, check) in OWN.values():
         nodes.wait_for(asked, check)
+    assert deploy().changed() == []
+
+
+STATD = """
+import os
+while True:
+    child = os.fork()
+    if child == 0:
+        # Its first port below 1024 is 600 and the rest of its process id by 424.
+        if os.getpid() % 424 == 275:
+            os.execv("/sbin/rpc.statd", ["rpc.statd", "-F", "--no-notify"])
+        os._exit(1)
+    os.waitpid(child, 0)
+"""
+STATD_DROP_IN = "/run/systemd/system/nfs-ganesha-lock.service.d/test.conf"
+HAS_GANESHAS_PORT = "ss -Huanp 'sport = :875' | grep -q rpc.statd"
+
+
+@pytest.fixture
+def statd_takes_the_port_of_ganesha() -> Iterator[None]:
+    """As on a host where statd happens to get that process id at each boot."""
+    drop_in = "[Service]\\nType=simple\\nExecStart=\\nExecStart=/usr/bin/python3 /run/statd.py\\n"
+    run("dbmaster", "cat > /run/statd.py", STATD)
+    run("dbmaster", f"mkdir -p {os.path.dirname(STATD_DROP_IN)}; printf '{drop_in}' > {STATD_DROP_IN}")
+    run(
+        "dbmaster",
+        "systemctl daemon-reload; systemctl stop nfs-ganesha nfs-ganesha-lock; rm /etc/bindresvport.blacklist",
+    )
+    run("dbmaster", "systemctl start nfs-ganesha-lock")
+    nodes.wait_for("dbmaster", HAS_GANESHAS_PORT)
+    yield
+    run("dbmaster", f"rm {STATD_DROP_IN}; systemctl daemon-reload; systemctl restart nfs-ganesha-lock")
+
+
+@pytest.mark.usefixtures("statd_takes_the_port_of_ganesha")
+def test_statd_leaves_ganesha_its_port() -> None:
+    assert any("Export" in change for change in deploy().changed())
+    assert run("dbmaster", "systemctl is-active nfs-ganesha nfs-ganesha-lock").split() == ["active", "active"]
+    assert exec_in("dbmaster", HAS_GANESHAS_PORT).code
     assert deploy().changed() == []
 
 

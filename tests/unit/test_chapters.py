@@ -345,6 +345,14 @@ def test_ganesha_keeps_the_users_own_settings(guide: Guide, monkeypatch: pytest.
     main = files(job)["/etc/ganesha/ganesha.conf"]
     assert (main["block"], main["content"]) == ("filestore", '%include "/etc/ganesha/ox-deploy.conf"\n')
     assert job["units"] == ["nfs-ganesha"]
+    assert job["probe"]["logs"] == ["/var/log/ganesha/ganesha.log"]
+
+
+def test_statd_takes_no_port_of_ganesha(guide: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = made(guide, monkeypatch, nfs_server="ganesha")["dbmaster", "Export"]
+    reserved = files(job)["/etc/bindresvport.blacklist"]
+    assert (reserved["block"], reserved["content"]) == ("filestore", "875\n")
+    assert job["commands"] == [["systemctl", "try-restart", "nfs-ganesha-lock"]]
 
 
 def test_services_do_not_start_without_the_mount(guide: Guide, monkeypatch: pytest.MonkeyPatch) -> None:
