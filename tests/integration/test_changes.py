@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -318,7 +318,7 @@ def statd_takes_the_port_of_ganesha() -> Iterator[None]:
     """As on a host where statd happens to get that process id at each boot."""
     drop_in = "[Service]\\nType=simple\\nExecStart=\\nExecStart=/usr/bin/python3 /run/statd.py\\n"
     run("dbmaster", "cat > /run/statd.py", STATD)
-    run("dbmaster", f"mkdir -p {os.path.dirname(STATD_DROP_IN)}; printf '{drop_in}' > {STATD_DROP_IN}")
+    run("dbmaster", f"mkdir -p {Path(STATD_DROP_IN).parent}; printf '{drop_in}' > {STATD_DROP_IN}")
     run(
         "dbmaster",
         "systemctl daemon-reload; systemctl stop nfs-ganesha nfs-ganesha-lock; rm /etc/bindresvport.blacklist",
