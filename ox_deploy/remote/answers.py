@@ -20,15 +20,20 @@ def answers(wanted: Mapping[str, Any]) -> list[Any]:
     signal.signal(signal.SIGALRM, give_up)
     questions = wanted["questions"]
     with looked_up_once():
-        attempt(lambda: unit_states(units_in(questions)))
-        return [attempt(lambda name=name, asked=asked: program(name)(asked)) for name, asked in questions]
+        attempt(unit_states, units_in(questions))
+        return [attempt(answer, name, arguments) for name, arguments in questions]
 
 
-def attempt(answer: Callable[[], Any]) -> Any:
-    """Return an answer, or None where it failed or hung."""
+def answer(name: str, arguments: Mapping[str, Any]) -> Any:
+    """Return a program's answer."""
+    return program(name)(arguments)
+
+
+def attempt(look: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what comes of it, or None where it failed or hung."""
     try:
         signal.setitimer(signal.ITIMER_REAL, SECONDS)
-        return answer()
+        return look(*arguments)
     except (Exception, SystemExit):
         return None
     finally:
