@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ox_deploy.facts.hosts import GroupEntry, HostState, HostStatus, UserEntry
+from ox_deploy.facts.hosts import GroupEntry, HostState, HostStatus, Room, UserEntry
 
 Ask = Callable[..., HostStatus]
 NAMED, OTHER = "open-xchange:x:1001:1001::/opt/open-xchange:/bin/bash", "anna:x:7001:7001::/home/anna:/bin/bash"
@@ -86,9 +86,16 @@ def test_any_package_that_an_installation_left_behind_is_told(ask: Ask, short: s
     assert status.broken_packages == (short not in ("ii ", "rc "))
 
 
-def test_file_systems_are_told_with_what_is_free(ask: Ask) -> None:
+def test_file_systems_are_told_with_what_is_free(ask: Ask, tmp_path: Path) -> None:
+    stat = tmp_path / "stat"
+    stat.write_text('#!/bin/sh\nif [ "$1" = -f ]; then printf "4096 2 /\n512 1 /var\n"; else printf "5\n6\n"; fi\n')
+    stat.chmod(0o755)
+    assert ask().rooms == [Room(8192, 5, "/"), Room(512, 6, "/var")]
+
+
+def test_rooms_of_this_machine_are_as_python_sees_them(ask: Ask) -> None:
     rooms = {room.path: room for room in ask().rooms}
+    assert rooms.keys() >= {"/", "/var"}
     for path, room in rooms.items():
         assert room.file_system == Path(path).stat().st_dev
         assert room.free == pytest.approx(os.statvfs(path).f_bavail * os.statvfs(path).f_frsize, rel=0.2)
-    assert rooms.keys() >= {"/", "/var"}
