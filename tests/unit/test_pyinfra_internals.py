@@ -328,10 +328,10 @@ print("at once:", seen()[1][0] is seen()[1][1], pyinfra.api.util.stack()[0][1:])
 
 
 def test_pyinfra_sees_the_same_where_it_looks_up_once(tmp_path: Path) -> None:
-    """In a process of its own: pyinfra stays as it is then."""
+    """In a process of its own, where the first host still finds pyinfra as it is."""
     (tmp_path / "look.py").write_text(DEPLOY)
     code, shown = ended(tmp_path, config="", command=["look.py"])
-    assert "the same: True True" in shown
+    assert (shown.count("the same: True True"), shown.count("the same: ")) == (2, 2)
     # No more than the frame is looked at.
     assert "at once: True ()" in shown
     assert code == 0
