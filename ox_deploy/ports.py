@@ -64,7 +64,8 @@ def own_ports(cluster: Cluster, node: Node, user: str) -> Iterator[Port]:
 
 def needed_ways(cluster: Cluster, node: Node, others: Sequence[Node]) -> tuple[Way, ...]:
     """Return which ports of the `others` a host connects to."""
-    stores = [other for other in others if "groupware" in node.groups and other == cluster.filestore]
+    store = cluster.filestore if "groupware" in node.groups else None
+    stores = [other for other in others if store and other.inventory_name == store.inventory_name]
     ways = [
         *cluster.topology.needed_ways(cluster, node, others),
         *cluster.product.needed_ways(node, [other for other in others if "groupware" in other.groups]),

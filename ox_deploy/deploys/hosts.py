@@ -43,7 +43,6 @@ def prepare_hosts() -> None:
     node = cluster.node_of(host)
     end_run_on_failure()
     pyinfra_internals.add_handler(prefetch.ForgetAfterChanges)
-    pyinfra_internals.make_deploy_file_known()
     subjects = subjects_of(cluster)
     subject = subjects[node.inventory_name]
     plan_preconditions(node, subject)
@@ -91,7 +90,7 @@ def _subject(cluster: Cluster, node: Node, present: Sequence[Node]) -> Subject:
         uid=cluster.settings.filestore_uid,
         gid=cluster.settings.filestore_gid,
         packages=tuple(packages_of(cluster, node)),
-        wanted=preconditions.wanted_of(cluster, node, [other for other in present if other != node]),
+        wanted=preconditions.wanted_of(cluster, node, [other for other in present if other is not node]),
     )
 
 

@@ -90,11 +90,12 @@ class HostState(FactBase[HostStatus]):
         `wait` is for how many seconds to wait for an earlier run's work to end, `taking` the lease to be taken first,
         which waits itself.
         """
-        wait = 1 if taking else wait
-        asking = shell_question("host_state", user, str(uid), str(gid), str(wait), *packages)
-        others = ("; printf 'answers '; ", combined([question.program for question in questions])) if questions else ()
-        asking = FactCommand(asking, *others, seconds=wait + QUESTION_SECONDS)
-        return with_lease(taking, asking) if taking else asking
+        look = ("host_state", user, str(uid), str(gid), "" if taking else str(wait), *packages)
+        asking = FactCommand("printf 'answers '; ", combined([question.program for question in questions]))
+        if taking:
+            return with_lease(taking, asking, look)
+        others = ("; ", asking) if questions else ()
+        return FactCommand(shell_question(*look), *others, seconds=wait + QUESTION_SECONDS)
 
     def process(self, output: list[str]) -> HostStatus:
         """Return the typed form of the program's lines."""

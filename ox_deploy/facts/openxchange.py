@@ -68,7 +68,7 @@ class Daemons(JsonFact[dict[str, Daemon]]):
 
     def command(self, ports: dict[str, int]) -> Program:
         """Ask for the services in `ports` (service -> the port it listens on)."""
-        return Program("daemons_state", {"ports": ports})
+        return Program("daemons_state", {"units": ports})
 
     def parse(self, document: dict[str, Any]) -> dict[str, Daemon]:
         """Return the typed form."""

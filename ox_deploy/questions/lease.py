@@ -11,13 +11,14 @@ import json
 import os
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import gevent
 from pyinfra.api import Host, StringCommand
 
-from ox_deploy.questions.program import QUESTION_SECONDS, FactCommand, shell_command
+from ox_deploy.questions.program import QUESTION_SECONDS, FactCommand, shell_command, shell_commands
 from ox_deploy.questions.pyinfra_internals import current_host
 from ox_deploy.questions.run import current_run
 
@@ -165,12 +166,15 @@ def command(action: str, run: str, *arguments: str) -> StringCommand:
     return shell_command("lease", action, run, *arguments)
 
 
-def with_lease(taking: Taking, asking: FactCommand) -> FactCommand:
-    """Return the command that takes the lease of a host, and runs another one if it was given."""
-    seconds = str(LIFETIME_SECONDS)
-    take = command("take", taking.run, seconds, str(taking.wait), taking.info, taking.dead)
+def with_lease(taking: Taking, asking: FactCommand, *first: Sequence[str]) -> FactCommand:
+    """Return the command that takes the lease of a host, and runs another one if it was given.
+
+    + first: shell programs to run before that one, in the shell that takes the lease, by names and arguments
+    """
+    take = ("lease", "take", taking.run, str(LIFETIME_SECONDS), str(taking.wait), taking.info, taking.dead)
+    begin = shell_commands(take, *first)
     # Who sends has to find somebody who reads.
-    return FactCommand(take, "|| { cat >/dev/null; exit 0; };", asking, seconds=taking.wait + QUESTION_SECONDS)
+    return FactCommand(begin, "|| { cat >/dev/null; exit 0; };", asking, seconds=taking.wait + QUESTION_SECONDS)
 
 
 def refusal(name: str, answer: Answer) -> str:

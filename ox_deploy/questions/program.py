@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -126,8 +127,19 @@ def operation_command(task: Mapping[str, Any], seconds: int, kind: type[CommandT
 
 
 def shell_command(name: str, *arguments: str) -> StringCommand:
-    """Return the command that runs `name`.sh with `arguments`; packed, since it has lines and backslashes."""
-    packed = base64.b64encode(gzip.compress(source(f"{name}.sh").encode(), mtime=0)).decode()
+    """Return the command that runs `name`.sh with `arguments`."""
+    return _packed(source(f"{name}.sh"), name, *arguments)
+
+
+def shell_commands(*programs: Sequence[str]) -> StringCommand:
+    """Return the command that runs several of them in one shell, by names and arguments, until one fails."""
+    texts = [f"(set -- {shlex.join(arguments)}\n{source(f'{name}.sh')})" for name, *arguments in programs]
+    return _packed(" &&\n".join(texts), "+".join(name for name, *_ in programs))
+
+
+def _packed(text: str, name: str, *arguments: str) -> StringCommand:
+    """Return the command that runs a shell program; packed, since it has lines and backslashes."""
+    packed = base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
     script = f'eval "$(echo {packed} | base64 -d | gzip -d)"'
     return StringCommand("sh -c", QuoteString(script), name, *map(QuoteString, arguments))
 

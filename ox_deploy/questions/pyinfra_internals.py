@@ -7,15 +7,21 @@ the pyinfra that is installed.
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from types import ModuleType
+from types import FrameType
 from typing import Any, TypeVar
 
 import click
 import gevent
+import pyinfra.api.arguments
+import pyinfra.api.connectors
+import pyinfra.api.facts
+import pyinfra.api.util
 import pyinfra.connectors.util
 from pyinfra import logger
 from pyinfra.api import BaseStateCallback, Config, Host, Inventory, State, StringCommand
@@ -33,7 +39,6 @@ _STATE: Any = ctx_state
 _INVENTORY: Any = ctx_inventory
 _CONFIG: Any = ctx_config
 
-_DEPLOY_FILE = "ox_deploy.deploy_file"
 _OURS = "ox_deploy_run"
 
 T = TypeVar("T")
@@ -190,17 +195,42 @@ def has_acted(state: State, operation: str) -> bool:
     return any(meta.is_complete() and (meta.did_change() or meta.did_error()) for meta in done)
 
 
-def make_deploy_file_known() -> None:
-    """Let the deploy file count as a module. Idempotent.
+def look_up_once() -> None:
+    """Have pyinfra look up once what stays the same, and of the stack only what it uses. Idempotent.
 
-    pyinfra inspects the stack at each operation of each host, and inspect goes through all modules for a file that is
-    none: with many hosts, that would be most of the control machine's work.
+    At each operation of each host it reads the source text around all frames, and works out the types of its own
+    arguments; for each host it goes through all installed packages for connectors. With many hosts, that would be two
+    thirds of the control machine's work.
     """
-    file = current_state().current_deploy_filename
-    if file and _DEPLOY_FILE not in sys.modules:
-        module = ModuleType(_DEPLOY_FILE)
-        module.__file__ = str(Path(file).absolute())
-        sys.modules[_DEPLOY_FILE] = module
+    places: tuple[tuple[Any, str, Callable[..., Any]], ...] = (
+        (pyinfra.api.util, "stack", _frames),
+        (pyinfra.api.util, "getframeinfo", _place_of),
+        (pyinfra.api.arguments, "all_global_arguments", _argument_types),
+        (pyinfra.api.facts, "all_global_arguments", _argument_types),
+        (pyinfra.api.connectors, "entry_points", _entry_points),
+    )
+    for module, name, instead in places:
+        setattr(module, name, instead)
+
+
+_argument_types = cache(pyinfra.api.arguments.all_global_arguments)
+_entry_points = cache(pyinfra.api.connectors.entry_points)
+
+
+def _frames() -> list[tuple[FrameType]]:
+    """Return the frames of the stack, each as the first one of what `inspect.stack` tells of it."""
+    frame: FrameType | None = sys._getframe(1)
+    frames = []
+    while frame:
+        frames.append((frame,))
+        frame = frame.f_back
+    return frames
+
+
+def _place_of(frame: FrameType) -> inspect.Traceback:
+    """Return file, line and function of a frame as `inspect.getframeinfo` does, without the text there."""
+    code = frame.f_code
+    return inspect.Traceback(code.co_filename, frame.f_lineno, code.co_name, None, None)
 
 
 # --- operations --------------------------------------------------------------------------------------------

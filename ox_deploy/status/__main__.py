@@ -20,7 +20,7 @@ import click
 from rich.console import Console
 
 from ox_deploy.errors import InputError
-from ox_deploy.questions.pyinfra_internals import ask_no_password
+from ox_deploy.questions.pyinfra_internals import ask_no_password, look_up_once
 from ox_deploy.status import memory
 from ox_deploy.status.gather import gather
 from ox_deploy.status.page import render_page
@@ -62,6 +62,7 @@ def main(inventory: str, as_json: bool, html: str | None, ssh_user: str | None, 
     """Show what is wrong in the cluster of INVENTORY right now. Reads only."""
     logging.getLogger("pyinfra").setLevel(logging.CRITICAL + 1)
     ask_no_password(refuse_to_ask)
+    look_up_once()
     snapshot = take_snapshot(inventory, ssh_user, sudo)
     file = memory.state_file(inventory)
     changes = compare(memory.load(file), snapshot)

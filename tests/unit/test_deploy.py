@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ast
-import inspect
 import itertools
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -149,12 +147,6 @@ def test_every_step_belongs_to_a_chapter_and_has_a_name(deployment: Deployment) 
     steps = deployment.steps()
     assert {step.chapter for step in steps} == {name for names in ORDER for name in names}
     assert all(step.name for step in steps)
-
-
-def test_deploy_file_is_known_as_a_module(deployment: Deployment, tmp_path: Path) -> None:
-    """Or `inspect`, which pyinfra asks at each operation of each host, goes through all modules every time."""
-    assert inspect.getmodule(compile("", DEPLOY, "exec")) is sys.modules["ox_deploy.deploy_file"]
-    assert inspect.getmodule(compile("", str(tmp_path / "other.py"), "exec")) is None
 
 
 def test_every_host_passes_every_barrier(deployment: Deployment) -> None:

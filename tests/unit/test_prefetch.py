@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,8 +31,9 @@ from ox_deploy.questions.pyinfra_internals import current_state
 from ox_deploy.questions.question import Question
 from ox_deploy.questions.run import current_run
 from ox_deploy.remote import answers
+from ox_deploy.remote.common import sockets, units
 from tests.unit.fakes import FakeHost, in_phase, run
-from tests.unit.programs import under_test
+from tests.unit.programs import Commands, shown, under_test
 
 CACHES = Question(CachePeers, ports=[57462])
 AHEAD, LATER = {"192.0.2.2": [57462]}, {"192.0.2.3": [57462]}
@@ -250,3 +252,27 @@ def test_answers_come_with_the_state_of_the_host(tmp_path: Path) -> None:
     status = HostState().process(shell(command).splitlines())
     assert status.user_by_name
     assert status.answers == [{"files": {str(tmp_path / "a"): None}, "units": {}, "pending": False}]
+
+
+def test_questions_of_one_program_have_a_host_look_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = f"header\n{'0: 0B0200C0:E076 0C0200C0:9C40 01 ' + '0 ' * 8}\n"
+    tables = Counter[str]()
+
+    def read(path: str) -> bytes | None:
+        tables[path] += 1
+        return table.encode() if path.startswith("/proc/net/tcp") else None
+
+    systemctl = Commands({"systemctl show": shown("a", "b", "c")})
+    monkeypatch.setattr(sockets, "read", read)
+    monkeypatch.setattr(units, "run", systemctl)
+    services = [{"name": "x", "files": {}, "units": [unit]} for unit in ("a", "b")]
+    questions: list[Any] = [["service_state", service] for service in services]
+    questions += [["cache_peers", {"ports": [57462]}], ["daemons_state", {"units": {"c": 1}}]]
+    first, second, peers, daemons = answers.answers({"questions": questions})
+    assert [list(first["units"]), list(second["units"]), list(daemons)] == [["a"], ["b"], ["c"]]
+    assert peers == {"192.0.2.12": [57462]}
+    assert systemctl.lines == ["systemctl show --property=Id,ActiveState,UnitFileState a b c"]
+    assert tables == {"/proc/net/tcp": 1, "/proc/net/tcp6": 1}
+    # Who waits for something looks each time.
+    sockets.listening_ports()
+    assert tables["/proc/net/tcp"] == 2

@@ -6,14 +6,13 @@ The hosts are pyinfra's own pretended ones (`@fake`), this machine (`@local`), o
 from __future__ import annotations
 
 import gc
-import inspect
 import logging
 import os
 import socket
 import subprocess
 import sys
 import weakref
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -306,20 +305,42 @@ def test_what_a_deploy_file_sets_is_kept_if_it_is_to(begin: Begin, tmp_path: Pat
     assert (0 if kept else None) == run.state.config.FAIL_PERCENT
 
 
-def test_deploy_file_is_known_as_a_module_in_which_pyinfra_finds_its_place(
-    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delitem(sys.modules, internals._DEPLOY_FILE, raising=False)
-    run, file = begin("@fake/one"), tmp_path / "deploy.py"
-    file.write_text("from ox_deploy.questions import pyinfra_internals\npyinfra_internals.make_deploy_file_known()\n")
-    run.state.activate_host(run.host("@fake/one"))
-    command_line._prepare_deploy_operations(run.state, run.config, [str(file)])
-    module = sys.modules[internals._DEPLOY_FILE]
-    assert module.__file__ == str(file)
-    assert inspect.getmodule(compile("", str(file), "exec")) is module
-    # What it is for: without this, nothing has to be made known any more.
-    assert vars(pyinfra.api.util)["stack"] is inspect.stack
-    monkeypatch.delitem(sys.modules, internals._DEPLOY_FILE)
+DEPLOY = """
+import pyinfra.api.arguments, pyinfra.api.connectors, pyinfra.api.facts, pyinfra.api.util
+from pyinfra import state
+from ox_deploy.questions.pyinfra_internals import look_up_once
+
+def nested():
+    return (
+        pyinfra.api.util.get_operation_order_from_stack(state),
+        pyinfra.api.util.get_call_location(),
+    )
+
+def seen():
+    arguments = pyinfra.api.arguments.all_global_arguments(), pyinfra.api.facts.all_global_arguments()
+    return nested(), arguments, pyinfra.api.connectors.get_execution_connectors()
+
+first, second = [(look_up_once() if is_second else None, seen())[1] for is_second in (False, True)]
+print("the same:", first == second, len(first[0][0]) > 2)
+look_up_once()
+print("at once:", seen()[1][0] is seen()[1][1], pyinfra.api.util.stack()[0][1:])
+"""
+
+
+def test_pyinfra_sees_the_same_where_it_looks_up_once(tmp_path: Path) -> None:
+    """In a process of its own, where the first host still finds pyinfra as it is."""
+    (tmp_path / "look.py").write_text(DEPLOY)
+    code, shown = ended(tmp_path, config="", command=["look.py"])
+    assert (shown.count("the same: True True"), shown.count("the same: ")) == (2, 2)
+    # No more than the frame is looked at.
+    assert "at once: True ()" in shown
+    assert code == 0
+
+
+def test_pyinfras_command_looks_up_once_in_this_folder(tmp_path: Path) -> None:
+    (tmp_path / "look.py").write_text("import pyinfra.api.util\nprint(pyinfra.api.util.stack.__module__)\n")
+    config = (Path(__file__).parents[2] / "config.py").read_text()
+    assert internals.__name__ in ended(tmp_path, config=config, command=["look.py"])[1]
 
 
 def test_handler_is_called_once_and_told_which_operation_has_acted(begin: Begin) -> None:
@@ -640,9 +661,11 @@ at_end_of_command(end)
 """
 
 
-def ended(folder: Path, *options: str) -> tuple[int, str]:
-    (folder / "config.py").write_text(CONFIG)
-    argv = [sys.executable, "-m", "pyinfra", "-y", *options, "@fake/one,@fake/two", "exec", "--", "true"]
+def ended(
+    folder: Path, *options: str, config: str = CONFIG, command: Sequence[str] = ("exec", "--", "true")
+) -> tuple[int, str]:
+    (folder / "config.py").write_text(config)
+    argv = [sys.executable, "-m", "pyinfra", "-y", *options, "@fake/one,@fake/two", *command]
     environment = {
         **os.environ,
         "PYTHONPATH": str(Path(__file__).parents[2]),

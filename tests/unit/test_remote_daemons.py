@@ -94,7 +94,7 @@ def test_state_of_daemons_is_what_the_fact_understands(tmp_path: Path) -> None:
     program.STATE_DIRECTORY = str(tmp_path)
     (tmp_path / "b.pending").touch()
     program.run = Commands({"systemctl show": shown("a", "b")})
-    document = program.daemons_state({"ports": {"a": 57462, "b": 8009}})
+    document = program.daemons_state({"units": {"a": 57462, "b": 8009}})
     assert Daemons().parse(document) == {
         "a": Daemon(active=True, enabled=True, listening=True, pending=False),
         "b": Daemon(active=True, enabled=True, listening=False, pending=True),

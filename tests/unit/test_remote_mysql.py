@@ -15,6 +15,7 @@ from pymysql import OperationalError
 
 from ox_deploy.facts.mysql import MysqlStatus, ServerState
 from ox_deploy.mysql import gtid
+from ox_deploy.remote.common.once import looked_up_once
 from ox_deploy.remote.configdb import state as configdb_state
 from ox_deploy.remote.master_slaves.replication import catch_up as replication_catch_up
 from ox_deploy.remote.master_slaves.replication import start as replication_start
@@ -190,6 +191,16 @@ def asked(program: Any, session: Session, users: list[str]) -> tuple[dict[str, A
     program.open_session = lambda _: (session, None)
     document = program.mysql_state({"users": users, "option_file": None})
     return document, MysqlStatus.model_validate(document)
+
+
+def test_server_is_asked_once_for_all_but_the_accounts(program: Any, tmp_path: Path) -> None:
+    make_files(tmp_path)
+    session = Session(answers(tmp_path))
+    with looked_up_once():
+        nobody, _ = asked(program, session, [])
+        somebody, _ = asked(program, session, ["u"])
+    assert (nobody, [each["user"] for each in somebody["accounts"]]) == ({**somebody, "accounts": []}, ["u"])
+    assert session.statements.count("SELECT VERSION() AS version") == 1
 
 
 def test_answer_is_what_the_fact_understands(program: Any, tmp_path: Path) -> None:

@@ -283,3 +283,8 @@ def test_what_cannot_be_told_is_neither_a_warning_nor_critical(
     assert (done.returncode, done.stdout) == (3, "")
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_pyinfra_looks_up_once(tmp_path: Path) -> None:
+    (tmp_path / "inventory.py").write_text("import pyinfra.api.util as util\nraise OSError(util.stack.__module__)\n")
+    assert "OSError: ox_deploy.questions.pyinfra_internals\n" in called("inventory.py", cwd=tmp_path).stderr

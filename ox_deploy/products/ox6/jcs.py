@@ -58,6 +58,6 @@ def join(cluster: Cluster, node: Node) -> None:
     """Wait until a node's caches are connected with those of every other one."""
     mesh.join(
         name="Wait until every node is connected with every other",
-        peers=[other.address for other in cluster.groupware if other != node],
+        peers=[other.address for other in cluster.groupware if other.inventory_name != node.inventory_name],
         ports=[cache.port for cache in CACHES.values()],
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 
 from ox_deploy.remote.common.files import read
+from ox_deploy.remote.common.once import once
 
 LISTEN, ESTABLISHED = "0A", "01"
 # What takes in what anybody sends has another state where there are no connections.
@@ -14,13 +16,22 @@ BOUND = {"tcp": LISTEN, "udp": "07"}
 def sockets(wanted: str) -> list[tuple[int, str, int]]:
     """Return (local port, remote address, remote port) of all TCP sockets in a state."""
     found = []
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        for line in (read(table) or b"").decode().splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == wanted:
-                remote, port = fields[2].split(":")
-                found.append((int(fields[1].split(":")[1], 16), address_of(remote), int(port, 16)))
+    for fields in table("tcp"):
+        if fields[3] == wanted:
+            remote, port = fields[2].split(":")
+            found.append((int(fields[1].split(":")[1], 16), address_of(remote), int(port, 16)))
     return found
+
+
+def table(protocol: str) -> list[list[str]]:
+    """Return the lines of the kernel's table of a protocol, in fields; it takes milliseconds for that."""
+    return once(f"/proc/net/{protocol}", lambda: [*lines_of(protocol), *lines_of(f"{protocol}6")])
+
+
+def lines_of(name: str) -> Iterator[list[str]]:
+    """Yield the lines of one of the kernel's tables, in fields."""
+    for line in (read(f"/proc/net/{name}") or b"").decode().splitlines()[1:]:
+        yield line.split()
 
 
 def address_of(text: str) -> str:
@@ -29,7 +40,7 @@ def address_of(text: str) -> str:
 
 
 def listening_ports() -> set[int]:
-    """Return the TCP ports on which processes listen; the kernel takes milliseconds for its tables."""
+    """Return the TCP ports on which processes listen."""
     return {local for local, _, _ in sockets(LISTEN)}
 
 
@@ -41,10 +52,8 @@ def listens(port: int) -> bool:
 def bound(protocol: str) -> list[tuple[str, int, str]]:
     """Return (local address, port, inode) of all sockets that take in what others send by TCP or UDP."""
     found = []
-    for table in (f"/proc/net/{protocol}", f"/proc/net/{protocol}6"):
-        for line in (read(table) or b"").decode().splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == BOUND[protocol]:
-                local, port = fields[1].split(":")
-                found.append((address_of(local), int(port, 16), fields[9]))
+    for fields in table(protocol):
+        if fields[3] == BOUND[protocol]:
+            local, port = fields[1].split(":")
+            found.append((address_of(local), int(port, 16), fields[9]))
     return found

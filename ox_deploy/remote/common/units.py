@@ -7,6 +7,7 @@ import time
 
 from ox_deploy.remote.common.commands import run
 from ox_deploy.remote.common.ending import fail
+from ox_deploy.remote.common.once import once
 
 RUN_DIRECTORY = "/run/ox-deploy"
 # How long somebody else's stop of a unit may take.
@@ -43,6 +44,15 @@ def unit_states(units: list[str]) -> dict[str, dict[str, bool]]:
     """Return `ActiveState` and `UnitFileState` of systemd units by name."""
     if not units:
         return {}
+    # What is asked of several units at once, and then of each.
+    known: dict[str, dict[str, bool]] = once("units", dict)
+    if not known.keys() >= set(units):
+        known.update(show_units(units))
+    return {unit: known[unit] for unit in units if unit in known}
+
+
+def show_units(units: list[str]) -> dict[str, dict[str, bool]]:
+    """Return the same, as systemd says now."""
     properties = "--property=Id,ActiveState,UnitFileState"
     shown = run(["systemctl", "show", properties, *units]).stdout
     states = {}

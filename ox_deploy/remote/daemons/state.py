@@ -12,7 +12,7 @@ from ox_deploy.remote.common.units import unit_states
 
 def daemons_state(wanted: Document) -> Document:
     """Return each service's state; systemd alone does not notice when the child of an init script dies."""
-    ports = wanted["ports"]
+    ports = wanted["units"]
     states, listening = unit_states(list(ports)), listening_ports()
     return {
         name: {

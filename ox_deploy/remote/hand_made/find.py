@@ -17,14 +17,12 @@ from contextlib import suppress
 from ox_deploy.remote.common.files import block_in, block_lines, read
 from ox_deploy.remote.common.types import Document
 from ox_deploy.remote.hand_made.retire import copy_of
-from ox_deploy.remote.mysql.options import START_FILES, Option, normal, options_in, plain
 
 Span = tuple[int, int]
 ETC = "/etc"
 EXPORT = re.compile(r"^[ \t]*EXPORT\s*\{", re.MULTILINE | re.IGNORECASE)
 # What says nothing, beside the lines that were found.
 EMPTY = r"\s*(#.*)?"
-MYSQL_GROUPS = {"server", "mysqld", "mariadb", "mariadbd"}
 
 
 def hand_made(wanted: Document) -> list[Document]:
@@ -290,32 +288,14 @@ def find_mysql(wanted: Document) -> list[Document]:
     """
     if os.path.exists(wanted["ours"]):
         return []
+    # Hosts without a database server do without all that knows the options.
+    from ox_deploy.remote.hand_made.mysql import overruling
+
     return [
         found
         for path, spans in overruling(wanted["ours"], wanted["options"]).items()
         for found in part(path, spans, "options of the database server that are ox-deploy's")
     ]
-
-
-def overruling(ours: str, options: Document) -> dict[str, list[Span]]:
-    """Return the lines, by file, that would win over our file if it were there."""
-    found: dict[str, list[Span]] = {}
-    is_after = False
-    for start in START_FILES:
-        for one in options_in(start, MYSQL_GROUPS, ours=ours):
-            if one == ours:
-                is_after = True
-            elif is_after and isinstance(one, Option) and one.path != ours and is_other(one, options):
-                path, _, number = one.place.rpartition(":")
-                spans = found.setdefault(os.path.realpath(path), [])
-                spans += [(int(number), int(number))]
-    return {path: sorted(set(spans)) for path, spans in found.items()}
-
-
-def is_other(option: Option, options: Document) -> bool:
-    """Tell whether an option is one of ours with another value."""
-    wanted = {normal(name): value for name, value in options.items()}
-    return option.name in wanted and plain(option.value) != plain(wanted[option.name])
 
 
 def find_route(wanted: Document) -> list[Document]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 
 from ox_deploy.remote.common.ending import fail
 from ox_deploy.remote.common.files import STATE_DIRECTORY, read, read_present
@@ -43,6 +42,9 @@ def keep(path: str, copy: str) -> None:
         return
     os.makedirs(STATE_DIRECTORY, mode=0o700, exist_ok=True)
     os.makedirs(os.path.dirname(copy), exist_ok=True)
+    # Takes longer to import than it takes to find that there is nothing to keep.
+    import shutil
+
     shutil.copy2(path, copy, follow_symlinks=False)
     entry = os.lstat(path)
     os.chown(copy, entry.st_uid, entry.st_gid, follow_symlinks=False)

@@ -10,6 +10,7 @@ import struct
 from ox_deploy.mysql.dialects import CONFIGURATIONS, FENCES
 from ox_deploy.remote.common.commands import run
 from ox_deploy.remote.common.fingerprints import fingerprint
+from ox_deploy.remote.common.once import once
 from ox_deploy.remote.common.sql import rows
 from ox_deploy.remote.common.types import Document, Session
 from ox_deploy.remote.master_slaves.replication.state import FILTERS, filters_in, marks, replication_of
@@ -199,15 +200,23 @@ def mysql_state(wanted: Document) -> Document:
     if session is None:
         return {**(problem or {}), **on_disk}
     with session:
-        variables, values = variables_of(session)
-        if skips_grants(session):
-            place = Origins(values).place("skip_grant_tables")
-            return {"state": "no accounts", "error": f"{place} sets it" if place else "", **on_disk}
-        return {**running(session, wanted["users"], variables, values), **on_disk}
+        # Several questions differ in their users only.
+        server = once(f"database server {wanted['option_file']}", lambda: server_state(session))
+        accounts = {"accounts": accounts_of(session, wanted["users"])} if server["state"] == "running" else {}
+        return {**server, **accounts, **on_disk}
 
 
-def running(session: Session, users: list[str], variables: Document, values: Document) -> Document:
-    """Return what a server says that runs."""
+def server_state(session: Session) -> Document:
+    """Return what a server says that lets us in."""
+    variables, values = variables_of(session)
+    if skips_grants(session):
+        place = Origins(values).place("skip_grant_tables")
+        return {"state": "no accounts", "error": f"{place} sets it" if place else ""}
+    return running(session, variables, values)
+
+
+def running(session: Session, variables: Document, values: Document) -> Document:
+    """Return what a server says that runs, without its accounts."""
     gtids = {name: (variables.pop(name, None) or "").replace("\n", "") for name in GTIDS if name in variables}
     databases = user_databases(session)
     log = binary_log_of(session, variables, databases, gtids.pop("gtid_purged", None))
@@ -222,7 +231,6 @@ def running(session: Session, users: list[str], variables: Document, values: Doc
         "version": rows(session, "SELECT VERSION() AS version")[0]["version"],
         "variables": variables,
         "databases": databases,
-        "accounts": accounts_of(session, users),
         "binary_log": log,
         **replication,
         "set_in": {name: origins.place(name) for name in asked if origins},

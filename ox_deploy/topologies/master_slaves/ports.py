@@ -21,4 +21,5 @@ def needed_ways(cluster: Cluster, node: Node, others: Sequence[Node]) -> Iterato
     """Return which servers a host connects to: a groupware node those of Open-Xchange, a replica its master."""
     servers = [cluster.writer, cluster.reader] if "groupware" in node.groups else []
     servers += [master_of(cluster)] if node in cluster.databases else []
-    yield way_to([other for other in others if other in servers], cluster.settings.mysql_port)
+    names = {server.inventory_name for server in servers}
+    yield way_to([other for other in others if other.inventory_name in names], cluster.settings.mysql_port)

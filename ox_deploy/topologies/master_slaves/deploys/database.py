@@ -20,6 +20,7 @@ from ox_deploy.mysql.server_options import TUNABLE
 from ox_deploy.operations import mysql, service, tls
 from ox_deploy.questions.program import standalone
 from ox_deploy.templates import render
+from ox_deploy.topologies.master_slaves.notes import notes
 from ox_deploy.topologies.master_slaves.operations import replication, roles
 from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of, switched
 from ox_deploy.topologies.master_slaves.source import Source
@@ -75,10 +76,18 @@ def check_roles(cluster: Cluster) -> None:
         name="Look whether the master was switched",
         master=server_of(cluster, master_of(cluster)),
         slaves=[server_of(cluster, slave) for slave in slaves_of(cluster)],
-        remedies={slave.name: _remedy(cluster, slave) for slave in slaves_of(cluster)},
+        remedies=_remedies(cluster),
         accept_loss=host.data.get("accept_loss"),
         encrypted=cluster.settings.replication_tls,
     )
+
+
+def _remedies(cluster: Cluster) -> Mapping[str, str]:
+    """Return what is to be done if a replica is the master, by its name: the same on all hosts."""
+    known = notes().remedies
+    if not known:
+        known.update({slave.name: _remedy(cluster, slave) for slave in slaves_of(cluster)})
+    return known
 
 
 def _remedy(cluster: Cluster, slave: Node) -> str:
