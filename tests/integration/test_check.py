@@ -71,6 +71,33 @@ def test_all_hosts_say_at_once_what_stands_in_the_way(broken: tuple[str, ...]) -
         nodes.reconnect("dbslave")
 
 
+@pytest.fixture
+def without_sudo() -> Iterator[tuple[str, ...]]:
+    """On each of three hosts sudo, or the login, refuses something else; return what has to be said of it."""
+    run("oxgw01", "echo 'Defaults requiretty' >/etc/sudoers.d/zz-site")
+    run("oxgw02", "echo 'admin ALL=(ALL:ALL) ALL' >/etc/sudoers.d/zz-site")
+    run("web", "usermod -s /usr/sbin/nologin admin")
+    try:
+        yield (
+            "oxgw01 runs no command of ours: sudo demands a terminal (sudo: sorry, you must have a tty to run sudo); "
+            "put `Defaults:admin !requiretty` into a file in /etc/sudoers.d there, and run again.",
+            "oxgw02 runs no command of ours: sudo demands a password (sudo: a password is required); add",
+            "web runs no command of ours: the login shell runs no commands (This account is currently not available.); "
+            "give admin a shell there that does",
+        )
+    finally:
+        run("oxgw01", "rm /etc/sudoers.d/zz-site")
+        run("oxgw02", "rm /etc/sudoers.d/zz-site")
+        run("web", "usermod -s /bin/bash admin")
+
+
+def test_host_that_lets_nothing_run_as_root_is_named_with_the_remedy(without_sudo: tuple[str, ...]) -> None:
+    done = check(SSH_INVENTORY)
+    assert done.code == 1, done.output
+    assert [said for said in without_sudo if said not in done.output] == []
+    assert "could not load fact" not in done.output
+
+
 def test_nothing_is_left_to_do_when_all_is_mended() -> None:
     nodes.wait_for(
         "dbslave", "mariadb -e 'SHOW SLAVE STATUS\\G' | grep -q 'Slave_IO_Running: Yes' || ! command -v mariadb"
