@@ -23,6 +23,7 @@ from ox_deploy import secrets
 from ox_deploy.facts.health import HostHealth
 from ox_deploy.facts.hosts import HostState, HostStatus
 from ox_deploy.facts.preconditions import HostPreconditions
+from ox_deploy.facts.repository import RepositoryAccess
 from ox_deploy.products.ox6 import Ox6
 from ox_deploy.status import gather, memory
 from ox_deploy.status.seen import Seen
@@ -91,6 +92,8 @@ def test_every_host_is_asked_once_for_everything(look: Look) -> None:
     assert {name: len(asked) for name, asked in look.asked.items()} == dict.fromkeys(look.guide.hosts, 1)
     questions = look.asked["oxgw01"][0]["questions"]
     assert questions[0].fact is HostHealth
+    # A deploy has it ask another server.
+    assert RepositoryAccess not in [question.fact for question in questions]
     assert len(questions) > 5
     assert look.asked["oxgw01"][0]["wait"] == 0
     assert seen["oxgw01"].daemons == {}
