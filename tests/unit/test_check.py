@@ -481,6 +481,20 @@ CLOUD = {
 }
 
 
+def test_user_data_count_more_than_what_the_provider_says(tmp_path: Path) -> None:
+    program = under_test(names)
+    program.CLOUD_FILES = tuple(f"{tmp_path}{path}" for path in names.CLOUD_FILES)
+    program.CLOUD_INIT = str(tmp_path)
+    said: list[str | None] = []
+    # As cloud-init 22.4.2 of Debian 12 calls them.
+    for name, value in (("vendor-cloud-config", "true"), ("cloud-config", "false"), ("cloud-config", "true")):
+        file = tmp_path / f"var/lib/cloud/instance/{name}.txt"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"#cloud-config\n\n---\nmanage_etc_hosts: {value}\n...\n")
+        said.append(program.rewritten_by())
+    assert [each and Path(each).stem for each in said] == ["vendor-cloud-config", None, "cloud-config"]
+
+
 @pytest.mark.parametrize(("texts", "number"), CLOUD.values(), ids=CLOUD)
 def test_cloud_init_that_writes_the_names_is_found(tmp_path: Path, texts: list[str], number: int | None) -> None:
     program = under_test(names)
