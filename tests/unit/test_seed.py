@@ -817,3 +817,12 @@ def test_master_that_cannot_be_asked_is_for_others_to_name() -> None:
     here = FakeHost({Mysql: slave().status}, name="dbslave", dbmaster=FakeHost(name="dbmaster"))
     with in_phase(here, executing=False):
         assert seeding.obstacles_ahead(**ARGUMENTS) == []
+
+
+def test_deploy_gives_a_replica_of_another_release_the_collations_before_it_is_seeded() -> None:
+    alike = {"collation_server": "utf8mb4_general_ci"}
+    source = master(OXDB, survey={"alike": alike}, databases=["oxdb"])
+    other = Survey(alike={"collation_server": "utf8mb4_uca1400_ai_ci"})
+    newer = server("2", version="11.8.9-MariaDB")
+    assert ahead(Side("dbslave", newer, other), source)[0] == []
+    assert len(ahead(Side("dbslave", server("2"), other), source)[0]) == 1

@@ -18,6 +18,8 @@ class Notes:
 
     # What `roles.check_roles` saw of the host's own server, for `roles.configure`, by the host's inventory name.
     statuses: dict[str, MysqlStatus] = field(default_factory=dict)
+    # What it saw of all of them, for the collations that they should have in common.
+    servers: dict[str, MysqlStatus] = field(default_factory=dict)
     # How far the switch is, by the name of the new master, and who is open and replicates from nobody.
     phases: dict[str, Phase] = field(default_factory=dict)
     promoted: set[str] = field(default_factory=set)

@@ -8,10 +8,20 @@ from dataclasses import replace
 from ox_deploy.facts.mysql import MysqlStatus, ServerState
 from ox_deploy.mysql.dialects import server_of_version, version_numbers
 from ox_deploy.mysql.not_ready import not_ready
+from ox_deploy.topologies.master_slaves.defaults import NAMES
 from ox_deploy.topologies.master_slaves.diagnosis import Diagnosis
 from ox_deploy.topologies.master_slaves.facts.seed import Contents
 from ox_deploy.topologies.master_slaves.history import took_over
-from ox_deploy.topologies.master_slaves.obstacles import EQUAL, LOGICAL, PHYSICAL, Method, SeedPlan, Side, obstacles
+from ox_deploy.topologies.master_slaves.obstacles import (
+    EQUAL,
+    LOGICAL,
+    PHYSICAL,
+    Method,
+    SeedPlan,
+    Side,
+    are_mixed,
+    obstacles,
+)
 from ox_deploy.topologies.master_slaves.recognise import mistaken_identity
 from ox_deploy.topologies.master_slaves.situations import OVERWRITE, SEEDED
 
@@ -59,9 +69,14 @@ def foreseen(plan: SeedPlan, slave: Side, master: Side) -> list[str]:
     """Return what would end a seeding that is yet to be started; a deploy before that installs what is missing."""
     if slave.status.state is ServerState.NOT_INSTALLED:
         return list(obstacles(plan, slave, master))
-    sides = (replace(side, survey=side.survey.model_copy(update={"missing": []})) for side in (slave, master))
-    sentences = refusal(plan, *sides)
+    collations = {name: master.survey.alike[name] for name in NAMES if name in master.survey.alike}
+    alike = slave.survey.alike | (collations if are_mixed(slave, master) else {})
+    sentences = refusal(plan, _with(slave, missing=[], alike=alike), _with(master, missing=[]))
     return sentences.splitlines() if sentences else []
+
+
+def _with(side: Side, **values: object) -> Side:
+    return replace(side, survey=side.survey.model_copy(update=values))
 
 
 def _other_way_round(slave: Side, master: Side) -> str | None:
