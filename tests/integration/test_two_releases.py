@@ -10,7 +10,7 @@ from tests.integration.database import replica, sql
 from tests.integration.deployment import deploy, lab
 from tests.integration.seeding import wait_until_caught_up
 from tests.lab import engine, images
-from tests.lab.nodes import exec_in
+from tests.lab.nodes import exec_in, wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.thorough]
 
@@ -46,6 +46,15 @@ MAKE = (
 )
 
 
+def assert_replica_asks_for_no_encryption() -> None:
+    """As MariaDB 11.8 does by itself where a person has set it up, from a master that has none."""
+    sql(SLAVE, "STOP SLAVE; CHANGE MASTER TO MASTER_SSL = 1, MASTER_SSL_VERIFY_SERVER_CERT = 1; START SLAVE")
+    wait_for(SLAVE, "mariadb -e 'SHOW SLAVE STATUS\\G' | grep -q 'SSL is required, but the server does not support it'")
+    (change,) = deploy(*DATABASES).changed()
+    assert "Replicate from the master" in change
+    assert replica()["Slave_IO_Running"] == "Yes"
+
+
 @pytest.mark.parametrize("newer", [SLAVE, MASTER])
 def test_new_servers_of_two_releases_agree(newer: str) -> None:
     make_lab(newer)
@@ -60,6 +69,8 @@ def test_new_servers_of_two_releases_agree(newer: str) -> None:
     wait_until_caught_up()
     status = replica()
     assert (status["Slave_IO_Running"], status["Slave_SQL_Running"]) == ("Yes", "Yes")
+    if newer == SLAVE:
+        assert_replica_asks_for_no_encryption()
     # The newer one as it would do as a master, too.
     sql(newer, "SET sql_log_bin = 0; " + MAKE.format("own"))
     expected = "a\tutf8mb4_general_ci\nb\tutf8mb4_general_ci\nc\tutf8mb3_general_ci"
