@@ -184,6 +184,8 @@ def _note(seen: Seen, status: HostStatus, answers: dict[Question[Any], dict[str,
             seen.services[question.arguments["service"]] = answer
         elif question.fact in FIELDS:
             setattr(seen, FIELDS[question.fact], answer)
+    if seen.health and seen.health.lease and seen.health.lease.holder.is_dead():
+        seen.health = seen.health.model_copy(update={"lease": None})
     seen.host = status
 
 
