@@ -156,7 +156,8 @@ def _look(target: Host, subject: Subject, taking: Taking | None, wait: int) -> L
         subject,
         status,
         ask(target, asking) if asking else None,
-        repository=ask(target, subject.repository) if subject.repository else None,
+        # Where there is no Python, it would be asked once more in vain.
+        repository=ask(target, subject.repository) if subject.repository and status.has_python else None,
     )
 
 

@@ -11,12 +11,16 @@ import pytest
 
 from ox_deploy import secrets
 from ox_deploy.deploys.hosts import subjects_of
+from ox_deploy.facts.hosts import HostState, HostStatus
 from ox_deploy.facts.repository import Access, RepositoryAccess
+from ox_deploy.operations import hosts
 from ox_deploy.preflight import Look, Subject, find
 from ox_deploy.questions.question import Question
+from ox_deploy.questions.run import current_run
 from ox_deploy.remote.repository import state
 from ox_deploy.secrets import Secret
 from tests.unit.deployment import prepared
+from tests.unit.fakes import FakeHost, run
 from tests.unit.guide import Guide
 from tests.unit.programs import under_test
 
@@ -178,6 +182,19 @@ def test_what_is_wrong_is_one_sentence_without_the_password(error: str, has_logi
     asked = replace(subject, repository=question(Secret(LOGIN) if has_login else None))
     assert find({"web": Look(asked, repository=Access(error=error))}) == {"web": [f"{URL} {sentence}"]}
     assert find({"web": Look(asked, repository=Access())}) == {}
+
+
+@pytest.mark.parametrize("has_python", [True, False])
+def test_host_is_asked_along_with_all_else_and_not_without_python(has_python: bool) -> None:
+    asked = Subject("web", frozenset({"web"}), "192.0.2.10", "", 1, 1, (), repository=question(None))
+    status = HostStatus(has_python=has_python, init="systemd", addresses=["192.0.2.10"])
+    status.answers = [{"error": "404 Not Found"}] if has_python else []
+    # It knows no other fact.
+    host = FakeHost({HostState: status}, name="web")
+    run(hosts.check, host, subject=asked)
+    assert [each["questions"] for _, each in host.asked] == [(question(None),)]
+    found = current_run().looks["web"].repository
+    assert (found and found.error) == ("404 Not Found" if has_python else None)
 
 
 def test_password_goes_by_standard_input_and_is_shown_nowhere() -> None:
