@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ox_deploy.clocks import CLOCK_SECONDS, ClockReading, apart, direction
 from ox_deploy.facts.hosts import HostStatus
 from ox_deploy.facts.preconditions import Preconditions
+from ox_deploy.facts.repository import Access
 from ox_deploy.preconditions import Wanted, find_obstacles
+from ox_deploy.questions.question import Question
 
 # What our programs run on: these have Python 3.11 or later.
 RELEASES = {"debian": 12, "ubuntu": 24.04}
@@ -28,6 +32,7 @@ class Subject:
     + uid, gid: the ids they should have on all hosts
     + packages: as for `prepare`
     + wanted: what the settings want of the host, None to leave that out
+    + repository: how the host is asked for the package repository, None if it does not use that
     """
 
     name: str
@@ -38,6 +43,7 @@ class Subject:
     gid: int
     packages: tuple[str, ...]
     wanted: Wanted | None = None
+    repository: Question[Access] | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,7 @@ class Look:
     preconditions: Preconditions | None = None
     lost: str = ""
     between: tuple[float, float] = (0, 0)
+    repository: Access | None = None
 
 
 def find(looks: Mapping[str, Look]) -> dict[str, list[str]]:
@@ -100,6 +107,8 @@ def _of_host(look: Look, names: Mapping[str, str]) -> Iterator[str]:
         yield from _ports(seen)
         yield from _names(seen)
         yield from _reach(seen, names)
+    if subject and subject.repository and look.repository and look.repository.error:
+        yield _repository(subject.repository.arguments, look.repository.error)
 
 
 def find_conflicts(status: HostStatus, address: str, user: str, uid: int, gid: int) -> list[str]:
@@ -204,6 +213,32 @@ def _reach(here: Preconditions, names: Mapping[str, str]) -> Iterator[str]:
             f"({place.error}); it should, if only by a refusal while nothing listens there; open that port in the "
             "firewalls between the two, and check the routes."
         )
+
+
+def _repository(asked: Mapping[str, Any], error: str) -> str:
+    """Say why apt cannot fetch from the package repository, by apt's own words."""
+    url = asked["url"]
+    if error.startswith(("401", "403")):
+        has_login = asked["login"] is not None
+        what, way = ("refuses the login", "correct") if has_login else ("demands a login", "add")
+        return (
+            f"{url} {what} ({error}); it should let apt read it; {way} `ox_repository_user` and "
+            "`ox_repository_password` in the secrets file."
+        )
+    if error.startswith(("404", "410")):
+        return (
+            f"{url} has no release file ({error}); it should be the address of a flat apt repository; correct "
+            "`ox_repository_url`."
+        )
+    if re.search("certificate", error, re.IGNORECASE):
+        return (
+            f"{url} has a certificate that apt does not accept ({error}); it should be one for this name, valid, and "
+            "of an authority that this host knows; install ca-certificates there, or add the authority to it."
+        )
+    return (
+        f"{url} cannot be fetched by apt ({error}); it should be; correct `ox_repository_url`, or the network, the "
+        "name servers or apt's proxy (`Acquire::http::Proxy`) of this host."
+    )
 
 
 def _clocks(looks: Mapping[str, Look]) -> Iterator[tuple[str, str]]:

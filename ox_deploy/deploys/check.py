@@ -49,7 +49,7 @@ def _look(cluster: Cluster) -> None:
         prepare(current_state(), host, _plan_preconditions if faults else _call_chapters)
     hosts.look_at_all(subjects, wait=0)
     found = preflight.find(hosts.seen_of(subjects) | preflight.lost_ones(unreachable()))
-    later = {host.name: list(_refusals(host)) for host in present}
+    later = {host.name: [*_refusals(host), *_obstacles_ahead(cluster, host)] for host in present}
     run.findings = [*faults, *preflight.told(found, run.looks), *preflight.told(later, run.looks)]
     if not run.findings:
         click.echo(f"Nothing stands in the way on {len(present)} hosts.", err=True)
@@ -64,6 +64,17 @@ def _plan_preconditions() -> None:
 def _call_chapters() -> None:
     for chapter in ON_HOSTS:
         chapter()
+
+
+def _obstacles_ahead(cluster: Cluster, host: Host) -> Iterator[str]:
+    """Return what would stand in the way of the commands that such a refusal names."""
+    node = cluster.node_of(host)
+    if node in cluster.databases:
+        with turn_of(host):
+            try:
+                yield from cluster.topology.obstacles_ahead(cluster, node)
+            except PyinfraError as error:
+                yield str(error)
 
 
 def _refusals(host: Host) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import PurePath
 from typing import Any
 
@@ -12,11 +13,13 @@ from pyinfra.api import deploy
 from ox_deploy import preconditions, secrets
 from ox_deploy.cluster import Cluster, Node, cluster_of
 from ox_deploy.errors import InputError
+from ox_deploy.facts.repository import Access, RepositoryAccess
 from ox_deploy.local_files import GROUP_DATA, read_text
 from ox_deploy.operations import hosts
 from ox_deploy.operations.service import ManagedFile, Replaced
 from ox_deploy.preflight import Subject, cannot_be_reached
 from ox_deploy.questions import bounds, prefetch, pyinfra_internals
+from ox_deploy.questions.question import Question
 from ox_deploy.questions.run import current_run
 from ox_deploy.templates import render
 
@@ -63,7 +66,10 @@ def plan_preconditions(node: Node, subject: Subject) -> None:
     """Have a host asked for what its settings would meet there, with the first question."""
     assert subject.wanted
     # Not pyinfra's `host`, which stands for another one in each turn.
-    prefetch.plan(inventory.get_host(node.inventory_name), preconditions.question(subject.wanted))
+    its_host = inventory.get_host(node.inventory_name)
+    prefetch.plan(its_host, preconditions.question(subject.wanted))
+    if subject.repository:
+        prefetch.plan(its_host, subject.repository)
 
 
 def subjects_of(cluster: Cluster) -> Mapping[str, Subject]:
@@ -91,7 +97,23 @@ def _subject(cluster: Cluster, node: Node, present: Sequence[Node]) -> Subject:
         gid=cluster.settings.filestore_gid,
         packages=tuple(packages_of(cluster, node)),
         wanted=preconditions.wanted_of(cluster, node, [other for other in present if other is not node]),
+        repository=_repository_question(cluster, node),
     )
+
+
+def _repository_question(cluster: Cluster, node: Node) -> Question[Access] | None:
+    if not _uses_repository(node):
+        return None
+    url = cluster.settings.ox_repository_url
+    # What is wrong with the secrets file is said by who reads it next.
+    with suppress(InputError):
+        source, login = _source(cluster), _credentials(cluster)
+        return Question(RepositoryAccess, url=url, sources=SOURCES, source=source, credentials=CREDENTIALS, login=login)
+    return None
+
+
+def _uses_repository(node: Node) -> bool:
+    return bool(node.groups & {"web", "groupware"})
 
 
 def unreachable() -> list[str]:
@@ -154,28 +176,38 @@ def packages_of(cluster: Cluster, node: Node) -> list[str]:
 def _files(cluster: Cluster, node: Node) -> list[ManagedFile]:
     names = "".join(f"{other.address} {other.name}\n" for other in cluster.nodes)
     files = [ManagedFile("/etc/hosts", names, block="cluster")]
-    if node.groups & {"web", "groupware"}:
+    if _uses_repository(node):
         files += _repository_files(cluster)
     return files
 
 
 def _replaces(cluster: Cluster, node: Node) -> Replaced | None:
-    is_ours = node.groups & {"web", "groupware"}
-    return {"apt": {"url": cluster.settings.ox_repository_url, "ours": SOURCES}} if is_ours else None
+    if not _uses_repository(node):
+        return None
+    return {"apt": {"url": cluster.settings.ox_repository_url, "ours": SOURCES}}
 
 
 def _repository_files(cluster: Cluster) -> list[ManagedFile]:
-    settings = cluster.settings
-    passwords = secrets.load(settings.secrets_file)
-    user, password = passwords.find(secrets.REPOSITORY_USER), passwords.find(secrets.REPOSITORY_PASSWORD)
-    credentials = None
-    passwords.check_repository()
-    if user and password:
-        credentials = f"machine {settings.ox_repository_url} login {user.reveal()} password {password.reveal()}\n"
+    settings, credentials = cluster.settings, _credentials(cluster)
     return [
         # apt reads keys as a user of its own.
         ManagedFile(str(PurePath(KEY).parent), mode="0755", directory=True, shared=True),
-        ManagedFile(SOURCES, render(SOURCES, url=settings.ox_repository_url, key_path=KEY)),
+        ManagedFile(SOURCES, _source(cluster)),
         ManagedFile(KEY, read_text(settings.ox_repository_key, GROUP_DATA, "ox_repository_key")),
-        ManagedFile(CREDENTIALS, credentials, mode="0600"),
+        ManagedFile(CREDENTIALS, credentials.reveal() if credentials else None, mode="0600"),
     ]
+
+
+def _source(cluster: Cluster) -> str:
+    return render(SOURCES, url=cluster.settings.ox_repository_url, key_path=KEY)
+
+
+def _credentials(cluster: Cluster) -> secrets.Secret | None:
+    """Return the line with which apt logs in, None if it does not."""
+    passwords = secrets.load(cluster.settings.secrets_file)
+    user, password = passwords.find(secrets.REPOSITORY_USER), passwords.find(secrets.REPOSITORY_PASSWORD)
+    passwords.check_repository()
+    if not (user and password):
+        return None
+    words = ("machine", cluster.settings.ox_repository_url, "login", user.reveal(), "password", password.reveal())
+    return secrets.Secret(" ".join(words) + "\n")

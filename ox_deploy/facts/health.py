@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from ox_deploy.questions.lease import Holder
 from ox_deploy.questions.program import Program
 from ox_deploy.questions.question import JsonFact
 
@@ -32,8 +33,15 @@ class BalancerMember(BaseModel, frozen=True):
     error: bool
 
 
+class HeldLease(BaseModel, frozen=True):
+    """Which run has the lease of a host, and for how many seconds if it does not renew it."""
+
+    holder: Holder
+    left: float
+
+
 class Health(BaseModel, frozen=True):
-    """One host. `time` is its clock in seconds since 1970.
+    """One host. `time` is its clock in seconds since 1970, `lease` tells which run is at work there.
 
     `disks` lacks what did not answer, such as a dead NFS server. `certificate` is PEM, the server's own first, then its
     chain; None if there is no such file. `members` is None if Apache was not asked or, as `balancer_error` says, could
@@ -41,6 +49,7 @@ class Health(BaseModel, frozen=True):
     """
 
     time: float = 0
+    lease: HeldLease | None = None
     disks: list[Disk] = []
     certificate: str | None = None
     members: list[BalancerMember] | None = None

@@ -102,7 +102,9 @@ class MysqlStatus(Replication, BaseModel, frozen=True):
 
     `gtid_state` has the GTIDs of all transactions that were written here or replicated: on MySQL all of them, on
     MariaDB the last one of each domain and server, as far as they went to the binary log. `free` is the room for data
-    and binary log in bytes. `set_in` tells of some options which line of which file sets them.
+    and binary log in bytes. `set_in` tells of some options which line of which file sets them. `defaults` is what
+    databases and tables get that do not say it themselves, with the server's `version`; of one that does not run only
+    known if it has no data of its own yet.
     """
 
     state: ServerState = ServerState.NOT_INSTALLED
@@ -116,6 +118,7 @@ class MysqlStatus(Replication, BaseModel, frozen=True):
     gtid: Gtid = Gtid()
     free: int | None = None
     set_in: dict[str, str] = {}
+    defaults: dict[str, str] = {}
     differences: list[Difference] = []
 
     @property

@@ -15,7 +15,8 @@ class DatabaseServer:
     `configuration` is ours, read after the package's own files; `logs` names the server's logs, and is written once.
     `fence` is read after both; it is there while the writer is switched, and says what a server is that starts then.
     `check` refuses a wrong configuration. `seed_programs` are what a seeding uses; `seed_fence` is read by a server
-    that restarts itself on the data of another one, "" if none does.
+    that restarts itself on the data of another one, "" if none does. `collations` is read before ours, and is there
+    where the cluster has several releases, which differ in them; "" if none do.
     """
 
     packages: tuple[str, ...]
@@ -30,6 +31,7 @@ class DatabaseServer:
     reload_tls: str
     seed_programs: tuple[str, ...]
     seed_fence: str = ""
+    collations: str = ""
 
 
 DATABASE_SERVERS = {
@@ -44,6 +46,7 @@ DATABASE_SERVERS = {
         check=("sh", "-c", "mariadbd --verbose --help > /dev/null"),
         reload_tls="FLUSH NO_WRITE_TO_BINLOG SSL",
         seed_programs=("mariadb", "mariadb-dump", "mariadb-backup", "mbstream", "socat"),
+        collations="/etc/mysql/mariadb.conf.d/89-ox-deploy-collations.cnf",
     ),
     "mysql": DatabaseServer(
         packages=("mysql-server",),

@@ -138,7 +138,8 @@ def _note(target: Host, subject: Subject, taking: Taking | None = None, wait: in
 
 def _look(target: Host, subject: Subject, taking: Taking | None, wait: int) -> Look | None:
     asking = None if subject.wanted is None else question(subject.wanted)
-    questions = tuple(dict.fromkeys([*prefetch.planned(), *([asking] if asking else [])]))
+    others = [each for each in (asking, subject.repository) if each]
+    questions = tuple(dict.fromkeys([*prefetch.planned(), *others]))
     arguments = {"user": subject.user, "uid": subject.uid, "gid": subject.gid, "packages": list(subject.packages)}
     asked: dict[str, Any] = arguments | {"questions": questions}
     if taking:
@@ -151,7 +152,13 @@ def _look(target: Host, subject: Subject, taking: Taking | None, wait: int) -> L
         return None
     remember(status)
     prefetch.keep(dict(zip(questions, status.answers, strict=False)))
-    return Look(subject, status, ask(target, asking) if asking else None)
+    return Look(
+        subject,
+        status,
+        ask(target, asking) if asking else None,
+        # Where there is no Python, it would be asked once more in vain.
+        repository=ask(target, subject.repository) if subject.repository and status.has_python else None,
+    )
 
 
 def _question(

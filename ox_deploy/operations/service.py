@@ -39,6 +39,8 @@ class ManagedFile:
     adopt: bool = True
     # Others may have put it there, and it stays: a link, or a file in its place; a directory that others can enter.
     shared: bool = False
+    # Whether it is only kept up to date where it is there.
+    optional: bool = False
 
     def keeping(self, kept: Mapping[str, str]) -> ManagedFile:
         """Return the file with what is to be replaced in its text, so that nobody loses what is in use."""
@@ -49,6 +51,8 @@ class ManagedFile:
 
     def differs(self, state: FileState | None) -> bool:
         """Tell whether the path has to be written."""
+        if self.optional and state is None:
+            return False
         if self.shared and state is not None:
             return self.directory and (state.mode, state.owner) == ("0700", "root")
         if self.target is not None:

@@ -17,7 +17,7 @@ import gevent
 from pyinfra.api import Host, OperationError, State, StringCommand
 from pyinfra.api.exceptions import PyinfraError
 
-from ox_deploy.questions import prefetch
+from ox_deploy.questions import login, prefetch
 from ox_deploy.questions.order import Order
 from ox_deploy.questions.pyinfra_internals import (
     Result,
@@ -57,6 +57,18 @@ class NoAnswer(OperationError):
         self.reason = reason
 
 
+class LoginRefused(NoAnswer):
+    """A host lives, but runs no command for this login, or none as root. `reason` is the whole sentence."""
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        super().__init__(reason, f"{remedy}, and run again")
+        self.reason = str(self).rstrip(".")
+
+
+# What a command has of its own, beside as whom it runs.
+_OWN = ("_stdin", "_env", "_chdir")
+
+
 def watch(state: State) -> None:
     """Guard all commands of a run, also on hosts that are asked on demand. Idempotent."""
     run = run_of(state)
@@ -73,15 +85,16 @@ class Guard:
 
     def __init__(self, host: Host, run: Runner, timeouts: Timeouts | None = None) -> None:
         self._host, self._run, self._timeouts = host, run, timeouts or Timeouts()
-        self._lost: str | None = None
+        self._lost: NoAnswer | None = None
         self._is_kept_alive = False
+        self._has_worked = False
 
     def __call__(
         self, command: StringCommand, print_output: bool = False, print_input: bool = False, **arguments: Any
     ) -> Result:
         """Run a command; its limit in seconds is pyinfra's `_timeout` or, of a question, its own `seconds`."""
         if self._lost:
-            raise _lost(self._lost)
+            raise self._lost
         if isinstance(command, Order):
             prefetch.forget()
         self._keep_alive()
@@ -95,7 +108,7 @@ class Guard:
             job.kill(block=False)
         done = job.get(block=False)
         # What is not ours may well cut its own connection.
-        return self._result(done, waiting) if seconds else _plain(done)
+        return self._result(done, waiting, options) if seconds else _plain(done)
 
     def _keep_alive(self) -> None:
         """Keep firewalls from forgetting the connection, if it is one by SSH."""
@@ -103,7 +116,9 @@ class Guard:
 
     def _attempt(self, command: StringCommand, options: dict[str, Any]) -> Result | Exception:
         try:
-            return self._run(command, **options)
+            done = self._run(command, **options)
+            self._has_worked = self._has_worked or done[0]
+            return done
         except Exception as error:
             # Raised here, gevent would print it.
             return error
@@ -149,24 +164,50 @@ class Guard:
         if isinstance(found, Exception):
             return _words(found)
         works, output = found
+        if not works and self._is_kept_alive and not self._has_worked:
+            # The connection stands, and no command has come through it yet.
+            raise self._refuse({}, output.output_lines)
         return None if works else (output.output_lines or ["it does not run commands"])[-1]
 
-    def _result(self, value: Result | Exception, waiting: Waiting) -> Result:
+    def _result(self, value: Result | Exception, waiting: Waiting, options: dict[str, Any]) -> Result:
         """Return what came of a command; raises NoAnswer if it failed with its host, or with the way to it."""
         if not isinstance(value, Exception) and value[0]:
             return value
         why = self._probe()
+        if why is None:
+            self._try_login(value, {key: each for key, each in options.items() if key not in _OWN})
         if why is None and isinstance(value, Exception):
             why = _words(value)
         if why:
             raise self._lose(why, waiting)
         return _plain(value)
 
+    def _try_login(self, value: Result | Exception, told: dict[str, Any]) -> None:
+        """Raise LoginRefused if the host, which lives, runs nothing at all as the user that a command was to run as."""
+        if isinstance(value, EOFError):
+            # pyinfra saw this, and has no terminal to ask for the password.
+            raise self._refuse(told, ["sudo: a password is required"])
+        if isinstance(value, Exception) or not login.program_of(told):
+            return
+        job = gevent.spawn(self._attempt, StringCommand("true"), told)
+        job.join(self._timeouts.probe)
+        job.kill(block=False)
+        found = job.get(block=False) if job.ready() else None
+        if isinstance(found, tuple) and not found[0]:
+            raise self._refuse(told, found[1].output_lines)
+
+    def _refuse(self, told: dict[str, Any], lines: list[str]) -> NoAnswer:
+        """Return what to raise, and note that this host is not to be tried again in this run."""
+        reason, remedy = login.reason_and_remedy(told, lines, self._host.data.get("ssh_user"))
+        self._lost = LoginRefused(f"{self._host.name} runs no command of ours: {reason}", remedy)
+        return self._lost
+
     def _lose(self, why: str, waiting: Waiting) -> NoAnswer:
         """Return what to raise, and note that this host is not to be tried again in this run."""
         begun = f"at {waiting.clock} it was told: {waiting.doing}"
-        self._lost = f"{self._host.name} no longer answers ({why.strip().rstrip('.')}); {begun}"
-        return _lost(self._lost)
+        reason = f"{self._host.name} no longer answers ({why.strip().rstrip('.')}); {begun}"
+        self._lost = NoAnswer(reason, "check that host, and run again when it answers")
+        return self._lost
 
 
 @dataclass(frozen=True)
@@ -180,10 +221,6 @@ class Waiting:
     def clock(self) -> str:
         """Return since when, by the clock of this machine."""
         return time.strftime("%H:%M:%S", time.localtime(self.since))
-
-
-def _lost(reason: str) -> NoAnswer:
-    return NoAnswer(reason, "check that host, and run again when it answers")
 
 
 def _too_slow(name: str, seconds: float, waiting: Waiting) -> NoAnswer:

@@ -43,7 +43,7 @@ class Question(Generic[T]):
     @cached_property
     def _key(self) -> tuple[str, str]:
         return f"{self.fact.__module__}.{self.fact.__name__}", json.dumps(
-            self.arguments, sort_keys=True, default=lambda other: other._key
+            self.arguments, sort_keys=True, default=_key_of
         )
 
     def __eq__(self, other: object) -> bool:
@@ -54,3 +54,8 @@ class Question(Generic[T]):
 
     def __repr__(self) -> str:
         return self.fact.__name__
+
+
+def _key_of(argument: object) -> object:
+    """Return what stands for an argument in a key; of a secret, of which a run has one only, no more than is shown."""
+    return argument._key if isinstance(argument, Question) else repr(argument)

@@ -25,6 +25,7 @@ from ox_deploy.facts.network import MulticastRoute
 from ox_deploy.facts.nfs import FilestoreMount
 from ox_deploy.facts.openxchange import CachePeers, Configdb, Daemons, OpenXchangeConfiguration
 from ox_deploy.facts.preconditions import HostPreconditions
+from ox_deploy.facts.repository import RepositoryAccess
 from ox_deploy.facts.service import Service
 from ox_deploy.operations import hosts
 from ox_deploy.ports import NFS_UNITS
@@ -126,7 +127,8 @@ def _ask(cluster: Cluster, seen: Seen, host: Host) -> None:
     health = _health_question(cluster, seen.node)
     with turn_of(host):
         pyinfra_internals.connect(host, show_errors=False)
-        questions = [health, *prefetch.planned()]
+        # What other servers say has no place in a status.
+        questions = [health, *(each for each in prefetch.planned() if each.fact is not RepositoryAccess)]
         prepare = _prepare_arguments(host)
         arguments = {key: prepare[key] for key in ("user", "uid", "gid", "packages")}
         begun = time.time()
@@ -182,6 +184,8 @@ def _note(seen: Seen, status: HostStatus, answers: dict[Question[Any], dict[str,
             seen.services[question.arguments["service"]] = answer
         elif question.fact in FIELDS:
             setattr(seen, FIELDS[question.fact], answer)
+    if seen.health and seen.health.lease and seen.health.lease.holder.is_dead():
+        seen.health = seen.health.model_copy(update={"lease": None})
     seen.host = status
 
 

@@ -141,6 +141,9 @@ class Topology(Protocol):
     def check_roles(self, cluster: Cluster) -> None:
         """Have a host refuse to go on if the servers have other roles than the inventory says."""
 
+    def obstacles_ahead(self, cluster: Cluster, node: Node) -> Iterable[str]:
+        """Return what would stand in the way of the commands that a deploy names when it refuses this host."""
+
     def set_up(self, cluster: Cluster, node: Node) -> None:
         """Configure one database server, make its accounts, and connect it with the others."""
 

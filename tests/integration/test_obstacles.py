@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import pytest
 
 from tests.integration.database import is_mariadb, replica, sql
-from tests.integration.deployment import deploy
-from tests.integration.seeding import seed, seed_fails, wait_until_caught_up
+from tests.integration.deployment import INVENTORY, PYINFRA, deploy, pyinfra
+from tests.integration.seeding import empty_slave, seed, seed_fails, wait_until_caught_up
 from tests.lab.nodes import exec_in
 
 pytestmark = [pytest.mark.lab, pytest.mark.every_server_in_all, pytest.mark.usefixtures("cluster")]
@@ -131,6 +131,22 @@ def test_all_that_is_in_the_way_is_told_before_the_slave_is_touched() -> None:
     wait_until_caught_up()
     status = replica()
     assert (status["Slave_IO_Running"], status["Slave_SQL_Running"]) == ("Yes", "Yes")
+    assert deploy(*DATABASES).changed() == []
+
+
+def test_check_tells_it_of_a_replica_that_has_to_be_seeded() -> None:
+    view = faults()[0]
+    sql("dbmaster", f"SET sql_log_bin = 0; {view.make}")
+    try:
+        empty_slave()
+        done = pyinfra([*PYINFRA, "-y", INVENTORY, "ox_deploy.deploys.check.check"])
+        assert done.code == 1, done.output
+        assert "is empty while the master has data that its binary log no longer holds" in done.output
+        said = re.sub(r"@docker/[\w-]+-(db\w+)", r"\1", done.output)
+        assert f"a seeding, which this replica needs, would be refused: {view.sentence}" in said
+    finally:
+        sql("dbmaster", f"SET sql_log_bin = 0; {view.undo}")
+    seed()
     assert deploy(*DATABASES).changed() == []
 
 

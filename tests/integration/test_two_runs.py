@@ -92,7 +92,9 @@ def test_runs_that_are_limited_to_different_hosts_meet() -> None:
         assert loser_of(other) == "deploy of dbslave"
         # Who only looks is not in the way, and nobody is in the way of that.
         assert pyinfra(dry_run("--limit", "web")).code == 0
-        assert "another run" not in status().output
+        looked = status()
+        assert "another run" not in looked.output
+        assert "a run is at work: deploy of dbslave, by " in looked.output
     finally:
         os.kill(one.pid, signal.SIGCONT)
     done = end(one)
@@ -148,6 +150,25 @@ def test_switchover_and_a_deploy_with_other_settings() -> None:
     assert loser_of(deployed, switched) == ("switchover to dbslave" if switched.code == 0 else "deploy")
     assert master() == ("dbslave" if switched.code == 0 else "dbmaster")
     assert writer.lost(*SERVERS) == set()
+
+
+@pytest.mark.usefixtures("used_up")
+def test_status_during_a_switch_names_that_and_gives_no_advice_to_deploy() -> None:
+    process = start(switch_command("switchover", "dbslave"))
+    deadline = time.monotonic() + 60
+    while sql("dbslave", "SELECT @@read_only") == "1":
+        assert time.monotonic() < deadline, end(process).output
+    os.kill(process.pid, signal.SIGSTOP)
+    try:
+        looked = status()
+    finally:
+        os.kill(process.pid, signal.SIGCONT)
+    done = end(process)
+    assert done.code == 0, done.output
+    assert {state for state, _ in looked.states} == {"master being switched"}, looked.output
+    (finding,) = looked.document["findings"]
+    assert "a run is at work: switchover to dbslave, by " in finding["found"]
+    assert "deploy" not in finding["remedy"]
 
 
 # --- all pairs -------------------------------------------------------------------------------------------

@@ -57,6 +57,7 @@ class FakeHost:
         self.name = name
         self.facts = dict(facts or {})
         self.peers = peers
+        self.data: dict[str, Any] = {}
         self.asked: list[tuple[type[FactBase[Any]], dict[str, Any]]] = []
         self.noops: list[str] = []
         self.logged: list[str] = []

@@ -18,7 +18,7 @@ from ox_deploy.cluster import Cluster, Node
 from ox_deploy.deploys.clustering import start_cluster
 from ox_deploy.deploys.database import set_up_databases
 from ox_deploy.deploys.openxchange import configure_open_xchange
-from ox_deploy.facts.health import BalancerMember, Disk, Health
+from ox_deploy.facts.health import BalancerMember, Disk, Health, HeldLease
 from ox_deploy.facts.hosts import HostStatus
 from ox_deploy.facts.mysql import BinaryLog, MysqlStatus, ServerState
 from ox_deploy.facts.network import RouteStatus
@@ -29,6 +29,7 @@ from ox_deploy.findings import Finding
 from ox_deploy.operations import mysql
 from ox_deploy.operations.openxchange import configuration
 from ox_deploy.products.ox6 import mesh
+from ox_deploy.questions.lease import Holder
 from ox_deploy.remote.configdb.state import RegistrationState
 from ox_deploy.secrets import Secret
 from ox_deploy.status import steps
@@ -163,6 +164,14 @@ def change_health(seen: Seen, **values: Any) -> None:
     """Change values of what the host says of itself."""
     assert seen.health
     seen.health = seen.health.model_copy(update=values)
+
+
+def start_run(hosts: SeenHosts, doing: str) -> None:
+    """Have a run hold the lease of the cluster."""
+    holder = Holder("run", "anna", "control", 4711, NOW.timestamp(), doing)
+    for seen in hosts.values():
+        if seen.health:
+            change_health(seen, lease=HeldLease(holder=holder, left=42))
 
 
 def change_server(seen: Seen, **values: Any) -> None:

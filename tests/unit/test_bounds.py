@@ -42,10 +42,13 @@ def broken() -> tuple[bool, CommandOutput]:
 
 
 class Connector:
-    """A way to a host on which a command and the question whether it lives do what they are told to."""
+    """A way to a host on which a command and the question whether it lives do what they are told to.
 
-    def __init__(self, command: Answer, alive: Answer = says) -> None:
-        self.command, self.alive = command, alive
+    `alive` answers without sudo and the like, `permits` with them.
+    """
+
+    def __init__(self, command: Answer, alive: Answer = says, permits: Answer = says) -> None:
+        self.command, self.alive, self.permits = command, alive, permits
         self.done: list[str] = []
         self.options: dict[str, Any] = {}
 
@@ -53,14 +56,14 @@ class Connector:
         text = command.get_raw_value()
         self.done.append(text)
         if text == "true":
-            return self.alive()
+            return self.permits() if "_sudo" in options or "_su_user" in options else self.alive()
         self.options = options
         return self.command()
 
 
-def guarded(command: Answer, alive: Answer = says) -> tuple[Guard, Any]:
+def guarded(command: Answer, alive: Answer = says, permits: Answer = says) -> tuple[Guard, Any]:
     host: Any = FakeHost(name="oxgw01")
-    host.connector = Connector(command, alive)
+    host.connector = Connector(command, alive, permits)
     return Guard(host, host.connector.run_shell_command, PACE), host
 
 
@@ -211,3 +214,120 @@ def test_release_of_a_lease_does_not_wait_for_a_frozen_host_either(
     with prepared(monkeypatch, guide.inventory(), deploy=lease.release) as deployment:
         assert run_of(deployment.state).is_watched
     assert BreakLease().command().seconds == QUESTION_SECONDS
+
+
+SUDO: Any = ORDER | {"_sudo": True, "_stdin": ["its program"]}
+SUDOERS = "into a file in /etc/sudoers.d there"
+LECTURE = "We trust you have received the usual lecture from the local System Administrator."
+SUDO_SAYS = {
+    "terminal": (
+        "sudo: sorry, you must have a tty to run sudo",
+        "sudo demands a terminal (sudo: sorry, you must have a tty to run sudo)",
+        f"put `Defaults:anna !requiretty` {SUDOERS}",
+    ),
+    "password": (
+        "sudo: a password is required",
+        "sudo demands a password (sudo: a password is required)",
+        f"add `--use-sudo-password`, or put `anna ALL=(ALL:ALL) NOPASSWD: ALL` {SUDOERS}",
+    ),
+    "wrong-password": (
+        "sudo: 3 incorrect password attempts",
+        "sudo rejects the password (sudo: 3 incorrect password attempts)",
+        "give the right one with `--use-sudo-password`",
+    ),
+    "not-in-sudoers": (
+        "anna is not in the sudoers file.\nThis incident has been reported to the administrator.",
+        "this user may not run everything by sudo (anna is not in the sudoers file.)",
+        f"put `anna ALL=(ALL:ALL) ALL` {SUDOERS}, or log in as a user who may",
+    ),
+    "not-allowed": (
+        "Sorry, user anna is not allowed to execute '/usr/bin/sh -c true' as root on oxgw01.",
+        "this user may not run everything by sudo (Sorry, user anna is not allowed to execute '/usr/bin/sh -c true' as "
+        "root on oxgw01.)",
+        f"put `anna ALL=(ALL:ALL) ALL` {SUDOERS}, or log in as a user who may",
+    ),
+    "missing": (
+        "bash: line 1: sudo: command not found",
+        "sudo is missing (bash: line 1: sudo: command not found)",
+        "install it there, or log in as root without `--sudo`",
+    ),
+    "missing-for-fish": (
+        "fish: Unknown command: sudo",
+        "sudo is missing (fish: Unknown command: sudo)",
+        "install it there, or log in as root without `--sudo`",
+    ),
+    "other": (
+        "sudo: Entschuldigung, Sie ben\u00f6tigen ein TTY",
+        "sudo fails (sudo: Entschuldigung, Sie ben\u00f6tigen ein TTY)",
+        "let anna run every command by sudo there",
+    ),
+    "silent": ("", "sudo fails (without a word)", "let anna run every command by sudo there"),
+}
+
+
+def refuses(text: str) -> Answer:
+    return lambda: (False, CommandOutput([OutputLine("stderr", line) for line in text.splitlines()]))
+
+
+@pytest.mark.parametrize(("text", "reason", "remedy"), SUDO_SAYS.values(), ids=SUDO_SAYS)
+def test_words_of_sudo_become_one_sentence_with_a_remedy(text: str, reason: str, remedy: str) -> None:
+    said = refuses(f"{LECTURE}\n{text}" if text else "")
+    guard, host = guarded(said, permits=said)
+    host.data["ssh_user"] = "anna"
+    sentence = f"oxgw01 runs no command of ours: {reason}; {remedy}, and run again."
+    assert refused(guard, **SUDO) == sentence
+    # What another host is told that asks it, and the status, has the remedy, too.
+    with pytest.raises(NoAnswer) as error:
+        guard(StringCommand("work"), **SUDO)
+    assert f"{error.value.reason}." == sentence
+
+
+def test_sudo_that_works_leaves_a_failed_command_a_failed_command() -> None:
+    guard, host = guarded(lambda: says("no such package", works=False))
+    assert not guard(StringCommand("work"), **SUDO)[0]
+    assert host.connector.done == ["work", "true", "true"]
+
+
+def test_sudo_that_hangs_is_not_waited_for() -> None:
+    guard, _ = guarded(lambda: says("no such package", works=False), permits=silent)
+    assert not guard(StringCommand("work"), **SUDO)[0]
+
+
+def test_password_for_sudo_that_cannot_be_asked_for_is_told_as_what_it_is() -> None:
+    def ask() -> tuple[bool, CommandOutput]:
+        raise EOFError
+
+    guard, _ = guarded(ask)
+    sentence = refused(guard, **SUDO)
+    assert sentence.startswith("oxgw01 runs no command of ours: sudo demands a password (sudo: a password is required)")
+    assert "`USER ALL=(ALL:ALL) NOPASSWD: ALL`" in sentence
+
+
+def test_su_is_named() -> None:
+    said = refuses("su: Authentication failure")
+    guard, _ = guarded(said, permits=said)
+    assert refused(guard, _su_user="root", **ORDER) == (
+        "oxgw01 runs no command of ours: su fails (su: Authentication failure); let USER run every command by su "
+        "there, and run again."
+    )
+
+
+NOLOGIN = "This account is currently not available."
+
+
+def test_login_shell_that_runs_nothing_is_named() -> None:
+    said = lambda: says(NOLOGIN, works=False)  # noqa: E731 - an answer as the others
+    guard, host = guarded(said, said)
+    host.connector.client = SimpleNamespace(get_transport=lambda: SimpleNamespace(set_keepalive=lambda _: None))
+    assert refused(guard, **SUDO) == (
+        f"oxgw01 runs no command of ours: the login shell runs no commands ({NOLOGIN}); give USER a shell there that "
+        "does (`usermod -s /bin/bash USER`), or log in as another user, and run again."
+    )
+
+
+def test_host_that_ran_a_command_before_has_a_login_shell() -> None:
+    answers = iter([says("done"), says(NOLOGIN, works=False)])
+    guard, host = guarded(lambda: next(answers), lambda: says(NOLOGIN, works=False))
+    host.connector.client = SimpleNamespace(get_transport=lambda: SimpleNamespace(set_keepalive=lambda _: None))
+    assert guard(StringCommand("work"), **ORDER)[0]
+    assert refused(guard, **ORDER).startswith(f"oxgw01 no longer answers ({NOLOGIN.rstrip('.')}); at ")

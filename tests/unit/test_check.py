@@ -18,7 +18,9 @@ from pyinfra.api import Config, OperationError
 from ox_deploy import preflight, secrets
 from ox_deploy.clocks import ClockReading, apart
 from ox_deploy.deploys.check import check
+from ox_deploy.facts.answers import Answers
 from ox_deploy.facts.hosts import HostState, HostStatus, Room
+from ox_deploy.facts.mysql import Mysql
 from ox_deploy.facts.nfs import FilestoreMount
 from ox_deploy.facts.preconditions import OtherAddress, Preconditions, TakenPort, Unreachable
 from ox_deploy.operations import hosts
@@ -147,12 +149,51 @@ def test_check_says_what_a_later_chapter_would_refuse(with_secrets: Guide, monke
     assert only.startswith(f"oxgw02: /etc/fstab: /var/opt/filestore has the line `{line}`")
 
 
-def answer_all(monkeypatch: pytest.MonkeyPatch, documents: Mapping[tuple[str, Any], Any]) -> list[tuple[str, Any]]:
-    """Let hosts answer all questions at once: by these, and that nothing is there; return what they are asked."""
+RUNNING: dict[str, Any] = {
+    "state": "running",
+    "version": "10.11.19-MariaDB-0+deb12u1-log",
+    "binary_log": {"file": "b.000003", "position": 4, "first_file": "b.000002", "complete": False, "files": []},
+}
+
+
+def test_check_says_what_would_end_the_seeding_that_a_later_chapter_asks_for(
+    with_secrets: Guide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    master = {**RUNNING, "variables": {"server_id": "1", "read_only": "OFF"}, "databases": ["wiki"]}
+    slave = {**RUNNING, "variables": {"server_id": "2", "read_only": "ON"}}
+    documents = {("dbmaster", Mysql): master, ("dbslave", Mysql): slave}
+    view = {"what": "view", "name": "wiki.v", "error": "no such table (1146)"}
+    found = {"databases": [{"name": "wiki", "tables": 1, "rows": 1, "bytes": 1}], "broken": [view]}
+    surveys = {"dbmaster": [master, found, {}], "dbslave": [slave, {}, {}]}
+    asked = answer_all(monkeypatch, documents, surveys)
+    refused = pytest.raises(OperationError)
+    with refused as said, prepared(monkeypatch, with_secrets.inventory(), deploy=check):
+        pass
+    assert [line for line in str(said.value).splitlines() if "seed" in line] == [
+        "dbslave: dbslave is empty while the master has data that its binary log no longer holds; nothing was changed: "
+        "seed it (`pyinfra -y inventory.py ox_deploy.deploys.seed.seed --data seed_slave=dbslave`).",
+        "dbslave: a seeding, which this replica needs, would be refused: the view wiki.v on dbmaster cannot be dumped "
+        "(no such table (1146)); fix or drop it, or seed with `--data seed_method=physical`.",
+    ]
+    # Only those two are asked once more.
+    assert sorted(host for host, _ in asked) == sorted([*with_secrets.hosts, "dbmaster", "dbslave"])
+
+
+def answer_all(
+    monkeypatch: pytest.MonkeyPatch,
+    documents: Mapping[tuple[str, Any], Any],
+    later: Mapping[str, list[Any]] | None = None,
+) -> list[tuple[str, Any]]:
+    """Let hosts answer all questions at once: by these, and that nothing is there; return what they are asked.
+
+    + later: what some of them answer, by their names, if they are asked once more
+    """
     asked = []
 
-    def answer(_: Any, host: Any, fact: Any, **arguments: Any) -> HostStatus:
+    def answer(_: Any, host: Any, fact: Any, **arguments: Any) -> HostStatus | list[Any]:
         asked.append((host.name, arguments))
+        if fact is Answers and later:
+            return later[host.name]
         assert fact is HostState
         status = HostStatus(system="debian 12", init="systemd", addresses=[host.data.address])
         status.answers = [documents.get((host.name, question.fact), {}) for question in arguments["questions"]]
@@ -438,6 +479,20 @@ CLOUD = {
     "taken back": (["manage_etc_hosts: true\n", "manage_etc_hosts: false\n"], None),
     "said later": (["manage_etc_hosts: false\n", "manage_etc_hosts: True\n"], 1),
 }
+
+
+def test_user_data_count_more_than_what_the_provider_says(tmp_path: Path) -> None:
+    program = under_test(names)
+    program.CLOUD_FILES = tuple(f"{tmp_path}{path}" for path in names.CLOUD_FILES)
+    program.CLOUD_INIT = str(tmp_path)
+    said: list[str | None] = []
+    # As cloud-init 22.4.2 of Debian 12 calls them.
+    for name, value in (("vendor-cloud-config", "true"), ("cloud-config", "false"), ("cloud-config", "true")):
+        file = tmp_path / f"var/lib/cloud/instance/{name}.txt"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"#cloud-config\n\n---\nmanage_etc_hosts: {value}\n...\n")
+        said.append(program.rewritten_by())
+    assert [each and Path(each).stem for each in said] == ["vendor-cloud-config", None, "cloud-config"]
 
 
 @pytest.mark.parametrize(("texts", "number"), CLOUD.values(), ids=CLOUD)

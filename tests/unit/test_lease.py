@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ox_deploy.facts.health import HeldLease
 from ox_deploy.facts.lease import LeaseReply, TakeLease
 from ox_deploy.operations import lease as leasing
 from ox_deploy.questions import lease, program
@@ -298,3 +299,15 @@ def test_question_is_not_asked_without_the_lease(host: Host, monkeypatch: pytest
     assert looked.lease
     assert looked.lease.holder == ANNA
     assert "answers" not in done.stdout
+
+
+def test_who_only_looks_sees_who_has_the_lease(host: Host) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(remote_lease, "STATE_DIRECTORY", str(host.folder))
+        assert remote_lease.held_lease() is None
+        host.take(ANNA)
+        held = HeldLease.model_validate(remote_lease.held_lease())
+        assert held.holder == ANNA
+        assert 0 < held.left <= lease.LIFETIME_SECONDS
+        host.change(until=1)
+        assert remote_lease.held_lease() is None

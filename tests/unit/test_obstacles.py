@@ -302,6 +302,15 @@ def test_what_could_end_a_seeding_is_found_before(
             assert said == [sentence]
 
 
+def test_collations_of_another_release_are_set_by_a_deploy() -> None:
+    found = slave(version="11.8.9-MariaDB", alike=ALIKE | {"collation_server": "utf8mb4_uca1400_ai_ci"})
+    assert refused("logical", found, master()) == (
+        "`collation_server` is utf8mb4_uca1400_ai_ci on dbslave and utf8mb4_general_ci on dbmaster, so databases "
+        "created after a switchover would differ; set it to utf8mb4_general_ci there with a deploy, which does so "
+        "where releases differ."
+    )
+
+
 def test_all_that_is_in_the_way_is_told_at_once() -> None:
     found = named(slave(missing=["mariadb-dump"], places=FULL))
     source = master(broken=[VIEW], account_plugins=ED25519, not_transactional=["oxdb.m"], missing=["socat"])

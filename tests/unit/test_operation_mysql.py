@@ -655,6 +655,15 @@ def test_encryption_that_somebody_else_set_up_is_not_taken_away() -> None:
     both_phases(replication.replica, found, **ARGUMENTS).assert_noop()
 
 
+def test_replica_that_asks_a_master_without_encryption_for_it_by_itself_reads_in_clear() -> None:
+    error = "error connecting to master 'x@y:3306' - message: SSL is required, but the server does not support it"
+    asks = {"io_running": "Connecting", "io_error": error}
+    assert connected(slave(replica(**asks)), master(), SOURCE) == {"ca": ""}
+    # With a file of its own it is somebody's.
+    assert connected(slave(replica(**asks, ca="/etc/mysql/own-ca.pem")), master(), SOURCE) is None
+    assert connected(slave(replica(**asks)), master(), ENCRYPTED) is None
+
+
 def test_replica_reads_on_in_clear_until_its_master_can_do_better() -> None:
     without = master(variables={"server_id": "1", "ssl_cert": ""})
     arguments = ARGUMENTS | {"source": ENCRYPTED}

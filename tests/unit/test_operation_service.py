@@ -110,6 +110,7 @@ def test_only_wrong_files_are_sent_with_all_that_is_to_be_done() -> None:
                 "directory": False,
                 "adopt": True,
                 "shared": False,
+                "optional": False,
             }
         ],
         "units": ["apache2"],

@@ -38,7 +38,7 @@ from ox_deploy.topologies.master_slaves.operations import seed as seeding
 from ox_deploy.topologies.master_slaves.seed_rules import refusal
 from ox_deploy.topologies.master_slaves.source import Source
 from tests.unit.deployment import prepared
-from tests.unit.fakes import FakeHost, program_of, run, stdin_of, stop_sentence
+from tests.unit.fakes import FakeHost, in_phase, program_of, run, stdin_of, stop_sentence
 from tests.unit.guide import Guide
 from tests.unit.programs import Clock
 
@@ -740,3 +740,89 @@ def test_slave_that_does_not_take_part_is_no_success(guide: Guide, seeds: Any) -
         seeds({"seed_slave": "dbslave"}, limit=["web"]),
     ):
         pass
+
+
+# --- what is found ahead -----------------------------------------------------------------------------------
+
+
+def ahead(found: Side, source: Side) -> tuple[list[str], list[Any]]:
+    """What the check of a deploy says of a seeding, and what it asked for that beyond what a deploy asks."""
+    peer = FakeHost({Mysql: source.status, ServerSurvey: source.survey, Seeding: SeedState()}, name="dbmaster")
+    facts: dict[Any, Any] = {Mysql: found.status, ServerSurvey: found.survey, Seeding: SeedState()}
+    here = FakeHost(facts, name="dbslave", dbmaster=peer)
+    with in_phase(here, executing=False):
+        said = seeding.obstacles_ahead(**ARGUMENTS)
+    return said, [fact for fact, _ in [*here.asked, *peer.asked] if fact is not Mysql]
+
+
+BROKEN_VIEW = {"broken": [{"what": "view", "name": "oxdb.v", "error": "no such table (1146)"}]}
+REFUSED = "a seeding, which this replica needs, would be refused: "
+VIEW = (
+    f"{REFUSED}the view oxdb.v on dbmaster cannot be dumped (no such table (1146)); fix or drop it, or seed with "
+    "`--data seed_method=physical`."
+)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        slave(),
+        slave(OXDB),
+        slave(OXDB, missing=("mbstream",)),
+        slave(OXDB, seeding=True),
+        slave(OXDB, replica=REPLICATES.model_copy(update={"io_running": "No", "read_file": "mysql-bin.000001"})),
+    ],
+    ids=["empty", "own data", "before a deploy", "half seeded", "left behind"],
+)
+def test_obstacles_to_a_seeding_that_is_needed_are_found_ahead(found: Side) -> None:
+    log = LOG.model_copy(update={"files": ["mysql-bin.000002", "mysql-bin.000003"]})
+    said, _ = ahead(found, master(OXDB, survey=BROKEN_VIEW, databases=["oxdb"], binary_log=log))
+    assert said == [VIEW]
+
+
+def test_all_obstacles_are_found_ahead_at_once() -> None:
+    other = {"engines": {"InnoDB": "oxdb.t"}, "collations": {"utf8mb4_uca1400_ai_ci": "oxdb.t"}}
+    found = slave()
+    survey = found.survey.model_copy(update={"known_collations": ["utf8mb4_general_ci"]})
+    said, _ = ahead(Side("dbslave", found.status, survey), master(OXDB, survey=BROKEN_VIEW | other, databases=["oxdb"]))
+    assert len(said) == 2
+    assert all(sentence.startswith(REFUSED) for sentence in said)
+
+
+def test_replica_that_is_yet_to_be_installed_is_told_what_stands_against_it_on_its_master() -> None:
+    bare = Side("dbslave", MysqlStatus(), Survey())
+    said, asked = ahead(bare, master(OXDB, survey=BROKEN_VIEW, databases=["oxdb"]))
+    assert said == [VIEW]
+    # There is nobody to ask.
+    assert asked == [ServerSurvey, Seeding]
+    complete = LOG.model_copy(update={"complete": True})
+    assert ahead(bare, master(OXDB, survey=BROKEN_VIEW, databases=["oxdb"], binary_log=complete)) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("found", "source"),
+    [
+        (slave(OXDB, replica=REPLICATES), master(OXDB, databases=["oxdb"])),
+        (slave(), master()),
+        (Side("dbslave", MysqlStatus(), Survey()), Side("dbmaster", MysqlStatus(), Survey())),
+        (Side("dbslave", MysqlStatus(state=ServerState.NOT_RUNNING), Survey()), master(OXDB, databases=["oxdb"])),
+    ],
+    ids=["healthy", "nothing yet", "nothing installed", "unknown"],
+)
+def test_nobody_is_asked_where_no_seeding_is_needed(found: Side, source: Side) -> None:
+    assert ahead(found, source) == ([], [])
+
+
+def test_master_that_cannot_be_asked_is_for_others_to_name() -> None:
+    here = FakeHost({Mysql: slave().status}, name="dbslave", dbmaster=FakeHost(name="dbmaster"))
+    with in_phase(here, executing=False):
+        assert seeding.obstacles_ahead(**ARGUMENTS) == []
+
+
+def test_deploy_gives_a_replica_of_another_release_the_collations_before_it_is_seeded() -> None:
+    alike = {"collation_server": "utf8mb4_general_ci"}
+    source = master(OXDB, survey={"alike": alike}, databases=["oxdb"])
+    other = Survey(alike={"collation_server": "utf8mb4_uca1400_ai_ci"})
+    newer = server("2", version="11.8.9-MariaDB")
+    assert ahead(Side("dbslave", newer, other), source)[0] == []
+    assert len(ahead(Side("dbslave", server("2"), other), source)[0]) == 1

@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,9 @@ from ox_deploy import secrets
 from ox_deploy.facts.health import HostHealth
 from ox_deploy.facts.hosts import HostState, HostStatus
 from ox_deploy.facts.preconditions import HostPreconditions
+from ox_deploy.facts.repository import RepositoryAccess
 from ox_deploy.products.ox6 import Ox6
+from ox_deploy.questions.lease import Holder, process_identity
 from ox_deploy.status import gather, memory
 from ox_deploy.status.seen import Seen
 from ox_deploy.status.states.causes import causes_with
@@ -86,11 +89,30 @@ def look(guide: Guide) -> Look:
     return Look(guide)
 
 
+@pytest.mark.parametrize("is_dead", [True, False])
+def test_lease_of_a_run_that_is_known_to_be_dead_is_none(look: Look, is_dead: bool) -> None:
+    place = process_identity(os.getpid())
+    place = f"{place.rpartition(' ')[0]} 0" if is_dead else place
+    holder = Holder("run", "anna", "control", os.getpid(), 0, "deploy", place)
+
+    def answer(host: Host, asked: dict[str, Any]) -> HostStatus:
+        status = bare(host, asked)
+        status.answers[0] = {"lease": {"holder": asdict(holder), "left": 42}}
+        return status
+
+    look.answer = answer
+    health = look.take()["web"].health
+    assert health
+    assert (health.lease is None) is is_dead
+
+
 def test_every_host_is_asked_once_for_everything(look: Look) -> None:
     seen = look.take()
     assert {name: len(asked) for name, asked in look.asked.items()} == dict.fromkeys(look.guide.hosts, 1)
     questions = look.asked["oxgw01"][0]["questions"]
     assert questions[0].fact is HostHealth
+    # A deploy has it ask another server.
+    assert RepositoryAccess not in [question.fact for question in questions]
     assert len(questions) > 5
     assert look.asked["oxgw01"][0]["wait"] == 0
     assert seen["oxgw01"].daemons == {}

@@ -58,6 +58,7 @@ from tests.unit.seeing import (
     only_finding,
     own_filestore,
     replica,
+    start_run,
     stop_daemon,
     stop_route,
     stop_unit,
@@ -600,6 +601,20 @@ BROKEN: list[tuple[str, Level, str, str, Break]] = [
         "another master)",
         _drifted,
     ),
+    (
+        "run at work",
+        Level.FINE,
+        "web",
+        "a run is at work: deploy of web, by anna on control (process 4711), since 2026-06-01 12:00:00 UTC",
+        lambda p: start_run(p, "deploy of web"),
+    ),
+    (
+        "master being switched",
+        Level.FINE,
+        "web",
+        "a run is at work: switchover to dbslave, by anna on control (process 4711), since 2026-06-01 12:00:00 UTC",
+        lambda p: start_run(p, "switchover to dbslave"),
+    ),
 ]
 
 
@@ -812,3 +827,63 @@ def test_dead_cluster_says_so_of_every_host(guide: Guide) -> None:
         ("host unreachable", "oxgw02"),
         ("host unreachable", "web"),
     ]
+
+
+DEPLOY_AT_WORK = "deploy, by anna on control (process 4711), since 2026-06-01 12:00:00 UTC"
+
+
+def test_nobody_is_told_to_start_a_run_while_another_one_is_at_work(guide: Guide) -> None:
+    cluster = guide.build()
+    hosts = healthy(cluster)
+    change_server(hosts["dbslave"], replica=None)
+    _disks(hosts, "web", ("/", 100, 10))
+    start_run(hosts, "deploy")
+    drift(hosts, "oxgw01", SERVER)
+    findings = {finding.state: finding for finding in find(cluster, list(hosts.values()))}
+    assert findings["replica not set up"].remedy.startswith(
+        f"wait until the run that is at work has ended ({DEPLOY_AT_WORK}); if this is so then: "
+    )
+    assert findings["disk nearly full"].remedy.startswith("make room there")
+    # A deploy would only be refused.
+    assert "configuration drifted" not in findings
+    assert findings["run at work"].level == Level.WARNING
+
+
+SWITCHING: list[Break] = [
+    lambda p: change_server(p["dbslave"], replica=None, gtid=Gtid(slave="", binlog="0-1-345")),
+    lambda p: change_server(p["dbmaster"], variables={"server_id": "1", "log_bin": "ON", "read_only": "ON"}),
+    lambda p: change_server(p["dbslave"], variables={"server_id": "2", "log_bin": "ON", "read_only": "OFF"}),
+    lambda p: change_replica(p["dbslave"], io_running="No", sql_running="No", seconds_behind=None),
+    lambda p: change_replica(p["dbslave"], seconds_behind=100),
+    _loose_errant,
+    lambda p: drift(p, "dbmaster", SERVER),
+]
+
+
+@pytest.mark.parametrize("doing", ["switchover to dbslave", "failover to dbslave"])
+@pytest.mark.parametrize("broken", SWITCHING)
+def test_what_a_switch_explains_is_reported_as_the_switch(guide: Guide, doing: str, broken: Break) -> None:
+    cluster = guide.build()
+    hosts = healthy(cluster)
+    broken(hosts)
+    before = only_finding(cluster, hosts)
+    start_run(hosts, doing)
+    finding = only_finding(cluster, hosts)
+    assert (finding.state, finding.level) == ("master being switched", before.level)
+    assert finding.remedy.startswith("wait until it has ended, then take the status again")
+
+
+def test_run_that_does_not_switch_explains_no_broken_replica(guide: Guide) -> None:
+    cluster = guide.build()
+    hosts = healthy(cluster)
+    change_server(hosts["dbslave"], replica=None)
+    start_run(hosts, "verify")
+    assert ("replica not set up", "dbslave") in found(cluster, hosts)
+
+
+def test_run_is_known_by_any_host_that_answers(guide: Guide) -> None:
+    cluster = guide.build()
+    hosts = healthy(cluster)
+    start_run(hosts, "failover to dbslave")
+    lose(hosts, "web")
+    assert ("master being switched", "oxgw01") in found(cluster, hosts)

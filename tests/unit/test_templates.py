@@ -71,6 +71,11 @@ CASES = [
         {"program": "/etc/ox-deploy/before-database-start.py"},
     ),
     Case("mysql-logs.cnf", DATABASE_SERVERS["mariadb"].logs, {}),
+    Case(
+        "mysql-collations.cnf",
+        DATABASE_SERVERS["mariadb"].collations,
+        {"defaults": {"collation_server": "utf8mb4_general_ci", "character_set_collations": ""}},
+    ),
     Case("mysql-9-logs.cnf", DATABASE_SERVERS["mysql"].logs, {}),
     Case("mysql-master.cnf", MYSQL, MASTER),
     Case("mysql-slave.cnf", MYSQL, SLAVE | {"settings": {"innodb_buffer_pool_size": "4G", "max_connections": 200}}),

@@ -127,6 +127,9 @@ class Ring:
     def check_roles(self, cluster: Cluster) -> None:
         look_at_ring(name="Look at the ring")
 
+    def obstacles_ahead(self, cluster: Cluster, node: Node) -> list[str]:
+        return []
+
     def set_up(self, cluster: Cluster, node: Node) -> None:
         servers = cluster.databases
         join_ring(name="Join the ring", behind=servers[servers.index(node) - 1].name)

@@ -9,6 +9,7 @@ from typing import TextIO
 
 from ox_deploy.remote.common.ending import fail
 from ox_deploy.remote.common.files import STATE_DIRECTORY, read, read_present
+from ox_deploy.remote.common.types import Document
 
 
 def host_lock() -> TextIO:
@@ -49,6 +50,13 @@ def seconds_left(lease: dict[str, str]) -> float:
     if lease["boot"] != read_present("/proc/sys/kernel/random/boot_id").decode().strip():
         return int(lease["seconds"]) - now
     return int(lease["until"]) - now
+
+
+def held_lease() -> Document | None:
+    """Return who has the lease of this host, as lease.sh wrote it, and for how many seconds; None if nobody."""
+    lease = read_lease()
+    left = seconds_left(lease) if lease.get("run") else 0
+    return {"holder": json.loads(lease["info"]), "left": left} if left > 0 else None
 
 
 def who(lease: dict[str, str]) -> str:

@@ -15,6 +15,7 @@ from xml.etree.ElementTree import Element
 
 from ox_deploy.remote.common.commands import run_for
 from ox_deploy.remote.common.files import read
+from ox_deploy.remote.common.lease import held_lease
 from ox_deploy.remote.common.types import Document
 from ox_deploy.remote.host.file_systems import separate_places
 from ox_deploy.remote.service.probe import ask_site
@@ -33,6 +34,7 @@ def host_health(wanted: Document) -> Document:
     members, error = balancer_of(wanted["balancer"]) if wanted["balancer"] else (None, "")
     return {
         "time": time.time(),
+        "lease": held_lease(),
         "disks": disks_of(places_in(wanted)),
         "certificate": certificates_in(wanted["certificate"]) if wanted["certificate"] else None,
         "members": members,

@@ -14,6 +14,8 @@ from ox_deploy.remote.common.once import once
 from ox_deploy.remote.common.sql import rows
 from ox_deploy.remote.common.types import Document, Session
 from ox_deploy.remote.master_slaves.replication.state import FILTERS, filters_in, marks, replication_of
+from ox_deploy.remote.mysql.defaults import NAMES as DEFAULTS
+from ox_deploy.remote.mysql.defaults import defaults_in, defaults_of_new
 from ox_deploy.remote.mysql.options import MEANT, Origins, differences, settings_in
 from ox_deploy.remote.mysql.session import connect, dialect, user_databases
 
@@ -66,7 +68,7 @@ def variables_of(session: Session) -> tuple[Document, Document]:
     """Return the variables that the operations compare, by the names that we use, and all of these and of our files."""
     names = {name: name for name in VARIABLES} | dialect(session)["variables"]
     more = ("pid_file", "version", dialect(session)["parallel"])
-    wanted = {*names.values(), *settings_in(our_files(session)), *MEANT, *FILTERS, *more}
+    wanted = {*names.values(), *settings_in(our_files(session)), *MEANT, *FILTERS, *DEFAULTS, *more}
     listed = rows(session, "SHOW GLOBAL VARIABLES WHERE Variable_name IN %s", [sorted(wanted)])
     values = {row["Variable_name"]: row["Value"] for row in listed}
     return {name: values[its] for name, its in names.items() if its in values}, values
@@ -198,7 +200,8 @@ def mysql_state(wanted: Document) -> Document:
     session, problem = open_session(wanted["option_file"])
     on_disk = marks()
     if session is None:
-        return {**(problem or {}), **on_disk}
+        new = {"defaults": defaults_of_new()} if problem and problem["state"] == "not running" else {}
+        return {**(problem or {}), **new, **on_disk}
     with session:
         # Several questions differ in their users only.
         server = once(f"database server {wanted['option_file']}", lambda: server_state(session))
@@ -226,9 +229,11 @@ def running(session: Session, variables: Document, values: Document) -> Document
         *(["require_secure_transport"] if variables.get("require_secure_transport") == "ON" else []),
     ]
     origins = Origins(values) if asked else None
+    version = rows(session, "SELECT VERSION() AS version")[0]["version"]
     return {
         "state": "running",
-        "version": rows(session, "SELECT VERSION() AS version")[0]["version"],
+        "version": version,
+        "defaults": defaults_in(version, values),
         "variables": variables,
         "databases": databases,
         "binary_log": log,

@@ -12,7 +12,13 @@ from ox_deploy.remote.common.types import Document
 HOSTS = "/etc/hosts"
 CLOUD_INIT, DISABLED = "/usr/bin/cloud-init", "/etc/cloud/cloud-init.disabled"
 # In the order in which cloud-init reads them; the last one that says it counts.
-CLOUD_FILES = ("/etc/cloud/cloud.cfg", "/etc/cloud/cloud.cfg.d/*.cfg", "/var/lib/cloud/instance/cloud-config.txt")
+CLOUD_FILES = (
+    "/etc/cloud/cloud.cfg",
+    "/etc/cloud/cloud.cfg.d/*.cfg",
+    "/var/lib/cloud/instance/vendor-cloud-config.txt",
+    "/var/lib/cloud/instance/vendor2-cloud-config.txt",
+    "/var/lib/cloud/instance/cloud-config.txt",
+)
 SETTING = r"""(?mi)^manage_etc_hosts:[ \t]*["']?(\w+)"""
 
 

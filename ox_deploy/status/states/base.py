@@ -9,6 +9,7 @@ from statistics import median_low
 from ox_deploy.cluster import Cluster, Node
 from ox_deploy.facts.service import ServiceStatus
 from ox_deploy.findings import Finding, Level, NamedState
+from ox_deploy.questions.lease import Holder
 from ox_deploy.status.seen import Seen
 
 
@@ -35,6 +36,12 @@ class Observation:
         """Return the time in seconds since 1970 that the hosts agree on, or 0 if none said it."""
         times = [seen.health.time for seen in self.answering(self.cluster.nodes) if seen.health and seen.health.time]
         return median_low(times) if times else 0
+
+    @property
+    def run_at_work(self) -> tuple[Node, Holder] | None:
+        """Return which run has the lease of the cluster, with the first host that says so; None if there is none."""
+        held = ((seen.node, seen.health.lease) for seen in self.answering(self.cluster.nodes) if seen.health)
+        return next(((node, lease.holder) for node, lease in held if lease), None)
 
 
 @dataclass(frozen=True)

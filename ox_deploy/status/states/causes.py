@@ -20,13 +20,14 @@ from ox_deploy.products.base import Product
 from ox_deploy.remote.configdb.state import RegistrationState
 from ox_deploy.status import steps
 from ox_deploy.status.seen import Drift, Seen
-from ox_deploy.status.states import balancer, configdb, filestore, groupware, hosts
+from ox_deploy.status.states import balancer, configdb, drift, filestore, groupware, hosts
 from ox_deploy.status.states.base import Observation
 from ox_deploy.status.steps import Step
 from ox_deploy.topologies.base import Causes, Where
 
 # (cause, consequence) -> where the cause has to be. Those of the databases are their topology's.
 HIDES: dict[tuple[NamedState, NamedState], Where] = {
+    (hosts.run_at_work, drift.configuration_drifted): "anywhere",
     (balancer.certificate_unreadable, balancer.site_not_served): "host",
     (hosts.host_unreachable, filestore.mount_missing): "about",
     (hosts.host_unreachable, filestore.mount_stale): "about",

@@ -18,7 +18,7 @@ from ox_deploy.status.states.causes import causes_with, without_consequences, wi
 from ox_deploy.topologies.base import StateFinder, Topology
 
 # Findings that are equally bad and on one host are in the order of the states; those of the databases stand between.
-OF_HOSTS = [hosts.host_unreachable, hosts.disk_nearly_full, hosts.clock_differs]
+OF_HOSTS = [hosts.host_unreachable, hosts.disk_nearly_full, hosts.clock_differs, hosts.run_at_work]
 OF_THE_REST = [
     configdb.configdb_not_reachable,
     configdb.configdb_damaged,
@@ -53,4 +53,17 @@ def find(cluster: Cluster, seen: Sequence[Seen]) -> list[Finding]:
     *states, drifted = states_of(topology)
     findings = [finding for state in states for finding in state.findings(observed)]
     findings += drifted.findings(without_explained_drift(observed, findings, causes))
-    return sorted(without_consequences(findings, causes), key=lambda finding: (-finding.level, finding.host))
+    left = [_after_run(finding, observed) for finding in without_consequences(findings, causes)]
+    return sorted(left, key=lambda finding: (-finding.level, finding.host))
+
+
+def _after_run(finding: Finding, observed: Observation) -> Finding:
+    """Let nobody be told to start a run while another one is at work, which would refuse it and may be the reason."""
+    if not observed.run_at_work or not any(word in finding.remedy for word in ("deploy", "pyinfra")):
+        return finding
+    _, holder = observed.run_at_work
+    return finding.model_copy(
+        update={
+            "remedy": f"wait until the run that is at work has ended ({holder}); if this is so then: {finding.remedy}"
+        }
+    )

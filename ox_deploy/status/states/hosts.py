@@ -6,8 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from ox_deploy.clocks import CLOCK_SECONDS, ClockReading, apart, direction
+from ox_deploy.cluster import Node
 from ox_deploy.facts.health import Disk, Health
 from ox_deploy.findings import Level
+from ox_deploy.questions.lease import Holder
 from ox_deploy.status.states.base import Observation, Problem, state
 
 DISK_WARNING, DISK_CRITICAL = 85, 95
@@ -62,6 +64,21 @@ def clock_differs(observed: Observation) -> Iterator[Problem]:
             f"its clock is {direction(seconds)}",
             f"all clocks are the same within {CLOCK_SECONDS} s",
         )
+
+
+WAIT = "wait until it has ended, then take the status again; if it is dead, its lease ends within a minute"
+
+
+@state("run at work", Level.FINE, WAIT)
+def run_at_work(observed: Observation) -> Iterator[Problem]:
+    """Find out which run changes the cluster just now."""
+    if observed.run_at_work:
+        yield described_run(*observed.run_at_work)
+
+
+def described_run(node: Node, holder: Holder) -> Problem:
+    """Say of a run that it is at work."""
+    return Problem(node, f"a run is at work: {holder}", "no run changes the cluster")
 
 
 def percent_used(disk: Disk) -> int:

@@ -20,6 +20,8 @@ class Notes:
     statuses: dict[str, MysqlStatus] = field(default_factory=dict)
     # What is to be done if a replica is the master, by its name.
     remedies: dict[str, str] = field(default_factory=dict)
+    # What it saw of all of them, for the collations that they should have in common.
+    servers: dict[str, MysqlStatus] = field(default_factory=dict)
     # How far the switch is, by the name of the new master, and who is open and replicates from nobody.
     phases: dict[str, Phase] = field(default_factory=dict)
     promoted: set[str] = field(default_factory=set)

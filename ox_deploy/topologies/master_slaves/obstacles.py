@@ -13,6 +13,7 @@ from ox_deploy.facts.mysql import MysqlStatus
 from ox_deploy.mysql.dialects import version_numbers
 from ox_deploy.remote.master_slaves.seed.slave import ROOM
 from ox_deploy.topologies.master_slaves.connections import forget_statements
+from ox_deploy.topologies.master_slaves.defaults import NAMES
 from ox_deploy.topologies.master_slaves.facts.seed import Place, SeedState, Survey
 from ox_deploy.topologies.master_slaves.source import Source
 
@@ -21,6 +22,7 @@ LOG_ROOM = 100_000_000
 LOGICAL, PHYSICAL = "seed with `--data seed_method=logical`", "seed with `--data seed_method=physical`"
 # By setting: what becomes of a difference, and where it is set.
 DEFAULTS = ("databases created after a switchover would differ", "for both in `mysql_settings`, and deploy")
+BY_DEPLOY = "there with a deploy, which does so where releases differ"
 EQUAL = {
     "lower_case_table_names": ("tables would have other names there", "in its configuration, and restart its server"),
     "character_set_server": DEFAULTS,
@@ -150,10 +152,17 @@ def _differing_settings(slave: Side, master: Side) -> Iterator[str]:
     here, there = slave.survey.alike, master.survey.alike
     for name, (outcome, where) in EQUAL.items():
         if name in here and name in there and here[name] != there[name]:
+            where = BY_DEPLOY if name in NAMES and are_mixed(slave, master) else where
             yield (
                 f"`{name}` is {here[name]} on {slave.name} and {there[name]} on {master.name}, so {outcome}; set it "
                 f"to {there[name]} {where}."
             )
+
+
+def are_mixed(slave: Side, master: Side) -> bool:
+    """Tell whether a deploy gives the replica the collations of its master, because their releases differ."""
+    versions = [version_numbers(side.status.version)[:2] for side in (slave, master) if side.status.is_mariadb]
+    return len(set(versions)) == len(versions) == 2
 
 
 def _broken_definitions(master: Side) -> Iterator[str]:

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
+from ox_deploy.facts.mysql import MysqlStatus, ServerState
 from ox_deploy.mysql.dialects import server_of_version, version_numbers
 from ox_deploy.mysql.not_ready import not_ready
+from ox_deploy.topologies.master_slaves.defaults import NAMES
 from ox_deploy.topologies.master_slaves.diagnosis import Diagnosis
 from ox_deploy.topologies.master_slaves.facts.seed import Contents
 from ox_deploy.topologies.master_slaves.history import took_over
-from ox_deploy.topologies.master_slaves.obstacles import EQUAL, LOGICAL, PHYSICAL, Method, SeedPlan, Side, obstacles
+from ox_deploy.topologies.master_slaves.obstacles import (
+    EQUAL,
+    LOGICAL,
+    PHYSICAL,
+    Method,
+    SeedPlan,
+    Side,
+    are_mixed,
+    obstacles,
+)
 from ox_deploy.topologies.master_slaves.recognise import mistaken_identity
-from ox_deploy.topologies.master_slaves.situations import OVERWRITE
+from ox_deploy.topologies.master_slaves.situations import OVERWRITE, SEEDED
 
 # What is named as it is named since then; and from when on all releases of MySQL 8.0 share data directories.
 OLDEST_MYSQL, CLONES_SERIES = (8, 0, 26), (8, 0, 37)
@@ -36,6 +50,33 @@ def refusal(plan: SeedPlan, slave: Side, master: Side) -> str | None:
         _other_slave(plan, master),
     ]
     return "\n".join(filter(None, found)) or None
+
+
+def is_needed(slave: MysqlStatus, master: MysqlStatus, diagnose: Callable[[], Diagnosis]) -> bool:
+    """Tell whether a replica has to be seeded to follow its master, also one that is yet to be installed.
+
+    + diagnose: called where both servers run
+    """
+    if master.state is not ServerState.RUNNING:
+        return False
+    if slave.seeding or slave.state is ServerState.RUNNING:
+        return diagnose().situation in SEEDED
+    log = master.binary_log
+    return bool(slave.state is ServerState.NOT_INSTALLED and master.databases and log and not log.complete)
+
+
+def foreseen(plan: SeedPlan, slave: Side, master: Side) -> list[str]:
+    """Return what would end a seeding that is yet to be started; a deploy before that installs what is missing."""
+    if slave.status.state is ServerState.NOT_INSTALLED:
+        return list(obstacles(plan, slave, master))
+    collations = {name: master.survey.alike[name] for name in NAMES if name in master.survey.alike}
+    alike = slave.survey.alike | (collations if are_mixed(slave, master) else {})
+    sentences = refusal(plan, _with(slave, missing=[], alike=alike), _with(master, missing=[]))
+    return sentences.splitlines() if sentences else []
+
+
+def _with(side: Side, **values: object) -> Side:
+    return replace(side, survey=side.survey.model_copy(update=values))
 
 
 def _other_way_round(slave: Side, master: Side) -> str | None:

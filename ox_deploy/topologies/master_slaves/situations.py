@@ -234,6 +234,14 @@ class Situation(Enum):
 
 # A replica is in one of the others.
 ADDITIONAL = {Situation.SEVERAL, Situation.DELAYED, Situation.WRITABLE, Situation.LAGGING}
+# All that is left is a seeding, also of one that has data.
+SEEDED = {
+    Situation.NEEDS_SEED,
+    Situation.DIVERGED,
+    Situation.HAS_DATA,
+    Situation.PURGED,
+    Situation.HALF_SEEDED,
+}
 # What a deploy puts right by itself; of the rest it refuses what is not healthy.
 FIXED_BY_DEPLOY = {
     Situation.FRESH,

@@ -14,10 +14,12 @@ from ox_deploy.status.seen import Seen
 from ox_deploy.status.snapshot import LinkKind
 from ox_deploy.status.states.base import Observation, Problem, state
 from ox_deploy.status.states.configdb import configdb_not_reachable
-from ox_deploy.status.states.hosts import host_unreachable
+from ox_deploy.status.states.drift import configuration_drifted
+from ox_deploy.status.states.hosts import WAIT, described_run, host_unreachable, run_at_work
 from ox_deploy.topologies.base import Causes, LinkStates, StateFinder
 from ox_deploy.topologies.master_slaves import slave_states, switch_rules
 from ox_deploy.topologies.master_slaves.deploys.database import SWITCHOVER, siblings
+from ox_deploy.topologies.master_slaves.deploys.switchover import SWITCHES
 from ox_deploy.topologies.master_slaves.diagnosis import Diagnosis, additional, diagnose
 from ox_deploy.topologies.master_slaves.operations import replication, roles
 from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of
@@ -61,6 +63,13 @@ def master_switched(observed: Observation) -> Iterator[Problem]:
             takes = "takes writes" if switch_rules.is_writable(own) else "is read-only"
             found = f"it has taken over from {master.name} and {takes}"
             yield Problem(one.node, found, f"{master.name} is the master, as in the inventory", master.name)
+
+
+@state("master being switched", Level.FINE, WAIT)
+def master_being_switched(observed: Observation) -> Iterator[Problem]:
+    """Find out whether a run makes another server the master just now."""
+    if observed.run_at_work and observed.run_at_work[1].doing.startswith(SWITCHES):
+        yield described_run(*observed.run_at_work)
 
 
 @state(MASTER_READ_ONLY, Level.CRITICAL, WRITE_AGAIN)
@@ -158,6 +167,7 @@ SLAVE_STATES = tuple(dict.fromkeys(situation.state for situation in Situation if
 STATES: list[StateFinder] = [
     master_unreachable,
     master_switched,
+    master_being_switched,
     master_read_only,
     database_server_down,
     server_without_accounts,
@@ -166,11 +176,27 @@ STATES: list[StateFinder] = [
     *(SlaveStateFinder(state) for state in SLAVE_STATES),
 ]
 
+# What the servers are like while their roles change hands.
+EXPLAINED_BY_SWITCH: tuple[NamedState, ...] = (
+    master_switched,
+    master_read_only,
+    setting_differs,
+    slave_states.NOT_SET_UP,
+    slave_states.STOPPED,
+    slave_states.WRITABLE,
+    slave_states.ERRANT_TRANSACTIONS,
+    slave_states.OF_ANOTHER_MASTER,
+    slave_states.LAGGING,
+)
+
 CAUSES = Causes(
     hides={
         (master_unreachable, host_unreachable): "host",
         (master_unreachable, slave_states.STOPPED): "about",
         (master_unreachable, configdb_not_reachable): "about",
+        (master_being_switched, run_at_work): "anywhere",
+        (master_being_switched, configuration_drifted): "anywhere",
+        **{(master_being_switched, state): "anywhere" for state in EXPLAINED_BY_SWITCH},
         (master_switched, master_read_only): "anywhere",
         (master_switched, slave_states.NOT_SET_UP): "host",
         (master_switched, slave_states.STOPPED): "host",

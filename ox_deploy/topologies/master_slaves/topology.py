@@ -63,6 +63,12 @@ class MasterSlaves:
 
         database.check_roles(cluster)
 
+    def obstacles_ahead(self, cluster: Cluster, node: Node) -> list[str]:
+        """Return what would end the seeding that a replica needs."""
+        from ox_deploy.topologies.master_slaves.deploys.seed import seeding_obstacles
+
+        return seeding_obstacles(cluster, node) if node in slaves_of(cluster) else []
+
     def set_up(self, cluster: Cluster, node: Node) -> None:
         """Configure one database server, make its accounts, start its replication."""
         from ox_deploy.topologies.master_slaves.deploys import database

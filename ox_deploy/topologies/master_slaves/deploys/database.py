@@ -16,10 +16,11 @@ from ox_deploy.deploys.openxchange import OPENEXCHANGE_USER, database_accounts
 from ox_deploy.errors import InputError
 from ox_deploy.local_files import GROUP_DATA, read_text
 from ox_deploy.mysql.accounts import WantedAccount
-from ox_deploy.mysql.server_options import TUNABLE
+from ox_deploy.mysql.server_options import TUNABLE, canonical
 from ox_deploy.operations import mysql, service, tls
 from ox_deploy.questions.program import standalone
 from ox_deploy.templates import render
+from ox_deploy.topologies.master_slaves.defaults import NAMES
 from ox_deploy.topologies.master_slaves.notes import notes
 from ox_deploy.topologies.master_slaves.operations import replication, roles
 from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of, switched
@@ -154,9 +155,18 @@ def _configure_server(cluster: Cluster, node: Node) -> None:
         option_file=node.mysql_option_file,
         probe=_probe(cluster, node),
         replaces={"mysql": {"ours": cluster.database_server.configuration, "options": _options(cluster, node)}},
+        collations=_collations(cluster, node),
         # A change that needs a restart takes the servers down one after the other.
         _serial=True,
     )
+
+
+def _collations(cluster: Cluster, node: Node) -> roles.Collations | None:
+    """Return where a server has the collations of another release, None if that is not for us to say."""
+    file, master = cluster.database_server.collations, master_of(cluster)
+    given = {canonical(name) for each in (node, master) for name in each.mysql_settings}
+    is_alone = not slaves_of(cluster)
+    return None if not file or is_alone or given & set(NAMES) else roles.Collations(file, master.inventory_name)
 
 
 def _options(cluster: Cluster, node: Node) -> dict[str, str]:

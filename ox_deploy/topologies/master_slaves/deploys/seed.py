@@ -15,9 +15,10 @@ from ox_deploy.errors import InputError
 from ox_deploy.operations import lease
 from ox_deploy.operations.barrier import barrier
 from ox_deploy.questions.pyinfra_internals import failed_hosts, is_in_limit
-from ox_deploy.topologies.master_slaves.deploys.database import make_accounts, source_of
+from ox_deploy.topologies.master_slaves.deploys.database import make_accounts, siblings, source_of
 from ox_deploy.topologies.master_slaves.obstacles import Method
 from ox_deploy.topologies.master_slaves.operations import seed as seeding
+from ox_deploy.topologies.master_slaves.operations.seed import obstacles_ahead
 from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of
 
 
@@ -45,17 +46,28 @@ def seed() -> None:
         return
     seeding.from_master(
         name=f"Seed {node.name} from {master_of(cluster).name} ({request.method})",
-        source=source_of(cluster),
-        address=node.address,
-        master_host=master_of(cluster).inventory_name,
-        server=cluster.database_server,
         method=request.method,
         overwrite=request.overwrite,
-        by_gtid=cluster.settings.replication_by == "gtid",
-        master_option_file=master_of(cluster).mysql_option_file,
-        option_file=node.mysql_option_file,
+        **_arguments(cluster, node),
     )
     make_accounts(cluster, node)
+
+
+def _arguments(cluster: Cluster, node: Node) -> dict[str, Any]:
+    return {
+        "source": source_of(cluster),
+        "address": node.address,
+        "master_host": master_of(cluster).inventory_name,
+        "server": cluster.database_server,
+        "by_gtid": cluster.settings.replication_by == "gtid",
+        "master_option_file": master_of(cluster).mysql_option_file,
+        "option_file": node.mysql_option_file,
+    }
+
+
+def seeding_obstacles(cluster: Cluster, node: Node) -> list[str]:
+    """Return what would end the seeding that a replica needs, nothing if it needs none; it is asked now."""
+    return obstacles_ahead(siblings=siblings(cluster, node), **_arguments(cluster, node))
 
 
 @deploy("Put back the old data of a replica")

@@ -21,6 +21,8 @@ from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of, switc
 from ox_deploy.topologies.master_slaves.switch_rules import inventory_change, server_of
 
 MAX_LAG = 10
+# What a run that switches the master is called by its lease.
+SWITCHOVER, FAILOVER = SWITCHES = ("switchover to ", "failover to ")
 
 
 def switchover(cluster: Cluster, node: Node, new: Node, wanted: WantedNode | None) -> Cluster:
@@ -67,7 +69,7 @@ def _check_survivors(cluster: Cluster, node: Node, switch: steps.Switch) -> None
     for server in own:
         prefetch.plan(host, steps.status_question(server, []))
         prefetch.plan(host, steps.reach_question(switch.old))
-    lease.look(name="Look at all hosts", **lease_for(cluster, node, f"failover to {switch.new.name}"))
+    lease.look(name="Look at all hosts", **lease_for(cluster, node, FAILOVER + switch.new.name))
     barrier(name="All hosts have answered")
     if node == master_of(cluster):
         steps.check_dead(name="Look whether its server is dead", switch=switch)
@@ -119,7 +121,7 @@ def _check(cluster: Cluster, node: Node, switch: steps.Switch, wanted: WantedNod
         prefetch.plan(host, steps.status_question(server_of(cluster, node), database.USERS))
     for question in wanted.questions() if wanted else []:
         prefetch.plan(host, question)
-    lease.look(name="Look at all hosts", **lease_for(cluster, node, f"switchover to {switch.new.name}"))
+    lease.look(name="Look at all hosts", **lease_for(cluster, node, SWITCHOVER + switch.new.name))
     barrier(name="All hosts have answered")
     if node in slaves_of(cluster):
         steps.catch_up(

@@ -203,6 +203,10 @@ def _moves(slave: MysqlStatus, replica: Replica, master: MysqlStatus, source: So
     return moves | _other_connection(replica, master, source)
 
 
+# What a replica says of a master that offers no encryption (MariaDB 11.8.9).
+_WITHOUT_TLS = "SSL is required, but the server does not support it"
+
+
 def _waits(master: MysqlStatus) -> bool:
     """Tell whether a master would wait for replicas that acknowledge."""
     return master.variables.get("rpl_semi_sync_master_enabled") == "ON"
@@ -211,12 +215,13 @@ def _waits(master: MysqlStatus) -> bool:
 def _other_connection(replica: Replica, master: MysqlStatus, source: Source) -> dict[str, Any]:
     """Return how a replica should connect if it does otherwise.
 
-    It goes on in clear until its master can do better. An encryption that is not ours is never taken away.
+    It goes on in clear until its master can do better. An encryption that is not ours is never taken away, unless it is
+    nobody's: from 11.4 on, MariaDB asks for one by itself, also where the master has none.
     """
     if source.ca:
         moves = replica.ca != source.ca and master.variables.get("ssl_cert") == TLS.pair
     else:
-        moves = replica.ca == TLS.trusted
+        moves = replica.ca == TLS.trusted or (not replica.ca and _WITHOUT_TLS in replica.io_error)
     return {"ca": source.ca} if moves else {}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pyinfra import host
@@ -17,11 +18,21 @@ from ox_deploy.questions.order import SERVICE_SECONDS, order
 from ox_deploy.questions.peer import PeerUnreachable, ask_peer
 from ox_deploy.questions.pyinfra_internals import is_executing
 from ox_deploy.questions.question import Question
+from ox_deploy.templates import render
 from ox_deploy.topologies.master_slaves import switch_rules
+from ox_deploy.topologies.master_slaves.defaults import not_understood, wanted_defaults
 from ox_deploy.topologies.master_slaves.notes import notes
 from ox_deploy.topologies.master_slaves.operations.switchover import answer_of, status_question
 from ox_deploy.topologies.master_slaves.server_state import refusal
 from ox_deploy.topologies.master_slaves.switch_rules import Server
+
+
+@dataclass(frozen=True)
+class Collations:
+    """In which `file` (path) a server has those that the servers have in common, and who is the `master`."""
+
+    file: str
+    master: str
 
 
 def _roles_questions(master: Server, slaves: Sequence[Server], **_: Any) -> list[tuple[str, Question[MysqlStatus]]]:
@@ -80,6 +91,7 @@ def _switched(actual: tuple[str, Server] | None, remedies: Mapping[str, str]) ->
 
 
 def _remember(statuses: Mapping[Server, MysqlStatus]) -> None:
+    notes().servers.update({server.inventory_name: status for server, status in statuses.items()})
     own = next((status for server, status in statuses.items() if server.inventory_name == host.name), None)
     if own:
         notes().statuses[host.name] = own
@@ -90,9 +102,27 @@ def _files_question(
     files: Sequence[service.ManagedFile],
     units: Sequence[str] = (),
     replaces: service.Replaced | None = None,
+    collations: Collations | None = None,
     **_: Any,
 ) -> Question[ServiceStatus]:
-    return service.question(service_name, files, units, replaces)
+    more = [service.ManagedFile(collations.file)] if collations else []
+    return service.question(service_name, [*files, *more], units, replaces)
+
+
+def _collations_file(collations: Collations) -> service.ManagedFile:
+    """Return the file as it should be; what is not known stays as it is."""
+    servers = notes().servers
+    lost_on = not_understood(host.name, servers) if host.name == collations.master else []
+    if lost_on:
+        host.log(
+            f"{', '.join(lost_on)} would give other collations to what is made here with a character set and no "
+            "collation; set `character_set_collations` to an empty text in `mysql_settings`, unless these are replaced"
+        )
+    found = wanted_defaults(host.name, collations.master, servers)
+    if found is None:
+        return service.ManagedFile(collations.file, shared=True, optional=True)
+    says, begins = found
+    return service.ManagedFile(collations.file, render(collations.file, defaults=says), optional=not begins)
 
 
 @prefetch.asks(_files_question)
@@ -107,6 +137,7 @@ def configure(
     option_file: str | None = None,
     probe: service.Probe = service.UNITS_ONLY,
     replaces: service.Replaced | None = None,
+    collations: Collations | None = None,
 ) -> Generator[StringCommand, None, None]:
     """
     Write a database server's files as `service.configure` does, unless its role is another one by then.
@@ -115,12 +146,15 @@ def configure(
     + read_only: whether the files say so: a replica's do, a master's do not
     + switched: whether the server has this role already, because it was just given to it
     + option_file: root-only option file on the host, where root cannot log in over the socket
+    + collations: where a server of another release than the master's has the collations of the master; None if somebody
+      has set them
 
     Idempotent. The host looks once more right before it writes: a server that is not what `check_roles` saw, or that is
     being switched, keeps its files. To be called with `_serial=True` where it restarts servers: after one that does not
     come back, no further one is touched.
     """
-    job = service.job_for(service_name, files, units, "restart", check, (), probe, replaces)
+    all_files = [*files, *([_collations_file(collations)] if collations else [])]
+    job = service.job_for(service_name, all_files, units, "restart", check, (), probe, replaces)
     status = notes().statuses.get(host.name)
     if job is None:
         problem = refusal(status) if status else None

@@ -14,7 +14,7 @@ from pyinfra.api import Host, OperationError, StringCommand, operation
 
 from ox_deploy.certificate import one_time_pair
 from ox_deploy.facts.answers import ask_together
-from ox_deploy.facts.mysql import Mysql, MysqlStatus
+from ox_deploy.facts.mysql import Mysql, MysqlStatus, ServerState
 from ox_deploy.mysql.accounts import Statement, WantedAccount, account_statements, drop_account, listed
 from ox_deploy.mysql.servers import DatabaseServer
 from ox_deploy.operations.direct import carry_out
@@ -22,15 +22,15 @@ from ox_deploy.operations.stop import stop
 from ox_deploy.questions.ask import ask, get
 from ox_deploy.questions.bounds import NoAnswer
 from ox_deploy.questions.order import SERVICE_SECONDS, Order, order
-from ox_deploy.questions.peer import ask_peer
+from ox_deploy.questions.peer import PeerUnreachable, ask_peer
 from ox_deploy.questions.program import standalone
 from ox_deploy.questions.pyinfra_internals import is_executing
 from ox_deploy.questions.question import Question
 from ox_deploy.secrets import Secret
 from ox_deploy.topologies.master_slaves.diagnosis import diagnose
-from ox_deploy.topologies.master_slaves.facts.seed import Seeding, SeedState, ServerSurvey
+from ox_deploy.topologies.master_slaves.facts.seed import Seeding, SeedState, ServerSurvey, Survey
 from ox_deploy.topologies.master_slaves.obstacles import Method, SeedPlan, Side, forewarnings
-from ox_deploy.topologies.master_slaves.seed_rules import refusal
+from ox_deploy.topologies.master_slaves.seed_rules import foreseen, is_needed, refusal
 from ox_deploy.topologies.master_slaves.situations import Situation
 from ox_deploy.topologies.master_slaves.source import Source
 
@@ -90,6 +90,38 @@ def from_master(
         yield stop(str(error))
 
 
+def obstacles_ahead(
+    source: Source,
+    address: str,
+    master_host: str,
+    server: DatabaseServer,
+    by_gtid: bool = True,
+    master_option_file: str | None = None,
+    option_file: str | None = None,
+    siblings: Sequence[str] = (),
+) -> list[str]:
+    """Return what would end the seeding by a dump that the current host needs, nothing if it needs none.
+
+    + source, address, master_host, server, by_gtid, master_option_file, option_file: as for `from_master`
+    + siblings: as for `replication.replica`
+
+    Both servers are asked what they have only where one is needed. Changes nothing.
+    """
+    plan = SeedPlan(source, address, Method.LOGICAL, True, by_gtid)
+    seeding = _Seeding(plan, server, master_host, master_option_file, option_file)
+    try:
+        slave, master = seeding.servers()
+        if not is_needed(slave, master, lambda: diagnose(host.name, slave, master, source, address, siblings)):
+            return []
+        is_there = slave.state is not ServerState.NOT_INSTALLED
+        side = seeding.slave() if is_there else Side(host.name, slave, Survey())
+        found = foreseen(plan, side, seeding.master())
+    except PeerUnreachable:
+        # That is said by the operations that need it.
+        return []
+    return [f"a seeding, which this replica needs, would be refused: {sentence}" for sentence in found]
+
+
 @operation(is_idempotent=False)
 def restore(server: DatabaseServer) -> Generator[StringCommand, None, None]:
     """
@@ -128,10 +160,14 @@ class _Seeding:
         """Ask the replica."""
         return Side(host.name, *ask_together(partial(ask, host), self._questions(self.option_file)))
 
+    def master(self) -> Side:
+        """Ask the master."""
+        questions = self._questions(self.master_option_file)
+        return Side(self.master_host, *ask_together(partial(ask_peer, host, self.master_host), questions))
+
     def check(self, slave: Side) -> Side:
         """Ask the master and return it; raises OperationError if the replica must not be seeded."""
-        questions = self._questions(self.master_option_file)
-        master = Side(self.master_host, *ask_together(partial(ask_peer, host, self.master_host), questions))
+        master = self.master()
         sentence = refusal(self.plan, slave, master)
         if sentence:
             raise OperationError(sentence)
@@ -171,8 +207,8 @@ class _Seeding:
         survey = Question(ServerSurvey, programs=programs, option_file=option_file)
         return [Question(Mysql, users=[], option_file=option_file), survey, Question(Seeding)]
 
-    def _servers(self) -> tuple[MysqlStatus, MysqlStatus]:
-        # In this order, too.
+    def servers(self) -> tuple[MysqlStatus, MysqlStatus]:
+        """Ask for what both servers are like, the replica first."""
         slave = ask(host, Question(Mysql, users=[], option_file=self.option_file))
         return slave, ask_peer(host, self.master_host, Question(Mysql, users=[], option_file=self.master_option_file))
 
@@ -253,7 +289,7 @@ class _Seeding:
 
     def _verify(self) -> None:
         """Raises OperationError unless the replica is a healthy one."""
-        slave, master = self._servers()
+        slave, master = self.servers()
         found = diagnose(host.name, slave, master, self.plan.source, self.plan.address)
         if found.situation is not Situation.HEALTHY:
             raise OperationError(found.sentence("it was seeded"))

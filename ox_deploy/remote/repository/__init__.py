@@ -1,0 +1,1 @@
+"""The package repository of the product."""
