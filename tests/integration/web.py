@@ -6,11 +6,13 @@ import http.client
 import re
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import Message
 
 from tests.lab import state
+from tests.lab.nodes import run
 
 # What Mozilla's "intermediate" knows up to TLS 1.2 with the lab's kind of key.
 CIPHERS = ("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-CHACHA20-POLY1305")
@@ -58,6 +60,30 @@ def ask(path: str) -> Answer:
     text = answer.read().decode(errors="replace")
     connection.close()
     return Answer(answer.status, answer.headers, text)
+
+
+def status_on_the_web_host(path: str) -> int:
+    """Ask for a path on the web host itself."""
+    code = "import http.client, ssl, sys; c = ssl._create_unverified_context(); "
+    code += "w = http.client.HTTPSConnection('127.0.0.1', context=c); w.request('GET', sys.argv[1]); "
+    code += "print(w.getresponse().status)"
+    return int(run("web", ["python3", "-c", code, path]))
+
+
+def send_half_a_request(handshake: bool) -> tuple[float, bytes]:
+    """Return after how many seconds Apache gives up a client that sends no more, and what it said then.
+
+    + handshake: the client is slow after it, not in it
+    """
+    context = ssl.create_default_context(cafile=str(state.TLS_CERTIFICATE))
+    address = state.load().nodes["web"].address
+    begun = time.monotonic()
+    with socket.create_connection((address, 443), timeout=60) as plain:
+        session = context.wrap_socket(plain, server_hostname=address) if handshake else plain
+        if handshake:
+            session.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
+        answer = session.recv(4096)
+    return time.monotonic() - begun, answer
 
 
 def agreed(version: ssl.TLSVersion, ciphers: str = "ALL") -> str | None:

@@ -57,9 +57,7 @@ def find_fault(settings: Settings) -> str | None:
     """Return why one of `web_paths` cannot be served, or None."""
     for path in settings.web_paths:
         if _is_within(path, (*LOCAL_PATHS, MANAGER)):
-            return (
-                f"`web_paths` has {path}, which administers the cluster and is for the web host itself; leave it out"
-            )
+            return f"`web_paths` has {path}, which administers the cluster and is for the web host itself; leave it out"
         if _is_within(path, (INTERFACE,)):
             return f"`web_paths` has {path}, which is the user interface on the web host; leave it out"
     return None
