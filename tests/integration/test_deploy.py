@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from ox_deploy.deploys.web import SITE
 from tests.integration import leaks, web
 from tests.integration.database import sql
 from tests.integration.deployment import (
@@ -199,6 +200,21 @@ def test_tls_is_as_recommended(cold: Cold) -> None:
     assert web.agreed(ssl.TLSVersion.TLSv1_2, others) is None
     assert web.agreed(ssl.TLSVersion.TLSv1_1) is None
     assert web.agreed(ssl.TLSVersion.TLSv1) is None
+
+
+@pytest.mark.only_on(kind="mariadb-11.8")
+def test_running_cluster_gets_another_site_by_one_reload(cold: Cold) -> None:
+    run("web", f"sed -i '/^ServerTokens/d; /<LocationMatch/,/<.LocationMatch/d' {SITE}; apachectl graceful; sleep 1")
+    assert web.ask(web.CLOSED[0]).is_from_a_node
+    browser = Browser()
+    browser.login()
+    asked = "systemctl show -p MainPID,ActiveEnterTimestamp apache2"
+    before = run("web", asked)
+    (changed,) = deploy("--limit", "web").changed()
+    assert "Balance sessions over the groupware nodes" in changed
+    assert run("web", asked) == before
+    assert browser.whoami()["route"] == browser.route
+    assert web.ask(web.CLOSED[0]).status == 403
 
 
 @pytest.mark.thorough
