@@ -60,6 +60,11 @@ web_name = "groupware.example.com"
 # Certificate (with its chain) and key for that name, files on this machine.
 web_certificate = "files/groupware.example.com.pem"
 web_certificate_key = "files/groupware.example.com.key"
+# Further paths of the nodes that users need, such as "/usm-json"; what is not on the product's list is refused.
+web_paths: list[str] = []
+# For how many seconds browsers insist on HTTPS (HSTS), such as 63072000 for two years, once HTTPS is known to work.
+# 0 has them forget it, None says nothing.
+hsts_seconds = None
 
 # --- Configuring Open-Xchange Server ---------------------------------------------------------------------
 # Memory of the groupware process in MB.

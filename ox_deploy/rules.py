@@ -177,6 +177,12 @@ def _external(value: str) -> str | None:
     return paths.form(path)
 
 
+def _web_paths(value: list[str]) -> str | None:
+    # A path becomes part of Apache's settings and, with its dots escaped, of a pattern.
+    test = matching(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+", 200)
+    return None if all(test(path) is None for path in value) else ""
+
+
 def _file(value: str) -> str | None:
     if not value or "\0" in value or not value.isprintable():
         return ""
@@ -225,6 +231,18 @@ WebName = Annotated[
         "address",
         _web_name,
     ),
+]
+WebPaths = Annotated[
+    list[str],
+    Rule(
+        "a list of paths such as /usm-json, of letters, digits and . _ ~ - between single slashes, without `.` or "
+        "`..`, without a trailing slash, of at most 200 characters",
+        _web_paths,
+    ),
+]
+# At most two years, as browsers' lists want it.
+HstsSeconds = Annotated[
+    int | None, Rule("None, or a whole number of seconds from 0 to 63072000", between(0, 2 * 365 * 24 * 3600))
 ]
 RouteName = Annotated[
     str | None,

@@ -106,6 +106,8 @@ class Settings(PasswordSettings):
     web_name: rules.WebName
     web_certificate: rules.File
     web_certificate_key: rules.File
+    web_paths: rules.WebPaths = []
+    hsts_seconds: rules.HstsSeconds = None
 
     server_memory: Memory = 512
     license_key: rules.OptionalLongName = None

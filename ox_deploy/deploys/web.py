@@ -18,8 +18,8 @@ ENABLED_SITE = SITE.replace("sites-available", "sites-enabled")
 CERTIFICATE = "/etc/ssl/certs/open-xchange.pem"
 CERTIFICATE_KEY = "/etc/ssl/private/open-xchange.key"
 
-# The guide's list, and what Apache 2.4 wants for it: the balancing method, its shared memory, HTTPS. The product has
-# those by which Apache speaks with the nodes.
+# The guide's list, what Apache 2.4 wants for it (the balancing method, its shared memory, HTTPS), and limits for slow
+# clients. The product has those by which Apache speaks with the nodes.
 MODULES = [
     "deflate",
     "expires",
@@ -28,13 +28,14 @@ MODULES = [
     "lbmethod_byrequests",
     "proxy",
     "proxy_balancer",
+    "reqtimeout",
     "slotmem_shm",
     "socache_shmcb",
     "ssl",
 ]
 # After how many seconds the balancer tries a node again that it could not reach (guide: retry=5).
 RETRY_SECONDS = 5
-MODULES_WITH_SETTINGS = {"deflate", "proxy", "proxy_balancer", "ssl"}
+MODULES_WITH_SETTINGS = {"deflate", "proxy", "proxy_balancer", "reqtimeout", "ssl"}
 
 
 @deploy("Session load balancing")

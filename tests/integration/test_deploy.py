@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.integration import leaks
+from ox_deploy.deploys.web import SITE
+from tests.integration import leaks, web
 from tests.integration.database import sql
 from tests.integration.deployment import (
     DPKG_FAILED,
@@ -141,6 +143,86 @@ def test_http_is_redirected_and_administration_is_local(cold: Cold) -> None:
     assert answer.strip() == f"301 https://{state.WEB_NAME}/ox6/?a=b"
     with pytest.raises(OSError, match="403"):
         Browser().request("/balancer-manager")
+
+
+@pytest.mark.only_on(kind="mariadb-11.8")
+@pytest.mark.parametrize("spelling", web.SPELLINGS)
+def test_only_what_users_need_is_served_in_whatever_spelling(cold: Cold, spelling: str) -> None:
+    spell = web.SPELLINGS[spelling]
+    for path in web.CLOSED:
+        assert web.ask(spell(path)).status in (403, 404), spell(path)
+    # One that no server takes for the same is refused, too.
+    served = {"plain", "encoded letter", "double slash", "dot", "dots", "dots from an open path", "encoded dots"}
+    answer = web.ask(spell(web.OPEN))
+    assert answer.is_from_a_node if spelling in served else answer.status in (403, 404)
+
+
+@pytest.mark.only_on(kind="mariadb-11.8")
+def test_paths_of_the_guide_are_served(cold: Cold) -> None:
+    for path in (
+        "/infostore/a b%25.txt",
+        "/publications/x",
+        "/Microsoft-Server-ActiveSync",
+        "/servlet/webdav.freebusy",
+    ):
+        assert web.ask(path.replace(" ", "%20")).is_from_a_node, path
+    assert web.ask(f"{web.OPEN};jsessionid=0123abc.OX-1").is_from_a_node
+    assert web.ask("/ox6/").status == 200
+    assert web.ask("/").headers["Location"] == f"https://{state.load().nodes['web'].address}/ox6/"
+    for path in ("/index.html", "/icons/", "/server-status", "/ajaxother", "/servlet", "/servlet/"):
+        assert web.ask(path).status == 403, path
+    for path in ("/axis2/services/page", "/servlet/axis2/services/page", "/balancer-manager"):
+        assert web.status_on_the_web_host(path) == 200, path
+
+
+@pytest.mark.only_on(kind="mariadb-11.8")
+def test_every_answer_bears_the_headers_once_and_names_no_version(cold: Cold) -> None:
+    for path, status in (("/", 302), ("/ox6/", 200), (web.OPEN, 200), ("/closed", 403)):
+        answer = web.ask(path)
+        assert answer.status == status
+        assert answer.headers.get_all("Server") == ["Apache"]
+        assert answer.headers.get_all("X-Content-Type-Options") == ["nosniff"]
+        assert answer.headers.get_all("X-Frame-Options") == ["SAMEORIGIN"]
+        assert answer.headers.get_all("Referrer-Policy") == ["same-origin"]
+        assert "Strict-Transport-Security" not in answer.headers
+        assert "Apache" not in answer.text
+
+
+@pytest.mark.only_on(kind="mariadb-11.8")
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+def test_tls_is_as_recommended(cold: Cold) -> None:
+    assert web.agreed(ssl.TLSVersion.TLSv1_3)
+    assert web.agreed(ssl.TLSVersion.TLSv1_2) in web.CIPHERS
+    for cipher in web.CIPHERS:
+        assert web.agreed(ssl.TLSVersion.TLSv1_2, cipher) in (cipher, None)
+    # The others have no forward secrecy, or CBC.
+    others = "ALL:" + ":".join(f"!{cipher}" for cipher in web.CIPHERS)
+    assert web.agreed(ssl.TLSVersion.TLSv1_2, others) is None
+    assert web.agreed(ssl.TLSVersion.TLSv1_1) is None
+    assert web.agreed(ssl.TLSVersion.TLSv1) is None
+
+
+@pytest.mark.only_on(kind="mariadb-11.8")
+def test_running_cluster_gets_another_site_by_one_reload(cold: Cold) -> None:
+    run("web", f"sed -i '/^ServerTokens/d; /<LocationMatch/,/<.LocationMatch/d' {SITE}; apachectl graceful; sleep 1")
+    assert web.ask(web.CLOSED[0]).is_from_a_node
+    browser = Browser()
+    browser.login()
+    asked = "systemctl show -p MainPID,ActiveEnterTimestamp apache2"
+    before = run("web", asked)
+    (changed,) = deploy("--limit", "web").changed()
+    assert "Balance sessions over the groupware nodes" in changed
+    assert run("web", asked) == before
+    assert browser.whoami()["route"] == browser.route
+    assert web.ask(web.CLOSED[0]).status == 403
+
+
+@pytest.mark.thorough
+def test_slow_client_is_given_up(cold: Cold) -> None:
+    for handshake in (True, False):
+        took, answer = web.send_half_a_request(handshake)
+        assert 15 < took < 30
+        assert answer.startswith(b"HTTP/1.1 408 ") or not handshake
 
 
 def test_slave_has_what_the_master_has(cold: Cold) -> None:

@@ -347,6 +347,70 @@ def test_site_reaches_the_port_of_the_groupware_daemon(guide: Guide) -> None:
     assert "RedirectMatch ^/$ /ox6/\n" in site
 
 
+def refuses(site: str, path: str) -> bool:
+    """Tell whether a site refuses a path, as Apache has it after decoding, to all but the web host itself."""
+    patterns = re.findall(r'^    <LocationMatch "(.+)">\n        Require (?:all denied|local)$', site, re.MULTILINE)
+    assert len(patterns) == 3
+    return any(re.search(pattern.replace(r"\z", r"\Z"), path) for pattern in patterns)
+
+
+@pytest.mark.parametrize(
+    ("path", "refused"),
+    {
+        "/ajax/login": False,
+        "/ajax/login;jsessionid=0aF.OX-1": False,
+        "/ajax/login;jsessionid=a;b": True,
+        "/ajax/login;jsessionid=a/b": True,
+        "/ajax/a/..;jsessionid=a": True,
+        "/ajax": False,
+        "/ajaxes": True,
+        "/AJAX/login": True,
+        "/servlet/webdav.ical": False,
+        "/servlet/webdavxical": True,
+        "/servlet/usm.json/a b": False,
+        "/servlet/usm_json": True,
+        "/servlet/x": True,
+        "/servlet": True,
+        "/axis2/services": True,
+        "/Servlet/Axis2": True,
+        "/balancer-manager": True,
+        "/infostore/100%": False,
+        "/infostore/%2E%2e/x": True,
+        "/infostore/a\nb": False,
+        "/infostore/a\n;b": True,
+        "/infostore/a\\b": True,
+        "/infostore/...": False,
+        "/ox6/index.html": False,
+        "/.well-known/acme-challenge/a_-Z": False,
+        "/.well-known/acme-challenge/": True,
+        "/.well-known/acme-challenge/a\n": True,
+        "/.well-known/other": True,
+        "/index.html": True,
+        "x/ajax/": True,
+    }.items(),
+)
+def test_site_refuses_what_is_not_on_the_list(guide: Guide, path: str, refused: bool) -> None:
+    guide.set(web_paths=["/servlet/usm.json", "/ajax"])
+    site = PRODUCTS["ox6"].site(guide.build(), SiteValues("/certificate", "/key", retry_seconds=5))
+    assert refuses(site, path) is refused
+
+
+@pytest.mark.parametrize("path", ["/servlet/axis2/x", "/servlet/AXIS2", "/servlet/axis2"])
+def test_administration_stays_closed_when_a_path_around_it_is_opened(guide: Guide, path: str) -> None:
+    guide.set(web_paths=["/servlet"])
+    site = PRODUCTS["ox6"].site(guide.build(), SiteValues("/certificate", "/key", retry_seconds=5))
+    assert refuses(site, path)
+    assert not refuses(site, "/servlet/axis2more")
+
+
+def test_site_sends_each_path_to_the_nodes_once(guide: Guide) -> None:
+    guide.set(web_paths=["/servlet/usm.json", "/ajax", "/servlet/usm.json"], hsts_seconds=0)
+    site = PRODUCTS["ox6"].site(guide.build(), SiteValues("/certificate", "/key", retry_seconds=5))
+    for path in ("/servlet/usm.json", "/ajax"):
+        assert site.count(f"    ProxyPass {path} balancer://oxcluster{path} stickysession=JSESSIONID\n") == 1
+    assert site.count('    Header always set Strict-Transport-Security "max-age=0"\n') == 1
+
+
 def test_password_of_the_administrator_is_stored_by_des_with_a_salt_of_its_own() -> None:
     hashes = {Des().hash("Zc4qLw8mPn2rTx6v") for _ in range(5)}
     assert len(hashes) > 1

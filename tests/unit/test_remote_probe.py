@@ -166,6 +166,9 @@ def test_virtual_hosts_are_those_of_the_site_that_is_written() -> None:
         "port": 1,
         "interface": "i",
         "paths": ["ajax"],
+        "local_paths": ["soap"],
+        "manager": "m",
+        "hsts_seconds": None,
         "retry": 5,
         "balancer": "b",
     }

@@ -13,7 +13,7 @@ import pytest
 from jinja2 import UndefinedError
 
 from ox_deploy.mysql.servers import DATABASE_SERVERS
-from ox_deploy.products.ox6.front_end import PATHS
+from ox_deploy.products.ox6.front_end import LOCAL_PATHS, MANAGER, PATHS
 from ox_deploy.templates import render
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
@@ -51,7 +51,10 @@ SITE = {
     "scheme": "ajp",
     "port": 8009,
     "interface": "ox6",
-    "paths": PATHS,
+    "paths": list(PATHS),
+    "local_paths": list(LOCAL_PATHS),
+    "manager": MANAGER,
+    "hsts_seconds": None,
     "retry": 5,
     "balancer": "oxcluster",
     "members": [
@@ -96,6 +99,11 @@ CASES = [
     Case("kernel.exports", "/etc/exports.d/ox-deploy.exports", KERNEL_EXPORT),
     Case("ganesha.conf", "/etc/ganesha/ox-deploy.conf", EXPORT),
     Case("apache-site.conf", "/etc/apache2/sites-available/00-open-xchange.conf", SITE),
+    Case(
+        "apache-site-hsts.conf",
+        "/etc/apache2/sites-available/00-open-xchange.conf",
+        SITE | {"hsts_seconds": 63072000, "paths": [*PATHS, "usm-json"]},
+    ),
     Case("multicast-route.service", "/etc/systemd/system/ox-multicast-route.service", ROUTE),
     Case(
         "service-drop-in.conf",

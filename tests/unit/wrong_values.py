@@ -269,6 +269,22 @@ for name in ("localhost", "LOCALHOST", "localhost.localdomain", "ip6-localhost")
         name,
         f"`web_name` is '{name}'; every host uses that name for itself; give the host its own name.",
     )
+settings("hsts_seconds", "None, or a whole number of seconds from 0 to 63072000", -1, 63072001, 1.5, "1", True, ["1"])
+WEB_PATHS = (
+    "a list of paths such as /usm-json, of letters, digits and . _ ~ - between single slashes, without `.` or `..`, "
+    "without a trailing slash, of at most 200 characters"
+)
+for path in ("usm-json", "/", "/a/", "//a", "/a//b", "/a/../b", "/.", "/a b", "/a;b", "/a%20b", "/ä", "/" + "x" * 200):
+    settings("web_paths", WEB_PATHS, [path], ["/good", path])
+settings("web_paths", WEB_PATHS, "/usm-json", None, {"/a": 1}, [5], [None], [["/a"]], *([odd] for odd in ODD))
+for path in ("/axis2", "/axis2/services", "/servlet/axis2", "/servlet/axis2/services", "/balancer-manager", "/AXIS2"):
+    setting(
+        "web_paths",
+        ["/usm-json", path],
+        f"`web_paths` has {path}, which administers the cluster and is for the web host itself; leave it out.",
+    )
+for path in ("/ox6", "/ox6/more"):
+    setting("web_paths", [path], f"`web_paths` has {path}, which is the user interface on the web host; leave it out.")
 settings(
     "server_memory", "a whole number of MB from 64 to 1048576", 32, 0, -512, 512.5, "512", "1G", True, None, 999999999
 )

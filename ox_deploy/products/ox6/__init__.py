@@ -42,7 +42,7 @@ class Ox6(Product):
     route_key = configuration.ROUTE_KEY
 
     def find_fault(self, settings: Settings) -> str | None:
-        return jcs.find_fault(own(settings))
+        return jcs.find_fault(own(settings)) or front_end.find_fault(settings)
 
     def own_ports(self, settings: Settings) -> Iterable[Port]:
         return ports.own_ports(own(settings))
