@@ -31,15 +31,42 @@ def ask_peer(asking: Host, inventory_name: str, question: Question[T], seconds: 
     """
     peer = asking.inventory.get_host(inventory_name)
     try:
-        if prefetch.answer(peer, question) is None:
-            connect(peer, seconds)
-        answer = ask(peer, question)
+        answer = _ask_once(peer, question, seconds)
     except Exception as error:
         reason = error.reason if isinstance(error, NoAnswer) else str(error)
         raise PeerUnreachable(_unreachable(asking, inventory_name, reason)) from error
     if answer is None:
         raise PeerUnreachable(_unreachable(asking, inventory_name, "it did not answer"))
     return answer
+
+
+def _ask_once(peer: Host, question: Question[T], seconds: float) -> T | None:
+    """Ask a host once for all who want to know the same at the same time; raises what keeps it from answering.
+
+    An SSH server takes ten commands at a time by one connection, and there may be more nodes.
+    """
+    asking = current_run().asking
+    job = asking.get((peer, question))
+    if job is None:
+        job = asking[peer, question] = gevent.spawn(_answer, peer, question, seconds)
+    job.join()
+    # Who comes later asks anew, and who came since something was changed has.
+    if asking.get((peer, question)) is job:
+        del asking[peer, question]
+    if isinstance(job.value, Exception):
+        raise job.value
+    answer: T | None = job.value
+    return answer
+
+
+def _answer(peer: Host, question: Question[T], seconds: float) -> T | Exception:
+    try:
+        if prefetch.answer(peer, question) is None:
+            connect(peer, seconds)
+        return ask(peer, question)
+    except Exception as error:
+        # Raised here, gevent would print it.
+        return error
 
 
 def connect(peer: Host, seconds: float = QUESTION_SECONDS) -> None:

@@ -16,7 +16,7 @@ from pyinfra.api import BaseStateCallback, Host, State
 
 from ox_deploy.questions.pyinfra_internals import current_host, has_acted, inner_of, is_executing, set_inner
 from ox_deploy.questions.question import Question
-from ox_deploy.questions.run import current_run, run_of
+from ox_deploy.questions.run import Run, current_run, run_of
 
 OperationT = TypeVar("OperationT", bound=Callable[..., Any])
 
@@ -127,7 +127,12 @@ def forget() -> None:
     While pyinfra only looks for changes, none is made.
     """
     if is_executing():
-        current_run().answers.clear()
+        _forget(current_run())
+
+
+def _forget(run: Run) -> None:
+    run.answers.clear()
+    run.asking.clear()
 
 
 class ForgetAfterChanges(BaseStateCallback):
@@ -137,4 +142,4 @@ class ForgetAfterChanges(BaseStateCallback):
     def operation_end(state: State, op_hash: str) -> None:
         """Look whether the operation sent a command to any host, or failed after it may have."""
         if has_acted(state, op_hash):
-            run_of(state).answers.clear()
+            _forget(run_of(state))

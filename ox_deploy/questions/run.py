@@ -49,6 +49,8 @@ class Run:
     lease: Lease | None = None
     # Whether all waits for hosts have an end: see bounds.
     is_watched: bool = False
+    # What hosts are being asked just now because another one wants to know it.
+    asking: dict[tuple[Host, Question[Any]], gevent.Greenlet[..., Any]] = field(default_factory=dict)
     # Hosts outside `--limit` that are being connected just now.
     connecting: dict[Host, gevent.Greenlet[[Host], Exception | None]] = field(default_factory=dict)
 

@@ -30,6 +30,7 @@ from ox_deploy.facts.openxchange import (
 )
 from ox_deploy.facts.secret import Fingerprint
 from ox_deploy.facts.service import Service
+from ox_deploy.questions import prefetch
 from ox_deploy.questions.lease import Taking
 from ox_deploy.questions.peer import PeerUnreachable, ask_peer
 from ox_deploy.questions.question import JsonFact, Question
@@ -288,10 +289,24 @@ def ask_at_once(peer: FakeHost, seconds: float = 60) -> list[Any]:
     return [job.value for job in jobs]
 
 
-def test_peer_that_several_hosts_ask_at_once_is_connected_once() -> None:
+def test_peer_that_several_hosts_ask_at_once_is_connected_and_asked_once() -> None:
     peer = Unconnected({Mysql: MysqlStatus()})
     assert ask_at_once(peer) == [MysqlStatus()] * 3
-    assert (peer.attempts, len(peer.asked)) == (1, 3)
+    assert (peer.attempts, len(peer.asked)) == (1, 1)
+    # What was known a moment ago may have changed.
+    assert ask_at_once(peer) == [MysqlStatus()] * 3
+    assert (peer.attempts, len(peer.asked)) == (1, 2)
+
+
+def test_peer_is_asked_anew_by_who_comes_after_a_change() -> None:
+    peer = Unconnected({Mysql: MysqlStatus()})
+    asking: Any = FakeHost(name="oxgw01", dbmaster=peer)
+    with in_phase(asking, executing=True):
+        first = gevent.spawn(ask_peer, asking, "dbmaster", Question(Mysql, users=[]))
+        gevent.sleep(0)
+        prefetch.forget()
+        assert ask_peer(asking, "dbmaster", Question(Mysql, users=[])) == first.get() == MysqlStatus()
+    assert len(peer.asked) == 2
 
 
 def test_peer_whose_connection_hangs_is_given_up_and_tried_again_later() -> None:
