@@ -45,14 +45,14 @@ def _ask_once(peer: Host, question: Question[T], seconds: float) -> T | None:
 
     An SSH server takes ten commands at a time by one connection, and there may be more nodes.
     """
-    asking = current_run().asking
-    job = asking.get((peer, question))
+    jobs = current_run().asking
+    job = jobs.get((peer, question))
     if job is None:
-        job = asking[peer, question] = gevent.spawn(_answer, peer, question, seconds)
+        job = jobs[peer, question] = gevent.spawn(_answer, peer, question, seconds)
     job.join()
     # Who comes later asks anew, and who came since something was changed has.
-    if asking.get((peer, question)) is job:
-        del asking[peer, question]
+    if jobs.get((peer, question)) is job:
+        del jobs[peer, question]
     if isinstance(job.value, Exception):
         raise job.value
     answer: T | None = job.value
