@@ -126,9 +126,11 @@ def check(death: Death) -> None:
 
 
 def check_answer(death: Death, code: int, output: str) -> None:
-    """A deploy of the old inventory goes on as if nothing had been, or says who took over."""
+    """A deploy of the old inventory goes on as if nothing had been, or says who took over or is about to."""
     if death.then == "deploy" and code:
-        assert re.search(r"dbslave is in `db_slave` but has taken over|replicates from dbslave", output), output
+        # The programs of a dead run end by themselves.
+        said = r"dbslave is in `db_slave` but has taken over|replicates from dbslave|the master is being switched"
+        assert re.search(said, output), output
         assert "nothing was changed" in output
     elif death.then == "deploy":
         assert is_open(OLD) and not is_open(NEW), output
