@@ -316,8 +316,7 @@ NOLOGIN = "This account is currently not available."
 
 
 def test_login_shell_that_runs_nothing_is_named() -> None:
-    said = lambda: says(NOLOGIN, works=False)  # noqa: E731 - an answer as the others
-    guard, host = guarded(said, said)
+    guard, host = guarded(refuses(NOLOGIN), refuses(NOLOGIN))
     host.connector.client = SimpleNamespace(get_transport=lambda: SimpleNamespace(set_keepalive=lambda _: None))
     assert refused(guard, **SUDO) == (
         f"oxgw01 runs no command of ours: the login shell runs no commands ({NOLOGIN}); give USER a shell there that "

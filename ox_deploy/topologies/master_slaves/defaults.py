@@ -11,9 +11,7 @@ from collections.abc import Mapping
 
 from ox_deploy.facts.mysql import MysqlStatus, ServerState
 from ox_deploy.mysql.dialects import version_numbers
-
-COLLATIONS = "character_set_collations"
-NAMES = ("character_set_server", "collation_server", COLLATIONS)
+from ox_deploy.remote.mysql.defaults import COLLATIONS, NAMES
 
 
 def wanted_defaults(name: str, master: str, servers: Mapping[str, MysqlStatus]) -> tuple[dict[str, str], bool] | None:

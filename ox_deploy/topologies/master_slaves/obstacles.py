@@ -12,8 +12,8 @@ from enum import StrEnum
 from ox_deploy.facts.mysql import MysqlStatus
 from ox_deploy.mysql.dialects import version_numbers
 from ox_deploy.remote.master_slaves.seed.slave import ROOM
+from ox_deploy.remote.mysql.defaults import NAMES
 from ox_deploy.topologies.master_slaves.connections import forget_statements
-from ox_deploy.topologies.master_slaves.defaults import NAMES
 from ox_deploy.topologies.master_slaves.facts.seed import Place, SeedState, Survey
 from ox_deploy.topologies.master_slaves.source import Source
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ox_deploy.facts.mysql import MysqlStatus, ServerState
 from ox_deploy.mysql.dialects import server_of_version, version_numbers
 from ox_deploy.mysql.not_ready import not_ready
-from ox_deploy.topologies.master_slaves.defaults import NAMES
+from ox_deploy.remote.mysql.defaults import NAMES
 from ox_deploy.topologies.master_slaves.diagnosis import Diagnosis
 from ox_deploy.topologies.master_slaves.facts.seed import Contents
 from ox_deploy.topologies.master_slaves.history import took_over

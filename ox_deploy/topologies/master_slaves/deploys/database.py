@@ -19,8 +19,8 @@ from ox_deploy.mysql.accounts import WantedAccount
 from ox_deploy.mysql.server_options import TUNABLE, canonical
 from ox_deploy.operations import mysql, service, tls
 from ox_deploy.questions.program import standalone
+from ox_deploy.remote.mysql.defaults import NAMES
 from ox_deploy.templates import render
-from ox_deploy.topologies.master_slaves.defaults import NAMES
 from ox_deploy.topologies.master_slaves.notes import notes
 from ox_deploy.topologies.master_slaves.operations import replication, roles
 from ox_deploy.topologies.master_slaves.roles import master_of, slaves_of, switched
